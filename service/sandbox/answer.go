@@ -1,0 +1,122 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+const headerRequestID = "Seam-Request-Id"
+
+// apiError is an error as the API reports it.
+type apiError struct {
+	status     int
+	kind       string
+	message    string
+	validation *errorTree // validation is nil when the error is not about fields.
+}
+
+// answer is a whole answer before it is written.
+type answer struct {
+	status  int
+	allow   string
+	payload any
+	err     *apiError
+}
+
+type okJSON struct {
+	OK bool `json:"ok"`
+}
+
+type errorJSON struct {
+	Error errorDetailJSON `json:"error"`
+	OK    bool            `json:"ok"`
+}
+
+type errorDetailJSON struct {
+	Type             string     `json:"type"`
+	Message          string     `json:"message"`
+	ValidationErrors *errorTree `json:"validation_errors,omitempty"`
+	RequestID        string     `json:"request_id"`
+}
+
+func errorAnswer(err *apiError) answer {
+	return answer{status: err.status, err: err}
+}
+
+func methodNotAllowed(methods []string) answer {
+	list := strings.Join(methods, ",")
+	a := errorAnswer(&apiError{
+		status: http.StatusMethodNotAllowed, kind: "method_not_allowed", message: "only " + list + " accepted",
+	})
+	a.allow = strings.Join(methods, ", ")
+	return a
+}
+
+func errUnknownPath() *apiError {
+	return &apiError{status: http.StatusNotFound, kind: "not_found", message: "Not found"}
+}
+
+// errInput is a refused input that is not about one field.
+func errInput(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, kind: "invalid_input", message: message}
+}
+
+func errUnauthorized(message string) *apiError {
+	return &apiError{status: http.StatusUnauthorized, kind: "unauthorized", message: message}
+}
+
+func errSessionNotFound() *apiError {
+	return &apiError{
+		status: http.StatusNotFound, kind: "client_session_not_found", message: "Could not find client session",
+	}
+}
+
+func errRateLimited() *apiError {
+	return &apiError{status: http.StatusTooManyRequests, kind: "too_many_requests", message: "Too many requests"}
+}
+
+// write sends the answer. requestID is what the request id header also says.
+func (a answer) write(w http.ResponseWriter, requestID string) {
+	payload := a.payload
+	if a.err != nil {
+		payload = errorJSON{Error: errorDetailJSON{
+			Type: a.err.kind, Message: a.err.message, ValidationErrors: a.err.validation, RequestID: requestID,
+		}}
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	// The API does not escape <, > and & the way Go does by itself.
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(payload); err != nil {
+		// Every payload is made of strings, numbers and lists, so this is a
+		// mistake in this package and must not look like an answer.
+		panic(err)
+	}
+	if a.allow != "" {
+		w.Header().Set("Allow", a.allow)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(a.status)
+	// A failed write means that the client has gone, which is its own choice.
+	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
+}
+
+// setCORS lets pages of any origin call the sandbox, as the real API does for
+// the credentials that browsers hold.
+func setCORS(h http.Header, r *http.Request) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "seam-request-id")
+	if r.Method != http.MethodOptions {
+		return
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
+	// A wildcard would leave out Authorization, so the asked names are echoed.
+	asked := r.Header.Get("Access-Control-Request-Headers")
+	if asked == "" {
+		asked = "authorization, content-type"
+	}
+	h.Set("Access-Control-Allow-Headers", asked)
+	h.Set("Vary", "Access-Control-Request-Headers")
+}

@@ -1,0 +1,193 @@
+package sandbox_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// outcome is what a credential gets at an endpoint: the type and message of an
+// error, or nothing for an answer with status 200.
+type outcome struct {
+	status        int
+	kind, message string
+}
+
+var (
+	allowed = outcome{status: 200}
+	refused = outcome{401, "unauthorized", "No authentication methods succeeded"}
+)
+
+// calls has a harmless request to each endpoint.
+func calls() map[string][2]string {
+	byID := `{"client_session_id":"` + sandbox.KeylessSessionID + `"}`
+	return map[string][2]string{
+		"create":        {"PUT", `{"user_identifier_key":"someone"}`},
+		"get":           {"POST", byID},
+		"get_or_create": {"POST", `{"user_identifier_key":"someone"}`},
+		"list":          {"GET", ""},
+		"grant_access":  {"PATCH", byID},
+		"revoke":        {"POST", byID},
+		"delete":        {"POST", byID},
+	}
+}
+
+func (g *rig) expect(res reply, want outcome) {
+	g.t.Helper()
+	if want.status == 200 {
+		res.ok()
+		return
+	}
+	res.fails(want.status, want.kind, want.message)
+}
+
+func TestCredentials(t *testing.T) {
+	everywhere := func(o outcome) map[string]outcome {
+		m := map[string]outcome{}
+		for endpoint := range calls() {
+			m[endpoint] = o
+		}
+		return m
+	}
+	only := func(o outcome, endpoints ...string) map[string]outcome {
+		m := everywhere(refused)
+		for _, endpoint := range endpoints {
+			m[endpoint] = o
+		}
+		return m
+	}
+	unauthorized := func(message string) outcome { return outcome{401, "unauthorized", message} }
+	noWorkspace := outcome{401, "workspace_not_found", "Workspace not found"}
+	bearer := func(token string, more ...string) []string {
+		return append([]string{"Authorization", "Bearer " + token}, more...)
+	}
+	empty := []string{"seam-workspace", "", "seam-client-session-token", "", "client-session-token", "", "seam-publishable-key", ""}
+	tests := []struct {
+		name    string
+		headers []string
+		want    map[string]outcome
+	}{
+		{"nothing", nil, everywhere(refused)},
+		{"empty headers only", append(empty, "Authorization", ""), everywhere(refused)},
+		{"empty bearer", []string{"Authorization", "Bearer "}, everywhere(refused)},
+		{"api key", bearer(sandbox.APIKey), everywhere(allowed)},
+		{"api key and empty headers", bearer(sandbox.APIKey, empty...), everywhere(allowed)},
+		{"api key, lower case scheme", []string{"Authorization", "bearer " + sandbox.APIKey}, everywhere(allowed)},
+		{"unknown api key", bearer("seam_nobody"), everywhere(unauthorized("API Key not found"))},
+		{"basic", []string{"Authorization", "Basic " + sandbox.APIKey}, everywhere(refused)},
+		{"unknown form", bearer("abc"), everywhere(refused)},
+		{"pat", bearer(sandbox.AccessToken, "seam-workspace", sandbox.WorkspaceID), everywhere(allowed)},
+		{"pat without workspace", bearer(sandbox.AccessToken), everywhere(noWorkspace)},
+		{"pat with empty workspace", bearer(sandbox.AccessToken, "seam-workspace", ""), everywhere(noWorkspace)},
+		{"pat with unknown workspace", bearer(sandbox.AccessToken, "seam-workspace", sandbox.SessionID), everywhere(noWorkspace)},
+		{"unknown pat", bearer("seam_at1nobody"), everywhere(unauthorized("Access token not found"))},
+		{"jwt", bearer(sandbox.ConsoleToken, "seam-workspace", sandbox.WorkspaceID), everywhere(allowed)},
+		{"jwt without workspace", bearer(sandbox.ConsoleToken), everywhere(noWorkspace)},
+		{"unknown jwt", bearer("eyJ.a.b", "seam-workspace", sandbox.WorkspaceID), everywhere(refused)},
+		{"session token", bearer(sandbox.KeylessSessionToken), only(allowed, "get")},
+		{"session token in header", []string{"client-session-token", sandbox.KeylessSessionToken}, only(allowed, "get")},
+		{"session token in other header", []string{"seam-client-session-token", sandbox.KeylessSessionToken}, only(allowed, "get")},
+		{"session token after empty header", []string{"client-session-token", "", "seam-client-session-token", sandbox.KeylessSessionToken}, only(allowed, "get")},
+		{"unknown session token", bearer("seam_cst1x"), only(outcome{401, "client_session_not_found", "Client session not found"}, "get")},
+		{"unknown session token in header", []string{"client-session-token", "x"}, only(outcome{401, "client_session_not_found", "Client session not found"}, "get")},
+		{"revoked session token", bearer(sandbox.RevokedSessionToken), only(outcome{401, "client_session_revoked", "Client session revoked"}, "get")},
+		{"expired session token", bearer(sandbox.ExpiredSessionToken), only(outcome{401, "client_session_expired", "Client session expired"}, "get")},
+		{"publishable key", []string{"seam-publishable-key", sandbox.PublishableKey}, only(allowed, "create", "get_or_create")},
+		{"publishable key as bearer", bearer(sandbox.PublishableKey), everywhere(refused)},
+		{"unknown publishable key", []string{"seam-publishable-key", "seam_pk1nobody"}, everywhere(refused)},
+		{"no publishable key", []string{"seam-publishable-key", sandbox.APIKey}, everywhere(refused)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			g := newRig(t, sandbox.Options{})
+			for endpoint, call := range calls() {
+				g.Reset()
+				res := g.send(call[0], "/client_sessions/"+endpoint, call[1], test.headers...)
+				g.expect(res, test.want[endpoint])
+				if res.status == 200 {
+					continue
+				}
+				for i := 1; i < len(test.headers); i += 2 {
+					secret := strings.TrimPrefix(test.headers[i], "Bearer ")
+					if len(secret) > 3 && strings.Contains(string(res.body), secret) {
+						t.Errorf("the error repeats the credential: %s", res.body)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestPublishableKey(t *testing.T) {
+	const account = `"connected_account_ids":["a"]`
+	header := func(name string) []string { return []string{name, "from_header"} }
+	noUser := outcome{401, "publishable_key_requires_user_identifier_key", "A publishable key requires a user_identifier_key"}
+	mustBeEmpty := outcome{403, "publishable_keys_must_create_empty_client_sessions", "Publishable keys must create empty client sessions"}
+	tests := []struct {
+		name, body string
+		headers    []string
+		want       outcome
+		key        string
+	}{
+		{"no user", `{}`, nil, noUser, ""},
+		{"no user and wrong", `{"nonsense":1}`, nil, noUser, ""},
+		{"no body", ``, nil, noUser, ""},
+		{"empty header", `{}`, []string{"user-identifier-key", ""}, noUser, ""},
+		{"body", `{"user_identifier_key":"from_body"}`, nil, allowed, "from_body"},
+		{"header", ``, header("user-identifier-key"), allowed, "from_header"},
+		{"other header", `{}`, header("seam-user-identifier-key"), allowed, "from_header"},
+		{"both", `{"user_identifier_key":"from_body"}`, header("user-identifier-key"), allowed, "from_body"},
+		{"empty lists", `{"connected_account_ids":[],"connect_webview_ids":[]}`, header("user-identifier-key"), allowed, "from_header"},
+		{"filled list", `{"user_identifier_key":"u",` + account + `}`, nil, mustBeEmpty, ""},
+		{"filled list, header", `{` + account + `}`, header("user-identifier-key"), mustBeEmpty, ""},
+		{"webview", `{"connect_webview_ids":["a"]}`, header("user-identifier-key"), mustBeEmpty, ""},
+		{"identity", `{"user_identity_id":"` + sandbox.UserIdentityID + `"}`, header("user-identifier-key"), mustBeEmpty, ""},
+		{
+			"empty key", `{"user_identifier_key":""}`, header("user-identifier-key"),
+			outcome{400, "invalid_input", `String must contain at least 1 character(s) for "user_identifier_key"`},
+			"",
+		},
+		{"no object", `[]`, nil, outcome{400, "invalid_input", "Expected object, received array"}, ""},
+	}
+	for _, test := range tests {
+		for _, endpoint := range []string{"create", "get_or_create"} {
+			t.Run(test.name+" "+endpoint, func(t *testing.T) {
+				g := newRig(t, sandbox.Options{})
+				res := g.send("POST", "/client_sessions/"+endpoint, test.body,
+					append(test.headers, "seam-publishable-key", sandbox.PublishableKey)...)
+				g.expect(res, test.want)
+				if test.want == allowed && res.session()["user_identifier_key"] != test.key {
+					t.Errorf("got %s", res.body)
+				}
+			})
+		}
+	}
+}
+
+func TestWorkspacesAreApart(t *testing.T) {
+	g := newRig(t, sandbox.Options{})
+	other := []string{"Authorization", "Bearer " + sandbox.OtherAPIKey}
+	for endpoint, call := range calls() {
+		switch endpoint {
+		case "get", "grant_access", "revoke", "delete":
+			g.send(call[0], "/client_sessions/"+endpoint, call[1], other...).
+				fails(404, "client_session_not_found", "Could not find client session")
+		}
+	}
+	g.send("GET", "/client_sessions/get?user_identifier_key="+sandbox.UserIdentifierKey, "", other...).
+		fails(404, "client_session_not_found", "Could not find client session")
+	if got := g.send("GET", "/client_sessions/list", "", other...).ids(); len(got) != 1 || got[0] != sandbox.OtherSessionID {
+		t.Errorf("got %v", got)
+	}
+	// The same key is free in the other workspace, and the same PAT sees there
+	// what belongs there.
+	g.send("POST", "/client_sessions/create", `{"user_identifier_key":"`+sandbox.UserIdentifierKey+`"}`, other...).session()
+	for _, token := range []string{sandbox.AccessToken, sandbox.ConsoleToken} {
+		s := g.send("GET", "/client_sessions/get?client_session_id="+sandbox.OtherSessionID, "",
+			"Authorization", "Bearer "+token, "seam-workspace", strings.ToUpper(sandbox.OtherWorkspaceID)).session()
+		if s["workspace_id"] != sandbox.OtherWorkspaceID {
+			t.Errorf("got %v", s)
+		}
+	}
+}

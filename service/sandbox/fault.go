@@ -1,0 +1,233 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Disconnect is a way in which an answer breaks off.
+type Disconnect string
+
+const (
+	// DisconnectReset resets the connection before any byte of an answer.
+	DisconnectReset Disconnect = "reset"
+	// DisconnectTruncate promises a longer body than it sends, then closes.
+	DisconnectTruncate Disconnect = "truncate"
+	// DisconnectEndless sends a body that does not end. It breaks off when the
+	// client goes, after 64 MiB or after a minute.
+	DisconnectEndless Disconnect = "endless"
+)
+
+const (
+	maxEndlessBytes = 64 << 20
+	maxEndlessTime  = time.Minute
+)
+
+// Fault is something that goes wrong with requests. At most one of Status,
+// Disconnect and RateLimit may be set. With none of them the fault only delays
+// and the request is then served as usual. A request that a fault answers
+// changes no data.
+type Fault struct {
+	// Path limits the fault to one path, such as "/client_sessions/get". When
+	// empty, the fault takes every path.
+	Path string
+	// Times is how many requests the fault takes. Zero means all until
+	// ClearFaults or Reset.
+	Times int
+	// Delay passes before anything else happens, unless the client goes first.
+	Delay time.Duration
+
+	// Status is the status of the answer, from 200 to 599.
+	Status int
+	// Body is the body of the answer with that Status.
+	Body string
+	// ContentType is the type of Body. When empty it is application/json, and
+	// none at all for an empty Body.
+	ContentType string
+	// Header has more headers for the answer with that Status.
+	Header map[string]string
+
+	// Disconnect breaks the connection.
+	Disconnect Disconnect
+
+	// RateLimit answers with the error for too many requests.
+	RateLimit bool
+	// RetryAfter is the retry-after header of that error, in seconds.
+	RetryAfter int
+
+	// NoRequestID leaves the header seam-request-id out of the answer.
+	NoRequestID bool
+}
+
+func (f Fault) validate() error {
+	kinds := 0
+	for _, set := range []bool{f.Status != 0, f.Disconnect != "", f.RateLimit} {
+		if set {
+			kinds++
+		}
+	}
+	switch {
+	case kinds > 1:
+		return errors.New("a fault may set only one of status, disconnect and rate limit")
+	case f.Times < 0 || f.Delay < 0 || f.RetryAfter < 0:
+		return errors.New("the numbers of a fault may not be negative")
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("the status %d of a fault is not from 200 to 599", f.Status)
+	case f.Status == 0 && (f.Body != "" || f.ContentType != "" || len(f.Header) > 0):
+		return errors.New("a fault with a body, content type or header needs a status")
+	case !f.RateLimit && f.RetryAfter != 0:
+		return errors.New("a fault with retry after needs the rate limit")
+	}
+	switch f.Disconnect {
+	case "", DisconnectReset, DisconnectTruncate, DisconnectEndless:
+		return nil
+	}
+	return fmt.Errorf("the disconnect %q of a fault is not known", f.Disconnect)
+}
+
+// faultQueue holds the faults that are still to come.
+type faultQueue struct {
+	mu     sync.Mutex
+	faults []Fault
+}
+
+func (q *faultQueue) add(f Fault) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.faults = append(q.faults, f)
+}
+
+func (q *faultQueue) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.faults = nil
+}
+
+// take uses up one time of the first fault for the path.
+func (q *faultQueue) take(path string) (Fault, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.IndexFunc(q.faults, func(f Fault) bool { return f.Path == "" || normalPath(f.Path) == path })
+	if i < 0 {
+		return Fault{}, false
+	}
+	f := q.faults[i]
+	switch f.Times {
+	case 0:
+	case 1:
+		q.faults = slices.Delete(q.faults, i, i+1)
+	default:
+		q.faults[i].Times--
+	}
+	return f, true
+}
+
+// apply lets the fault happen. It tells whether the request is done with, or
+// still has to be served.
+func (f Fault) apply(w http.ResponseWriter, r *http.Request, requestID string) (done bool) {
+	if !wait(r, f.Delay) {
+		return true
+	}
+	if f.NoRequestID {
+		w.Header().Del(headerRequestID)
+	}
+	switch {
+	case f.Status != 0:
+		f.answer(w)
+	case f.RateLimit:
+		w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+		errorAnswer(errRateLimited()).write(w, requestID)
+	case f.Disconnect == DisconnectReset:
+		reset(w)
+	case f.Disconnect == DisconnectTruncate:
+		truncate(w)
+	case f.Disconnect == DisconnectEndless:
+		endless(w, r)
+	default:
+		return false
+	}
+	return true
+}
+
+// wait tells whether the client is still there after the delay.
+func wait(r *http.Request, delay time.Duration) bool {
+	if delay == 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+func (f Fault) answer(w http.ResponseWriter) {
+	h := w.Header()
+	switch {
+	case f.ContentType != "":
+		h.Set("Content-Type", f.ContentType)
+	case f.Body != "":
+		h.Set("Content-Type", "application/json")
+	default:
+		// An entry without values keeps the server from guessing a type.
+		h["Content-Type"] = nil
+	}
+	for name, v := range f.Header {
+		h.Set(name, v)
+	}
+	w.WriteHeader(f.Status)
+	_, _ = w.Write([]byte(f.Body))
+}
+
+// reset closes the connection so that the client sees it reset, and not ended
+// in good order.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	// Without lingering, unsent and unread bytes are dropped and the kernel
+	// sends a reset. A connection that is not TCP is just closed.
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+func truncate(w http.ResponseWriter) {
+	const part = `{"client_session":{"client_session_id":"`
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(10*len(part)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write([]byte(part))
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// endless writes until somebody gives up. The deadline also ends a write that
+// blocks because the client does not read.
+func endless(w http.ResponseWriter, r *http.Request) {
+	deadline := time.Now().Add(maxEndlessTime)
+	_ = http.NewResponseController(w).SetWriteDeadline(deadline)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	chunk := bytes.Repeat([]byte("0,"), 16<<10)
+	_, err := w.Write([]byte(`{"client_sessions":[`))
+	for written := 0; err == nil && written < maxEndlessBytes; written += len(chunk) {
+		if r.Context().Err() != nil || !time.Now().Before(deadline) {
+			break
+		}
+		_, err = w.Write(chunk)
+	}
+	// A normal return would end the body in good order.
+	panic(http.ErrAbortHandler)
+}

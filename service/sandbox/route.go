@@ -1,0 +1,108 @@
+package sandbox
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// endpoint is everything that sets one path of the API apart from the others.
+type endpoint struct {
+	methods []string // methods are in the order in which a 405 lists them.
+	callers callerKind
+	query   bool // query tells whether parameters may be in the query string.
+	fields  []field
+	refine  func(input) []problem // refine runs when the fields have no problem.
+	serve   func(*call) (any, *apiError)
+}
+
+func newEndpoints() map[string]endpoint {
+	const (
+		get, post, put     = http.MethodGet, http.MethodPost, http.MethodPut
+		patch, del         = http.MethodPatch, http.MethodDelete
+		servers            = callerAPIKey | callerAccessToken | callerConsole
+		serversAndBrowsers = servers | callerPublishableKey
+	)
+	return map[string]endpoint{
+		"/client_sessions/create": {
+			methods: []string{post, put}, callers: serversAndBrowsers,
+			fields: createFields(), serve: (*call).create,
+		},
+		"/client_sessions/get": {
+			methods: []string{get, post}, callers: servers | callerClientSession, query: true,
+			fields: getFields(), serve: (*call).get,
+		},
+		"/client_sessions/get_or_create": {
+			methods: []string{post}, callers: serversAndBrowsers,
+			fields: getOrCreateFields(), serve: (*call).getOrCreate,
+		},
+		"/client_sessions/list": {
+			methods: []string{get, post}, callers: servers, query: true,
+			fields: listFields(), serve: (*call).list,
+		},
+		"/client_sessions/grant_access": {
+			methods: []string{patch, post}, callers: servers, query: true,
+			fields: grantAccessFields(), refine: needsAnyParameter, serve: (*call).grantAccess,
+		},
+		"/client_sessions/revoke": {
+			methods: []string{post}, callers: servers, query: true,
+			fields: sessionIDFields(), serve: (*call).revoke,
+		},
+		"/client_sessions/delete": {
+			methods: []string{del, post}, callers: servers, query: true,
+			fields: sessionIDFields(), serve: (*call).remove,
+		},
+	}
+}
+
+// normalPath drops doubled slashes at the start of a path, which clients that
+// join URLs carelessly send. It never leads to a redirect, because clients
+// follow a redirect with a GET and lose the body.
+func normalPath(path string) string {
+	return "/" + strings.TrimLeft(path, "/")
+}
+
+// answer runs the checks of an API request in their order and then the request.
+func (s *Sandbox) answer(r *http.Request, path string, body received) answer {
+	endpoint, known := s.endpoints[path]
+	if !known {
+		return errorAnswer(errUnknownPath())
+	}
+	if !slices.Contains(endpoint.methods, r.Method) {
+		return methodNotAllowed(endpoint.methods)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	caller, err := s.store.authenticate(r.Header, endpoint.callers, now)
+	if err != nil {
+		return errorAnswer(err)
+	}
+	root, err := decodeBody(r.Method, r.Header.Get("Content-Type"), body)
+	if err != nil {
+		return errorAnswer(err)
+	}
+	if caller.kind == callerPublishableKey {
+		if root, err = withUserIdentifier(root, r.Header); err != nil {
+			return errorAnswer(err)
+		}
+	}
+	query, err := decodeQuery(r.URL.RawQuery, endpoint)
+	if err != nil {
+		return errorAnswer(err)
+	}
+	in, problems := validate(endpoint, merge(query, root))
+	if len(problems) > 0 {
+		return errorAnswer(errProblems(problems))
+	}
+	c := &call{
+		store: s.store, caller: caller, method: r.Method, in: in,
+		now: now, extraMembers: s.options.ExtraMembers,
+	}
+	payload, err := endpoint.serve(c)
+	if err != nil {
+		return errorAnswer(err)
+	}
+	return answer{status: http.StatusOK, payload: payload}
+}

@@ -1,0 +1,293 @@
+package sandbox
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Nobody outside Seam knows what the real API does in the cases of this file,
+// or it is known only by inference. Each function is one assumption, so that a
+// fact that turns up later changes one place.
+
+// unknownMembers reports the members of a body that an endpoint does not
+// declare. Assumed: they are refused, because that is what helps the author of
+// a client most.
+func unknownMembers(names []string) []problem {
+	if len(names) == 0 {
+		return nil
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = "'" + name + "'"
+	}
+	return []problem{{msg: "Unrecognized key(s) in object: " + strings.Join(quoted, ", ")}}
+}
+
+// emptyBody is what no body at all stands for. Assumed: an empty object for
+// every content type, also for application/json.
+func emptyBody() value {
+	return value{kind: kindObject}
+}
+
+// readsQuery tells whether an endpoint takes parameters from the query string.
+// Assumed: one that reads only the body refuses them rather than ignoring
+// them, so that a misplaced parameter does not go unnoticed.
+func readsQuery(e endpoint) bool {
+	return e.query
+}
+
+// firstListElement reads the first appearance of a list parameter in a query.
+// Assumed: `name=` is the empty list, and not a list of one empty string.
+func firstListElement(text string) value {
+	list := value{kind: kindArray}
+	if text != "" {
+		list.items = []value{textValue(text)}
+	}
+	return list
+}
+
+// storedID is the form in which ids are kept. Assumed: the case of the letters
+// in an id does not matter, as in a database column of type uuid.
+func storedID(id string) string {
+	return strings.ToLower(id)
+}
+
+// errUnknownConsoleToken is the answer to a JWT that is not known. Assumed: no
+// error of its own.
+func errUnknownConsoleToken() *apiError {
+	return errUnauthorized("No authentication methods succeeded")
+}
+
+// errUnknownPublishableKey is the answer to a publishable key that is not
+// known. Assumed: no error of its own.
+func errUnknownPublishableKey() *apiError {
+	return errUnauthorized("No authentication methods succeeded")
+}
+
+// errClientSessionToken is the answer to a client session token that opens
+// nothing. The types are known. Assumed: the wording of the messages.
+func errClientSessionToken(kind string) *apiError {
+	message := map[string]string{
+		"client_session_not_found": "Client session not found",
+		"client_session_expired":   "Client session expired",
+		"client_session_revoked":   "Client session revoked",
+	}[kind]
+	return &apiError{status: http.StatusUnauthorized, kind: kind, message: message}
+}
+
+// errNoUserIdentifier is the answer to a publishable key that comes without a
+// user. Assumed: the wording, and that it comes before validation.
+func errNoUserIdentifier() *apiError {
+	return &apiError{
+		status: http.StatusUnauthorized, kind: "publishable_key_requires_user_identifier_key",
+		message: "A publishable key requires a user_identifier_key",
+	}
+}
+
+// errMustBeEmpty is the answer to a publishable key that asks for resources.
+// Assumed: the wording.
+func errMustBeEmpty() *apiError {
+	return &apiError{
+		status: http.StatusForbidden, kind: "publishable_keys_must_create_empty_client_sessions",
+		message: "Publishable keys must create empty client sessions",
+	}
+}
+
+// grantsAnything tells whether a create asks for resources. Assumed: a user
+// identity is a resource too.
+func grantsAnything(in input) bool {
+	return len(in.texts("connect_webview_ids")) > 0 || len(in.texts("connected_account_ids")) > 0 ||
+		givenIdentity(in) != ""
+}
+
+// errKeyExists is the answer to a POST create of a key that is taken. The type
+// is known. Assumed: the wording.
+func errKeyExists() *apiError {
+	return &apiError{
+		status: http.StatusBadRequest, kind: "client_session_token_already_exists",
+		message: "A client session with this user_identifier_key already exists",
+	}
+}
+
+// holderForCreate finds the session that a create or get_or_create with the
+// key means. Assumed: an expired session still holds its key, and a revoked
+// one has lost it.
+func (st *store) holderForCreate(workspaceID, key string) *session {
+	s := st.holder(workspaceID, key)
+	if s == nil || !s.revokedAt.IsZero() {
+		return nil
+	}
+	return s
+}
+
+// holder finds the session that a key names elsewhere. Assumed: the newest one
+// that is not revoked, else the newest.
+func (st *store) holder(workspaceID, key string) *session {
+	var best *session
+	for _, s := range st.byKey[userKey{workspaceID, key}] {
+		switch {
+		case best == nil:
+			best = s
+		case s.revokedAt.IsZero() != best.revokedAt.IsZero():
+			if s.revokedAt.IsZero() {
+				best = s
+			}
+		case s.sequence > best.sequence:
+			best = s
+		}
+	}
+	return best
+}
+
+// putExisting is what a PUT create does to the session that holds the key.
+// Assumed: nothing. The lists and the expiry stay.
+func (c *call) putExisting(*session) {}
+
+// updateExisting is what get_or_create does to the session that holds the key.
+// Known: given lists replace, and the expiry is updated. Assumed: what is not
+// given stays, except that an expired session gets a new default lifetime.
+func (c *call) updateExisting(s *session) {
+	if c.in.has("connect_webview_ids") {
+		s.connectWebviewIDs = grant(nil, c.in.texts("connect_webview_ids"))
+	}
+	if c.in.has("connected_account_ids") {
+		s.connectedAccountIDs = grant(nil, c.in.texts("connected_account_ids"))
+	}
+	if identity := givenIdentity(c.in); identity != "" {
+		s.userIdentityID = identity
+	}
+	switch {
+	case c.in.has("expires_at"):
+		s.expiresAt = givenExpiry(c.in)
+	case !c.now.Before(s.expiresAt):
+		s.expiresAt = c.now.Truncate(time.Millisecond).Add(defaultLifetime())
+	}
+}
+
+// defaultLifetime is how long a session lives when nobody says. Assumed: one
+// year.
+func defaultLifetime() time.Duration {
+	return 365 * 24 * time.Hour
+}
+
+// givenIdentity is the user identity that an input names. Assumed: the
+// singular form wins over the deprecated list, and an empty text names none.
+func givenIdentity(in input) string {
+	if identity := in.text("user_identity_id"); identity != "" {
+		return identity
+	}
+	for _, identity := range in.texts("user_identity_ids") {
+		return identity
+	}
+	return ""
+}
+
+// customerKeyOf is the customer key of a new session. Assumed: customer_id is
+// accepted and leaves no trace in the session.
+func customerKeyOf(in input) string {
+	return in.text("customer_key")
+}
+
+// errNoSelector is the answer to a request that names no session. Assumed: the
+// status, the type and the wording.
+func errNoSelector() *apiError {
+	return errInput("Either client_session_id or user_identifier_key must be provided")
+}
+
+// selectForGet finds the session that a get names. Assumed: when both
+// selectors are given, both must fit.
+func (c *call) selectForGet() *session {
+	key := c.in.text("user_identifier_key")
+	if !c.in.has("client_session_id") {
+		return c.store.holder(c.caller.workspaceID, key)
+	}
+	s := c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
+	if s != nil && c.in.has("user_identifier_key") && s.userIdentifierKey != key {
+		return nil
+	}
+	return s
+}
+
+// maySee tells whether the caller may see a session of its workspace. Assumed:
+// a client session sees itself only, and all others see also revoked and
+// expired sessions.
+func (c *call) maySee(s *session) bool {
+	return c.caller.session == nil || c.caller.session == s
+}
+
+// selectForGrant finds the session that a grant names. Assumed: the id selects
+// and the key is then associated with that session, in place of the key it had
+// before. A key that another session holds is refused. A revoked or expired
+// session can still be granted access.
+func (c *call) selectForGrant() (*session, *apiError) {
+	key := c.in.text("user_identifier_key")
+	if !c.in.has("client_session_id") {
+		if key == "" {
+			return nil, errNoSelector()
+		}
+		s := c.store.holder(c.caller.workspaceID, key)
+		if s == nil {
+			return nil, errSessionNotFound()
+		}
+		return s, nil
+	}
+	s := c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
+	if s == nil {
+		return nil, errSessionNotFound()
+	}
+	if key != "" && key != s.userIdentifierKey {
+		if c.store.holderForCreate(c.caller.workspaceID, key) != nil {
+			return nil, errInput("user_identifier_key belongs to another client session")
+		}
+		c.store.setKey(s, key)
+	}
+	return s, nil
+}
+
+// refuseUnknownResources is where ids of resources that do not exist would be
+// refused. Assumed: every id is accepted.
+func (c *call) refuseUnknownResources() *apiError {
+	return nil
+}
+
+// grantIdentity gives a user identity to a session. Assumed: a session has one
+// at most and a new one overwrites it.
+func (c *call) grantIdentity(s *session) {
+	if identity := givenIdentity(c.in); identity != "" {
+		s.userIdentityID = identity
+	}
+}
+
+// deviceCount is how many devices a session reaches. Assumed: those of its
+// connected accounts. Only the seeded account has any.
+func deviceCount(s *session) int {
+	count := 0
+	for _, id := range s.connectedAccountIDs {
+		if id == ConnectedAccountID {
+			count += ConnectedAccountDevices
+		}
+	}
+	return count
+}
+
+// revokeSession revokes a session. Assumed: to revoke it again succeeds and
+// keeps the first time.
+func (c *call) revokeSession(s *session) *apiError {
+	if s.revokedAt.IsZero() {
+		s.revokedAt = c.now.Truncate(time.Millisecond)
+	}
+	return nil
+}
+
+// errDeleteMissing is the answer to a delete of a session that is not there.
+// Assumed: the same for one that was deleted before and one that never was.
+func errDeleteMissing() *apiError {
+	return errSessionNotFound()
+}
+
+// listOrder orders a list. Assumed: oldest first, by the time of creation.
+func listOrder(a, b *session) int {
+	return cmp.Or(a.createdAt.Compare(b.createdAt), cmp.Compare(a.sequence, b.sequence))
+}

@@ -1,0 +1,277 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field declares one parameter of an endpoint. The order of the declarations
+// is the order in which problems are reported.
+type field struct {
+	name       string
+	kind       kind // kind is a string, a boolean, or an array of strings.
+	required   bool
+	nullable   bool
+	notEmpty   bool
+	uuid       bool // uuid holds for a string, or for the elements of an array.
+	datetime   bool
+	exactlyOne bool
+}
+
+func createFields() []field {
+	customer := []field{
+		{name: "customer_id", kind: kindString},
+		{name: "customer_key", kind: kindString, notEmpty: true},
+	}
+	return slices.Insert(getOrCreateFields(), 2, customer...)
+}
+
+func getOrCreateFields() []field {
+	return []field{
+		{name: "connect_webview_ids", kind: kindArray},
+		{name: "connected_account_ids", kind: kindArray},
+		{name: "expires_at", kind: kindString, datetime: true},
+		{name: "user_identifier_key", kind: kindString, notEmpty: true},
+		{name: "user_identity_id", kind: kindString, uuid: true},
+		{name: "user_identity_ids", kind: kindArray, uuid: true, exactlyOne: true},
+	}
+}
+
+func getFields() []field {
+	return []field{
+		{name: "client_session_id", kind: kindString, uuid: true},
+		{name: "user_identifier_key", kind: kindString, notEmpty: true},
+	}
+}
+
+func listFields() []field {
+	return []field{
+		{name: "client_session_id", kind: kindString, notEmpty: true},
+		{name: "user_identifier_key", kind: kindString, notEmpty: true},
+		{name: "connect_webview_id", kind: kindString, nullable: true},
+		{name: "user_identity_id", kind: kindString, nullable: true},
+		{name: "without_user_identifier_key", kind: kindBoolean},
+	}
+}
+
+func grantAccessFields() []field {
+	return []field{
+		{name: "client_session_id", kind: kindString},
+		{name: "user_identifier_key", kind: kindString, notEmpty: true},
+		{name: "connect_webview_ids", kind: kindArray},
+		{name: "connected_account_ids", kind: kindArray},
+		{name: "user_identity_id", kind: kindString},
+		{name: "user_identity_ids", kind: kindArray, exactlyOne: true},
+	}
+}
+
+func sessionIDFields() []field {
+	return []field{{name: "client_session_id", kind: kindString, required: true, uuid: true}}
+}
+
+// input holds the parameters of a request after validation, by name.
+type input map[string]value
+
+func (in input) has(name string) bool {
+	_, ok := in[name]
+	return ok
+}
+
+func (in input) text(name string) string {
+	return in[name].text
+}
+
+func (in input) texts(name string) []string {
+	var texts []string
+	for _, item := range in[name].items {
+		texts = append(texts, item.text)
+	}
+	return texts
+}
+
+// problem is one thing that is wrong with an input.
+type problem struct {
+	path []string
+	msg  string
+}
+
+const msgRequired = "Required"
+
+// validate checks the whole input and reports every problem at once.
+func validate(e endpoint, root value) (input, []problem) {
+	if root.kind != kindObject {
+		return nil, []problem{{msg: wrongKind(kindObject, root.kind)}}
+	}
+	in := input{}
+	for _, m := range root.members {
+		in[m.name] = m.value
+	}
+	var problems []problem
+	var unknown []string
+	for _, f := range e.fields {
+		v, given := in[f.name]
+		switch {
+		case given:
+			problems = append(problems, f.check(v)...)
+		case f.required:
+			problems = append(problems, problem{[]string{f.name}, msgRequired})
+		}
+	}
+	for _, m := range root.members {
+		if !slices.ContainsFunc(e.fields, func(f field) bool { return f.name == m.name }) {
+			unknown = append(unknown, m.name)
+		}
+	}
+	problems = append(problems, unknownMembers(unknown)...)
+	if len(problems) == 0 && e.refine != nil {
+		problems = e.refine(in)
+	}
+	return in, problems
+}
+
+func (f field) check(v value) []problem {
+	if v.kind == kindNull && f.nullable {
+		return nil
+	}
+	if v.kind != f.kind {
+		return []problem{{[]string{f.name}, wrongKind(f.kind, v.kind)}}
+	}
+	switch f.kind {
+	case kindString:
+		return f.checkText(v.text, f.name)
+	case kindArray:
+		return f.checkItems(v.items)
+	}
+	return nil
+}
+
+func (f field) checkItems(items []value) []problem {
+	var problems []problem
+	if f.exactlyOne && len(items) != 1 {
+		problems = append(problems, problem{[]string{f.name}, "Array must contain exactly 1 element(s)"})
+	}
+	for i, item := range items {
+		index := strconv.Itoa(i)
+		if item.kind != kindString {
+			problems = append(problems, problem{[]string{f.name, index}, wrongKind(kindString, item.kind)})
+			continue
+		}
+		problems = append(problems, f.checkText(item.text, f.name, index)...)
+	}
+	return problems
+}
+
+func (f field) checkText(text string, path ...string) []problem {
+	switch {
+	case f.notEmpty && text == "":
+		return []problem{{path, "String must contain at least 1 character(s)"}}
+	case f.uuid && !isUUID(text):
+		return []problem{{path, "Invalid uuid"}}
+	case f.datetime && !isDatetime(text):
+		return []problem{{path, "Invalid datetime"}}
+	}
+	return nil
+}
+
+func wrongKind(want, got kind) string {
+	return fmt.Sprintf("Expected %s, received %s", want, got)
+}
+
+// isUUID accepts the hyphenated form of any version and nothing else. The
+// parser of the uuid package would also accept braces and a URN.
+func isUUID(text string) bool {
+	if len(text) != 36 {
+		return false
+	}
+	for i := range len(text) {
+		c := text[i]
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// datetimeShape is what RFC 3339 allows and no more: the parser of the time
+// package also takes hours of one digit and a comma before the fraction.
+var datetimeShape = regexp.MustCompile(
+	`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+func isDatetime(text string) bool {
+	_, err := time.Parse(time.RFC3339, text)
+	return err == nil && datetimeShape.MatchString(text)
+}
+
+func errProblems(problems []problem) *apiError {
+	messages := make([]string, len(problems))
+	tree := &errorTree{}
+	for i, p := range problems {
+		messages[i] = p.String()
+		tree.add(p.path, p.msg)
+	}
+	message := messages[0]
+	if len(messages) > 1 {
+		message = fmt.Sprintf("%d Input Errors: %s", len(messages), strings.Join(messages, ", "))
+	}
+	return &apiError{
+		status: http.StatusBadRequest, kind: "invalid_input", message: message, validation: tree,
+	}
+}
+
+// String is the problem as the message of the error words it.
+func (p problem) String() string {
+	path := strings.Join(p.path, ".")
+	switch {
+	case path == "":
+		return p.msg
+	case p.msg == msgRequired:
+		return path + " is required"
+	default:
+		return fmt.Sprintf(`%s for "%s"`, p.msg, path)
+	}
+}
+
+// errorTree arranges the problems by path, as validation_errors shows them.
+type errorTree struct {
+	errors   []string
+	children map[string]*errorTree
+}
+
+func (t *errorTree) add(path []string, msg string) {
+	if len(path) == 0 {
+		t.errors = append(t.errors, msg)
+		return
+	}
+	if t.children == nil {
+		t.children = map[string]*errorTree{}
+	}
+	child := t.children[path[0]]
+	if child == nil {
+		child = &errorTree{}
+		t.children[path[0]] = child
+	}
+	child.add(path[1:], msg)
+}
+
+// MarshalJSON puts the messages of a node next to its children, in a member
+// whose name no field has.
+func (t *errorTree) MarshalJSON() ([]byte, error) {
+	node := map[string]any{"_errors": append([]string{}, t.errors...)}
+	for name, child := range t.children {
+		node[name] = child
+	}
+	return json.Marshal(node)
+}
