@@ -1,0 +1,64 @@
+// Command client-session-service serves Seam's client sessions API as gRPC and REST.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/server"
+)
+
+// version is set at build time with -ldflags.
+var version = "dev"
+
+// The exit codes: 1 when the service failed, 2 when its configuration is at fault.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	cfg, err := config.Parse(args, version, stdout)
+	if errors.Is(err, config.ErrDone) {
+		return 0
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "client-session-service: faults in the configuration:\n%v\n", err)
+		return exitUsage
+	}
+	logger := newLogger(cfg, stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal finds no handler and ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	s, err := server.New(cfg, logger)
+	if err != nil {
+		logger.Error("cannot start", slog.String("cause", err.Error()))
+		return exitFailure
+	}
+	if err := s.Run(ctx); err != nil {
+		logger.Error("ended with a failure", slog.String("cause", err.Error()))
+		return exitFailure
+	}
+	return 0
+}
+
+func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogJSON {
+		return slog.New(slog.NewJSONHandler(out, options))
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}

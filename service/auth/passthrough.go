@@ -1,0 +1,83 @@
+// Package auth decides which credential goes to Seam with a call.
+package auth
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// exempt lists the methods that need no credential, by their full names: what load balancers ask before they know
+// anyone. Every other method is refused without one.
+func exempt() []string {
+	return []string{
+		"/grpc.health.v1.Health/Check",
+		"/grpc.health.v1.Health/List",
+	}
+}
+
+// PassThrough is the interceptor for a service that has no credential of its own: each call goes to Seam with the
+// caller's, and a call that has none ends here.
+func PassThrough() grpc.UnaryServerInterceptor {
+	open := exempt()
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if slices.Contains(open, info.FullMethod) {
+			return handler(ctx, request)
+		}
+		md, _ := metadata.FromIncomingContext(ctx)
+		header, err := Forward(md)
+		if err != nil {
+			return nil, err
+		}
+		callinfo.FromContext(ctx).SeamHeader = header
+		return handler(ctx, request)
+	}
+}
+
+// Forward picks the headers for Seam out of the metadata of a call. A header with an empty value counts as absent:
+// some SDKs send each header they know of. It fails with an *seamerr.Error for a header that is repeated, since nobody
+// can say which value counts, for one with bytes that HTTP does not allow, and for a call without any credential.
+func Forward(md metadata.MD) (http.Header, error) {
+	header := http.Header{}
+	credential := false
+	for _, allowed := range seam.Headers() {
+		var value string
+		for _, v := range md.Get(allowed.Name) {
+			switch {
+			case v == "":
+			case value != "":
+				return nil, seamerr.InvalidHeader(allowed.Name, "is given more than once")
+			case !printable(v):
+				return nil, seamerr.InvalidHeader(allowed.Name, "has characters that are not allowed")
+			default:
+				value = v
+			}
+		}
+		if value == "" {
+			continue
+		}
+		header.Set(allowed.Name, value)
+		credential = credential || allowed.Credential
+	}
+	if !credential {
+		return nil, seamerr.Unauthorized()
+	}
+	return header, nil
+}
+
+// printable says whether a header value is printable ASCII; a line break in one would make two headers of it.
+func printable(value string) bool {
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

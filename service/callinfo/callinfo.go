@@ -1,0 +1,57 @@
+// Package callinfo holds what is known of the call in hand.
+//
+// A record is made where a call comes in, filled on its way (by the REST face, the interceptors and the handler) and
+// read where the call ends: the access log, the metrics and the answer's headers. It travels in the context and not in
+// metadata, so that nothing a caller sends can forge it.
+package callinfo
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// The faces a call can come in by.
+const (
+	FaceGRPC = "grpc"
+	FaceREST = "rest"
+)
+
+// Call is the record of one call. One goroutine at a time uses it: each step of a call runs after the other.
+type Call struct {
+	// Face is FaceGRPC or FaceREST.
+	Face string
+
+	// RequestID names the call in our own log: what the caller sent as x-request-id, or a fresh UUID.
+	RequestID string
+
+	// SeamRequestID is what Seam named its answer, empty when Seam did not answer.
+	SeamRequestID string
+
+	// SeamStatus is the HTTP status of Seam's answer, 0 when Seam did not answer.
+	SeamStatus int
+
+	// Input is why the request could not be read from its encoding, nil when it could. It is answered at the step
+	// that validates, so that a caller without a credential learns nothing about the body.
+	Input *seamerr.Error
+
+	// SeamHeader has the headers that go to Seam with the call, the credential among them. It is never logged.
+	SeamHeader http.Header
+}
+
+type key struct{}
+
+// NewContext returns a context that carries call.
+func NewContext(ctx context.Context, call *Call) context.Context {
+	return context.WithValue(ctx, key{}, call)
+}
+
+// FromContext returns the record of the call. Outside of a call it returns an empty one that nobody else sees, so that
+// no reader needs to ask.
+func FromContext(ctx context.Context) *Call {
+	if call, ok := ctx.Value(key{}).(*Call); ok {
+		return call
+	}
+	return &Call{}
+}

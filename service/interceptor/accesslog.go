@@ -1,0 +1,74 @@
+package interceptor
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// AccessLog writes one line for each call, with the real cause of a failure: the only place that logs it. It names no
+// header and no member of a message, so no secret can get into it.
+func AccessLog(logger *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		start := time.Now()
+		response, err := handler(ctx, request)
+		failure := seamerr.From(err)
+		level := levelOf(failure, info.FullMethod)
+		if !logger.Enabled(ctx, level) {
+			return response, err
+		}
+		call := callinfo.FromContext(ctx)
+		attributes := []slog.Attr{
+			slog.String("method", info.FullMethod),
+			slog.String("face", call.Face),
+			slog.String("code", codeOf(failure).String()),
+			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+			slog.String("request_id", call.RequestID),
+		}
+		if from, ok := peer.FromContext(ctx); ok && from.Addr != nil {
+			attributes = append(attributes, slog.String("peer", from.Addr.String()))
+		}
+		if call.SeamStatus != 0 {
+			attributes = append(attributes,
+				slog.Int("seam_status", call.SeamStatus), slog.String("seam_request_id", call.SeamRequestID))
+		}
+		if failure != nil {
+			attributes = append(attributes, slog.String("type", failure.Type))
+			if failure.Cause != nil {
+				attributes = append(attributes, slog.String("cause", failure.Cause.Error()))
+			}
+		}
+		logger.LogAttrs(ctx, level, "call", attributes...)
+		return response, err
+	}
+}
+
+func codeOf(failure *seamerr.Error) codes.Code {
+	if failure == nil {
+		return codes.OK
+	}
+	return failure.GRPCCode()
+}
+
+// levelOf says how loud a call's line is: what somebody has to look into is an error, what may be one soon a warning,
+// and what the caller did wrong is no news. Health checks are many and all alike.
+func levelOf(failure *seamerr.Error, fullMethod string) slog.Level {
+	switch codeOf(failure) {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return slog.LevelWarn
+	}
+	if strings.HasPrefix(fullMethod, "/grpc.health.v1.") {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,122 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// Validation refuses a request that breaks the rules of the contract, or that its face could not read. All problems
+// are told at once, in the order of the contract's fields and in Seam's words, so that an answer given here reads like
+// one of Seam's.
+func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		unread := callinfo.FromContext(ctx).Input
+		if unread != nil && len(unread.Problems) == 0 {
+			return nil, unread
+		}
+		message, ok := request.(proto.Message)
+		if !ok {
+			return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", request))
+		}
+		var problems []seamerr.Problem
+		if unread != nil {
+			problems = unread.Problems
+		}
+		broken, err := check(validator, message)
+		if err != nil {
+			return nil, seamerr.Internal(err)
+		}
+		if problems = merge(message.ProtoReflect().Descriptor(), problems, broken); len(problems) > 0 {
+			return nil, seamerr.InvalidInput(problems)
+		}
+		return handler(ctx, request)
+	}
+}
+
+// check returns the rules that the message breaks. A field that this version of the contract does not know is one:
+// it may be a restriction that a newer caller counts on, and dropping it would grant more than was asked for.
+func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.Problem, error) {
+	var problems []seamerr.Problem
+	if len(message.ProtoReflect().GetUnknown()) > 0 {
+		problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
+	}
+	err := validator.Validate(message)
+	if err == nil {
+		return problems, nil
+	}
+	var invalid *protovalidate.ValidationError
+	if !errors.As(err, &invalid) {
+		return nil, fmt.Errorf("validate the request: %w", err)
+	}
+	for _, violation := range invalid.Violations {
+		problems = append(problems, seamerr.Problem{
+			Path:    path(violation.Proto.GetField()),
+			Message: wording(violation),
+		})
+	}
+	return problems, nil
+}
+
+// merge puts the problems of reading and of checking into one list in the order of the contract. A field that could
+// not be read has no value to check, and a request with such a field cannot be judged as a whole.
+func merge(descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.Problem) []seamerr.Problem {
+	problems := slices.Clone(unread)
+	for _, problem := range broken {
+		known := slices.ContainsFunc(unread, func(u seamerr.Problem) bool {
+			return len(problem.Path) == 0 || (len(u.Path) > 0 && u.Path[0] == problem.Path[0])
+		})
+		if !known {
+			problems = append(problems, problem)
+		}
+	}
+	place := func(p seamerr.Problem) int {
+		if len(p.Path) > 0 {
+			if field := descriptor.Fields().ByName(protoreflect.Name(p.Path[0])); field != nil {
+				return field.Index()
+			}
+		}
+		return descriptor.Fields().Len()
+	}
+	slices.SortStableFunc(problems, func(a, b seamerr.Problem) int { return place(a) - place(b) })
+	return problems
+}
+
+func path(field *validate.FieldPath) []string {
+	var segments []string
+	for _, element := range field.GetElements() {
+		segments = append(segments, element.GetFieldName())
+		if index, ok := element.GetSubscript().(*validate.FieldPathElement_Index); ok {
+			segments = append(segments, strconv.FormatUint(index.Index, 10))
+		}
+	}
+	return segments
+}
+
+// wording is the message of a broken rule in Seam's words, which are those of the validator that Seam uses. A rule of
+// the contract's own has its words in the contract.
+func wording(violation *protovalidate.Violation) string {
+	switch violation.Proto.GetRuleId() {
+	case "string.min_len":
+		return fmt.Sprintf("String must contain at least %d character(s)", violation.RuleValue.Uint())
+	case "string.uuid", "string.uuid_empty":
+		return "Invalid uuid"
+	case "repeated.min_items", "repeated.max_items":
+		return seamerr.ExactlyOne
+	case "required":
+		return seamerr.Required
+	default:
+		return violation.Proto.GetMessage()
+	}
+}

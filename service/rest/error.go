@@ -1,0 +1,38 @@
+package rest
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// writeError answers with an error as Seam does: its status, its envelope, and only headers of our choosing.
+func writeError(w http.ResponseWriter, e *seamerr.Error) {
+	header := w.Header()
+	for name := range header {
+		header.Del(name) // Whatever was meant for a good answer.
+	}
+	header.Set(headerRequestID, e.RequestID)
+	if e.RetryAfter != nil {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if len(e.Allow) > 0 {
+		header.Set("Allow", strings.Join(e.Allow, ", "))
+	}
+	if e.HTTPStatus == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", "Bearer")
+	}
+	body, err := e.Envelope()
+	if err != nil {
+		body = nil // Data that came as JSON is JSON again, so this cannot be; the status still tells.
+	}
+	if body != nil {
+		header.Set("Content-Type", "application/json")
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(e.HTTPStatus)
+	_, _ = w.Write(body) // A caller that left cannot be told.
+}

@@ -1,0 +1,79 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/service/service/seamjson"
+)
+
+// maxBodyBytes bounds a request's body. The largest honest one, with some thousand ids, is far under it.
+const maxBodyBytes = 1 << 20
+
+// parameters are what came with a request, taken off it before the gateway's generated code can read it in its own
+// way: that code drops unknown members, stops at the first of several values, and quotes values in its errors.
+type parameters struct {
+	body  []byte
+	fault *seamerr.Error
+}
+
+type parametersKey struct{}
+
+func parametersFrom(ctx context.Context) *parameters {
+	if given, ok := ctx.Value(parametersKey{}).(*parameters); ok {
+		return given
+	}
+	return &parameters{}
+}
+
+// takeParameters reads the request's body. A fault is kept and not answered yet: whether the caller may call at all
+// comes first.
+func takeParameters(w http.ResponseWriter, r *http.Request) *parameters {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return &parameters{fault: seamerr.PayloadTooLarge()}
+	case err != nil:
+		return &parameters{fault: seamerr.UnreadableBody(errors.New("the body ended early or came too slowly"))}
+	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
+		return &parameters{fault: seamerr.InvalidContentType(r.Method)}
+	}
+	return &parameters{body: body}
+}
+
+// isJSON says whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
+func isJSON(contentType string) bool {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && mediaType == "application/json"
+}
+
+// read reads the parameters into the request message, nil if all of them are right. Problems with single members leave
+// the others in the message, so that those can be checked too.
+func (p *parameters) read(codec *seamjson.Codec, in any) *seamerr.Error {
+	if p.fault != nil {
+		return p.fault
+	}
+	message, ok := in.(proto.Message)
+	if !ok {
+		return seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
+	}
+	if len(p.body) == 0 {
+		return nil
+	}
+	problems, err := codec.ReadRequest(p.body, message)
+	switch {
+	case err != nil:
+		return seamerr.InvalidJSON(err)
+	case len(problems) > 0:
+		return seamerr.InvalidInput(problems)
+	}
+	return nil
+}

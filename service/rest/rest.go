@@ -1,0 +1,150 @@
+// Package rest is the REST face: Seam's own paths, JSON, errors and statuses in front of the gRPC handlers, by way of
+// grpc-gateway. Where the gateway's defaults differ from Seam, they are overridden here.
+package rest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/service/service/seamjson"
+)
+
+const headerRequestID = "Seam-Request-Id"
+
+// Config is what the REST face needs to know.
+type Config struct {
+	// Service answers the calls.
+	Service clientsessionv1.ClientSessionServiceServer
+	// Interceptors are the steps before the handler, outermost first: the same as those of the gRPC server.
+	Interceptors []grpc.UnaryServerInterceptor
+	// Headers are the names of the request headers that become metadata, in lower case. No other does.
+	Headers []string
+	// Codec reads and writes the messages.
+	Codec *seamjson.Codec
+	// Logger gets a line for each request that no route takes; the interceptors log the others.
+	Logger *slog.Logger
+}
+
+// New returns the handler of the REST face.
+func New(config Config) (http.Handler, error) {
+	incoming := map[string]bool{}
+	for _, name := range config.Headers {
+		incoming[http.CanonicalHeaderKey(name)] = true
+	}
+	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
+		Services().ByName("ClientSessionService")
+	f := &face{routes: routesOf(description), logger: config.Logger}
+	f.mux = runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{config.Codec}),
+		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
+			// The gateway passes Authorization on by itself; let through here, it would arrive twice.
+			return strings.ToLower(name), incoming[name] && name != "Authorization"
+		}),
+		runtime.WithOutgoingHeaderMatcher(func(name string) (string, bool) {
+			return headerRequestID, strings.EqualFold(name, headerRequestID)
+		}),
+		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithErrorHandler(handleError),
+		runtime.WithRoutingErrorHandler(f.handleRoutingError),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithWriteContentLength(),
+		runtime.WithMiddlewares(f.prepare),
+	)
+	connection := newInProcess(
+		&clientsessionv1.ClientSessionService_ServiceDesc, config.Service, config.Interceptors, config.Codec)
+	client := clientsessionv1.NewClientSessionServiceClient(connection)
+	if err := clientsessionv1.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
+		return nil, fmt.Errorf("register the routes: %w", err)
+	}
+	return f, nil
+}
+
+type face struct {
+	mux    *runtime.ServeMux
+	routes routes
+	logger *slog.Logger
+}
+
+// ServeHTTP takes off the request what the gateway would act on and Seam does not.
+func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Header.Del("Grpc-Timeout") // A deadline in gRPC's notation; the interceptors set the deadline.
+	r.Header.Del("Te")           // It would turn the answer into a chunked one with trailers.
+	if strings.HasPrefix(r.URL.Path, "//") {
+		// Some clients join a base URL that ends in a slash with the path.
+		r.URL.Path = "/" + strings.TrimLeft(r.URL.Path, "/")
+	} else if r.URL.RawPath != "" {
+		// Seam's paths have nothing to escape, so an escaped one is another path, whatever it unescapes to.
+		f.handleRoutingError(r.Context(), nil, nil, w, r, http.StatusNotFound)
+		return
+	}
+	f.mux.ServeHTTP(w, r)
+}
+
+// prepare runs once a route has been found: it takes the parameters off the request and notes who called.
+func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
+		ctx := context.WithValue(r.Context(), parametersKey{}, takeParameters(w, r))
+		ctx = peer.NewContext(ctx, &peer.Peer{Addr: address(r.RemoteAddr)})
+		r = r.WithContext(ctx)
+		r.Body = http.NoBody
+		r.URL.RawQuery = ""
+		next(w, r, pathParameters)
+	}
+}
+
+func handleError(
+	_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error,
+) {
+	writeError(w, seamerr.From(err))
+}
+
+func (f *face) handleRoutingError(
+	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
+) {
+	e := seamerr.NotFound()
+	if allow := f.routes[r.URL.Path]; status == http.StatusMethodNotAllowed && len(allow) > 0 {
+		e = seamerr.MethodNotAllowed(allow)
+	}
+	e.RequestID = uuid.NewString()
+	f.logger.LogAttrs(ctx, slog.LevelInfo, "no route",
+		slog.String("http_method", loggable(r.Method)),
+		slog.String("path", loggable(r.URL.Path)),
+		slog.Int("http_status", e.HTTPStatus),
+		slog.String("request_id", e.RequestID),
+		slog.String("peer", r.RemoteAddr))
+	writeError(w, e)
+}
+
+// loggable returns a path or a method that looks like one of an API, and hides any other: a caller may have put a
+// credential there, and those have digits or both cases.
+func loggable(text string) string {
+	plain := len(text) <= 64
+	for _, r := range text {
+		plain = plain && (r >= 'a' && r <= 'z' || r == '/' || r == '_')
+	}
+	upper := len(text) <= 8 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+	if plain || upper {
+		return text
+	}
+	return "(not logged)"
+}
+
+// address is a caller's address as net/http tells it.
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+var _ net.Addr = address("")

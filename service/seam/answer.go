@@ -1,0 +1,96 @@
+package seam
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// errorAnswer reads an answer that is not a 2xx. The header is the one the request was sent with.
+func errorAnswer(response *http.Response, text []byte, header http.Header) *seamerr.Error {
+	answer := Answer{RequestID: requestID(response.Header), HTTPStatus: response.StatusCode}
+	if response.StatusCode < 400 {
+		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
+		return named(seamerr.BadAnswer(fmt.Errorf("redirect with HTTP status %d", response.StatusCode)), answer)
+	}
+	e := seamerr.FromEnvelope(response.StatusCode, scrub(text, header))
+	if e.RequestID == "" {
+		e.RequestID = answer.RequestID
+	}
+	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
+	if e.Type == "" {
+		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, text))
+	}
+	return e
+}
+
+// scrub blots the caller's credentials out of an error body: what comes back from outside is shown to callers, and a
+// proxy that echoes the request's headers is not unheard of.
+func scrub(text []byte, header http.Header) []byte {
+	for _, h := range Headers() {
+		value := header.Get(h.Name)
+		if _, token, bearer := strings.Cut(value, " "); bearer {
+			value = token
+		}
+		if h.Credential && len(value) >= 8 {
+			text = bytes.ReplaceAll(text, []byte(value), []byte("(redacted)"))
+		}
+	}
+	return text
+}
+
+// describe tells of a body without Seam's envelope what helps to find its sender, and nothing of its text.
+func describe(response *http.Response, text []byte) string {
+	if len(text) == 0 {
+		return "empty body"
+	}
+	contentType := response.Header.Get("Content-Type")
+	if contentType == "" || len(contentType) > 64 {
+		contentType = "unknown type"
+	}
+	return fmt.Sprintf("%d bytes of %s without Seam's error", len(text), contentType)
+}
+
+// requestID returns the id that Seam gave the request, if it is fit to be passed on.
+func requestID(header http.Header) string {
+	id := header.Get("Seam-Request-Id")
+	if len(id) > 128 || !printable(id) {
+		return ""
+	}
+	return id
+}
+
+// maxRetryAfter keeps a junk value from telling callers to come back in a year.
+const maxRetryAfter = time.Hour
+
+// retryAfter reads a Retry-After header, in seconds or as a date. It returns nil for none and for junk.
+func retryAfter(value string, now time.Time) *time.Duration {
+	var wait time.Duration
+	if seconds, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
+		if !(seconds >= 0) { // Negative, or not a number.
+			return nil
+		}
+		wait = time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
+	} else if date, err := http.ParseTime(value); err == nil {
+		wait = max(0, date.Sub(now))
+	} else {
+		return nil
+	}
+	wait = min(wait, maxRetryAfter)
+	return &wait
+}
+
+// printable says whether a text is printable ASCII: fit to be a header's value again.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,98 @@
+// Package seamerr is an error in Seam's terms: the one kind of error that a call ends with, whoever found the fault.
+//
+// Seam's own errors are read into it, refusals of ours are made as one, and both faces answer from it: gRPC by
+// GRPCStatus, REST by Envelope. So the two faces cannot say different things.
+package seamerr
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Error is how a call failed. What it says is for the caller, but for Cause.
+type Error struct {
+	// HTTPStatus is the status of the answer over REST: Seam's own where the error is Seam's.
+	HTTPStatus int
+
+	// Code is the gRPC code. Zero (OK) means: by the table, from HTTPStatus and Type.
+	Code codes.Code
+
+	// Type is Seam's error type, such as client_session_not_found, or one of the types of faults.go. It is empty when
+	// Seam, or a proxy before it, answered without Seam's error envelope.
+	Type string
+
+	// Message is Seam's message, or a fixed text of ours.
+	Message string
+
+	// Data is Seam's `data` member, nil when there is none.
+	Data map[string]any
+
+	// ValidationErrors is Seam's `validation_errors` member when Seam found the problems, nil otherwise.
+	ValidationErrors map[string]any
+
+	// Problems are the faults in the input when they were found here, nil otherwise.
+	Problems []Problem
+
+	// RequestID names the request: Seam's id when Seam answered, else the service's own.
+	RequestID string
+
+	// RetryAfter is how long to wait before another try, nil when nobody said.
+	RetryAfter *time.Duration
+
+	// Allow lists the methods of a path that was asked with another one, for the Allow header of a 405.
+	Allow []string
+
+	// Local is true when the service found the fault, false when the error is Seam's answer.
+	Local bool
+
+	// Cause is the real cause, for the log alone.
+	Cause error
+}
+
+// Error returns the message for the caller; the cause is not part of it.
+func (e *Error) Error() string {
+	return e.GRPCCode().String() + ": " + e.Message
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// GRPCCode returns the gRPC code of the error.
+func (e *Error) GRPCCode() codes.Code {
+	if e.Code != codes.OK {
+		return e.Code
+	}
+	return codeOf(e.HTTPStatus, e.Type)
+}
+
+// From returns err as an *Error, nil for nil. An error that is none becomes one with a fixed text, and is its cause.
+func From(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if seamError, ok := errors.AsType[*Error](err); ok {
+		return seamError
+	}
+	if errors.Is(err, context.Canceled) {
+		return Canceled(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Timeout(err)
+	}
+	if st, ok := status.FromError(err); ok {
+		// grpc-go made this one: its texts are about the call and hold no values of it.
+		return &Error{
+			HTTPStatus: httpStatusOf(st.Code()),
+			Code:       st.Code(),
+			Type:       snake(st.Code().String()),
+			Message:    st.Message(),
+			Local:      true,
+			Cause:      err,
+		}
+	}
+	return Internal(err)
+}

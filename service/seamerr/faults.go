@@ -1,0 +1,86 @@
+package seamerr
+
+import (
+	"net/http"
+
+	"google.golang.org/grpc/codes"
+)
+
+// The errors that the service itself ends a call with. Each has a fixed text; types that Seam also uses are Seam's.
+
+// Unauthorized refuses a call that has no credential at all.
+func Unauthorized() *Error {
+	return local(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
+}
+
+// InvalidJSON refuses a body that is not one JSON value.
+func InvalidJSON(cause error) *Error {
+	return local(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
+}
+
+// InvalidContentType refuses a body that does not say that it is JSON, for a request of the given HTTP method.
+func InvalidContentType(method string) *Error {
+	return local(http.StatusBadRequest, "invalid_content_type",
+		method+` requests must have Content-Type header with "application/json"`, nil)
+}
+
+// InvalidHeader refuses a credential header that is repeated or has control characters; name is its name.
+func InvalidHeader(name, fault string) *Error {
+	return local(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
+}
+
+// PayloadTooLarge refuses a body over the limit.
+func PayloadTooLarge() *Error {
+	return local(http.StatusRequestEntityTooLarge, "payload_too_large", "Request body is larger than 1 MiB", nil)
+}
+
+// UnreadableBody reports a request body that ended early or did not come in time.
+func UnreadableBody(cause error) *Error {
+	return local(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
+}
+
+// NotFound answers a path that is not there.
+func NotFound() *Error {
+	return local(http.StatusNotFound, "not_found", "Not found", nil)
+}
+
+// MethodNotAllowed answers a path that is there, but not for this method.
+func MethodNotAllowed(allow []string) *Error {
+	e := local(http.StatusMethodNotAllowed, "method_not_allowed", "only "+join(allow)+" accepted", nil)
+	e.Allow = allow
+	return e
+}
+
+// Unreachable reports that no answer came from Seam because no request could be put to it, or the connection broke.
+func Unreachable(cause error) *Error {
+	return local(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
+}
+
+// Timeout reports that the deadline passed before Seam answered. The request may have been carried out.
+func Timeout(cause error) *Error {
+	return local(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not answer in time", cause)
+}
+
+// Canceled reports that the caller left. The request may have been carried out.
+func Canceled(cause error) *Error {
+	e := local(statusClientClosedRequest, "canceled", "The caller cancelled the call", cause)
+	e.Code = codes.Canceled
+	return e
+}
+
+// BadAnswer reports an answer of Seam that cannot be understood. Seam did carry the request out if the status of that
+// answer was a 2xx, so the code is not one that clients retry by themselves.
+func BadAnswer(cause error) *Error {
+	e := local(http.StatusBadGateway, "upstream_answer_invalid", "Seam's answer could not be understood", cause)
+	e.Code = codes.Internal
+	return e
+}
+
+// Internal reports a fault of the service.
+func Internal(cause error) *Error {
+	return local(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
+}
+
+func local(httpStatus int, errorType, message string, cause error) *Error {
+	return &Error{HTTPStatus: httpStatus, Type: errorType, Message: message, Local: true, Cause: cause}
+}

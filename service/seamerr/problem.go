@@ -1,0 +1,122 @@
+package seamerr
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Problem is one fault in the input, in the words that Seam uses for it.
+type Problem struct {
+	// Path leads to the faulty value: member names and list indexes. Empty for the request as a whole.
+	Path []string
+
+	// Message says what is wrong. It never quotes the value, which may be a secret.
+	Message string
+}
+
+// Required is the message of a problem whose member is missing.
+const Required = "Required"
+
+// ExactlyOne is the message of a problem with the deprecated user_identity_ids.
+const ExactlyOne = "Array must contain exactly 1 element(s)"
+
+// maxProblems bounds how much of a hostile input is spelt out.
+const maxProblems = 100
+
+// InvalidInput is the refusal of a request with the given problems: at least one.
+func InvalidInput(problems []Problem) *Error {
+	if len(problems) > maxProblems {
+		problems = problems[:maxProblems]
+	}
+	return &Error{
+		HTTPStatus: 400,
+		Type:       "invalid_input",
+		Message:    summary(problems),
+		Problems:   problems,
+	}
+}
+
+// summary is the message of an invalid_input error, put together as Seam does it.
+func summary(problems []Problem) string {
+	if len(problems) == 1 {
+		return problems[0].String()
+	}
+	texts := make([]string, len(problems))
+	for i, problem := range problems {
+		texts[i] = problem.String()
+	}
+	return fmt.Sprintf("%d Input Errors: %s", len(problems), strings.Join(texts, ", "))
+}
+
+// String is the problem in one line, as it stands in the message of Seam's error.
+func (p Problem) String() string {
+	path := strings.Join(p.Path, ".")
+	switch {
+	case path == "":
+		return p.Message
+	case p.Message == Required:
+		return path + " is required"
+	default:
+		return fmt.Sprintf("%s for %q", p.Message, path)
+	}
+}
+
+// field is the path in the notation of google.rpc.BadRequest: `connected_account_ids[1]`.
+func (p Problem) field() string {
+	var b strings.Builder
+	for i, segment := range p.Path {
+		if _, err := strconv.ParseUint(segment, 10, 32); err == nil && i > 0 {
+			b.WriteString("[" + segment + "]")
+			continue
+		}
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(segment)
+	}
+	return b.String()
+}
+
+// tree is the validation_errors object of Seam's error: a node has `_errors` and one member for each path segment.
+func tree(problems []Problem) map[string]any {
+	root := map[string]any{"_errors": []string{}}
+	for _, problem := range problems {
+		node := root
+		for _, segment := range problem.Path {
+			child, ok := node[segment].(map[string]any)
+			if !ok {
+				child = map[string]any{"_errors": []string{}}
+				node[segment] = child
+			}
+			node = child
+		}
+		texts, _ := node["_errors"].([]string)
+		node["_errors"] = append(texts, problem.Message)
+	}
+	return root
+}
+
+// problemsOf reads the problems back out of Seam's validation_errors. A tree of another shape gives none: the rest of
+// the error is still worth having.
+func problemsOf(validationErrors map[string]any) []Problem {
+	var problems []Problem
+	var walk func(node map[string]any, path []string)
+	walk = func(node map[string]any, path []string) {
+		if texts, ok := node["_errors"].([]any); ok {
+			for _, text := range texts {
+				if message, ok := text.(string); ok && len(problems) < maxProblems {
+					problems = append(problems, Problem{Path: path, Message: message})
+				}
+			}
+		}
+		for _, name := range sortedKeys(node) {
+			if child, ok := node[name].(map[string]any); ok && name != "_errors" && len(path) < maxDepth {
+				walk(child, append(slices.Clip(path), name))
+			}
+		}
+	}
+	walk(validationErrors, nil)
+	return problems
+}

@@ -1,0 +1,139 @@
+package seamerr
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// The domains of google.rpc.ErrorInfo: who the reason is defined by.
+const (
+	DomainSeam    = "connect.getseam.com"
+	DomainService = "client-session-service"
+)
+
+// Details travel in one header, and clients in other languages refuse headers over 8 KiB, the whole answer with them.
+// These limits keep the largest status under that; the REST face has no such limit and cuts nothing.
+const (
+	maxMessageBytes   = 1024
+	maxViolations     = 16
+	maxViolationBytes = 128
+	maxDataBytes      = 1024
+	maxDepth          = 16
+)
+
+// GRPCStatus returns the error as a gRPC status with its facts as details. grpc-go calls it by this name.
+func (e *Error) GRPCStatus() *status.Status {
+	st := status.New(e.GRPCCode(), cut(e.Message, maxMessageBytes))
+	withDetails, err := st.WithDetails(e.details()...)
+	if err != nil {
+		return st // Only a status that is OK or a detail that cannot be marshalled; both leave the bare status.
+	}
+	return withDetails
+}
+
+func (e *Error) details() []protoadapt.MessageV1 {
+	info := &errdetails.ErrorInfo{
+		Reason:   e.reason(),
+		Domain:   e.domain(),
+		Metadata: map[string]string{"http_status": strconv.Itoa(e.HTTPStatus)},
+	}
+	if e.Type != "" {
+		info.Metadata["type"] = cut(e.Type, maxViolationBytes)
+	}
+	details := []protoadapt.MessageV1{info}
+	if e.RequestID != "" {
+		details = append(details, &errdetails.RequestInfo{RequestId: e.RequestID})
+	}
+	if violations := e.violations(); len(violations) > 0 {
+		details = append(details, &errdetails.BadRequest{FieldViolations: violations})
+	}
+	if e.RetryAfter != nil {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(*e.RetryAfter)})
+	}
+	if data, err := structpb.NewStruct(e.Data); err == nil && len(e.Data) > 0 && proto.Size(data) <= maxDataBytes {
+		details = append(details, data)
+	}
+	return details
+}
+
+// reason is Seam's type in the form that ErrorInfo asks for, or the name of the HTTP status of an answer without type.
+func (e *Error) reason() string {
+	if e.Type == "" {
+		return strings.ToUpper(snake(http.StatusText(e.HTTPStatus)))
+	}
+	return cut(strings.ToUpper(e.Type), 63)
+}
+
+// domain is the service's own only for types that Seam does not have.
+func (e *Error) domain() string {
+	if e.Local && (strings.HasPrefix(e.Type, "upstream_") || e.Type == "payload_too_large" || e.Type == "canceled") {
+		return DomainService
+	}
+	return DomainSeam
+}
+
+func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
+	problems := e.Problems
+	if problems == nil {
+		problems = problemsOf(e.ValidationErrors)
+	}
+	var violations []*errdetails.BadRequest_FieldViolation
+	for _, problem := range problems[:min(len(problems), maxViolations)] {
+		violations = append(violations, &errdetails.BadRequest_FieldViolation{
+			Field:       cut(problem.field(), maxViolationBytes),
+			Description: cut(problem.Message, maxViolationBytes),
+		})
+	}
+	return violations
+}
+
+// cut shortens a text to limit bytes without splitting a character.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}
+
+// snake turns a name such as "Bad Gateway" or "NotFound" into bad_gateway, not_found.
+func snake(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case r == ' ' || r == '-':
+			b.WriteByte('_')
+		case r >= 'A' && r <= 'Z':
+			if i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' {
+				b.WriteByte('_')
+			}
+			b.WriteRune(r + 'a' - 'A')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func join(methods []string) string { return strings.Join(methods, ",") }
+
+func sortedKeys(node map[string]any) []string {
+	names := make([]string, 0, len(node))
+	for name := range node {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

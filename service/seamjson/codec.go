@@ -1,0 +1,143 @@
+// Package seamjson reads and writes Seam's JSON straight from and to the messages of the contract.
+//
+// Seam's JSON differs from protobuf's own mapping: a nullable member is null rather than absent, an unset list of a
+// request is absent, a null is refused where Seam refuses it, and an error names the faulty member in Seam's words
+// and never quotes a value. It is also several times faster than protojson, because the tables that each message
+// needs are built once.
+package seamjson
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Codec reads and writes the messages of the files it was made for. It is safe for concurrent use.
+type Codec struct {
+	messages map[protoreflect.FullName]*message
+}
+
+// message is what the codec knows of one message.
+type message struct {
+	fields []*field
+	byName map[string]*field
+}
+
+// field is what the codec knows of one field.
+type field struct {
+	descriptor protoreflect.FieldDescriptor
+	name       string
+	kind       kind
+	// quoted is the member's name as it is written: quoted, with the colon.
+	quoted string
+	// nullable is true for a member that Seam writes as null when it is unset.
+	nullable bool
+	// exactlyOne is true for a list that has one element when it is given.
+	exactlyOne bool
+	// nested is the table of a message field's type.
+	nested *message
+}
+
+// kind is how a field looks in JSON.
+type kind int
+
+const (
+	kindString kind = iota
+	kindBool
+	kindInt
+	kindTimestamp
+	kindMessage
+)
+
+// New returns a codec for every message of the given files. It fails for a field of a type that Seam's JSON does not
+// have, so that such a field is found when the service starts and not when the field is first used.
+func New(files ...protoreflect.FileDescriptor) (*Codec, error) {
+	c := &Codec{messages: map[protoreflect.FullName]*message{}}
+	for _, file := range files {
+		for i := range file.Messages().Len() {
+			if _, err := c.add(file.Messages().Get(i)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *Codec) add(descriptor protoreflect.MessageDescriptor) (*message, error) {
+	if known, ok := c.messages[descriptor.FullName()]; ok {
+		return known, nil
+	}
+	m := &message{byName: map[string]*field{}}
+	c.messages[descriptor.FullName()] = m
+	for i := range descriptor.Fields().Len() {
+		f, err := c.newField(descriptor.Fields().Get(i))
+		if err != nil {
+			return nil, err
+		}
+		m.fields = append(m.fields, f)
+		m.byName[f.name] = f
+	}
+	return m, nil
+}
+
+func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error) {
+	name := string(descriptor.Name())
+	quoted, err := json.Marshal(name)
+	if err != nil {
+		return nil, fmt.Errorf("quote %s: %w", descriptor.FullName(), err)
+	}
+	f := &field{
+		descriptor: descriptor,
+		name:       name,
+		quoted:     string(quoted) + ":",
+		nullable:   nullable(descriptor),
+		exactlyOne: descriptor.IsList() && exactlyOne(descriptor),
+	}
+	switch {
+	case descriptor.IsMap():
+		return nil, fmt.Errorf("%s: maps are not part of Seam's JSON", descriptor.FullName())
+	case descriptor.Kind() == protoreflect.StringKind:
+		f.kind = kindString
+	case descriptor.Kind() == protoreflect.BoolKind:
+		f.kind = kindBool
+	case descriptor.Kind() == protoreflect.Int32Kind:
+		f.kind = kindInt
+	case descriptor.Kind() == protoreflect.MessageKind && descriptor.Message().FullName() == "google.protobuf.Timestamp":
+		f.kind = kindTimestamp
+	case descriptor.Kind() == protoreflect.MessageKind:
+		f.kind = kindMessage
+		f.nested, err = c.add(descriptor.Message())
+		return f, err
+	default:
+		return nil, fmt.Errorf("%s: %s is not part of Seam's JSON", descriptor.FullName(), descriptor.Kind())
+	}
+	if descriptor.IsList() && f.kind != kindString {
+		return nil, fmt.Errorf("%s: lists of %s are not part of Seam's JSON", descriptor.FullName(), descriptor.Kind())
+	}
+	return f, nil
+}
+
+// of returns the table of a message, which New has made: a message of another file is a fault of the caller's code.
+func (c *Codec) of(m proto.Message) (*message, error) {
+	name := m.ProtoReflect().Descriptor().FullName()
+	known, ok := c.messages[name]
+	if !ok {
+		return nil, fmt.Errorf("%s is not a message of this codec", name)
+	}
+	return known, nil
+}
+
+// nullable says which members of Seam's answers are null, not absent, when they are unset. It is one member in the
+// whole API, so it is named here and not by an option of the contract that every stub would carry.
+func nullable(descriptor protoreflect.FieldDescriptor) bool {
+	return descriptor.FullName() == "seam.clientsession.v1.ClientSession.user_identifier_key"
+}
+
+// exactlyOne reads from the contract's rules whether a list that is given must have one element.
+func exactlyOne(descriptor protoreflect.FieldDescriptor) bool {
+	rules, ok := proto.GetExtension(descriptor.Options(), validate.E_Field).(*validate.FieldRules)
+	return ok && rules.GetRepeated().GetMinItems() == 1 && rules.GetRepeated().GetMaxItems() == 1
+}

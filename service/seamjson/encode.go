@@ -1,0 +1,107 @@
+package seamjson
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// AppendRequest appends m as a request to Seam: what is unset is left out.
+func (c *Codec) AppendRequest(dst []byte, m proto.Message) ([]byte, error) {
+	return c.append(dst, m, false)
+}
+
+// AppendAnswer appends m as an answer of Seam: empty lists and false are written, a nullable member that is unset is
+// null, an optional one is left out.
+func (c *Codec) AppendAnswer(dst []byte, m proto.Message) ([]byte, error) {
+	return c.append(dst, m, true)
+}
+
+func (c *Codec) append(dst []byte, m proto.Message, answer bool) ([]byte, error) {
+	table, err := c.of(m)
+	if err != nil {
+		return dst, err
+	}
+	return table.append(dst, m.ProtoReflect(), answer)
+}
+
+func (t *message) append(dst []byte, m protoreflect.Message, answer bool) ([]byte, error) {
+	dst = append(dst, '{')
+	first := len(dst)
+	var err error
+	for _, f := range t.fields {
+		set := m.Has(f.descriptor)
+		if !set && (!answer || (f.descriptor.HasPresence() && !f.nullable)) {
+			continue
+		}
+		if len(dst) > first {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, f.quoted...)
+		switch {
+		case !set && f.nullable:
+			dst = append(dst, "null"...)
+		case f.descriptor.IsList():
+			dst, err = appendList(dst, m.Get(f.descriptor).List())
+		default:
+			dst, err = f.appendValue(dst, m.Get(f.descriptor), answer)
+		}
+		if err != nil {
+			return dst, fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func appendList(dst []byte, list protoreflect.List) ([]byte, error) {
+	dst = append(dst, '[')
+	var err error
+	for i := range list.Len() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = jsontext.AppendQuote(dst, list.Get(i).String()); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+func (f *field) appendValue(dst []byte, v protoreflect.Value, answer bool) ([]byte, error) {
+	switch f.kind {
+	case kindString:
+		return jsontext.AppendQuote(dst, v.String())
+	case kindBool:
+		return strconv.AppendBool(dst, v.Bool()), nil
+	case kindInt:
+		return strconv.AppendInt(dst, v.Int(), 10), nil
+	case kindTimestamp:
+		stamp, ok := v.Message().Interface().(*timestamppb.Timestamp)
+		if !ok {
+			return dst, fmt.Errorf("unexpected type %T of a timestamp", v.Message().Interface())
+		}
+		if err := stamp.CheckValid(); err != nil {
+			return dst, err
+		}
+		return appendTime(dst, stamp.AsTime()), nil
+	default:
+		return f.nested.append(dst, v.Message(), answer)
+	}
+}
+
+// appendTime writes a time as Seam does: UTC, with milliseconds, and with more digits only where there is more to say.
+func appendTime(dst []byte, t time.Time) []byte {
+	layout := `"2006-01-02T15:04:05.000Z"`
+	switch nanos := t.Nanosecond(); {
+	case nanos%1_000 != 0:
+		layout = `"2006-01-02T15:04:05.000000000Z"`
+	case nanos%1_000_000 != 0:
+		layout = `"2006-01-02T15:04:05.000000Z"`
+	}
+	return t.UTC().AppendFormat(dst, layout)
+}
