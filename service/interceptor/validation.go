@@ -34,6 +34,11 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 		if unread != nil {
 			problems = unread.Problems
 		}
+		if len(message.ProtoReflect().GetUnknown()) > 0 {
+			// A field that this version of the contract does not know may be a restriction that a newer caller counts
+			// on: dropping it would grant more than was asked for.
+			problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
+		}
 		broken, err := check(validator, message)
 		if err != nil {
 			return nil, seamerr.Internal(err)
@@ -45,21 +50,17 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 	}
 }
 
-// check returns the rules that the message breaks. A field that this version of the contract does not know is one:
-// it may be a restriction that a newer caller counts on, and dropping it would grant more than was asked for.
+// check returns the rules that the message breaks.
 func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.Problem, error) {
-	var problems []seamerr.Problem
-	if len(message.ProtoReflect().GetUnknown()) > 0 {
-		problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
-	}
 	err := validator.Validate(message)
 	if err == nil {
-		return problems, nil
+		return nil, nil
 	}
 	var invalid *protovalidate.ValidationError
 	if !errors.As(err, &invalid) {
 		return nil, fmt.Errorf("validate the request: %w", err)
 	}
+	problems := make([]seamerr.Problem, 0, len(invalid.Violations))
 	for _, violation := range invalid.Violations {
 		problems = append(problems, seamerr.Problem{
 			Path:    path(violation.Proto.GetField()),

@@ -81,14 +81,13 @@ type face struct {
 func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Header.Del("Grpc-Timeout") // A deadline in gRPC's notation; the interceptors set the deadline.
 	r.Header.Del("Te")           // It would turn the answer into a chunked one with trailers.
-	if strings.HasPrefix(r.URL.Path, "//") {
-		// Some clients join a base URL that ends in a slash with the path.
-		r.URL.Path = "/" + strings.TrimLeft(r.URL.Path, "/")
-	} else if r.URL.RawPath != "" {
+	if r.URL.RawPath != "" {
 		// Seam's paths have nothing to escape, so an escaped one is another path, whatever it unescapes to.
 		f.handleRoutingError(r.Context(), nil, nil, w, r, http.StatusNotFound)
 		return
 	}
+	// Some clients join a base URL that ends in a slash with the path.
+	r.URL.Path = "/" + strings.TrimLeft(r.URL.Path, "/")
 	f.mux.ServeHTTP(w, r)
 }
 

@@ -1,0 +1,205 @@
+package seamjson_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/clientsession/service/service/seamjson"
+)
+
+func TestAppendAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		message *response
+		want    string
+	}{
+		"nothing":    {&response{}, `{"ok":false}`},
+		"no session": {&response{Ok: true}, `{"ok":true}`},
+		"all of it":  {&response{ClientSession: fullSession(), Ok: true}, fullAnswer},
+		"none of it": {
+			// A session without a key has null, one without a customer or an identity has no such member at all.
+			&response{ClientSession: &session{}, Ok: true},
+			`{"client_session":{"client_session_id":"","workspace_id":"","token":"","user_identifier_key":null,` +
+				`"device_count":0,"connect_webview_ids":[],"connected_account_ids":[],"user_identity_ids":[]},"ok":true}`,
+		},
+		"empty is not unset": {
+			&response{ClientSession: &session{UserIdentifierKey: proto.String(""), CustomerKey: proto.String("")}},
+			`{"client_session":{"client_session_id":"","workspace_id":"","token":"","user_identifier_key":"",` +
+				`"device_count":0,"connect_webview_ids":[],"connected_account_ids":[],"user_identity_ids":[],` +
+				`"customer_key":""},"ok":false}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := newCodec(t).AppendAnswer(nil, test.message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != test.want {
+				t.Errorf("answer is %s\nwant      %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAppendAnswerTimes(t *testing.T) {
+	for _, test := range []struct {
+		stamp *timestamppb.Timestamp
+		want  string
+	}{
+		{stamp("2025-06-15T16:54:17.946Z"), "2025-06-15T16:54:17.946Z"},
+		{stamp("2025-06-15T16:54:17Z"), "2025-06-15T16:54:17.000Z"},
+		{stamp("2025-06-15T16:54:17.9Z"), "2025-06-15T16:54:17.900Z"},
+		{stamp("2025-06-15T16:54:17.946123Z"), "2025-06-15T16:54:17.946123Z"},
+		{stamp("2025-06-15T16:54:17.000001Z"), "2025-06-15T16:54:17.000001Z"},
+		{stamp("2025-06-15T16:54:17.946123789Z"), "2025-06-15T16:54:17.946123789Z"},
+		{stamp("2025-06-15T16:54:17.000000001Z"), "2025-06-15T16:54:17.000000001Z"},
+		{stamp("2025-06-15T18:54:17.946+02:00"), "2025-06-15T16:54:17.946Z"},
+		{stamp("1969-12-31T23:59:59.999Z"), "1969-12-31T23:59:59.999Z"},
+		{stamp("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00.000Z"},
+		{stamp("9999-12-31T23:59:59.999999999Z"), "9999-12-31T23:59:59.999999999Z"},
+	} {
+		t.Run(test.want, func(t *testing.T) {
+			text, err := newCodec(t).AppendAnswer(nil, &response{ClientSession: &session{CreatedAt: test.stamp}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The standard library reads it back, so that no fault of our reader can hide one of our writer.
+			var got struct {
+				ClientSession struct {
+					CreatedAt string `json:"created_at"`
+				} `json:"client_session"`
+			}
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.ClientSession.CreatedAt != test.want {
+				t.Errorf("time is %s, want %s", got.ClientSession.CreatedAt, test.want)
+			}
+		})
+	}
+}
+
+func TestAppendAnswerTexts(t *testing.T) {
+	for _, text := range []string{
+		"", "plain", `quote " backslash \ slash /`, "\x00\x01\x1f\x7f", "\b\f\n\r\t", "Zoë", "日本", "😀",
+		"\u2028\u2029", "<script>&</script>", "\ufffd", "\u00a0",
+	} {
+		written, err := newCodec(t).AppendAnswer(nil, &response{ClientSession: &session{
+			Token: text, ConnectWebviewIds: []string{text, text}, CustomerKey: &text,
+		}})
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		var got struct {
+			ClientSession struct {
+				Token             string   `json:"token"`
+				ConnectWebviewIDs []string `json:"connect_webview_ids"`
+				CustomerKey       string   `json:"customer_key"`
+			} `json:"client_session"`
+		}
+		if err := json.Unmarshal(written, &got); err != nil {
+			t.Fatalf("%q: %s: %v", text, written, err)
+		}
+		if s := got.ClientSession; s.Token != text || len(s.ConnectWebviewIDs) != 2 || s.ConnectWebviewIDs[1] != text || s.CustomerKey != text {
+			t.Errorf("%q was written as %s", text, written)
+		}
+	}
+}
+
+func TestAppendRequest(t *testing.T) {
+	for name, test := range map[string]struct {
+		message *request
+		want    string
+	}{
+		"nothing":     {&request{}, `{}`},
+		"empty lists": {&request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, `{}`},
+		"empty texts": {&request{ClientSessionId: proto.String("")}, `{"client_session_id":""}`},
+		"the last":    {&request{UserIdentityIds: []string{"i"}}, `{"user_identity_ids":["i"]}`},
+		"escapes":     {&request{UserIdentifierKey: proto.String("a\"\n\x00é")}, `{"user_identifier_key":"a\"\n\u0000é"}`},
+		"everything": {
+			&request{
+				ClientSessionId: proto.String("c"), UserIdentifierKey: proto.String("k"), ConnectWebviewIds: []string{"w"},
+				ConnectedAccountIds: []string{"a", ""}, UserIdentityId: proto.String("j"), UserIdentityIds: []string{"i"},
+			},
+			`{"client_session_id":"c","user_identifier_key":"k","connect_webview_ids":["w"],` +
+				`"connected_account_ids":["a",""],"user_identity_id":"j","user_identity_ids":["i"]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := newCodec(t).AppendRequest([]byte("before"), test.message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != "before"+test.want {
+				t.Errorf("request is %s\nwant       before%s", got, test.want)
+			}
+			read := &request{}
+			if problems, err := newCodec(t).ReadRequest(got[len("before"):], read); err != nil || len(problems) > 0 {
+				t.Fatalf("our own text is refused: problems %v, error %v", problems, err)
+			}
+			wantEqual(t, read, test.message)
+		})
+	}
+}
+
+// What cannot be said in JSON is an error and not a wrong text; it names the member and not the value.
+func TestAppendFails(t *testing.T) {
+	invalid := "\xff" + secret
+	codec := newCodec(t)
+	for name, test := range map[string]struct {
+		append func([]byte, proto.Message) ([]byte, error)
+		proto.Message
+		want string
+	}{
+		"text not UTF-8":    {codec.AppendAnswer, &response{ClientSession: &session{Token: invalid}}, "client_session: token: "},
+		"element not UTF-8": {codec.AppendRequest, &request{ConnectWebviewIds: []string{"a", invalid}}, "connect_webview_ids: "},
+		"time out of range": {
+			codec.AppendAnswer, &response{ClientSession: &session{CreatedAt: &timestamppb.Timestamp{Seconds: 1 << 60}}},
+			"client_session: created_at: ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := test.append(nil, test.Message)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := err.Error(); len(got) <= len(test.want) || got[:len(test.want)] != test.want {
+				t.Errorf("error is %q, want it to begin with %q", got, test.want)
+			}
+			wantNoSecret(t, err.Error())
+		})
+	}
+}
+
+// A message that the codec was not made for is a fault of the code, which every method must tell and not panic over.
+func TestUnknownMessage(t *testing.T) {
+	codec := newCodec(t)
+	stranger := structpb.NewNullValue()
+	_, appendAnswer := codec.AppendAnswer(nil, stranger)
+	_, appendRequest := codec.AppendRequest(nil, stranger)
+	_, readRequest := codec.ReadRequest([]byte(`{}`), stranger)
+	for name, err := range map[string]error{
+		"AppendAnswer": appendAnswer, "AppendRequest": appendRequest, "ReadRequest": readRequest,
+		"ReadAnswer": codec.ReadAnswer([]byte(`{}`), stranger),
+	} {
+		if err == nil || err.Error() != "google.protobuf.Value is not a message of this codec" {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+// A field of a type that Seam's JSON does not have must stop the start of the service.
+func TestNewRefusesFieldsWithoutJSON(t *testing.T) {
+	for name, file := range map[string]protoreflect.FileDescriptor{
+		"map, enum, double": structpb.File_google_protobuf_struct_proto,
+		"int64":             timestamppb.File_google_protobuf_timestamp_proto,
+	} {
+		if _, err := seamjson.New(file); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package seamjson_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+func problem(message string, path ...string) seamerr.Problem {
+	return seamerr.Problem{Path: path, Message: message}
+}
+
+func TestReadRequestAccepts(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want *request
+	}{
+		"nothing":         {`{}`, &request{}},
+		"space around":    {" \r\n\t{ } \n", &request{}},
+		"empty list":      {`{"connect_webview_ids":[],"connected_account_ids":[]}`, &request{}},
+		"empty text":      {`{"client_session_id":""}`, &request{ClientSessionId: proto.String("")}},
+		"escaped name":    {`{"client\u005fsession_id":"c"}`, &request{ClientSessionId: proto.String("c")}},
+		"escaped value":   {`{"user_identifier_key":"\u0000\n\ud83d\ude00"}`, &request{UserIdentifierKey: proto.String("\x00\n😀")}},
+		"text not ASCII":  {`{"user_identifier_key":"Zoë 日本"}`, &request{UserIdentifierKey: proto.String("Zoë 日本")}},
+		"text not a UUID": {`{"client_session_id":"not-a-uuid"}`, &request{ClientSessionId: proto.String("not-a-uuid")}},
+		"one identity":    {`{"user_identity_ids":["a"]}`, &request{UserIdentityIds: []string{"a"}}},
+		"everything": {
+			`{"user_identity_ids":["i"],"user_identity_id":"j","connected_account_ids":["a","b"],` +
+				`"connect_webview_ids":["w"],"user_identifier_key":"k","client_session_id":"c"}`,
+			&request{
+				ClientSessionId:     proto.String("c"),
+				UserIdentifierKey:   proto.String("k"),
+				ConnectWebviewIds:   []string{"w"},
+				ConnectedAccountIds: []string{"a", "b"},
+				UserIdentityId:      proto.String("j"),
+				UserIdentityIds:     []string{"i"},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := &request{}
+			problems, err := newCodec(t).ReadRequest([]byte(test.text), got)
+			if err != nil || len(problems) > 0 {
+				t.Fatalf("problems %v, error %v; want neither", problems, err)
+			}
+			wantEqual(t, got, test.want)
+		})
+	}
+}
+
+func TestReadRequestProblems(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want []seamerr.Problem
+	}{
+		"number for text":   {`{"client_session_id":5}`, []seamerr.Problem{problem("Expected string, received number", "client_session_id")}},
+		"true for text":     {`{"client_session_id":true}`, []seamerr.Problem{problem("Expected string, received boolean", "client_session_id")}},
+		"false for text":    {`{"user_identity_id":false}`, []seamerr.Problem{problem("Expected string, received boolean", "user_identity_id")}},
+		"null for text":     {`{"user_identifier_key":null}`, []seamerr.Problem{problem("Expected string, received null", "user_identifier_key")}},
+		"array for text":    {`{"user_identity_id":["SECRET"]}`, []seamerr.Problem{problem("Expected string, received array", "user_identity_id")}},
+		"object for text":   {`{"user_identity_id":{"SECRET":"SECRET"}}`, []seamerr.Problem{problem("Expected string, received object", "user_identity_id")}},
+		"text for list":     {`{"connect_webview_ids":"SECRET"}`, []seamerr.Problem{problem("Expected array, received string", "connect_webview_ids")}},
+		"null for list":     {`{"connected_account_ids":null}`, []seamerr.Problem{problem("Expected array, received null", "connected_account_ids")}},
+		"object for list":   {`{"user_identity_ids":{"0":"SECRET"}}`, []seamerr.Problem{problem("Expected array, received object", "user_identity_ids")}},
+		"boolean for list":  {`{"connected_account_ids":true}`, []seamerr.Problem{problem("Expected array, received boolean", "connected_account_ids")}},
+		"number for list":   {`{"connected_account_ids":1}`, []seamerr.Problem{problem("Expected array, received number", "connected_account_ids")}},
+		"empty exactly-one": {`{"user_identity_ids":[]}`, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"two identities":    {`{"user_identity_ids":["SECRET","SECRET"]}`, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"two, one faulty": {
+			`{"user_identity_ids":["SECRET",null]}`,
+			[]seamerr.Problem{
+				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				problem("Expected string, received null", "user_identity_ids", "1"),
+			},
+		},
+		"elements": {
+			`{"connected_account_ids":["SECRET",1,null,[["SECRET"]],{"a":"SECRET"},true]}`,
+			[]seamerr.Problem{
+				problem("Expected string, received number", "connected_account_ids", "1"),
+				problem("Expected string, received null", "connected_account_ids", "2"),
+				problem("Expected string, received array", "connected_account_ids", "3"),
+				problem("Expected string, received object", "connected_account_ids", "4"),
+				problem("Expected string, received boolean", "connected_account_ids", "5"),
+			},
+		},
+		"one faulty identity": {
+			// The list has the length that is asked for, so its length is no second problem.
+			`{"user_identity_ids":[1]}`, []seamerr.Problem{problem("Expected string, received number", "user_identity_ids", "0")},
+		},
+		"unknown":                 {`{"nope":"SECRET"}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'nope'")}},
+		"unknown ones, as given":  {`{"z":1,"a":{"SECRET":[]}}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'z', 'a'")}},
+		"camel case is unknown":   {`{"clientSessionId":"SECRET"}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'clientSessionId'")}},
+		"case matters":            {`{"Client_session_id":"SECRET"}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'Client_session_id'")}},
+		"name without letters":    {`{"":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: ''")}},
+		"name like an API key":    {`{"seam_SECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name like a JWT":         {`{"eySECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name with a quote":       {`{"a', 'SECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name with a line break":  {`{"a\nSECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name not ASCII":          {`{"éSECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name too long":           {`{"` + strings.Repeat("x", 60) + `SECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name as long as may be":  {`{"` + strings.Repeat("x", 64) + `":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '" + strings.Repeat("x", 64) + "'")}},
+		"list in place of object": {`["SECRET"]`, []seamerr.Problem{problem("Expected object, received array")}},
+		"text in place of object": {`"SECRET"`, []seamerr.Problem{problem("Expected object, received string")}},
+		"number in place of object": {
+			`12`, []seamerr.Problem{problem("Expected object, received number")},
+		},
+		"true in place of object": {`true`, []seamerr.Problem{problem("Expected object, received boolean")}},
+		"null in place of object": {`null`, []seamerr.Problem{problem("Expected object, received null")}},
+		"all at once, in the contract's order": {
+			`{"nope":"SECRET","user_identity_ids":[],"connected_account_ids":[null],"client_session_id":null,"connect_webview_ids":{}}`,
+			[]seamerr.Problem{
+				problem("Expected string, received null", "client_session_id"),
+				problem("Expected array, received object", "connect_webview_ids"),
+				problem("Expected string, received null", "connected_account_ids", "0"),
+				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				problem("Unrecognized key(s) in object: 'nope'"),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.ReplaceAll(test.text, "SECRET", secret)
+			problems, err := newCodec(t).ReadRequest([]byte(text), &request{})
+			if err != nil {
+				t.Fatalf("error %v; want problems", err)
+			}
+			if !reflect.DeepEqual(problems, test.want) {
+				t.Errorf("problems are %q\nwant %q", problems, test.want)
+			}
+			wantNoSecret(t, fmt.Sprint(problems))
+		})
+	}
+}
+
+// The right members are kept beside the wrong ones, because the rules are checked on what could be read.
+func TestReadRequestKeepsWhatIsRight(t *testing.T) {
+	got := &request{}
+	problems, err := newCodec(t).ReadRequest(
+		[]byte(`{"client_session_id":1,"user_identifier_key":"","connected_account_ids":["a",2,"b"]}`), got)
+	if err != nil || len(problems) != 2 {
+		t.Fatalf("problems %v, error %v; want two problems", problems, err)
+	}
+	wantEqual(t, got, &request{UserIdentifierKey: proto.String(""), ConnectedAccountIds: []string{"a", "b"}})
+}
+
+func TestReadRequestRefusesBrokenText(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"nothing at all":       {``, "the JSON ends early"},
+		"only space":           {`  `, "the JSON ends early"},
+		"ends in the object":   {`{"client_session_id":"SECRET"`, "the JSON ends early, at byte 35"},
+		"ends in a text":       {`{"client_session_id":"SECRET`, "the JSON ends early, at byte 34"},
+		"ends in a list":       {`{"connected_account_ids":["SECRET"`, "the JSON ends early, at byte 40"},
+		"ends after a name":    {`{"client_session_id"`, "the JSON ends early, at byte 20"},
+		"no value":             {`{"client_session_id":}`, "not JSON at byte 21"},
+		"no value in a list":   {`{"connected_account_ids":[}`, "not JSON at byte 26"},
+		"comma before the end": {`{"client_session_id":"SECRET",}`, "not JSON at byte 35"},
+		"comma in a list":      {`{"connected_account_ids":["SECRET",]}`, "not JSON at byte 40"},
+		"no comma":             {`{"client_session_id":"SECRET" "user_identity_id":"SECRET"}`, "not JSON at byte 36"},
+		"no quotes":            {`{SECRET:1}`, "not JSON at byte 1"},
+		"broken unknown value": {`{"nope":{"SECRET":tru}}`, "not JSON at byte 27"},
+		"broken wrong value":   {`{"client_session_id":[SECRET]}`, "not JSON at byte 22"},
+		"bad escape":           {`{"client_session_id":"\x SECRET"}`, "not JSON at byte 22"},
+		"bare line break":      {"{\"client_session_id\":\"\nSECRET\"}", "not JSON at byte 22"},
+		"text not UTF-8":       {"{\"client_session_id\":\"\xffSECRET\"}", "not JSON at byte 22"},
+		"half a surrogate":     {`{"client_session_id":"\ud83d SECRET"}`, "not JSON at byte 22"},
+		"doubled member":       {`{"client_session_id":"SECRET","client_session_id":"SECRET"}`, "not JSON at byte 36"},
+		"doubled unknown one":  {`{"SECRET":1,"SECRET":2}`, "not JSON at byte 18"},
+		"doubled by an escape": {`{"user_identity_id":"a","user\u005fidentity_id":"b"}`, "not JSON at byte 24"},
+		"a second object":      {`{"client_session_id":"SECRET"}{}`, "there is more after the JSON value"},
+		"a stray bracket":      {`{}]`, "there is more after the JSON value"},
+		"words behind":         {`{} SECRET`, "there is more after the JSON value"},
+		"a second list":        {`[] []`, "there is more after the JSON value"},
+		"no JSON":              {`SECRET`, "not JSON at byte 0"},
+		"byte order mark":      {"\ufeff{}", "not JSON at byte 0"},
+		"a form":               {`client_session_id=SECRET`, "not JSON at byte 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.ReplaceAll(test.text, "SECRET", secret)
+			_, err := newCodec(t).ReadRequest([]byte(text), &request{})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if err.Error() != test.want {
+				t.Errorf("error is %q, want %q", err, test.want)
+			}
+			wantNoSecret(t, err.Error())
+		})
+	}
+}
+
+// A hostile body must not get an answer many times its own size, nor cost memory without bound.
+func TestReadRequestBoundsWhatIsReported(t *testing.T) {
+	unknown := make([]string, 5000)
+	for i := range unknown {
+		unknown[i] = fmt.Sprintf(`"u%d":0`, i)
+	}
+	text := `{"connected_account_ids":[` + strings.Repeat("0,", 4999) + `0],` + strings.Join(unknown, ",") + `}`
+	problems, err := newCodec(t).ReadRequest([]byte(text), &request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(problems) != 101 {
+		t.Fatalf("%d problems; want 100 of the list and one of the unknown members", len(problems))
+	}
+	last := problems[100].Message
+	if !strings.HasSuffix(last, "'u99'") {
+		t.Errorf("the unknown members end in %q, want the hundredth, 'u99'", last[max(0, len(last)-20):])
+	}
+}
+
+func TestReadRequestDepth(t *testing.T) {
+	// The parser's own bound must hold where a value is passed over, or a body of brackets would use up the stack.
+	deep := `{"nope":` + strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000) + `}`
+	if _, err := newCodec(t).ReadRequest([]byte(deep), &request{}); err == nil {
+		t.Error("half a million nested lists were read without complaint")
+	}
+}

@@ -1,0 +1,266 @@
+package server_test
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// secrets are the values in the cases that must not come out anywhere.
+func secrets() []string {
+	return []string{sandbox.APIKey, "seam_secret", sandbox.SessionToken}
+}
+
+// TestFailures replays every failing case over both faces: each says what it should, nothing is granted, and no secret
+// is in an answer or in the log.
+func TestFailures(t *testing.T) {
+	for _, c := range failures() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Run("grpc", func(t *testing.T) { c.replay(t, c.checkGRPC) })
+			t.Run("rest", func(t *testing.T) { c.replay(t, c.checkREST) })
+		})
+	}
+}
+
+func (c behaviour) replay(t *testing.T, check func(*testing.T, *harness) string) {
+	h := start(t, func(cfg *config.Config) {
+		if c.seamDown {
+			cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1")
+		}
+		if c.timeout != 0 {
+			cfg.DefaultTimeout = c.timeout
+		}
+	})
+	before := h.grants()
+	h.sandbox.ClearRequests()
+	if !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
+		if err := h.sandbox.Inject(c.fault); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer := check(t, h)
+	h.sandbox.ClearFaults()
+	if got := len(h.sandbox.Requests()); got != c.reached {
+		t.Errorf("%d requests reached Seam, want %d", got, c.reached)
+	}
+	if after := h.grants(); after != before {
+		t.Errorf("something was granted: the session is now %s", after)
+	}
+	for _, secret := range secrets() {
+		if strings.Contains(answer, secret) {
+			t.Errorf("the answer holds the secret %s: %s", secret, answer)
+		}
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the log holds the secret %s", secret)
+		}
+	}
+	// The service is none the worse for it.
+	if !c.seamDown {
+		if got := h.grant(byID); got.status != http.StatusOK {
+			t.Errorf("a good call afterwards gets %d %s", got.status, got.text)
+		}
+	}
+}
+
+// checkGRPC makes the call over gRPC and returns all of its answer as text.
+func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
+	ctx := t.Context()
+	if c.credential != "none" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", cmp.Or(c.credential, "Bearer "+sandbox.APIKey))
+	}
+	var header metadata.MD
+	err := h.invoke(ctx, cmp.Or(c.rpc, clientsessionv1.ClientSessionService_GrantAccess_FullMethodName),
+		c.message, c.raw, grpc.Header(&header))
+	st := status.Convert(err)
+	text := st.Proto().String()
+	if c.grpcBare {
+		want := c.code
+		if c.status == http.StatusBadRequest {
+			want = codes.Internal // What grpc-go calls bytes that are no message.
+		}
+		if st.Code() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		return text
+	}
+	if st.Code() != c.code {
+		t.Errorf("code %s, want %s (%s)", st.Code(), c.code, text)
+	}
+	if want := cmp.Or(c.grpcMessage, c.text); st.Message() != want {
+		t.Errorf("message %q, want %q", st.Message(), want)
+	}
+	d := details(t, st)
+	wantReason := strings.ToUpper(c.errorType)
+	if c.noEnvelope {
+		wantReason = strings.ToUpper(strings.ReplaceAll(http.StatusText(c.status), " ", "_"))
+	}
+	if d.info.GetReason() != wantReason || d.info.GetMetadata()["type"] != c.errorType ||
+		d.info.GetMetadata()["http_status"] != strconv.Itoa(c.status) {
+		t.Errorf("ErrorInfo is %v, want reason %s, type %s, http_status %d", d.info, wantReason, c.errorType, c.status)
+	}
+	if own := d.info.GetDomain() == "client-session-service"; own != c.local {
+		t.Errorf("domain %s: want it to be the service's own: %t", d.info.GetDomain(), c.local)
+	}
+	ids := header.Get("seam-request-id")
+	if len(ids) != 1 || ids[0] == "" || d.request.GetRequestId() != ids[0] {
+		t.Errorf("RequestInfo names %q, the header %q: want the same one", d.request.GetRequestId(), ids)
+	}
+	if got := d.fields(); !slices.Equal(got, c.grpcFields()) {
+		t.Errorf("violations of %q, want %q", got, c.grpcFields())
+	}
+	if got := int(d.retry.GetRetryDelay().AsDuration().Seconds()); got != c.retryAfter {
+		t.Errorf("RetryInfo says %d seconds, want %d", got, c.retryAfter)
+	}
+	return text
+}
+
+// grpcFields are the violations over gRPC: a field that cannot be told by its name is one of the message.
+func (c behaviour) grpcFields() []string {
+	if c.grpcMessage != "" {
+		return []string{""}
+	}
+	return c.fields
+}
+
+// checkREST makes the call over REST and returns all of its answer as text.
+func (c behaviour) checkREST(t *testing.T, h *harness) string {
+	credential := cmp.Or(c.credential, "Bearer "+sandbox.APIKey)
+	if credential == "none" {
+		credential = ""
+	}
+	got := h.send(cmp.Or(c.method, http.MethodPost), cmp.Or(c.path, grantPath), c.body,
+		"Authorization", credential, "Content-Type", cmp.Or(c.contentType, "application/json"))
+	text := got.text
+	for name, values := range got.header {
+		text += "\n" + name + ": " + strings.Join(values, ", ")
+	}
+	if got.status != c.status {
+		t.Errorf("status %d, want %d: %s", got.status, c.status, text)
+	}
+	id := got.header.Get("Seam-Request-Id")
+	if id == "" {
+		t.Error("no seam-request-id")
+	}
+	wantRetry := ""
+	if c.retryAfter != 0 {
+		wantRetry = strconv.Itoa(c.retryAfter)
+	}
+	if retry := got.header.Get("Retry-After"); retry != wantRetry {
+		t.Errorf("Retry-After %q, want %q", retry, wantRetry)
+	}
+	if c.noEnvelope {
+		if got.text != "" {
+			t.Errorf("body %q, want none, as Seam sent none", got.text)
+		}
+		return text
+	}
+	if contentType := got.header.Get("Content-Type"); contentType != "application/json" {
+		t.Errorf("content type %q", contentType)
+	}
+	if ok := got.members(t)["ok"]; ok != false {
+		t.Errorf("ok is %v", ok)
+	}
+	failure := got.failure(t)
+	if failure["type"] != c.errorType || failure["message"] != c.text || failure["request_id"] != id {
+		t.Errorf("error is %v, want type %q, message %q, request id %q", failure, c.errorType, c.text, id)
+	}
+	tree, _ := failure["validation_errors"].(map[string]any)
+	if got := problemPaths(tree, ""); !slices.Equal(got, slices.Sorted(slices.Values(c.fields))) {
+		t.Errorf("validation_errors are about %q, want %q", got, c.fields)
+	}
+	return text
+}
+
+// problemPaths lists where a tree of validation_errors has messages, in the notation of gRPC.
+func problemPaths(node map[string]any, at string) []string {
+	var paths []string
+	if messages, _ := node["_errors"].([]any); len(messages) > 0 {
+		paths = append(paths, at)
+	}
+	for name, child := range node {
+		below, ok := child.(map[string]any)
+		if !ok {
+			continue
+		}
+		path := strings.TrimPrefix(at+"."+name, ".")
+		if _, err := strconv.Atoi(name); err == nil {
+			path = at + "[" + name + "]"
+		}
+		paths = append(paths, problemPaths(below, path)...)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+type errorDetails struct {
+	info       *errdetails.ErrorInfo
+	request    *errdetails.RequestInfo
+	badRequest *errdetails.BadRequest
+	retry      *errdetails.RetryInfo
+}
+
+func details(t *testing.T, st *status.Status) errorDetails {
+	t.Helper()
+	var d errorDetails
+	for _, detail := range st.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			d.info = detail
+		case *errdetails.RequestInfo:
+			d.request = detail
+		case *errdetails.BadRequest:
+			d.badRequest = detail
+		case *errdetails.RetryInfo:
+			d.retry = detail
+		default:
+			t.Errorf("unexpected detail %T", detail)
+		}
+	}
+	return d
+}
+
+func (d errorDetails) fields() []string {
+	var fields []string
+	for _, violation := range d.badRequest.GetFieldViolations() {
+		fields = append(fields, violation.GetField())
+	}
+	return fields
+}
+
+// invoke makes a unary call with a message, or with raw bytes that need not be one.
+func (h *harness) invoke(
+	ctx context.Context, method string, message proto.Message, raw []byte, options ...grpc.CallOption,
+) error {
+	if raw == nil {
+		return h.conn.Invoke(ctx, method, message, &clientsessionv1.GrantAccessResponse{}, options...)
+	}
+	return h.conn.Invoke(ctx, method, raw, &[]byte{}, append(options, grpc.ForceCodec(rawCodec{}))...)
+}
+
+// rawCodec sends and receives bytes as they are.
+type rawCodec struct{}
+
+func (rawCodec) Name() string { return "proto" }
+
+func (rawCodec) Marshal(v any) ([]byte, error) { return v.([]byte), nil }
+
+func (rawCodec) Unmarshal(data []byte, v any) error {
+	*v.(*[]byte) = slices.Clone(data)
+	return nil
+}

@@ -1,0 +1,245 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// behaviour is one case of how the service answers. Each lives once, here, and is replayed over both faces.
+type behaviour struct {
+	name string
+
+	// What Seam does: a fault of the sandbox, or no Seam at all.
+	fault    sandbox.Fault
+	seamDown bool
+	// timeout is the service's default deadline, 20 seconds if zero.
+	timeout time.Duration
+
+	// credential is the authorization header, the sandbox's API key if empty, none if "none".
+	credential string
+
+	// The request over REST: POST, the path of GrantAccess and application/json where empty.
+	method, path, contentType, body string
+	// The request over gRPC: a message, or raw bytes for what no message can be, to GrantAccess where rpc is empty.
+	message *clientsessionv1.GrantAccessRequest
+	raw     []byte
+	rpc     string
+
+	// The outcome on both faces.
+	code      codes.Code
+	status    int
+	errorType string
+	text      string
+	// fields are the violations in the notation of gRPC; tree are the same as they stand in validation_errors.
+	fields []string
+	// retryAfter is what RetryInfo and Retry-After say, in seconds.
+	retryAfter int
+	// local is true for a type that is the service's own and not Seam's.
+	local bool
+	// noEnvelope is true when Seam sent none: over REST the body is empty then, as Seam's was.
+	noEnvelope bool
+	// grpcBare is true where grpc-go itself refuses what is no message at all, so there are no details.
+	grpcBare bool
+	// grpcMessage is the message over gRPC where the fault in the encoding is another one there.
+	grpcMessage string
+	// reached is how many requests reach Seam.
+	reached int
+}
+
+const (
+	grantPath = "/client_sessions/grant_access"
+	byID      = `{"client_session_id":"` + sandbox.SessionID + `","connected_account_ids":["` + sandbox.ConnectedAccountID + `"]}`
+)
+
+func grantByID() *clientsessionv1.GrantAccessRequest {
+	id := sandbox.SessionID
+	return &clientsessionv1.GrantAccessRequest{
+		ClientSessionId:     &id,
+		ConnectedAccountIds: []string{sandbox.ConnectedAccountID},
+	}
+}
+
+// failures are the cases in which nothing is granted.
+func failures() []behaviour {
+	unknownField := protowire.AppendString(protowire.AppendTag(nil, 99, protowire.BytesType), "seam_secretvalue99")
+	wrongWireType := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 3)
+	const unrecognized = "Unrecognized field(s) in message"
+	return []behaviour{
+		{
+			name: "nothing given", body: `{}`, message: &clientsessionv1.GrantAccessRequest{},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: "At least one parameter must be provided", fields: []string{""},
+		},
+		{
+			name: "nothing but an empty list", body: `{"connect_webview_ids":[]}`, message: &clientsessionv1.GrantAccessRequest{},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: "At least one parameter must be provided", fields: []string{""},
+		},
+		{
+			name: "empty body", contentType: "application/x-www-form-urlencoded", message: &clientsessionv1.GrantAccessRequest{},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: "At least one parameter must be provided", fields: []string{""},
+		},
+		{
+			name: "two user_identity_ids",
+			body: `{"client_session_id":"` + sandbox.SessionID + `","user_identity_ids":["a","b"]}`,
+			message: &clientsessionv1.GrantAccessRequest{
+				ClientSessionId: new(sandbox.SessionID), UserIdentityIds: []string{"a", "b"},
+			},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text:   `Array must contain exactly 1 element(s) for "user_identity_ids"`,
+			fields: []string{"user_identity_ids"},
+		},
+		{
+			name:    "empty user_identifier_key",
+			body:    `{"user_identifier_key":""}`,
+			message: &clientsessionv1.GrantAccessRequest{UserIdentifierKey: new("")},
+			code:    codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text:   `String must contain at least 1 character(s) for "user_identifier_key"`,
+			fields: []string{"user_identifier_key"},
+		},
+		{
+			name: "several faults at once",
+			body: `{"user_identity_ids":["a","b"],"user_identifier_key":""}`,
+			message: &clientsessionv1.GrantAccessRequest{
+				UserIdentifierKey: new(""), UserIdentityIds: []string{"a", "b"},
+			},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: `2 Input Errors: String must contain at least 1 character(s) for "user_identifier_key", ` +
+				`Array must contain exactly 1 element(s) for "user_identity_ids"`,
+			fields: []string{"user_identifier_key", "user_identity_ids"},
+		},
+		{
+			name: "no session named", body: `{"connected_account_ids":["a"]}`,
+			message: &clientsessionv1.GrantAccessRequest{ConnectedAccountIds: []string{"a"}},
+			code:    codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: "Either client_session_id or user_identifier_key must be provided", reached: 1,
+		},
+		{
+			name: "unknown member", body: `{"client_session_idd":"seam_secretvalue01"}`, raw: unknownField,
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: "Unrecognized key(s) in object: 'client_session_idd'", fields: []string{""}, grpcMessage: unrecognized,
+		},
+		{
+			name: "wrong type", body: `{"client_session_id":3,"connected_account_ids":["a",null]}`, raw: wrongWireType,
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text: `2 Input Errors: Expected string, received number for "client_session_id", ` +
+				`Expected string, received null for "connected_account_ids.1"`,
+			fields: []string{"client_session_id", "connected_account_ids[1]"}, grpcMessage: unrecognized,
+		},
+		{
+			name: "broken JSON", body: `{"client_session_id":"seam_secretvalue02`, raw: []byte{0xff, 0xff},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", grpcBare: true,
+		},
+		{
+			name: "trailing bytes", body: byID + `{"user_identifier_key":"seam_secretvalue03"}`, raw: []byte{0x0a, 0x7f},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", grpcBare: true,
+		},
+		{
+			name: "body that is not JSON", contentType: "text/plain", body: byID, raw: []byte{0xff},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_content_type",
+			text: `POST requests must have Content-Type header with "application/json"`, grpcBare: true,
+		},
+		{
+			name: "5 MiB body", body: `{"user_identifier_key":"` + strings.Repeat("a", 5<<20) + `"}`,
+			message: &clientsessionv1.GrantAccessRequest{UserIdentifierKey: new(strings.Repeat("a", 5<<20))},
+			code:    codes.ResourceExhausted, status: 413, errorType: "payload_too_large",
+			text: "Request body is larger than 1 MiB", grpcBare: true,
+		},
+		{
+			name: "wrong method", method: http.MethodPut, body: byID,
+			rpc: "/seam.clientsession.v1.ClientSessionService/GrantAcces", message: grantByID(),
+			code: codes.Unimplemented, status: 405, errorType: "method_not_allowed",
+			text: "only POST,PATCH accepted", grpcBare: true,
+		},
+		{
+			name: "unknown path", path: "/client_sessions/grant_acces", body: byID,
+			rpc: "/seam.clientsession.v9.ClientSessionService/GrantAccess", message: grantByID(),
+			code: codes.Unimplemented, status: 404, errorType: "not_found", text: "Not found", grpcBare: true,
+		},
+		{
+			name: "no credential", credential: "none", body: byID, message: grantByID(),
+			code: codes.Unauthenticated, status: 401, errorType: "unauthorized",
+			text: "No authentication methods succeeded",
+		},
+		{
+			name: "no credential and a faulty request", credential: "none", body: `{"x":`,
+			message: &clientsessionv1.GrantAccessRequest{},
+			code:    codes.Unauthenticated, status: 401, errorType: "unauthorized",
+			text: "No authentication methods succeeded",
+		},
+		{
+			name: "unknown API key", credential: "Bearer seam_secretunknownkey", body: byID, message: grantByID(),
+			code: codes.Unauthenticated, status: 401, errorType: "unauthorized", text: "API Key not found", reached: 1,
+		},
+		{
+			name: "unknown session", body: `{"client_session_id":"00000000-0000-4000-8000-000000000000"}`,
+			message: &clientsessionv1.GrantAccessRequest{ClientSessionId: new("00000000-0000-4000-8000-000000000000")},
+			code:    codes.NotFound, status: 404, errorType: "client_session_not_found",
+			text: "Could not find client session", reached: 1,
+		},
+		{
+			name: "rate limited", fault: sandbox.Fault{RateLimit: true, RetryAfter: 7}, body: byID, message: grantByID(),
+			code: codes.ResourceExhausted, status: 429, errorType: "too_many_requests",
+			text: "Too many requests", retryAfter: 7, reached: 1,
+		},
+		{
+			name: "Seam down", seamDown: true, body: byID, message: grantByID(),
+			code: codes.Unavailable, status: 503, errorType: "upstream_unreachable",
+			text: "Seam could not be reached", local: true,
+		},
+		{
+			name: "connection reset", fault: sandbox.Fault{Disconnect: sandbox.DisconnectReset}, body: byID, message: grantByID(),
+			code: codes.Unavailable, status: 503, errorType: "upstream_unreachable",
+			text: "Seam could not be reached", local: true, reached: 1,
+		},
+		{
+			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: 300 * time.Millisecond,
+			body: byID, message: grantByID(),
+			code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout",
+			text: "Seam did not answer in time", local: true, reached: 1,
+		},
+		{
+			name:  "Seam answers HTML",
+			fault: sandbox.Fault{Status: 502, Body: "<html>seam_secretvalue04</html>", ContentType: "text/html"},
+			body:  byID, message: grantByID(),
+			code: codes.Unavailable, status: 502,
+			text: "Seam answered with HTTP status 502 and no error of its own", noEnvelope: true, reached: 1,
+		},
+		{
+			name:  "Seam answers HTML as if all were well",
+			fault: sandbox.Fault{Status: 200, Body: "<html>seam_secretvalue05</html>", ContentType: "text/html"},
+			body:  byID, message: grantByID(),
+			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
+			text: "Seam's answer could not be understood", local: true, reached: 1,
+		},
+		{
+			name: "empty 503", fault: sandbox.Fault{Status: 503}, body: byID, message: grantByID(),
+			code: codes.Unavailable, status: 503,
+			text: "Seam answered with HTTP status 503 and no error of its own", noEnvelope: true, reached: 1,
+		},
+		{
+			name: "truncated body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, body: byID, message: grantByID(),
+			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
+			text: "Seam's answer could not be understood", local: true, reached: 1,
+		},
+		{
+			name: "endless body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectEndless}, body: byID, message: grantByID(),
+			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
+			text: "Seam's answer could not be understood", local: true, reached: 1,
+		},
+		{
+			name: "redirect", fault: sandbox.Fault{Status: 307, Header: map[string]string{"location": "http://127.0.0.1:1/"}},
+			body: byID, message: grantByID(),
+			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
+			text: "Seam's answer could not be understood", local: true, reached: 1,
+		},
+	}
+}

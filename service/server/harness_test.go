@@ -1,0 +1,236 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/service/service/server"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// harness is a service that runs against a sandbox of its own, and a caller of each face.
+type harness struct {
+	t       *testing.T
+	sandbox *sandbox.Sandbox
+	seamURL string
+	log     *logBuffer
+	at      server.Addresses
+	conn    *grpc.ClientConn
+	http    *http.Client
+	stop    func() error
+}
+
+// start runs the service until the test ends. change may alter the configuration first.
+func start(t *testing.T, change ...func(*config.Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, sandbox: sandbox.New(sandbox.Options{}), log: &logBuffer{}}
+	upstream, err := sandbox.Listen("127.0.0.1:0", h.sandbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = upstream.Close() })
+	h.seamURL = upstream.URL()
+	cfg := config.Config{
+		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
+		SeamEndpoint:   parseURL(t, h.seamURL),
+		LogLevel:       slog.LevelDebug,
+		DefaultTimeout: 20 * time.Second,
+		MaxTimeout:     20 * time.Second,
+		Version:        "test",
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	logger := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, err := server.New(cfg, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.at = s.Addresses()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	h.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	h.http = &http.Client{
+		Transport:     &http.Transport{DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	h.conn, err = grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = h.conn.Close()
+		h.http.CloseIdleConnections()
+		if err := h.stop(); err != nil {
+			t.Errorf("the service ended with: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("log of the service:\n%s", h.log)
+		}
+	})
+	return h
+}
+
+func (h *harness) client() clientsessionv1.ClientSessionServiceClient {
+	return clientsessionv1.NewClientSessionServiceClient(h.conn)
+}
+
+// authorized returns a context whose calls carry the sandbox's API key.
+func authorized(t *testing.T) context.Context {
+	t.Helper()
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+sandbox.APIKey)
+}
+
+// answer is what came back over REST.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+}
+
+// send makes one HTTP request. Headers are pairs; content-type and authorization are set unless given.
+func (h *harness) send(method, path, body string, header ...string) answer {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), method, "http://"+h.at.HTTP, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	request.URL.Opaque = "" // The path goes out as it is written, with its slashes.
+	path, query, _ := strings.Cut(path, "?")
+	request.URL.RawQuery = query
+	request.URL.RawPath = path
+	if request.URL.Path, err = url.PathUnescape(path); err != nil {
+		h.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	for i := 0; i < len(header); i += 2 {
+		if header[i+1] == "" {
+			request.Header.Del(header[i])
+			continue
+		}
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := h.http.Do(request)
+	if err != nil {
+		h.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.t.Fatalf("%s %s: read the answer: %v", method, path, err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+// grant posts a grant.
+func (h *harness) grant(body string, header ...string) answer {
+	h.t.Helper()
+	return h.send(http.MethodPost, "/client_sessions/grant_access", body, header...)
+}
+
+// members decodes an answer's JSON.
+func (a answer) members(t *testing.T) map[string]any {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal([]byte(a.text), &members); err != nil {
+		t.Fatalf("answer %d %q is not a JSON object: %v", a.status, a.text, err)
+	}
+	return members
+}
+
+// failure returns the `error` member of an answer.
+func (a answer) failure(t *testing.T) map[string]any {
+	t.Helper()
+	failure, ok := a.members(t)["error"].(map[string]any)
+	if !ok {
+		t.Fatalf("answer %d %q has no error", a.status, a.text)
+	}
+	return failure
+}
+
+// grants returns what the main session of the sandbox has, asked from the sandbox itself.
+func (h *harness) grants() string {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet,
+		h.seamURL+"/client_sessions/get?client_session_id="+sandbox.SessionID, http.NoBody)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	response, err := h.http.Do(request)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func parseURL(t *testing.T, text string) *url.URL {
+	t.Helper()
+	parsed, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// logBuffer keeps what the service logs.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// calls returns the lines about calls.
+func (b *logBuffer) calls(t *testing.T) []map[string]any {
+	t.Helper()
+	var lines []map[string]any
+	for line := range strings.Lines(b.String()) {
+		var attributes map[string]any
+		if err := json.Unmarshal([]byte(line), &attributes); err != nil {
+			t.Fatalf("log line %q is not JSON: %v", line, err)
+		}
+		if attributes["msg"] == "call" {
+			lines = append(lines, attributes)
+		}
+	}
+	return lines
+}
