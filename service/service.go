@@ -6,14 +6,15 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	pb "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/seam"
 )
 
-// Service answers the RPCs. It keeps no state: every answer is Seam's.
+// Service answers the RPCs. It keeps no state: every answer is Seam's. `ok` is set here, since an answer that is no error
+// is one, and Seam's reference page shows an empty answer to a grant that was made.
 type Service struct {
-	clientsessionv1.UnimplementedClientSessionServiceServer
+	pb.UnimplementedClientSessionServiceServer
 
 	seam *seam.Client
 }
@@ -23,16 +24,64 @@ func New(client *seam.Client) *Service {
 	return &Service{seam: client}
 }
 
-// GrantAccess grants a client session access. See the contract for what it takes and the errors it ends with.
-func (s *Service) GrantAccess(
-	ctx context.Context, request *clientsessionv1.GrantAccessRequest,
-) (*clientsessionv1.GrantAccessResponse, error) {
-	response := &clientsessionv1.GrantAccessResponse{}
-	if err := s.call(ctx, seam.GrantAccess(), request, response); err != nil {
-		return nil, err
+// Create creates a client session. The contract says what each method takes and the errors it ends with.
+func (s *Service) Create(ctx context.Context, request *pb.CreateRequest) (*pb.CreateResponse, error) {
+	at := seam.CreateOrReturn()
+	if request.GetIfExists() == pb.IfExists_IF_EXISTS_FAIL {
+		at = seam.Create()
 	}
-	response.Ok = true // Seam's reference page shows an empty answer to a grant that was made.
-	return response, nil
+	response := &pb.CreateResponse{}
+	err := s.call(ctx, at, request, response)
+	response.Ok = true
+	return response, err
+}
+
+// Get returns a client session.
+func (s *Service) Get(ctx context.Context, request *pb.GetRequest) (*pb.GetResponse, error) {
+	response := &pb.GetResponse{}
+	err := s.call(ctx, seam.Get(), request, response)
+	response.Ok = true
+	return response, err
+}
+
+// GetOrCreate returns the client session of a user identifier, and creates it first if there is none.
+func (s *Service) GetOrCreate(ctx context.Context, request *pb.GetOrCreateRequest) (*pb.GetOrCreateResponse, error) {
+	response := &pb.GetOrCreateResponse{}
+	err := s.call(ctx, seam.GetOrCreate(), request, response)
+	response.Ok = true
+	return response, err
+}
+
+// List returns client sessions.
+func (s *Service) List(ctx context.Context, request *pb.ListRequest) (*pb.ListResponse, error) {
+	response := &pb.ListResponse{}
+	err := s.call(ctx, seam.List(), request, response)
+	response.Ok = true
+	return response, err
+}
+
+// GrantAccess grants a client session access.
+func (s *Service) GrantAccess(ctx context.Context, request *pb.GrantAccessRequest) (*pb.GrantAccessResponse, error) {
+	response := &pb.GrantAccessResponse{}
+	err := s.call(ctx, seam.GrantAccess(), request, response)
+	response.Ok = true
+	return response, err
+}
+
+// Revoke revokes a client session.
+func (s *Service) Revoke(ctx context.Context, request *pb.RevokeRequest) (*pb.RevokeResponse, error) {
+	response := &pb.RevokeResponse{}
+	err := s.call(ctx, seam.Revoke(), request, response)
+	response.Ok = true
+	return response, err
+}
+
+// Delete deletes a client session.
+func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.DeleteResponse, error) {
+	response := &pb.DeleteResponse{}
+	err := s.call(ctx, seam.Delete(), request, response)
+	response.Ok = true
+	return response, err
 }
 
 // call puts a request to Seam with the caller's credential and notes how Seam answered.

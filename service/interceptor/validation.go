@@ -1,6 +1,7 @@
 package interceptor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,28 +71,42 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 	return problems, nil
 }
 
-// merge puts the problems of reading and of checking into one list in the order of the contract. A field that could
-// not be read has no value to check, and a request with such a field cannot be judged as a whole.
+// merge puts the problems of reading and of checking into one list in the order of the contract. A value that could not
+// be read has nothing to check, and a request with such a value cannot be judged as a whole.
 func merge(descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.Problem) []seamerr.Problem {
 	problems := slices.Clone(unread)
 	for _, problem := range broken {
 		known := slices.ContainsFunc(unread, func(u seamerr.Problem) bool {
-			return len(problem.Path) == 0 || (len(u.Path) > 0 && u.Path[0] == problem.Path[0])
+			return len(problem.Path) == 0 || slices.Equal(u.Path, problem.Path)
 		})
 		if !known {
 			problems = append(problems, problem)
 		}
 	}
-	place := func(p seamerr.Problem) int {
-		if len(p.Path) > 0 {
-			if field := descriptor.Fields().ByName(protoreflect.Name(p.Path[0])); field != nil {
-				return field.Index()
-			}
-		}
-		return descriptor.Fields().Len()
-	}
-	slices.SortStableFunc(problems, func(a, b seamerr.Problem) int { return place(a) - place(b) })
+	slices.SortStableFunc(problems, func(a, b seamerr.Problem) int {
+		return cmp.Or(cmp.Compare(fieldOf(descriptor, a), fieldOf(descriptor, b)), cmp.Compare(indexOf(a), indexOf(b)))
+	})
 	return problems
+}
+
+// fieldOf returns the place of the problem's field in the contract; what is about the whole comes last.
+func fieldOf(descriptor protoreflect.MessageDescriptor, p seamerr.Problem) int {
+	if len(p.Path) > 0 {
+		if field := descriptor.Fields().ByName(protoreflect.Name(p.Path[0])); field != nil {
+			return field.Index()
+		}
+	}
+	return descriptor.Fields().Len()
+}
+
+// indexOf returns the place of the problem in its list; what is about the list comes first.
+func indexOf(p seamerr.Problem) int {
+	if len(p.Path) > 1 {
+		if index, err := strconv.Atoi(p.Path[1]); err == nil {
+			return index
+		}
+	}
+	return -1
 }
 
 func path(field *validate.FieldPath) []string {

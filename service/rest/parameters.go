@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service/seamerr"
 	"github.com/clientsession/service/service/seamjson"
 )
@@ -20,8 +21,10 @@ const maxBodyBytes = 1 << 20
 // parameters are what came with a request, taken off it before the gateway's generated code can read it in its own
 // way: that code drops unknown members, stops at the first of several values, and quotes values in its errors.
 type parameters struct {
-	body  []byte
-	fault *seamerr.Error
+	method string
+	query  string
+	body   []byte
+	fault  *seamerr.Error
 }
 
 type parametersKey struct{}
@@ -46,7 +49,7 @@ func takeParameters(w http.ResponseWriter, r *http.Request) *parameters {
 	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
 		return &parameters{fault: seamerr.InvalidContentType(r.Method)}
 	}
-	return &parameters{body: body}
+	return &parameters{method: r.Method, query: r.URL.RawQuery, body: body}
 }
 
 // isJSON says whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
@@ -65,10 +68,14 @@ func (p *parameters) read(codec *seamjson.Codec, in any) *seamerr.Error {
 	if !ok {
 		return seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
 	}
-	if len(p.body) == 0 {
-		return nil
+	if create, ok := in.(*clientsessionv1.CreateRequest); ok && p.method == http.MethodPost {
+		// Seam's two methods of this path differ in what they do about a session that exists.
+		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
-	problems, err := codec.ReadRequest(p.body, message)
+	problems, err := codec.ReadRequest(p.body, p.query, message)
+	if query, ok := errors.AsType[*seamerr.Error](err); ok {
+		return query
+	}
 	switch {
 	case err != nil:
 		return seamerr.InvalidJSON(err)

@@ -41,15 +41,6 @@ type Client struct {
 	transport *http.Transport
 }
 
-// Endpoint is one endpoint of Seam's API, in the method form that every version of it serves.
-type Endpoint struct {
-	Method string
-	Path   string
-}
-
-// GrantAccess is the endpoint that grants a client session access.
-func GrantAccess() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/grant_access"} }
-
 // New returns a client for the endpoint.
 func New(config Config) *Client {
 	return &Client{

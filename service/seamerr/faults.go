@@ -24,6 +24,11 @@ func InvalidContentType(method string) *Error {
 		method+` requests must have Content-Type header with "application/json"`, nil)
 }
 
+// InvalidQuery refuses a query string; the message names the parameter and never quotes a value.
+func InvalidQuery(message string) *Error {
+	return local(http.StatusBadRequest, "invalid_query_params", message, nil)
+}
+
 // InvalidHeader refuses a credential header that is repeated or has control characters; name is its name.
 func InvalidHeader(name, fault string) *Error {
 	return local(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)

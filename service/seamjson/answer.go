@@ -120,8 +120,9 @@ func (f *field) value(token jsontext.Token) (protoreflect.Value, error) {
 		}
 		return protoreflect.ValueOfInt32(int32(number)), nil
 	case kindTimestamp:
-		instant, err := time.Parse(time.RFC3339, token.String())
-		if err != nil {
+		var instant time.Time
+		// Stricter than time.Parse, which also takes a comma, hours of one digit and offsets of days.
+		if err := instant.UnmarshalText([]byte(token.String())); err != nil {
 			return none, errInvalidTime
 		}
 		stamp := timestamppb.New(instant)

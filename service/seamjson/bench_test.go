@@ -23,7 +23,7 @@ func BenchmarkCodec(b *testing.B) {
 		{"read answer/protojson", func() error { return lenient.Unmarshal([]byte(fullAnswer), &response{}) }},
 		{"write answer/seamjson", func() error { _, err := codec.AppendAnswer(nil, answer); return err }},
 		{"write answer/protojson", func() error { _, err := seamLike.Marshal(answer); return err }},
-		{"read request/seamjson", func() error { _, err := codec.ReadRequest(question, &request{}); return err }},
+		{"read request/seamjson", func() error { _, err := codec.ReadRequest(question, "", &request{}); return err }},
 		{"read request/protojson", func() error { return protojson.Unmarshal(question, &request{}) }},
 		{"write request/seamjson", func() error {
 			_, err := codec.AppendRequest(nil, &request{ClientSessionId: proto.String("c"), ConnectedAccountIds: []string{"a", "b"}})

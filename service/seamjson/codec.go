@@ -24,6 +24,8 @@ type Codec struct {
 type message struct {
 	fields []*field
 	byName map[string]*field
+	// bodyOnly is true for a request that Seam does not read from the query string.
+	bodyOnly bool
 }
 
 // field is what the codec knows of one field.
@@ -37,6 +39,11 @@ type field struct {
 	nullable bool
 	// exactlyOne is true for a list that has one element when it is given.
 	exactlyOne bool
+	// list is true for an array in JSON; ids is the field inside of the message that wraps one, nil where none does.
+	list bool
+	ids  protoreflect.FieldDescriptor
+	// null is the field that says in a request what null says in JSON, nil where null is refused.
+	null protoreflect.FieldDescriptor
 	// nested is the table of a message field's type.
 	nested *message
 }
@@ -70,9 +77,12 @@ func (c *Codec) add(descriptor protoreflect.MessageDescriptor) (*message, error)
 	if known, ok := c.messages[descriptor.FullName()]; ok {
 		return known, nil
 	}
-	m := &message{byName: map[string]*field{}}
+	m := &message{byName: map[string]*field{}, bodyOnly: bodyOnly(descriptor)}
 	c.messages[descriptor.FullName()] = m
 	for i := range descriptor.Fields().Len() {
+		if ours(descriptor.Fields().Get(i)) {
+			continue
+		}
 		f, err := c.newField(descriptor.Fields().Get(i))
 		if err != nil {
 			return nil, err
@@ -95,8 +105,12 @@ func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error
 		quoted:     string(quoted) + ":",
 		nullable:   nullable(descriptor),
 		exactlyOne: descriptor.IsList() && exactlyOne(descriptor),
+		list:       descriptor.IsList(),
+		null:       nullTwin(descriptor),
 	}
 	switch {
+	case descriptor.Message() != nil && descriptor.Message().FullName() == "seam.clientsession.v1.IdList":
+		f.list, f.ids = true, descriptor.Message().Fields().ByName("ids")
 	case descriptor.IsMap():
 		return nil, fmt.Errorf("%s: maps are not part of Seam's JSON", descriptor.FullName())
 	case descriptor.Kind() == protoreflect.StringKind:
@@ -113,9 +127,6 @@ func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error
 		return f, err
 	default:
 		return nil, fmt.Errorf("%s: %s is not part of Seam's JSON", descriptor.FullName(), descriptor.Kind())
-	}
-	if descriptor.IsList() && f.kind != kindString {
-		return nil, fmt.Errorf("%s: lists of %s are not part of Seam's JSON", descriptor.FullName(), descriptor.Kind())
 	}
 	return f, nil
 }
@@ -140,4 +151,33 @@ func nullable(descriptor protoreflect.FieldDescriptor) bool {
 func exactlyOne(descriptor protoreflect.FieldDescriptor) bool {
 	rules, ok := proto.GetExtension(descriptor.Options(), validate.E_Field).(*validate.FieldRules)
 	return ok && rules.GetRepeated().GetMinItems() == 1 && rules.GetRepeated().GetMaxItems() == 1
+}
+
+// ours says whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none in this
+// API), and so is the field that says what a null says.
+func ours(descriptor protoreflect.FieldDescriptor) bool {
+	oneof := descriptor.ContainingOneof()
+	return descriptor.Kind() == protoreflect.EnumKind ||
+		(descriptor.Kind() == protoreflect.BoolKind && oneof != nil && !oneof.IsSynthetic())
+}
+
+// nullTwin returns the field of the same oneof that stands for null: `bool without_x` beside `string x_id`.
+func nullTwin(descriptor protoreflect.FieldDescriptor) protoreflect.FieldDescriptor {
+	oneof := descriptor.ContainingOneof()
+	if oneof == nil || oneof.IsSynthetic() {
+		return nil
+	}
+	for i := range oneof.Fields().Len() {
+		if twin := oneof.Fields().Get(i); twin != descriptor && ours(twin) {
+			return twin
+		}
+	}
+	return nil
+}
+
+// bodyOnly names the requests whose parameters Seam reads from the body alone; those of all the others may also stand
+// in the query string.
+func bodyOnly(descriptor protoreflect.MessageDescriptor) bool {
+	name := descriptor.Name()
+	return name == "CreateRequest" || name == "GetOrCreateRequest"
 }

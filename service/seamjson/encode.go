@@ -35,19 +35,23 @@ func (t *message) append(dst []byte, m protoreflect.Message, answer bool) ([]byt
 	first := len(dst)
 	var err error
 	for _, f := range t.fields {
+		if f.null != nil && m.Has(f.null) {
+			dst = append(comma(dst, first), f.quoted...)
+			dst = append(dst, "null"...)
+			continue
+		}
 		set := m.Has(f.descriptor)
 		if !set && (!answer || (f.descriptor.HasPresence() && !f.nullable)) {
 			continue
 		}
-		if len(dst) > first {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, f.quoted...)
+		dst = append(comma(dst, first), f.quoted...)
 		switch {
 		case !set && f.nullable:
 			dst = append(dst, "null"...)
-		case f.descriptor.IsList():
-			dst, err = appendList(dst, m.Get(f.descriptor).List())
+		case f.ids != nil:
+			dst, err = f.appendList(dst, m.Get(f.descriptor).Message().Get(f.ids).List(), answer)
+		case f.list:
+			dst, err = f.appendList(dst, m.Get(f.descriptor).List(), answer)
 		default:
 			dst, err = f.appendValue(dst, m.Get(f.descriptor), answer)
 		}
@@ -58,14 +62,22 @@ func (t *message) append(dst []byte, m protoreflect.Message, answer bool) ([]byt
 	return append(dst, '}'), nil
 }
 
-func appendList(dst []byte, list protoreflect.List) ([]byte, error) {
+// comma separates a member from those before it, if there are any: the first begins at the given offset.
+func comma(dst []byte, first int) []byte {
+	if len(dst) > first {
+		return append(dst, ',')
+	}
+	return dst
+}
+
+func (f *field) appendList(dst []byte, list protoreflect.List, answer bool) ([]byte, error) {
 	dst = append(dst, '[')
 	var err error
 	for i := range list.Len() {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = jsontext.AppendQuote(dst, list.Get(i).String()); err != nil {
+		if dst, err = f.appendValue(dst, list.Get(i), answer); err != nil {
 			return dst, err
 		}
 	}

@@ -138,7 +138,7 @@ func TestAppendRequest(t *testing.T) {
 				t.Errorf("request is %s\nwant       before%s", got, test.want)
 			}
 			read := &request{}
-			if problems, err := newCodec(t).ReadRequest(got[len("before"):], read); err != nil || len(problems) > 0 {
+			if problems, err := newCodec(t).ReadRequest(got[len("before"):], "", read); err != nil || len(problems) > 0 {
 				t.Fatalf("our own text is refused: problems %v, error %v", problems, err)
 			}
 			wantEqual(t, read, test.message)
@@ -181,7 +181,7 @@ func TestUnknownMessage(t *testing.T) {
 	stranger := structpb.NewNullValue()
 	_, appendAnswer := codec.AppendAnswer(nil, stranger)
 	_, appendRequest := codec.AppendRequest(nil, stranger)
-	_, readRequest := codec.ReadRequest([]byte(`{}`), stranger)
+	_, readRequest := codec.ReadRequest([]byte(`{}`), "", stranger)
 	for name, err := range map[string]error{
 		"AppendAnswer": appendAnswer, "AppendRequest": appendRequest, "ReadRequest": readRequest,
 		"ReadAnswer": codec.ReadAnswer([]byte(`{}`), stranger),

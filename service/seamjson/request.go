@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -21,23 +20,69 @@ import (
 //
 // The problems are what is wrong with the members, in the order in which the contract declares them, and m has the
 // members that are right. The error is non-nil when the text is not one JSON value at all.
-func (c *Codec) ReadRequest(data []byte, m proto.Message) ([]seamerr.Problem, error) {
+//
+// Parameters may also stand in the query string, for the requests that Seam reads from there; the body wins. A query
+// that is wrong as such is an *seamerr.Error.
+func (c *Codec) ReadRequest(body []byte, query string, m proto.Message) ([]seamerr.Problem, error) {
 	table, err := c.of(m)
 	if err != nil {
 		return nil, err
 	}
-	r := requestReader{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
-	if kind := r.dec.PeekKind(); kind != '{' {
-		if err := r.dec.SkipValue(); err != nil {
-			return nil, syntax(err)
+	given := &given{message: m.ProtoReflect(), byField: map[*field][]seamerr.Problem{}}
+	if len(body) > 0 {
+		if err := given.readBody(table, body); err != nil {
+			return nil, err
 		}
-		return []seamerr.Problem{{Message: "Expected object, received " + kindName(kind)}}, r.end()
 	}
-	problems, err := r.readObject(table, m.ProtoReflect())
+	if query != "" {
+		if err := given.readQuery(table, query); err != nil {
+			return nil, err
+		}
+	}
+	return given.problems(table), nil
+}
+
+// given is what has been read of a request.
+type given struct {
+	message protoreflect.Message
+	// byField has the fields that were given, each with what is wrong with it.
+	byField map[*field][]seamerr.Problem
+	// unknown are the names of members that the request does not have.
+	unknown []string
+	// notObject is the kind of a body that is no object, empty for one that is.
+	notObject string
+}
+
+// problems lists what is wrong in the order of the contract, and what is wrong with the whole after that.
+func (g *given) problems(t *message) []seamerr.Problem {
+	if g.notObject != "" {
+		return []seamerr.Problem{{Message: "Expected object, received " + g.notObject}}
+	}
+	var problems []seamerr.Problem
+	for _, f := range t.fields {
+		problems = append(problems, g.byField[f]...)
+	}
+	if len(g.unknown) > 0 {
+		problems = append(problems, seamerr.Problem{
+			Message: "Unrecognized key(s) in object: '" + strings.Join(g.unknown, "', '") + "'",
+		})
+	}
+	return problems
+}
+
+func (g *given) readBody(t *message, body []byte) error {
+	r := requestReader{given: g, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+	var err error
+	if kind := r.dec.PeekKind(); kind == '{' {
+		err = r.readObject(t)
+	} else {
+		g.notObject = kindName(kind)
+		err = r.dec.SkipValue()
+	}
 	if err != nil {
-		return nil, syntax(err)
+		return syntax(err)
 	}
-	return problems, r.end()
+	return r.end()
 }
 
 // maxReported bounds the problems of one list and the unknown members that are told of, so that a hostile body does not
@@ -45,6 +90,8 @@ func (c *Codec) ReadRequest(data []byte, m proto.Message) ([]seamerr.Problem, er
 const maxReported = 100
 
 type requestReader struct {
+	*given
+
 	dec *jsontext.Decoder
 }
 
@@ -56,54 +103,40 @@ func (r requestReader) end() error {
 	return nil
 }
 
-func (r requestReader) readObject(t *message, m protoreflect.Message) ([]seamerr.Problem, error) {
+func (r requestReader) readObject(t *message) error {
 	if _, err := r.dec.ReadToken(); err != nil {
-		return nil, err
+		return err
 	}
-	byField := map[*field][]seamerr.Problem{}
-	var unknown []string
 	for r.dec.PeekKind() == '"' {
 		token, err := r.dec.ReadToken()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		name := token.String()
 		f, known := t.byName[name]
 		if !known {
-			if len(unknown) < maxReported {
-				unknown = append(unknown, quotable(name))
+			if len(r.unknown) < maxReported {
+				r.unknown = append(r.unknown, quotable(name))
 			}
-			if err := r.dec.SkipValue(); err != nil {
-				return nil, err
-			}
-			continue
+			err = r.dec.SkipValue()
+		} else {
+			r.byField[f], err = r.readField(f)
 		}
-		problems, err := r.readField(f, m)
 		if err != nil {
-			return nil, err
-		}
-		if len(problems) > 0 {
-			byField[f] = problems
+			return err
 		}
 	}
-	if _, err := r.dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	var problems []seamerr.Problem
-	for _, f := range t.fields {
-		problems = append(problems, byField[f]...)
-	}
-	if len(unknown) > 0 {
-		problems = append(problems, seamerr.Problem{
-			Message: "Unrecognized key(s) in object: '" + strings.Join(unknown, "', '") + "'",
-		})
-	}
-	return problems, nil
+	_, err := r.dec.ReadToken()
+	return err
 }
 
-func (r requestReader) readField(f *field, m protoreflect.Message) ([]seamerr.Problem, error) {
-	if f.descriptor.IsList() {
-		return r.readList(f, m)
+func (r requestReader) readField(f *field) ([]seamerr.Problem, error) {
+	if f.list {
+		return r.readList(f)
+	}
+	if f.null != nil && r.dec.PeekKind() == 'n' {
+		r.message.Set(f.null, protoreflect.ValueOfBool(true))
+		return nil, r.dec.SkipValue()
 	}
 	v, message, err := r.readValue(f)
 	if err != nil {
@@ -112,11 +145,11 @@ func (r requestReader) readField(f *field, m protoreflect.Message) ([]seamerr.Pr
 	if message != "" {
 		return []seamerr.Problem{{Path: []string{f.name}, Message: message}}, nil
 	}
-	m.Set(f.descriptor, v)
+	r.message.Set(f.descriptor, v)
 	return nil, nil
 }
 
-func (r requestReader) readList(f *field, m protoreflect.Message) ([]seamerr.Problem, error) {
+func (r requestReader) readList(f *field) ([]seamerr.Problem, error) {
 	if kind := r.dec.PeekKind(); kind != '[' {
 		return []seamerr.Problem{{
 			Path:    []string{f.name},
@@ -126,29 +159,45 @@ func (r requestReader) readList(f *field, m protoreflect.Message) ([]seamerr.Pro
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	list := m.Mutable(f.descriptor).List()
+	list := f.mutable(r.message)
 	var problems []seamerr.Problem
-	count := 0
-	for ; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
+	for count := 0; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
 		v, message, err := r.readValue(f)
 		if err != nil {
 			return nil, err
 		}
-		if message == "" {
-			list.Append(v)
-		} else if len(problems) < maxReported {
-			problems = append(problems, seamerr.Problem{
-				Path:    []string{f.name, strconv.Itoa(count)},
-				Message: message,
-			})
+		if message != "" {
+			// An element that is wrong keeps its place, so that those after it are told of by their own.
+			v = protoreflect.ValueOfString("")
+			if len(problems) < maxReported {
+				problems = append(problems, seamerr.Problem{
+					Path:    []string{f.name, strconv.Itoa(count)},
+					Message: message,
+				})
+			}
 		}
+		list.Append(v)
 	}
-	if f.exactlyOne && count != 1 {
-		// Checked here and not only with the other rules: a message cannot tell an empty list from none.
-		problems = slices.Insert(problems, 0, seamerr.Problem{Path: []string{f.name}, Message: seamerr.ExactlyOne})
-	}
+	problems = append(f.count(list), problems...)
 	_, err := r.dec.ReadToken()
 	return problems, err
+}
+
+// mutable returns the list that the field is, or that the field's message wraps.
+func (f *field) mutable(m protoreflect.Message) protoreflect.List {
+	if f.ids != nil {
+		return m.Mutable(f.descriptor).Message().Mutable(f.ids).List()
+	}
+	return m.Mutable(f.descriptor).List()
+}
+
+// count checks the number of elements of a list that was given. It is checked here and not only with the other rules:
+// a message cannot tell an empty list from none.
+func (f *field) count(list protoreflect.List) []seamerr.Problem {
+	if !f.exactlyOne || list.Len() == 1 {
+		return nil
+	}
+	return []seamerr.Problem{{Path: []string{f.name}, Message: seamerr.ExactlyOne}}
 }
 
 // readValue reads one value. The message is what is wrong with it, empty when nothing is.

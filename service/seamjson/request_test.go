@@ -44,7 +44,7 @@ func TestReadRequestAccepts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := &request{}
-			problems, err := newCodec(t).ReadRequest([]byte(test.text), got)
+			problems, err := newCodec(t).ReadRequest([]byte(test.text), "", got)
 			if err != nil || len(problems) > 0 {
 				t.Fatalf("problems %v, error %v; want neither", problems, err)
 			}
@@ -124,7 +124,7 @@ func TestReadRequestProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(test.text, "SECRET", secret)
-			problems, err := newCodec(t).ReadRequest([]byte(text), &request{})
+			problems, err := newCodec(t).ReadRequest([]byte(text), "", &request{})
 			if err != nil {
 				t.Fatalf("error %v; want problems", err)
 			}
@@ -140,7 +140,7 @@ func TestReadRequestProblems(t *testing.T) {
 func TestReadRequestKeepsWhatIsRight(t *testing.T) {
 	got := &request{}
 	problems, err := newCodec(t).ReadRequest(
-		[]byte(`{"client_session_id":1,"user_identifier_key":"","connected_account_ids":["a",2,"b"]}`), got)
+		[]byte(`{"client_session_id":1,"user_identifier_key":"","connected_account_ids":["a",2,"b"]}`), "", got)
 	if err != nil || len(problems) != 2 {
 		t.Fatalf("problems %v, error %v; want two problems", problems, err)
 	}
@@ -180,7 +180,7 @@ func TestReadRequestRefusesBrokenText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(test.text, "SECRET", secret)
-			_, err := newCodec(t).ReadRequest([]byte(text), &request{})
+			_, err := newCodec(t).ReadRequest([]byte(text), "", &request{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -199,7 +199,7 @@ func TestReadRequestBoundsWhatIsReported(t *testing.T) {
 		unknown[i] = fmt.Sprintf(`"u%d":0`, i)
 	}
 	text := `{"connected_account_ids":[` + strings.Repeat("0,", 4999) + `0],` + strings.Join(unknown, ",") + `}`
-	problems, err := newCodec(t).ReadRequest([]byte(text), &request{})
+	problems, err := newCodec(t).ReadRequest([]byte(text), "", &request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestReadRequestBoundsWhatIsReported(t *testing.T) {
 func TestReadRequestDepth(t *testing.T) {
 	// The parser's own bound must hold where a value is passed over, or a body of brackets would use up the stack.
 	deep := `{"nope":` + strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000) + `}`
-	if _, err := newCodec(t).ReadRequest([]byte(deep), &request{}); err == nil {
+	if _, err := newCodec(t).ReadRequest([]byte(deep), "", &request{}); err == nil {
 		t.Error("half a million nested lists were read without complaint")
 	}
 }

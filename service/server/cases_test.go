@@ -157,7 +157,7 @@ func failures() []behaviour {
 			name: "wrong method", method: http.MethodPut, body: byID,
 			rpc: "/seam.clientsession.v1.ClientSessionService/GrantAcces", message: grantByID(),
 			code: codes.Unimplemented, status: 405, errorType: "method_not_allowed",
-			text: "only POST,PATCH accepted", grpcBare: true,
+			text: "only PATCH,POST accepted", grpcBare: true,
 		},
 		{
 			name: "unknown path", path: "/client_sessions/grant_acces", body: byID,

@@ -173,7 +173,7 @@ func TestMethods(t *testing.T) {
 	h := start(t)
 	for _, method := range []string{"GET", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE", "GRANT"} {
 		got := h.send(method, grantPath, "", "X-HTTP-Method-Override", "POST")
-		if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "POST, PATCH" {
+		if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "PATCH, POST" {
 			t.Errorf("%s gets %d, Allow %q", method, got.status, got.header.Get("Allow"))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +23,767 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// What Create does when `user_identifier_key` is that of an existing session. Seam has one endpoint with two methods for
+// it; the REST face tells them apart by the method of the request.
+type IfExists int32
+
+const (
+	// The same as IF_EXISTS_RETURN.
+	IfExists_IF_EXISTS_UNSPECIFIED IfExists = 0
+	// Return the existing session (Seam: PUT, which its current SDKs send).
+	IfExists_IF_EXISTS_RETURN IfExists = 1
+	// Fail with ALREADY_EXISTS, `CLIENT_SESSION_TOKEN_ALREADY_EXISTS` (Seam: POST).
+	IfExists_IF_EXISTS_FAIL IfExists = 2
+)
+
+// Enum value maps for IfExists.
+var (
+	IfExists_name = map[int32]string{
+		0: "IF_EXISTS_UNSPECIFIED",
+		1: "IF_EXISTS_RETURN",
+		2: "IF_EXISTS_FAIL",
+	}
+	IfExists_value = map[string]int32{
+		"IF_EXISTS_UNSPECIFIED": 0,
+		"IF_EXISTS_RETURN":      1,
+		"IF_EXISTS_FAIL":        2,
+	}
+)
+
+func (x IfExists) Enum() *IfExists {
+	p := new(IfExists)
+	*p = x
+	return p
+}
+
+func (x IfExists) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IfExists) Descriptor() protoreflect.EnumDescriptor {
+	return file_seam_clientsession_v1_client_session_service_proto_enumTypes[0].Descriptor()
+}
+
+func (IfExists) Type() protoreflect.EnumType {
+	return &file_seam_clientsession_v1_client_session_service_proto_enumTypes[0]
+}
+
+func (x IfExists) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IfExists.Descriptor instead.
+func (IfExists) EnumDescriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{0}
+}
+
+// The client session to create. Every field is optional.
+type CreateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of the Connect Webviews that the session may use.
+	ConnectWebviewIds []string `protobuf:"bytes,1,rep,name=connect_webview_ids,json=connectWebviewIds,proto3" json:"connect_webview_ids,omitempty"`
+	// Ids of the connected accounts that the session may use.
+	ConnectedAccountIds []string `protobuf:"bytes,2,rep,name=connected_account_ids,json=connectedAccountIds,proto3" json:"connected_account_ids,omitempty"`
+	// Id of the customer whose resources the session reaches.
+	CustomerId *string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
+	// Your own key of the customer whose resources the session reaches. Not empty when given (API reference: minimum
+	// length 1).
+	CustomerKey *string `protobuf:"bytes,4,opt,name=customer_key,json=customerKey,proto3,oneof" json:"customer_key,omitempty"`
+	// When the session is to expire. Seam chooses when it is unset.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Your own identifier for the end user. Not empty when given (API reference: minimum length 1).
+	UserIdentifierKey *string `protobuf:"bytes,6,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
+	// Id of the user identity that the session is to act for, a UUID (API reference).
+	UserIdentityId *string `protobuf:"bytes,7,opt,name=user_identity_id,json=userIdentityId,proto3,oneof" json:"user_identity_id,omitempty"`
+	// Id of the user identity that the session is to act for, a UUID. Exactly one element when given. Deprecated by
+	// Seam: use `user_identity_id`.
+	//
+	// Deprecated: Marked as deprecated in seam/clientsession/v1/client_session_service.proto.
+	UserIdentityIds []string `protobuf:"bytes,8,rep,name=user_identity_ids,json=userIdentityIds,proto3" json:"user_identity_ids,omitempty"`
+	// What to do when `user_identifier_key` is taken. Not a member of Seam's JSON.
+	IfExists      IfExists `protobuf:"varint,9,opt,name=if_exists,json=ifExists,proto3,enum=seam.clientsession.v1.IfExists" json:"if_exists,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateRequest) Reset() {
+	*x = CreateRequest{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateRequest) ProtoMessage() {}
+
+func (x *CreateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateRequest.ProtoReflect.Descriptor instead.
+func (*CreateRequest) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CreateRequest) GetConnectWebviewIds() []string {
+	if x != nil {
+		return x.ConnectWebviewIds
+	}
+	return nil
+}
+
+func (x *CreateRequest) GetConnectedAccountIds() []string {
+	if x != nil {
+		return x.ConnectedAccountIds
+	}
+	return nil
+}
+
+func (x *CreateRequest) GetCustomerId() string {
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
+	}
+	return ""
+}
+
+func (x *CreateRequest) GetCustomerKey() string {
+	if x != nil && x.CustomerKey != nil {
+		return *x.CustomerKey
+	}
+	return ""
+}
+
+func (x *CreateRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *CreateRequest) GetUserIdentifierKey() string {
+	if x != nil && x.UserIdentifierKey != nil {
+		return *x.UserIdentifierKey
+	}
+	return ""
+}
+
+func (x *CreateRequest) GetUserIdentityId() string {
+	if x != nil && x.UserIdentityId != nil {
+		return *x.UserIdentityId
+	}
+	return ""
+}
+
+// Deprecated: Marked as deprecated in seam/clientsession/v1/client_session_service.proto.
+func (x *CreateRequest) GetUserIdentityIds() []string {
+	if x != nil {
+		return x.UserIdentityIds
+	}
+	return nil
+}
+
+func (x *CreateRequest) GetIfExists() IfExists {
+	if x != nil {
+		return x.IfExists
+	}
+	return IfExists_IF_EXISTS_UNSPECIFIED
+}
+
+// The answer to Create.
+type CreateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session that was created, or the existing one.
+	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
+	// True: a session that was not created is an error. Present because Seam's REST answer has it.
+	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateResponse) Reset() {
+	*x = CreateResponse{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateResponse) ProtoMessage() {}
+
+func (x *CreateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateResponse.ProtoReflect.Descriptor instead.
+func (*CreateResponse) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CreateResponse) GetClientSession() *ClientSession {
+	if x != nil {
+		return x.ClientSession
+	}
+	return nil
+}
+
+func (x *CreateResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+// Which client session to return. With both fields, a session must match both.
+type GetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the client session, a UUID (API reference).
+	ClientSessionId *string `protobuf:"bytes,1,opt,name=client_session_id,json=clientSessionId,proto3,oneof" json:"client_session_id,omitempty"`
+	// The end user's identifier. Not empty when given (API reference: minimum length 1).
+	UserIdentifierKey *string `protobuf:"bytes,2,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *GetRequest) Reset() {
+	*x = GetRequest{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRequest) ProtoMessage() {}
+
+func (x *GetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
+func (*GetRequest) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetRequest) GetClientSessionId() string {
+	if x != nil && x.ClientSessionId != nil {
+		return *x.ClientSessionId
+	}
+	return ""
+}
+
+func (x *GetRequest) GetUserIdentifierKey() string {
+	if x != nil && x.UserIdentifierKey != nil {
+		return *x.UserIdentifierKey
+	}
+	return ""
+}
+
+// The answer to Get.
+type GetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
+	// True: a session that was not found is an error. Present because Seam's REST answer has it.
+	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetResponse) Reset() {
+	*x = GetResponse{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetResponse) ProtoMessage() {}
+
+func (x *GetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
+func (*GetResponse) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetResponse) GetClientSession() *ClientSession {
+	if x != nil {
+		return x.ClientSession
+	}
+	return nil
+}
+
+func (x *GetResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+// A list of ids that can be told from no list: unset, it leaves alone what is there; without ids, it takes all away.
+// In Seam's JSON it is an array of strings.
+type IdList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ids.
+	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdList) Reset() {
+	*x = IdList{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdList) ProtoMessage() {}
+
+func (x *IdList) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdList.ProtoReflect.Descriptor instead.
+func (*IdList) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *IdList) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// The client session to return or to create. Every field is optional.
+type GetOrCreateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of the Connect Webviews that the session may use, in place of those it has.
+	ConnectWebviewIds *IdList `protobuf:"bytes,1,opt,name=connect_webview_ids,json=connectWebviewIds,proto3" json:"connect_webview_ids,omitempty"`
+	// Ids of the connected accounts that the session may use, in place of those it has.
+	ConnectedAccountIds *IdList `protobuf:"bytes,2,opt,name=connected_account_ids,json=connectedAccountIds,proto3" json:"connected_account_ids,omitempty"`
+	// When the session is to expire.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Your own identifier for the end user. Not empty when given (API reference: minimum length 1).
+	UserIdentifierKey *string `protobuf:"bytes,4,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
+	// Id of the user identity that the session is to act for, a UUID (API reference).
+	UserIdentityId *string `protobuf:"bytes,5,opt,name=user_identity_id,json=userIdentityId,proto3,oneof" json:"user_identity_id,omitempty"`
+	// Id of the user identity that the session is to act for, a UUID. Exactly one element when given. Deprecated by
+	// Seam: use `user_identity_id`.
+	//
+	// Deprecated: Marked as deprecated in seam/clientsession/v1/client_session_service.proto.
+	UserIdentityIds []string `protobuf:"bytes,6,rep,name=user_identity_ids,json=userIdentityIds,proto3" json:"user_identity_ids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GetOrCreateRequest) Reset() {
+	*x = GetOrCreateRequest{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOrCreateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOrCreateRequest) ProtoMessage() {}
+
+func (x *GetOrCreateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOrCreateRequest.ProtoReflect.Descriptor instead.
+func (*GetOrCreateRequest) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetOrCreateRequest) GetConnectWebviewIds() *IdList {
+	if x != nil {
+		return x.ConnectWebviewIds
+	}
+	return nil
+}
+
+func (x *GetOrCreateRequest) GetConnectedAccountIds() *IdList {
+	if x != nil {
+		return x.ConnectedAccountIds
+	}
+	return nil
+}
+
+func (x *GetOrCreateRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *GetOrCreateRequest) GetUserIdentifierKey() string {
+	if x != nil && x.UserIdentifierKey != nil {
+		return *x.UserIdentifierKey
+	}
+	return ""
+}
+
+func (x *GetOrCreateRequest) GetUserIdentityId() string {
+	if x != nil && x.UserIdentityId != nil {
+		return *x.UserIdentityId
+	}
+	return ""
+}
+
+// Deprecated: Marked as deprecated in seam/clientsession/v1/client_session_service.proto.
+func (x *GetOrCreateRequest) GetUserIdentityIds() []string {
+	if x != nil {
+		return x.UserIdentityIds
+	}
+	return nil
+}
+
+// The answer to GetOrCreate.
+type GetOrCreateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
+	// True: anything else is an error. Present because Seam's REST answer has it.
+	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOrCreateResponse) Reset() {
+	*x = GetOrCreateResponse{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOrCreateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOrCreateResponse) ProtoMessage() {}
+
+func (x *GetOrCreateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOrCreateResponse.ProtoReflect.Descriptor instead.
+func (*GetOrCreateResponse) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetOrCreateResponse) GetClientSession() *ClientSession {
+	if x != nil {
+		return x.ClientSession
+	}
+	return nil
+}
+
+func (x *GetOrCreateResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+// Which client sessions to return: those that match every filter given, all of the workspace's without any.
+type ListRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only the session with this id. Not empty when given (API reference: minimum length 1).
+	ClientSessionId *string `protobuf:"bytes,1,opt,name=client_session_id,json=clientSessionId,proto3,oneof" json:"client_session_id,omitempty"`
+	// Only the session of this end user. Not empty when given (API reference: minimum length 1).
+	UserIdentifierKey *string `protobuf:"bytes,2,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
+	// Sessions by their Connect Webviews. Seam's parameter `connect_webview_id` is a string or null, and null asks for
+	// sessions that have none; a proto string cannot be null, so each of the two meanings is a field here.
+	//
+	// Types that are valid to be assigned to ConnectWebview:
+	//
+	//	*ListRequest_ConnectWebviewId
+	//	*ListRequest_WithoutConnectWebview
+	ConnectWebview isListRequest_ConnectWebview `protobuf_oneof:"connect_webview"`
+	// Sessions by their user identity, in the same way.
+	//
+	// Types that are valid to be assigned to UserIdentity:
+	//
+	//	*ListRequest_UserIdentityId
+	//	*ListRequest_WithoutUserIdentity
+	UserIdentity isListRequest_UserIdentity `protobuf_oneof:"user_identity"`
+	// Only sessions without a user identifier (true).
+	WithoutUserIdentifierKey *bool `protobuf:"varint,7,opt,name=without_user_identifier_key,json=withoutUserIdentifierKey,proto3,oneof" json:"without_user_identifier_key,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *ListRequest) Reset() {
+	*x = ListRequest{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequest) ProtoMessage() {}
+
+func (x *ListRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
+func (*ListRequest) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListRequest) GetClientSessionId() string {
+	if x != nil && x.ClientSessionId != nil {
+		return *x.ClientSessionId
+	}
+	return ""
+}
+
+func (x *ListRequest) GetUserIdentifierKey() string {
+	if x != nil && x.UserIdentifierKey != nil {
+		return *x.UserIdentifierKey
+	}
+	return ""
+}
+
+func (x *ListRequest) GetConnectWebview() isListRequest_ConnectWebview {
+	if x != nil {
+		return x.ConnectWebview
+	}
+	return nil
+}
+
+func (x *ListRequest) GetConnectWebviewId() string {
+	if x != nil {
+		if x, ok := x.ConnectWebview.(*ListRequest_ConnectWebviewId); ok {
+			return x.ConnectWebviewId
+		}
+	}
+	return ""
+}
+
+func (x *ListRequest) GetWithoutConnectWebview() bool {
+	if x != nil {
+		if x, ok := x.ConnectWebview.(*ListRequest_WithoutConnectWebview); ok {
+			return x.WithoutConnectWebview
+		}
+	}
+	return false
+}
+
+func (x *ListRequest) GetUserIdentity() isListRequest_UserIdentity {
+	if x != nil {
+		return x.UserIdentity
+	}
+	return nil
+}
+
+func (x *ListRequest) GetUserIdentityId() string {
+	if x != nil {
+		if x, ok := x.UserIdentity.(*ListRequest_UserIdentityId); ok {
+			return x.UserIdentityId
+		}
+	}
+	return ""
+}
+
+func (x *ListRequest) GetWithoutUserIdentity() bool {
+	if x != nil {
+		if x, ok := x.UserIdentity.(*ListRequest_WithoutUserIdentity); ok {
+			return x.WithoutUserIdentity
+		}
+	}
+	return false
+}
+
+func (x *ListRequest) GetWithoutUserIdentifierKey() bool {
+	if x != nil && x.WithoutUserIdentifierKey != nil {
+		return *x.WithoutUserIdentifierKey
+	}
+	return false
+}
+
+type isListRequest_ConnectWebview interface {
+	isListRequest_ConnectWebview()
+}
+
+type ListRequest_ConnectWebviewId struct {
+	// Only sessions that may use this Connect Webview.
+	ConnectWebviewId string `protobuf:"bytes,3,opt,name=connect_webview_id,json=connectWebviewId,proto3,oneof"`
+}
+
+type ListRequest_WithoutConnectWebview struct {
+	// Only sessions that may use no Connect Webview; must be true when given. In Seam's JSON this is
+	// `"connect_webview_id": null`.
+	WithoutConnectWebview bool `protobuf:"varint,4,opt,name=without_connect_webview,json=withoutConnectWebview,proto3,oneof"`
+}
+
+func (*ListRequest_ConnectWebviewId) isListRequest_ConnectWebview() {}
+
+func (*ListRequest_WithoutConnectWebview) isListRequest_ConnectWebview() {}
+
+type isListRequest_UserIdentity interface {
+	isListRequest_UserIdentity()
+}
+
+type ListRequest_UserIdentityId struct {
+	// Only sessions that act for this user identity.
+	UserIdentityId string `protobuf:"bytes,5,opt,name=user_identity_id,json=userIdentityId,proto3,oneof"`
+}
+
+type ListRequest_WithoutUserIdentity struct {
+	// Only sessions that act for no user identity; must be true when given. In Seam's JSON this is
+	// `"user_identity_id": null`.
+	WithoutUserIdentity bool `protobuf:"varint,6,opt,name=without_user_identity,json=withoutUserIdentity,proto3,oneof"`
+}
+
+func (*ListRequest_UserIdentityId) isListRequest_UserIdentity() {}
+
+func (*ListRequest_WithoutUserIdentity) isListRequest_UserIdentity() {}
+
+// The answer to List.
+type ListResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sessions that match; empty when none does.
+	ClientSessions []*ClientSession `protobuf:"bytes,1,rep,name=client_sessions,json=clientSessions,proto3" json:"client_sessions,omitempty"`
+	// True: anything else is an error. Present because Seam's REST answer has it.
+	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListResponse) Reset() {
+	*x = ListResponse{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListResponse) ProtoMessage() {}
+
+func (x *ListResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
+func (*ListResponse) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListResponse) GetClientSessions() []*ClientSession {
+	if x != nil {
+		return x.ClientSessions
+	}
+	return nil
+}
+
+func (x *ListResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
 
 // What to grant, and to which client session.
 //
@@ -51,7 +813,7 @@ type GrantAccessRequest struct {
 
 func (x *GrantAccessRequest) Reset() {
 	*x = GrantAccessRequest{}
-	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[0]
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -63,7 +825,7 @@ func (x *GrantAccessRequest) String() string {
 func (*GrantAccessRequest) ProtoMessage() {}
 
 func (x *GrantAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[0]
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -76,7 +838,7 @@ func (x *GrantAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantAccessRequest.ProtoReflect.Descriptor instead.
 func (*GrantAccessRequest) Descriptor() ([]byte, []int) {
-	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{0}
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GrantAccessRequest) GetClientSessionId() string {
@@ -136,7 +898,7 @@ type GrantAccessResponse struct {
 
 func (x *GrantAccessResponse) Reset() {
 	*x = GrantAccessResponse{}
-	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[1]
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -148,7 +910,7 @@ func (x *GrantAccessResponse) String() string {
 func (*GrantAccessResponse) ProtoMessage() {}
 
 func (x *GrantAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[1]
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -161,7 +923,7 @@ func (x *GrantAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantAccessResponse.ProtoReflect.Descriptor instead.
 func (*GrantAccessResponse) Descriptor() ([]byte, []int) {
-	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{1}
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GrantAccessResponse) GetClientSession() *ClientSession {
@@ -178,11 +940,254 @@ func (x *GrantAccessResponse) GetOk() bool {
 	return false
 }
 
+// Which client session to revoke.
+type RevokeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the client session, a UUID. Required (API reference).
+	ClientSessionId *string `protobuf:"bytes,1,opt,name=client_session_id,json=clientSessionId,proto3,oneof" json:"client_session_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RevokeRequest) Reset() {
+	*x = RevokeRequest{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeRequest) ProtoMessage() {}
+
+func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
+func (*RevokeRequest) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RevokeRequest) GetClientSessionId() string {
+	if x != nil && x.ClientSessionId != nil {
+		return *x.ClientSessionId
+	}
+	return ""
+}
+
+// The answer to Revoke.
+type RevokeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True: a session that was not revoked is an error. Present because Seam's REST answer has it.
+	Ok            bool `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeResponse) Reset() {
+	*x = RevokeResponse{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeResponse) ProtoMessage() {}
+
+func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
+func (*RevokeResponse) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RevokeResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+// Which client session to delete.
+type DeleteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the client session, a UUID. Required (API reference).
+	ClientSessionId *string `protobuf:"bytes,1,opt,name=client_session_id,json=clientSessionId,proto3,oneof" json:"client_session_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DeleteRequest) Reset() {
+	*x = DeleteRequest{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRequest) ProtoMessage() {}
+
+func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
+func (*DeleteRequest) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeleteRequest) GetClientSessionId() string {
+	if x != nil && x.ClientSessionId != nil {
+		return *x.ClientSessionId
+	}
+	return ""
+}
+
+// The answer to Delete.
+type DeleteResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True: a session that was not deleted is an error. Present because Seam's REST answer has it.
+	Ok            bool `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteResponse) Reset() {
+	*x = DeleteResponse{}
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteResponse) ProtoMessage() {}
+
+func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seam_clientsession_v1_client_session_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
+func (*DeleteResponse) Descriptor() ([]byte, []int) {
+	return file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeleteResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
 var File_seam_clientsession_v1_client_session_service_proto protoreflect.FileDescriptor
 
 const file_seam_clientsession_v1_client_session_service_proto_rawDesc = "" +
 	"\n" +
-	"2seam/clientsession/v1/client_session_service.proto\x12\x15seam.clientsession.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a*seam/clientsession/v1/client_session.proto\"\xbd\x05\n" +
+	"2seam/clientsession/v1/client_session_service.proto\x12\x15seam.clientsession.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*seam/clientsession/v1/client_session.proto\"\xd6\x04\n" +
+	"\rCreateRequest\x12.\n" +
+	"\x13connect_webview_ids\x18\x01 \x03(\tR\x11connectWebviewIds\x122\n" +
+	"\x15connected_account_ids\x18\x02 \x03(\tR\x13connectedAccountIds\x12$\n" +
+	"\vcustomer_id\x18\x03 \x01(\tH\x00R\n" +
+	"customerId\x88\x01\x01\x12/\n" +
+	"\fcustomer_key\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\vcustomerKey\x88\x01\x01\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12<\n" +
+	"\x13user_identifier_key\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x02R\x11userIdentifierKey\x88\x01\x01\x127\n" +
+	"\x10user_identity_id\x18\a \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x03R\x0euserIdentityId\x88\x01\x01\x12B\n" +
+	"\x11user_identity_ids\x18\b \x03(\tB\x16\xbaH\x11\xd8\x01\x01\x92\x01\v\b\x01\x10\x01\"\x05r\x03\xb0\x01\x01\x18\x01R\x0fuserIdentityIds\x12F\n" +
+	"\tif_exists\x18\t \x01(\x0e2\x1f.seam.clientsession.v1.IfExistsB\b\xbaH\x05\x82\x01\x02\x10\x01R\bifExistsB\x0e\n" +
+	"\f_customer_idB\x0f\n" +
+	"\r_customer_keyB\x16\n" +
+	"\x14_user_identifier_keyB\x13\n" +
+	"\x11_user_identity_id\"m\n" +
+	"\x0eCreateResponse\x12K\n" +
+	"\x0eclient_session\x18\x01 \x01(\v2$.seam.clientsession.v1.ClientSessionR\rclientSession\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"\xb3\x01\n" +
+	"\n" +
+	"GetRequest\x129\n" +
+	"\x11client_session_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x00R\x0fclientSessionId\x88\x01\x01\x12<\n" +
+	"\x13user_identifier_key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\x11userIdentifierKey\x88\x01\x01B\x14\n" +
+	"\x12_client_session_idB\x16\n" +
+	"\x14_user_identifier_key\"j\n" +
+	"\vGetResponse\x12K\n" +
+	"\x0eclient_session\x18\x01 \x01(\v2$.seam.clientsession.v1.ClientSessionR\rclientSession\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"\x1a\n" +
+	"\x06IdList\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\"\xd9\x03\n" +
+	"\x12GetOrCreateRequest\x12M\n" +
+	"\x13connect_webview_ids\x18\x01 \x01(\v2\x1d.seam.clientsession.v1.IdListR\x11connectWebviewIds\x12Q\n" +
+	"\x15connected_account_ids\x18\x02 \x01(\v2\x1d.seam.clientsession.v1.IdListR\x13connectedAccountIds\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12<\n" +
+	"\x13user_identifier_key\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x11userIdentifierKey\x88\x01\x01\x127\n" +
+	"\x10user_identity_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x01R\x0euserIdentityId\x88\x01\x01\x12B\n" +
+	"\x11user_identity_ids\x18\x06 \x03(\tB\x16\xbaH\x11\xd8\x01\x01\x92\x01\v\b\x01\x10\x01\"\x05r\x03\xb0\x01\x01\x18\x01R\x0fuserIdentityIdsB\x16\n" +
+	"\x14_user_identifier_keyB\x13\n" +
+	"\x11_user_identity_id\"r\n" +
+	"\x13GetOrCreateResponse\x12K\n" +
+	"\x0eclient_session\x18\x01 \x01(\v2$.seam.clientsession.v1.ClientSessionR\rclientSession\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"\x99\x04\n" +
+	"\vListRequest\x128\n" +
+	"\x11client_session_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x02R\x0fclientSessionId\x88\x01\x01\x12<\n" +
+	"\x13user_identifier_key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x03R\x11userIdentifierKey\x88\x01\x01\x12.\n" +
+	"\x12connect_webview_id\x18\x03 \x01(\tH\x00R\x10connectWebviewId\x12A\n" +
+	"\x17without_connect_webview\x18\x04 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x15withoutConnectWebview\x12*\n" +
+	"\x10user_identity_id\x18\x05 \x01(\tH\x01R\x0euserIdentityId\x12=\n" +
+	"\x15without_user_identity\x18\x06 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x01R\x13withoutUserIdentity\x12B\n" +
+	"\x1bwithout_user_identifier_key\x18\a \x01(\bH\x04R\x18withoutUserIdentifierKey\x88\x01\x01B\x11\n" +
+	"\x0fconnect_webviewB\x0f\n" +
+	"\ruser_identityB\x14\n" +
+	"\x12_client_session_idB\x16\n" +
+	"\x14_user_identifier_keyB\x1e\n" +
+	"\x1c_without_user_identifier_key\"m\n" +
+	"\fListResponse\x12M\n" +
+	"\x0fclient_sessions\x18\x01 \x03(\v2$.seam.clientsession.v1.ClientSessionR\x0eclientSessions\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"\xbd\x05\n" +
 	"\x12GrantAccessRequest\x12/\n" +
 	"\x11client_session_id\x18\x01 \x01(\tH\x00R\x0fclientSessionId\x88\x01\x01\x12<\n" +
 	"\x13user_identifier_key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\x11userIdentifierKey\x88\x01\x01\x12.\n" +
@@ -197,9 +1202,29 @@ const file_seam_clientsession_v1_client_session_service_proto_rawDesc = "" +
 	"\x11_user_identity_id\"r\n" +
 	"\x13GrantAccessResponse\x12K\n" +
 	"\x0eclient_session\x18\x01 \x01(\v2$.seam.clientsession.v1.ClientSessionR\rclientSession\x12\x0e\n" +
-	"\x02ok\x18\x02 \x01(\bR\x02ok2\xcb\x01\n" +
-	"\x14ClientSessionService\x12\xb2\x01\n" +
-	"\vGrantAccess\x12).seam.clientsession.v1.GrantAccessRequest\x1a*.seam.clientsession.v1.GrantAccessResponse\"L\x82\xd3\xe4\x93\x02F:\x01*Z\":\x01*2\x1d/client_sessions/grant_access\"\x1d/client_sessions/grant_accessBOZMgithub.com/clientsession/service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"c\n" +
+	"\rRevokeRequest\x12<\n" +
+	"\x11client_session_id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\xb0\x01\x01H\x00R\x0fclientSessionId\x88\x01\x01B\x14\n" +
+	"\x12_client_session_id\" \n" +
+	"\x0eRevokeResponse\x12\x0e\n" +
+	"\x02ok\x18\x01 \x01(\bR\x02ok\"c\n" +
+	"\rDeleteRequest\x12<\n" +
+	"\x11client_session_id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\xb0\x01\x01H\x00R\x0fclientSessionId\x88\x01\x01B\x14\n" +
+	"\x12_client_session_id\" \n" +
+	"\x0eDeleteResponse\x12\x0e\n" +
+	"\x02ok\x18\x01 \x01(\bR\x02ok*O\n" +
+	"\bIfExists\x12\x19\n" +
+	"\x15IF_EXISTS_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10IF_EXISTS_RETURN\x10\x01\x12\x12\n" +
+	"\x0eIF_EXISTS_FAIL\x10\x022\x9e\b\n" +
+	"\x14ClientSessionService\x12\x97\x01\n" +
+	"\x06Create\x12$.seam.clientsession.v1.CreateRequest\x1a%.seam.clientsession.v1.CreateResponse\"@\x82\xd3\xe4\x93\x02::\x01*Z\x1c:\x01*\x1a\x17/client_sessions/create\"\x17/client_sessions/create\x12\x85\x01\n" +
+	"\x03Get\x12!.seam.clientsession.v1.GetRequest\x1a\".seam.clientsession.v1.GetResponse\"7\x82\xd3\xe4\x93\x021Z\x19:\x01*\"\x14/client_sessions/get\x12\x14/client_sessions/get\x12\x8f\x01\n" +
+	"\vGetOrCreate\x12).seam.clientsession.v1.GetOrCreateRequest\x1a*.seam.clientsession.v1.GetOrCreateResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/client_sessions/get_or_create\x12\x8a\x01\n" +
+	"\x04List\x12\".seam.clientsession.v1.ListRequest\x1a#.seam.clientsession.v1.ListResponse\"9\x82\xd3\xe4\x93\x023Z\x1a:\x01*\"\x15/client_sessions/list\x12\x15/client_sessions/list\x12\xb2\x01\n" +
+	"\vGrantAccess\x12).seam.clientsession.v1.GrantAccessRequest\x1a*.seam.clientsession.v1.GrantAccessResponse\"L\x82\xd3\xe4\x93\x02F:\x01*Z\":\x01*\"\x1d/client_sessions/grant_access2\x1d/client_sessions/grant_access\x12y\n" +
+	"\x06Revoke\x12$.seam.clientsession.v1.RevokeRequest\x1a%.seam.clientsession.v1.RevokeResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/client_sessions/revoke\x12\x94\x01\n" +
+	"\x06Delete\x12$.seam.clientsession.v1.DeleteRequest\x1a%.seam.clientsession.v1.DeleteResponse\"=\x82\xd3\xe4\x93\x027Z\x1c:\x01*\"\x17/client_sessions/delete*\x17/client_sessions/deleteBOZMgithub.com/clientsession/service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
 
 var (
 	file_seam_clientsession_v1_client_session_service_proto_rawDescOnce sync.Once
@@ -213,21 +1238,58 @@ func file_seam_clientsession_v1_client_session_service_proto_rawDescGZIP() []byt
 	return file_seam_clientsession_v1_client_session_service_proto_rawDescData
 }
 
-var file_seam_clientsession_v1_client_session_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_seam_clientsession_v1_client_session_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_seam_clientsession_v1_client_session_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_seam_clientsession_v1_client_session_service_proto_goTypes = []any{
-	(*GrantAccessRequest)(nil),  // 0: seam.clientsession.v1.GrantAccessRequest
-	(*GrantAccessResponse)(nil), // 1: seam.clientsession.v1.GrantAccessResponse
-	(*ClientSession)(nil),       // 2: seam.clientsession.v1.ClientSession
+	(IfExists)(0),                 // 0: seam.clientsession.v1.IfExists
+	(*CreateRequest)(nil),         // 1: seam.clientsession.v1.CreateRequest
+	(*CreateResponse)(nil),        // 2: seam.clientsession.v1.CreateResponse
+	(*GetRequest)(nil),            // 3: seam.clientsession.v1.GetRequest
+	(*GetResponse)(nil),           // 4: seam.clientsession.v1.GetResponse
+	(*IdList)(nil),                // 5: seam.clientsession.v1.IdList
+	(*GetOrCreateRequest)(nil),    // 6: seam.clientsession.v1.GetOrCreateRequest
+	(*GetOrCreateResponse)(nil),   // 7: seam.clientsession.v1.GetOrCreateResponse
+	(*ListRequest)(nil),           // 8: seam.clientsession.v1.ListRequest
+	(*ListResponse)(nil),          // 9: seam.clientsession.v1.ListResponse
+	(*GrantAccessRequest)(nil),    // 10: seam.clientsession.v1.GrantAccessRequest
+	(*GrantAccessResponse)(nil),   // 11: seam.clientsession.v1.GrantAccessResponse
+	(*RevokeRequest)(nil),         // 12: seam.clientsession.v1.RevokeRequest
+	(*RevokeResponse)(nil),        // 13: seam.clientsession.v1.RevokeResponse
+	(*DeleteRequest)(nil),         // 14: seam.clientsession.v1.DeleteRequest
+	(*DeleteResponse)(nil),        // 15: seam.clientsession.v1.DeleteResponse
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*ClientSession)(nil),         // 17: seam.clientsession.v1.ClientSession
 }
 var file_seam_clientsession_v1_client_session_service_proto_depIdxs = []int32{
-	2, // 0: seam.clientsession.v1.GrantAccessResponse.client_session:type_name -> seam.clientsession.v1.ClientSession
-	0, // 1: seam.clientsession.v1.ClientSessionService.GrantAccess:input_type -> seam.clientsession.v1.GrantAccessRequest
-	1, // 2: seam.clientsession.v1.ClientSessionService.GrantAccess:output_type -> seam.clientsession.v1.GrantAccessResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	16, // 0: seam.clientsession.v1.CreateRequest.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 1: seam.clientsession.v1.CreateRequest.if_exists:type_name -> seam.clientsession.v1.IfExists
+	17, // 2: seam.clientsession.v1.CreateResponse.client_session:type_name -> seam.clientsession.v1.ClientSession
+	17, // 3: seam.clientsession.v1.GetResponse.client_session:type_name -> seam.clientsession.v1.ClientSession
+	5,  // 4: seam.clientsession.v1.GetOrCreateRequest.connect_webview_ids:type_name -> seam.clientsession.v1.IdList
+	5,  // 5: seam.clientsession.v1.GetOrCreateRequest.connected_account_ids:type_name -> seam.clientsession.v1.IdList
+	16, // 6: seam.clientsession.v1.GetOrCreateRequest.expires_at:type_name -> google.protobuf.Timestamp
+	17, // 7: seam.clientsession.v1.GetOrCreateResponse.client_session:type_name -> seam.clientsession.v1.ClientSession
+	17, // 8: seam.clientsession.v1.ListResponse.client_sessions:type_name -> seam.clientsession.v1.ClientSession
+	17, // 9: seam.clientsession.v1.GrantAccessResponse.client_session:type_name -> seam.clientsession.v1.ClientSession
+	1,  // 10: seam.clientsession.v1.ClientSessionService.Create:input_type -> seam.clientsession.v1.CreateRequest
+	3,  // 11: seam.clientsession.v1.ClientSessionService.Get:input_type -> seam.clientsession.v1.GetRequest
+	6,  // 12: seam.clientsession.v1.ClientSessionService.GetOrCreate:input_type -> seam.clientsession.v1.GetOrCreateRequest
+	8,  // 13: seam.clientsession.v1.ClientSessionService.List:input_type -> seam.clientsession.v1.ListRequest
+	10, // 14: seam.clientsession.v1.ClientSessionService.GrantAccess:input_type -> seam.clientsession.v1.GrantAccessRequest
+	12, // 15: seam.clientsession.v1.ClientSessionService.Revoke:input_type -> seam.clientsession.v1.RevokeRequest
+	14, // 16: seam.clientsession.v1.ClientSessionService.Delete:input_type -> seam.clientsession.v1.DeleteRequest
+	2,  // 17: seam.clientsession.v1.ClientSessionService.Create:output_type -> seam.clientsession.v1.CreateResponse
+	4,  // 18: seam.clientsession.v1.ClientSessionService.Get:output_type -> seam.clientsession.v1.GetResponse
+	7,  // 19: seam.clientsession.v1.ClientSessionService.GetOrCreate:output_type -> seam.clientsession.v1.GetOrCreateResponse
+	9,  // 20: seam.clientsession.v1.ClientSessionService.List:output_type -> seam.clientsession.v1.ListResponse
+	11, // 21: seam.clientsession.v1.ClientSessionService.GrantAccess:output_type -> seam.clientsession.v1.GrantAccessResponse
+	13, // 22: seam.clientsession.v1.ClientSessionService.Revoke:output_type -> seam.clientsession.v1.RevokeResponse
+	15, // 23: seam.clientsession.v1.ClientSessionService.Delete:output_type -> seam.clientsession.v1.DeleteResponse
+	17, // [17:24] is the sub-list for method output_type
+	10, // [10:17] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_seam_clientsession_v1_client_session_service_proto_init() }
@@ -237,18 +1299,30 @@ func file_seam_clientsession_v1_client_session_service_proto_init() {
 	}
 	file_seam_clientsession_v1_client_session_proto_init()
 	file_seam_clientsession_v1_client_session_service_proto_msgTypes[0].OneofWrappers = []any{}
+	file_seam_clientsession_v1_client_session_service_proto_msgTypes[2].OneofWrappers = []any{}
+	file_seam_clientsession_v1_client_session_service_proto_msgTypes[5].OneofWrappers = []any{}
+	file_seam_clientsession_v1_client_session_service_proto_msgTypes[7].OneofWrappers = []any{
+		(*ListRequest_ConnectWebviewId)(nil),
+		(*ListRequest_WithoutConnectWebview)(nil),
+		(*ListRequest_UserIdentityId)(nil),
+		(*ListRequest_WithoutUserIdentity)(nil),
+	}
+	file_seam_clientsession_v1_client_session_service_proto_msgTypes[9].OneofWrappers = []any{}
+	file_seam_clientsession_v1_client_session_service_proto_msgTypes[11].OneofWrappers = []any{}
+	file_seam_clientsession_v1_client_session_service_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seam_clientsession_v1_client_session_service_proto_rawDesc), len(file_seam_clientsession_v1_client_session_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      1,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_seam_clientsession_v1_client_session_service_proto_goTypes,
 		DependencyIndexes: file_seam_clientsession_v1_client_session_service_proto_depIdxs,
+		EnumInfos:         file_seam_clientsession_v1_client_session_service_proto_enumTypes,
 		MessageInfos:      file_seam_clientsession_v1_client_session_service_proto_msgTypes,
 	}.Build()
 	File_seam_clientsession_v1_client_session_service_proto = out.File

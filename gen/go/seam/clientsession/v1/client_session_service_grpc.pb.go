@@ -19,7 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	ClientSessionService_Create_FullMethodName      = "/seam.clientsession.v1.ClientSessionService/Create"
+	ClientSessionService_Get_FullMethodName         = "/seam.clientsession.v1.ClientSessionService/Get"
+	ClientSessionService_GetOrCreate_FullMethodName = "/seam.clientsession.v1.ClientSessionService/GetOrCreate"
+	ClientSessionService_List_FullMethodName        = "/seam.clientsession.v1.ClientSessionService/List"
 	ClientSessionService_GrantAccess_FullMethodName = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
+	ClientSessionService_Revoke_FullMethodName      = "/seam.clientsession.v1.ClientSessionService/Revoke"
+	ClientSessionService_Delete_FullMethodName      = "/seam.clientsession.v1.ClientSessionService/Delete"
 )
 
 // ClientSessionServiceClient is the client API for ClientSessionService service.
@@ -39,6 +45,33 @@ const (
 //
 // Every answer, good or bad, has the metadata `seam-request-id`.
 type ClientSessionServiceClient interface {
+	// Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+	//
+	// May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
+	// sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
+	// UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
+	// (`PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS`), and those of GrantAccess that are about Seam itself.
+	Create(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*CreateResponse, error)
+	// Returns a client session: the one that is named, or, to a caller with a client session token that names none, the
+	// caller's own.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`; for a client session token
+	// `CLIENT_SESSION_NOT_FOUND`, `CLIENT_SESSION_EXPIRED`, `CLIENT_SESSION_REVOKED`), NOT_FOUND
+	// (`CLIENT_SESSION_NOT_FOUND`), and those of GrantAccess that are about Seam itself.
+	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Returns the client session of a user identifier, and creates it first if there is none. Of an existing session,
+	// the lists that are given REPLACE those it has, and `expires_at` is updated; GrantAccess, by contrast, adds.
+	//
+	// Errors: as Create, but never ALREADY_EXISTS.
+	GetOrCreate(ctx context.Context, in *GetOrCreateRequest, opts ...grpc.CallOption) (*GetOrCreateResponse, error)
+	// Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
+	// about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
+	// about Seam itself.
+	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Grants a client session access to Connect Webviews, to connected accounts and to a user identity.
 	//
 	// The session is named by `client_session_id` or by `user_identifier_key`; with both, the id selects the session
@@ -49,6 +82,15 @@ type ClientSessionServiceClient interface {
 	// (`CLIENT_SESSION_NOT_FOUND`), RESOURCE_EXHAUSTED (rate limited), UNAVAILABLE (Seam cannot be reached or is down),
 	// DEADLINE_EXCEEDED, INTERNAL.
 	GrantAccess(ctx context.Context, in *GrantAccessRequest, opts ...grpc.CallOption) (*GrantAccessResponse, error)
+	// Revokes a client session: its token is not accepted any more.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), NOT_FOUND
+	// (`CLIENT_SESSION_NOT_FOUND`), and those of GrantAccess that are about Seam itself.
+	Revoke(ctx context.Context, in *RevokeRequest, opts ...grpc.CallOption) (*RevokeResponse, error)
+	// Deletes a client session.
+	//
+	// Errors: as Revoke.
+	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 }
 
 type clientSessionServiceClient struct {
@@ -59,10 +101,70 @@ func NewClientSessionServiceClient(cc grpc.ClientConnInterface) ClientSessionSer
 	return &clientSessionServiceClient{cc}
 }
 
+func (c *clientSessionServiceClient) Create(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*CreateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateResponse)
+	err := c.cc.Invoke(ctx, ClientSessionService_Create_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clientSessionServiceClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetResponse)
+	err := c.cc.Invoke(ctx, ClientSessionService_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clientSessionServiceClient) GetOrCreate(ctx context.Context, in *GetOrCreateRequest, opts ...grpc.CallOption) (*GetOrCreateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetOrCreateResponse)
+	err := c.cc.Invoke(ctx, ClientSessionService_GetOrCreate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clientSessionServiceClient) List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListResponse)
+	err := c.cc.Invoke(ctx, ClientSessionService_List_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *clientSessionServiceClient) GrantAccess(ctx context.Context, in *GrantAccessRequest, opts ...grpc.CallOption) (*GrantAccessResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GrantAccessResponse)
 	err := c.cc.Invoke(ctx, ClientSessionService_GrantAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clientSessionServiceClient) Revoke(ctx context.Context, in *RevokeRequest, opts ...grpc.CallOption) (*RevokeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeResponse)
+	err := c.cc.Invoke(ctx, ClientSessionService_Revoke_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clientSessionServiceClient) Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteResponse)
+	err := c.cc.Invoke(ctx, ClientSessionService_Delete_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +188,33 @@ func (c *clientSessionServiceClient) GrantAccess(ctx context.Context, in *GrantA
 //
 // Every answer, good or bad, has the metadata `seam-request-id`.
 type ClientSessionServiceServer interface {
+	// Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+	//
+	// May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
+	// sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
+	// UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
+	// (`PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS`), and those of GrantAccess that are about Seam itself.
+	Create(context.Context, *CreateRequest) (*CreateResponse, error)
+	// Returns a client session: the one that is named, or, to a caller with a client session token that names none, the
+	// caller's own.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`; for a client session token
+	// `CLIENT_SESSION_NOT_FOUND`, `CLIENT_SESSION_EXPIRED`, `CLIENT_SESSION_REVOKED`), NOT_FOUND
+	// (`CLIENT_SESSION_NOT_FOUND`), and those of GrantAccess that are about Seam itself.
+	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Returns the client session of a user identifier, and creates it first if there is none. Of an existing session,
+	// the lists that are given REPLACE those it has, and `expires_at` is updated; GrantAccess, by contrast, adds.
+	//
+	// Errors: as Create, but never ALREADY_EXISTS.
+	GetOrCreate(context.Context, *GetOrCreateRequest) (*GetOrCreateResponse, error)
+	// Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
+	// about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
+	// about Seam itself.
+	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Grants a client session access to Connect Webviews, to connected accounts and to a user identity.
 	//
 	// The session is named by `client_session_id` or by `user_identifier_key`; with both, the id selects the session
@@ -96,6 +225,15 @@ type ClientSessionServiceServer interface {
 	// (`CLIENT_SESSION_NOT_FOUND`), RESOURCE_EXHAUSTED (rate limited), UNAVAILABLE (Seam cannot be reached or is down),
 	// DEADLINE_EXCEEDED, INTERNAL.
 	GrantAccess(context.Context, *GrantAccessRequest) (*GrantAccessResponse, error)
+	// Revokes a client session: its token is not accepted any more.
+	//
+	// Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), NOT_FOUND
+	// (`CLIENT_SESSION_NOT_FOUND`), and those of GrantAccess that are about Seam itself.
+	Revoke(context.Context, *RevokeRequest) (*RevokeResponse, error)
+	// Deletes a client session.
+	//
+	// Errors: as Revoke.
+	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	mustEmbedUnimplementedClientSessionServiceServer()
 }
 
@@ -106,8 +244,26 @@ type ClientSessionServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedClientSessionServiceServer struct{}
 
+func (UnimplementedClientSessionServiceServer) Create(context.Context, *CreateRequest) (*CreateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Create not implemented")
+}
+func (UnimplementedClientSessionServiceServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedClientSessionServiceServer) GetOrCreate(context.Context, *GetOrCreateRequest) (*GetOrCreateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOrCreate not implemented")
+}
+func (UnimplementedClientSessionServiceServer) List(context.Context, *ListRequest) (*ListResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method List not implemented")
+}
 func (UnimplementedClientSessionServiceServer) GrantAccess(context.Context, *GrantAccessRequest) (*GrantAccessResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GrantAccess not implemented")
+}
+func (UnimplementedClientSessionServiceServer) Revoke(context.Context, *RevokeRequest) (*RevokeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Revoke not implemented")
+}
+func (UnimplementedClientSessionServiceServer) Delete(context.Context, *DeleteRequest) (*DeleteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Delete not implemented")
 }
 func (UnimplementedClientSessionServiceServer) mustEmbedUnimplementedClientSessionServiceServer() {}
 func (UnimplementedClientSessionServiceServer) testEmbeddedByValue()                              {}
@@ -130,6 +286,78 @@ func RegisterClientSessionServiceServer(s grpc.ServiceRegistrar, srv ClientSessi
 	s.RegisterService(&ClientSessionService_ServiceDesc, srv)
 }
 
+func _ClientSessionService_Create_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClientSessionServiceServer).Create(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClientSessionService_Create_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClientSessionServiceServer).Create(ctx, req.(*CreateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClientSessionService_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClientSessionServiceServer).Get(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClientSessionService_Get_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClientSessionServiceServer).Get(ctx, req.(*GetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClientSessionService_GetOrCreate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOrCreateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClientSessionServiceServer).GetOrCreate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClientSessionService_GetOrCreate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClientSessionServiceServer).GetOrCreate(ctx, req.(*GetOrCreateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClientSessionService_List_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClientSessionServiceServer).List(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClientSessionService_List_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClientSessionServiceServer).List(ctx, req.(*ListRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ClientSessionService_GrantAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GrantAccessRequest)
 	if err := dec(in); err != nil {
@@ -148,6 +376,42 @@ func _ClientSessionService_GrantAccess_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ClientSessionService_Revoke_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClientSessionServiceServer).Revoke(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClientSessionService_Revoke_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClientSessionServiceServer).Revoke(ctx, req.(*RevokeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClientSessionService_Delete_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClientSessionServiceServer).Delete(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClientSessionService_Delete_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClientSessionServiceServer).Delete(ctx, req.(*DeleteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ClientSessionService_ServiceDesc is the grpc.ServiceDesc for ClientSessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -156,8 +420,32 @@ var ClientSessionService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*ClientSessionServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
+			MethodName: "Create",
+			Handler:    _ClientSessionService_Create_Handler,
+		},
+		{
+			MethodName: "Get",
+			Handler:    _ClientSessionService_Get_Handler,
+		},
+		{
+			MethodName: "GetOrCreate",
+			Handler:    _ClientSessionService_GetOrCreate_Handler,
+		},
+		{
+			MethodName: "List",
+			Handler:    _ClientSessionService_List_Handler,
+		},
+		{
 			MethodName: "GrantAccess",
 			Handler:    _ClientSessionService_GrantAccess_Handler,
+		},
+		{
+			MethodName: "Revoke",
+			Handler:    _ClientSessionService_Revoke_Handler,
+		},
+		{
+			MethodName: "Delete",
+			Handler:    _ClientSessionService_Delete_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,230 @@
+package seamerr_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// detail returns the details of one type.
+func detail[T proto.Message](st *status.Status) []T {
+	var found []T
+	for _, d := range st.Details() {
+		if d, ok := d.(T); ok {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func TestErrorInfo(t *testing.T) {
+	for name, test := range map[string]struct {
+		e              *seamerr.Error
+		reason, domain string
+		metadata       map[string]string
+	}{
+		"Seam's": {
+			&seamerr.Error{HTTPStatus: 404, Type: "client_session_not_found"},
+			"CLIENT_SESSION_NOT_FOUND", "connect.getseam.com",
+			map[string]string{"http_status": "404", "type": "client_session_not_found"},
+		},
+		"without an envelope": {
+			&seamerr.Error{HTTPStatus: 502}, "BAD_GATEWAY", "connect.getseam.com", map[string]string{"http_status": "502"},
+		},
+		"Seam's name of ours": {
+			seamerr.Unauthorized(), "UNAUTHORIZED", "connect.getseam.com",
+			map[string]string{"http_status": "401", "type": "unauthorized"},
+		},
+		"unreachable": {
+			seamerr.Unreachable(nil), "UPSTREAM_UNREACHABLE", "client-session-service",
+			map[string]string{"http_status": "503", "type": "upstream_unreachable"},
+		},
+		"not understood": {
+			seamerr.BadAnswer(nil), "UPSTREAM_ANSWER_INVALID", "client-session-service",
+			map[string]string{"http_status": "502", "type": "upstream_answer_invalid"},
+		},
+		"too large": {
+			seamerr.PayloadTooLarge(), "PAYLOAD_TOO_LARGE", "client-session-service",
+			map[string]string{"http_status": "413", "type": "payload_too_large"},
+		},
+		"canceled": {
+			seamerr.Canceled(nil), "CANCELED", "client-session-service",
+			map[string]string{"http_status": "499", "type": "canceled"},
+		},
+		"Seam using a name of ours": {
+			// Who said it decides about the domain, not only what was said.
+			&seamerr.Error{HTTPStatus: 502, Type: "upstream_timeout"}, "UPSTREAM_TIMEOUT", "connect.getseam.com",
+			map[string]string{"http_status": "502", "type": "upstream_timeout"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			infos := detail[*errdetails.ErrorInfo](test.e.GRPCStatus())
+			if len(infos) != 1 {
+				t.Fatalf("%d details of type ErrorInfo", len(infos))
+			}
+			info := infos[0]
+			if info.GetReason() != test.reason || info.GetDomain() != test.domain || !maps.Equal(info.GetMetadata(), test.metadata) {
+				t.Errorf("info is %v", info)
+			}
+		})
+	}
+}
+
+func TestDetails(t *testing.T) {
+	wait := 1500 * time.Millisecond
+	e := &seamerr.Error{
+		HTTPStatus: 400, Type: "invalid_input", Message: "m", RequestID: "r-1", RetryAfter: &wait,
+		Data: map[string]any{"n": 1.0, "s": "x", "l": []any{true, nil}},
+		Problems: []seamerr.Problem{
+			{Path: []string{"connected_account_ids", "1"}, Message: "Invalid uuid"},
+			{Path: []string{"a", "0", "b"}, Message: "Required"},
+			{Path: []string{"7"}, Message: "A member may be called like an index"},
+			{Message: "At least one parameter must be provided"},
+		},
+		Cause: errors.New("cause"),
+	}
+	st := e.GRPCStatus()
+	want := []proto.Message{
+		&errdetails.ErrorInfo{
+			Reason: "INVALID_INPUT", Domain: "connect.getseam.com",
+			Metadata: map[string]string{"http_status": "400", "type": "invalid_input"},
+		},
+		&errdetails.RequestInfo{RequestId: "r-1"},
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: "connected_account_ids[1]", Description: "Invalid uuid"},
+			{Field: "a[0].b", Description: "Required"},
+			{Field: "7", Description: "A member may be called like an index"},
+			{Field: "", Description: "At least one parameter must be provided"},
+		}},
+		&errdetails.RetryInfo{},
+		&structpb.Struct{},
+	}
+	got := st.Details()
+	if len(got) != len(want) {
+		t.Fatalf("%d details, want %d: %v", len(got), len(want), got)
+	}
+	for i := range want[:3] {
+		if !proto.Equal(got[i].(proto.Message), want[i]) {
+			t.Errorf("detail is %v, want %v", got[i], want[i])
+		}
+	}
+	if delay := got[3].(*errdetails.RetryInfo).GetRetryDelay().AsDuration(); delay != wait {
+		t.Errorf("retry delay is %s", delay)
+	}
+	if data := got[4].(*structpb.Struct).AsMap(); !reflect.DeepEqual(data, e.Data) {
+		t.Errorf("data is %v", data)
+	}
+}
+
+// What was not said must not be there as an empty detail: a client asks for the detail and not for its content.
+func TestDetailsLeftOut(t *testing.T) {
+	for name, e := range map[string]*seamerr.Error{
+		"bare":                          {HTTPStatus: 500},
+		"empty ones":                    {HTTPStatus: 500, Data: map[string]any{}, ValidationErrors: map[string]any{}, Problems: []seamerr.Problem{}},
+		"data that protobuf cannot say": {HTTPStatus: 500, Data: map[string]any{"c": make(chan int)}},
+		"data over the limit":           {HTTPStatus: 500, Data: map[string]any{"x": strings.Repeat("x", 1100)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := e.GRPCStatus()
+			if len(st.Details()) != 1 || len(detail[*errdetails.ErrorInfo](st)) != 1 {
+				t.Errorf("details are %v, want an ErrorInfo alone", st.Details())
+			}
+		})
+	}
+	// A wait of zero was said, though: to try again at once.
+	zero := time.Duration(0)
+	st := (&seamerr.Error{HTTPStatus: 503, RetryAfter: &zero}).GRPCStatus()
+	if len(detail[*errdetails.RetryInfo](st)) != 1 {
+		t.Errorf("details are %v, want a RetryInfo", st.Details())
+	}
+}
+
+// Seam's own validation_errors become the same violations as problems of ours.
+func TestViolationsOfSeam(t *testing.T) {
+	e := seamerr.FromEnvelope(400, []byte(`{"error":{"type":"invalid_input","message":"m","validation_errors":{
+		"_errors":["top",5],
+		"b":{"_errors":["b1","b2"]},
+		"a":{"_errors":[],"1":{"_errors":["a1"],"c":{"_errors":["a1c"]}},"2":"no object"},
+		"z":[{"_errors":["in a list"]}],
+		"y":{"_errors":"no list"}}}}`))
+	var got [][2]string
+	for _, bad := range detail[*errdetails.BadRequest](e.GRPCStatus()) {
+		for _, v := range bad.GetFieldViolations() {
+			got = append(got, [2]string{v.GetField(), v.GetDescription()})
+		}
+	}
+	want := [][2]string{{"", "top"}, {"a[1]", "a1"}, {"a[1].c", "a1c"}, {"b", "b1"}, {"b", "b2"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("violations are %q, want %q", got, want)
+	}
+}
+
+// maxHeaderList is what clients in other languages take at most as the headers of one answer.
+const maxHeaderList = 8 << 10
+
+// The largest error must still get through as a gRPC answer: the details travel base64-encoded in one header, beside
+// the message in another, percent-encoded.
+func TestStatusFitsInHeaders(t *testing.T) {
+	long := func(unit string) string { return strings.Repeat(unit, 20_000/len(unit)) }
+	problems := make([]seamerr.Problem, 100)
+	for i := range problems {
+		problems[i] = seamerr.Problem{Path: []string{long("p"), "1", long("é")}, Message: long("m")}
+	}
+	wait := 365*24*time.Hour - 1
+	for name, e := range map[string]*seamerr.Error{
+		"message":                   {HTTPStatus: 500, Type: "t", Message: long("x")},
+		"type":                      {HTTPStatus: 500, Type: long("t")},
+		"request id":                {HTTPStatus: 500, Type: "t", RequestID: long("r")},
+		"problems":                  {HTTPStatus: 400, Type: "invalid_input", Problems: problems},
+		"data":                      {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": long("d")}},
+		"largest data that is sent": {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": strings.Repeat("d", 1000)}},
+		"everything": {
+			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Problems: problems,
+			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 1000)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := e.GRPCStatus()
+			binary, err := proto.Marshal(st.Proto())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size := base64.RawStdEncoding.EncodedLen(len(binary)); size >= maxHeaderList {
+				t.Errorf("the status is %d bytes in its header, and clients take %d", size, maxHeaderList)
+			}
+			if len(detail[*errdetails.ErrorInfo](st)) != 1 {
+				t.Error("the reason was lost to the bounds")
+			}
+		})
+	}
+}
+
+// Cutting must not split a character: protobuf refuses such text, and the whole status with it.
+func TestCutKeepsCharactersWhole(t *testing.T) {
+	for shift := range 4 {
+		text := strings.Repeat("x", shift) + strings.Repeat("😀", 1000)
+		e := &seamerr.Error{
+			HTTPStatus: 400, Type: text, Message: text,
+			Problems: []seamerr.Problem{{Path: []string{text}, Message: text}},
+		}
+		st := e.GRPCStatus()
+		if !utf8.ValidString(st.Message()) || len(st.Message()) < 1000 {
+			t.Errorf("message is cut to %d bytes, valid: %t", len(st.Message()), utf8.ValidString(st.Message()))
+		}
+		if len(detail[*errdetails.BadRequest](st)) != 1 || len(detail[*errdetails.ErrorInfo](st)) != 1 {
+			t.Errorf("details are %v", st.Details())
+		}
+	}
+}

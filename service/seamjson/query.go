@@ -1,0 +1,86 @@
+package seamjson
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// strictParameter is what Seam's SDKs end a query with. It is no parameter of any request.
+const strictParameter = "_strict"
+
+// readQuery reads the parameters of a query string, but for those that the body has: a body wins.
+func (g *given) readQuery(t *message, query string) error {
+	inBody := make(map[*field]bool, len(g.byField))
+	for f := range g.byField {
+		inBody[f] = true
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		name, text, err := unescape(pair)
+		if err != nil {
+			return seamerr.InvalidQuery("Invalid query string")
+		}
+		if pair == "" || name == strictParameter {
+			continue
+		}
+		f, known := t.byName[name]
+		if !known || t.bodyOnly {
+			return seamerr.InvalidQuery("Unrecognized query parameter: '" + quotable(name) + "'")
+		}
+		_, again := g.byField[f]
+		switch {
+		case inBody[f]:
+			if f.list {
+				continue
+			}
+			// A second one is a fault, also of a parameter that the body overrules.
+			inBody[f] = false
+		case again && !f.list:
+			return seamerr.InvalidQuery("Repeated query parameter: '" + name + "'")
+		default:
+			g.readParameter(f, text, again)
+		}
+	}
+	return nil
+}
+
+// readParameter reads one parameter; again is true for a further element of a list.
+func (g *given) readParameter(f *field, text string, again bool) {
+	switch {
+	case f.list:
+		list := f.mutable(g.message)
+		if text != "" || again { // `name=` alone is how an empty list is written.
+			list.Append(protoreflect.ValueOfString(text))
+		}
+		g.byField[f] = f.count(list)
+		return
+	case f.null != nil && text == "":
+		g.message.Set(f.null, protoreflect.ValueOfBool(true))
+	case f.kind == kindBool && (text == "true" || text == "false"):
+		g.message.Set(f.descriptor, protoreflect.ValueOfBool(text == "true"))
+	case f.kind == kindString:
+		g.message.Set(f.descriptor, protoreflect.ValueOfString(text))
+	default:
+		g.byField[f] = []seamerr.Problem{{
+			Path:    []string{f.name},
+			Message: "Expected " + f.expects() + ", received string",
+		}}
+		return
+	}
+	g.byField[f] = nil
+}
+
+func unescape(pair string) (name, text string, err error) {
+	name, text, _ = strings.Cut(pair, "=")
+	name, nameErr := url.QueryUnescape(name)
+	text, textErr := url.QueryUnescape(text)
+	if !utf8.ValidString(name) || !utf8.ValidString(text) {
+		return "", "", errors.New("not UTF-8")
+	}
+	return name, text, errors.Join(nameErr, textErr)
+}
