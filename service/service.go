@@ -11,8 +11,8 @@ import (
 	"github.com/clientsession/service/service/seam"
 )
 
-// Service answers the RPCs. It keeps no state: every answer is Seam's. `ok` is set here, since an answer that is no error
-// is one, and Seam's reference page shows an empty answer to a grant that was made.
+// Service answers the RPCs. It keeps no state: every answer is Seam's. `ok` is set here, since an answer that is no
+// error is one, and Seam's reference page shows an empty answer to a grant that was made.
 type Service struct {
 	pb.UnimplementedClientSessionServiceServer
 

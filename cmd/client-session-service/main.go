@@ -43,16 +43,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// A second signal finds no handler and ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	s, err := server.New(cfg, logger)
-	if err != nil {
-		logger.Error("cannot start", slog.String("cause", err.Error()))
-		return exitFailure
-	}
-	if err := s.Run(ctx); err != nil {
+	if err := serve(ctx, cfg, logger); err != nil {
 		logger.Error("ended with a failure", slog.String("cause", err.Error()))
 		return exitFailure
 	}
 	return 0
+}
+
+func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+	if cfg.SandboxOnly {
+		return server.RunSandbox(ctx, cfg, logger)
+	}
+	s, err := server.New(cfg, logger)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	return s.Run(ctx)
 }
 
 func newLogger(cfg config.Config, out io.Writer) *slog.Logger {

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -23,6 +21,10 @@ type Config struct {
 	// Sandbox says to run the built-in sandbox, on SandboxListen, and to use it in place of Seam.
 	Sandbox       bool
 	SandboxListen string
+	// SandboxOnly says to run nothing but the sandbox, on SandboxListen.
+	SandboxOnly bool
+	// CORSOrigins are the origins whose pages may call the REST face from a browser.
+	CORSOrigins []string
 	// LogLevel is the least level that is logged; LogJSON chooses between JSON and text.
 	LogLevel slog.Level
 	LogJSON  bool
@@ -32,9 +34,27 @@ type Config struct {
 	Version string
 }
 
-// flags are the flags as they are written. The values that can be wrong are texts here, so that a fault in one does
+// commands are the commands with their flags. The values that can be wrong are texts here, so that a fault in one does
 // not keep the others from being looked at.
-type flags struct {
+type commands struct {
+	Serve   serveFlags   `cmd:"" default:"withargs" help:"Serve both faces (the default)."`
+	Sandbox sandboxFlags `cmd:"" help:"Run the in-memory Seam alone, to try out an SDK or a client against it."`
+
+	Version kong.VersionFlag `name:"version" help:"Print the version and exit."`
+}
+
+type sandboxFlags struct {
+	Listen string `name:"listen" env:"SANDBOX_LISTEN" default:"127.0.0.1:9092" help:"Address of the sandbox."`
+
+	logFlags
+}
+
+type logFlags struct {
+	LogLevel  string `name:"log-level" env:"LOG_LEVEL" default:"info" help:"Least level to log: debug, info, warn or error."`
+	LogFormat string `name:"log-format" env:"LOG_FORMAT" default:"json" help:"Format of the log: json or text."`
+}
+
+type serveFlags struct {
 	GRPCListen  string `name:"grpc-listen" env:"GRPC_LISTEN" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" env:"HTTP_LISTEN" default:"127.0.0.1:8080" help:"Address of the REST face."`
 	AdminListen string `name:"admin-listen" env:"ADMIN_LISTEN" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /metrics and /debug/pprof."`
@@ -47,10 +67,9 @@ type flags struct {
 	DefaultTimeout string `name:"default-timeout" env:"DEFAULT_TIMEOUT" default:"30s" help:"Deadline of a call whose caller sets none."`
 	MaxTimeout     string `name:"max-timeout" env:"MAX_TIMEOUT" default:"60s" help:"Longest deadline of any call."`
 
-	LogLevel  string `name:"log-level" env:"LOG_LEVEL" default:"info" help:"Least level to log: debug, info, warn or error."`
-	LogFormat string `name:"log-format" env:"LOG_FORMAT" default:"json" help:"Format of the log: json or text."`
+	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or *. Repeatable; none by default."`
 
-	Version kong.VersionFlag `name:"version" help:"Print the version and exit."`
+	logFlags
 }
 
 // ErrDone says that the arguments asked for something to be printed (help, the version), which has been done.
@@ -59,7 +78,7 @@ var ErrDone = errors.New("nothing left to do")
 // Parse reads the arguments, and the environment for the flags they leave out. Help and version go to out and end in
 // ErrDone. Any other error names every fault of the configuration, a line each.
 func Parse(args []string, version string, out io.Writer) (Config, error) {
-	var read flags
+	var read commands
 	done := false
 	parser, err := kong.New(&read,
 		kong.Name("client-session-service"),
@@ -71,64 +90,18 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("describe the flags: %w", err)
 	}
-	_, err = parser.Parse(args)
+	chosen, err := parser.Parse(args)
 	if done {
 		return Config{}, ErrDone
 	}
 	if err != nil {
 		return Config{}, err
 	}
-	config, err := read.check()
-	config.Version = version
-	return config, err
-}
-
-func (f flags) check() (Config, error) {
-	var faults []error
-	fault := func(flag, format string, values ...any) {
-		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, values...)...))
+	c := check{Config: Config{Version: version}}
+	if chosen.Command() == "sandbox" {
+		c.sandbox(read.Sandbox)
+	} else {
+		c.serve(read.Serve)
 	}
-	listen := func(flag, address string) string {
-		host, port, err := net.SplitHostPort(address)
-		number, portErr := strconv.ParseUint(port, 10, 16)
-		if err != nil || portErr != nil || (host != "" && net.ParseIP(host) == nil && host != "localhost") {
-			fault(flag, "%q is not an address: give host:port, such as 127.0.0.1:%d", address, number)
-		}
-		return address
-	}
-	timeout := func(flag, text string) time.Duration {
-		duration, err := time.ParseDuration(text)
-		if err != nil || duration <= 0 {
-			fault(flag, "%q is not a time above zero, such as 30s", text)
-		}
-		return duration
-	}
-	config := Config{
-		GRPCListen:     listen("grpc-listen", f.GRPCListen),
-		HTTPListen:     listen("http-listen", f.HTTPListen),
-		AdminListen:    listen("admin-listen", f.AdminListen),
-		Sandbox:        f.Sandbox,
-		SandboxListen:  listen("sandbox-listen", f.SandboxListen),
-		DefaultTimeout: timeout("default-timeout", f.DefaultTimeout),
-		MaxTimeout:     timeout("max-timeout", f.MaxTimeout),
-		LogJSON:        f.LogFormat == "json",
-	}
-	endpoint, err := url.Parse(f.SeamEndpoint)
-	switch {
-	case err != nil:
-		// The error of url.Parse quotes the URL, which may hold a password.
-		fault("seam-endpoint", "is not a URL")
-	case (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Hostname() == "":
-		fault("seam-endpoint", "needs http:// or https:// and a host")
-	case endpoint.User != nil || endpoint.RawQuery != "" || endpoint.Fragment != "":
-		fault("seam-endpoint", "must have no user, no query and no fragment")
-	}
-	config.SeamEndpoint = endpoint
-	if err := config.LogLevel.UnmarshalText([]byte(f.LogLevel)); err != nil {
-		fault("log-level", "%q is none of debug, info, warn, error", f.LogLevel)
-	}
-	if f.LogFormat != "json" && f.LogFormat != "text" {
-		fault("log-format", "%q is neither json nor text", f.LogFormat)
-	}
-	return config, errors.Join(faults...)
+	return c.Config, errors.Join(c.faults...)
 }

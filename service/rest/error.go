@@ -12,9 +12,6 @@ import (
 // writeError answers with an error as Seam does: its status, its envelope, and only headers of our choosing.
 func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	header := w.Header()
-	for name := range header {
-		header.Del(name) // Whatever was meant for a good answer.
-	}
 	header.Set(headerRequestID, e.RequestID)
 	if e.RetryAfter != nil {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))

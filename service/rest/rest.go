@@ -32,6 +32,8 @@ type Config struct {
 	Headers []string
 	// Codec reads and writes the messages.
 	Codec *seamjson.Codec
+	// CORSOrigins are the origins whose pages may call from a browser; none if empty.
+	CORSOrigins []string
 	// Logger gets a line for each request that no route takes; the interceptors log the others.
 	Logger *slog.Logger
 }
@@ -68,7 +70,7 @@ func New(config Config) (http.Handler, error) {
 	if err := clientsessionv1.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
-	return f, nil
+	return withCORS(f, config), nil
 }
 
 type face struct {

@@ -1,7 +1,6 @@
 package seam
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,30 +17,16 @@ func errorAnswer(response *http.Response, text []byte, header http.Header) *seam
 		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
 		return named(seamerr.BadAnswer(fmt.Errorf("redirect with HTTP status %d", response.StatusCode)), answer)
 	}
-	e := seamerr.FromEnvelope(response.StatusCode, scrub(text, header))
-	if e.RequestID == "" {
+	e := seamerr.FromEnvelope(response.StatusCode, text)
+	if e.RequestID == "" || !fit(e.RequestID) {
 		e.RequestID = answer.RequestID
 	}
+	newScrubber(header).error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	if e.Type == "" {
 		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, text))
 	}
 	return e
-}
-
-// scrub blots the caller's credentials out of an error body: what comes back from outside is shown to callers, and a
-// proxy that echoes the request's headers is not unheard of.
-func scrub(text []byte, header http.Header) []byte {
-	for _, h := range Headers() {
-		value := header.Get(h.Name)
-		if _, token, bearer := strings.Cut(value, " "); bearer {
-			value = token
-		}
-		if h.Credential && len(value) >= 8 {
-			text = bytes.ReplaceAll(text, []byte(value), []byte("(redacted)"))
-		}
-	}
-	return text
 }
 
 // describe tells of a body without Seam's envelope what helps to find its sender, and nothing of its text.
@@ -59,11 +44,14 @@ func describe(response *http.Response, text []byte) string {
 // requestID returns the id that Seam gave the request, if it is fit to be passed on.
 func requestID(header http.Header) string {
 	id := header.Get("Seam-Request-Id")
-	if len(id) > 128 || !printable(id) {
+	if !fit(id) {
 		return ""
 	}
 	return id
 }
+
+// fit says whether a request id can stand in a header: Seam's are UUIDs.
+func fit(id string) bool { return len(id) <= 128 && printable(id) }
 
 // maxRetryAfter keeps a junk value from telling callers to come back in a year.
 const maxRetryAfter = time.Hour

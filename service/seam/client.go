@@ -113,6 +113,11 @@ func (c *Client) Do(ctx context.Context, at Endpoint, header http.Header, in, ou
 		RequestID:  requestID(response.Header),
 		HTTPStatus: response.StatusCode,
 	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// Nobody asked for another protocol, and the body of this answer is the bare connection, which has no end.
+		_ = response.Body.Close()
+		return answer, named(seamerr.BadAnswer(errors.New("switched to another protocol")), answer)
+	}
 	text, err := readBody(response)
 	if err != nil {
 		return answer, c.bodyError(ctx, response, err)

@@ -24,12 +24,16 @@ const (
 // Details travel in one header, and clients in other languages refuse headers over 8 KiB, the whole answer with them.
 // These limits keep the largest status under that; the REST face has no such limit and cuts nothing.
 const (
-	maxMessageBytes   = 1024
-	maxViolations     = 16
-	maxViolationBytes = 128
-	maxDataBytes      = 1024
-	maxDepth          = 16
+	maxMessageBytes     = 512
+	maxViolations       = 12
+	maxFieldBytes       = 64
+	maxDescriptionBytes = 128
+	maxRequestIDBytes   = 128
+	maxDataBytes        = 512
 )
+
+// maxDepth bounds how deep into validation_errors problems are looked for: Seam's requests nest two levels.
+const maxDepth = 16
 
 // GRPCStatus returns the error as a gRPC status with its facts as details. grpc-go calls it by this name.
 func (e *Error) GRPCStatus() *status.Status {
@@ -48,11 +52,11 @@ func (e *Error) details() []protoadapt.MessageV1 {
 		Metadata: map[string]string{"http_status": strconv.Itoa(e.HTTPStatus)},
 	}
 	if e.Type != "" {
-		info.Metadata["type"] = cut(e.Type, maxViolationBytes)
+		info.Metadata["type"] = cut(e.Type, maxFieldBytes)
 	}
 	details := []protoadapt.MessageV1{info}
 	if e.RequestID != "" {
-		details = append(details, &errdetails.RequestInfo{RequestId: e.RequestID})
+		details = append(details, &errdetails.RequestInfo{RequestId: cut(e.RequestID, maxRequestIDBytes)})
 	}
 	if violations := e.violations(); len(violations) > 0 {
 		details = append(details, &errdetails.BadRequest{FieldViolations: violations})
@@ -90,8 +94,8 @@ func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
 	var violations []*errdetails.BadRequest_FieldViolation
 	for _, problem := range problems[:min(len(problems), maxViolations)] {
 		violations = append(violations, &errdetails.BadRequest_FieldViolation{
-			Field:       cut(problem.field(), maxViolationBytes),
-			Description: cut(problem.Message, maxViolationBytes),
+			Field:       cut(problem.field(), maxFieldBytes),
+			Description: cut(problem.Message, maxDescriptionBytes),
 		})
 	}
 	return violations

@@ -38,10 +38,15 @@ type harness struct {
 	stop    func() error
 }
 
+// started is the time at which the sandboxes stand still.
+var started = time.Now()
+
 // start runs the service until the test ends. change may alter the configuration first.
 func start(t *testing.T, change ...func(*config.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, sandbox: sandbox.New(sandbox.Options{}), log: &logBuffer{}}
+	// One clock for all, so that several sandboxes give the same answers.
+	clock := func() time.Time { return started }
+	h := &harness{t: t, sandbox: sandbox.New(sandbox.Options{Now: clock}), log: &logBuffer{}}
 	upstream, err := sandbox.Listen("127.0.0.1:0", h.sandbox)
 	if err != nil {
 		t.Fatal(err)

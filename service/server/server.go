@@ -156,6 +156,7 @@ func (s *Server) newHTTP(
 		Service:      handlers,
 		Interceptors: chain,
 		Headers:      headers,
+		CORSOrigins:  cfg.CORSOrigins,
 		Codec:        codec,
 		Logger:       s.logger,
 	})

@@ -1,0 +1,99 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// check turns flags into a Config and collects what is wrong with them.
+type check struct {
+	Config
+
+	faults []error
+}
+
+func (c *check) faultf(flag, format string, values ...any) {
+	c.faults = append(c.faults, fmt.Errorf("--%s: "+format, append([]any{flag}, values...)...))
+}
+
+func (c *check) sandbox(f sandboxFlags) {
+	c.SandboxOnly = true
+	c.SandboxListen = c.listen("listen", f.Listen)
+	c.log(f.logFlags)
+}
+
+func (c *check) serve(f serveFlags) {
+	c.GRPCListen = c.listen("grpc-listen", f.GRPCListen)
+	c.HTTPListen = c.listen("http-listen", f.HTTPListen)
+	c.AdminListen = c.listen("admin-listen", f.AdminListen)
+	c.SeamEndpoint = c.endpoint(f.SeamEndpoint)
+	c.Sandbox = f.Sandbox
+	c.SandboxListen = c.listen("sandbox-listen", f.SandboxListen)
+	c.DefaultTimeout = c.timeout("default-timeout", f.DefaultTimeout)
+	c.MaxTimeout = c.timeout("max-timeout", f.MaxTimeout)
+	for _, origin := range f.CORSOrigin {
+		c.CORSOrigins = append(c.CORSOrigins, c.origin(origin))
+	}
+	c.log(f.logFlags)
+}
+
+func (c *check) log(f logFlags) {
+	if err := c.LogLevel.UnmarshalText([]byte(f.LogLevel)); err != nil {
+		c.faultf("log-level", "%q is none of debug, info, warn, error", f.LogLevel)
+	}
+	if f.LogFormat != "json" && f.LogFormat != "text" {
+		c.faultf("log-format", "%q is neither json nor text", f.LogFormat)
+	}
+	c.LogJSON = f.LogFormat == "json"
+}
+
+func (c *check) listen(flag, address string) string {
+	host, port, err := net.SplitHostPort(address)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || (host != "" && net.ParseIP(host) == nil && host != "localhost") {
+		c.faultf(flag, "%q is not an address: give host:port, such as 127.0.0.1:9090", address)
+	}
+	return address
+}
+
+func (c *check) timeout(flag, text string) time.Duration {
+	duration, err := time.ParseDuration(text)
+	if err != nil || duration <= 0 {
+		c.faultf(flag, "%q is not a time above zero, such as 30s", text)
+	}
+	return duration
+}
+
+// endpoint checks Seam's base URL. A fault does not quote it: it may hold a password.
+func (c *check) endpoint(text string) *url.URL {
+	const flag = "seam-endpoint"
+	endpoint, err := url.Parse(text)
+	switch {
+	case err != nil:
+		c.faultf(flag, "is not a URL")
+	case !isHTTP(endpoint):
+		c.faultf(flag, "needs http:// or https:// and a host")
+	case endpoint.User != nil || endpoint.RawQuery != "" || endpoint.Fragment != "":
+		c.faultf(flag, "must have no user, no query and no fragment")
+	}
+	return endpoint
+}
+
+// origin checks an origin in the form in which browsers send it.
+func (c *check) origin(text string) string {
+	if text == "*" {
+		return text
+	}
+	parsed, err := url.Parse(text)
+	if err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text {
+		c.faultf("cors-origin", "%q is not an origin: give scheme://host or scheme://host:port, or *", text)
+	}
+	return text
+}
+
+func isHTTP(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}

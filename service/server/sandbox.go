@@ -1,0 +1,22 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// RunSandbox runs the in-memory Seam alone until ctx ends.
+func RunSandbox(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+	s, err := sandbox.Listen(cfg.SandboxListen, sandbox.New(sandbox.Options{}))
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	logger.InfoContext(ctx, "ready", slog.String("seam", s.URL()), slog.Bool("sandbox", true))
+	<-ctx.Done()
+	logger.Info("stopped")
+	return s.Close()
+}
