@@ -203,7 +203,8 @@ const file_seam_clientsession_v1_client_session_proto_rawDesc = "" +
 	"\x10user_identity_id\x18\f \x01(\tH\x02R\x0euserIdentityId\x88\x01\x01B\x16\n" +
 	"\x14_user_identifier_keyB\x0f\n" +
 	"\r_customer_keyB\x13\n" +
-	"\x11_user_identity_idBOZMgithub.com/clientsession/service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
+	"\x11_user_identity_idBz\n" +
+	"'com.clientsession.seam.clientsession.v1P\x01ZMgithub.com/clientsession/service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
 
 var (
 	file_seam_clientsession_v1_client_session_proto_rawDescOnce sync.Once
