@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -51,7 +52,7 @@ func Forward(md metadata.MD) (http.Header, error) {
 		var value string
 		for _, v := range md.Get(allowed.Name) {
 			switch {
-			case v == "":
+			case strings.TrimSpace(v) == "":
 			case value != "":
 				return nil, seamerr.InvalidHeader(allowed.Name, "is given more than once")
 			case !printable(v):

@@ -76,7 +76,7 @@ func (c *check) endpoint(text string) *url.URL {
 		c.faultf(flag, "is not a URL")
 	case !isHTTP(endpoint):
 		c.faultf(flag, "needs http:// or https:// and a host")
-	case endpoint.User != nil || endpoint.RawQuery != "" || endpoint.Fragment != "":
+	case endpoint.User != nil || endpoint.RawQuery != "" || endpoint.ForceQuery || endpoint.Fragment != "":
 		c.faultf(flag, "must have no user, no query and no fragment")
 	}
 	return endpoint

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -100,7 +101,7 @@ func (c *Client) Do(ctx context.Context, at Endpoint, header http.Header, in, ou
 	if err != nil {
 		return Answer{}, seamerr.Internal(fmt.Errorf("make the request: %w", err))
 	}
-	request.Header = header.Clone()
+	maps.Copy(request.Header, header)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", c.userAgent)
@@ -119,10 +120,12 @@ func (c *Client) Do(ctx context.Context, at Endpoint, header http.Header, in, ou
 		return answer, named(seamerr.BadAnswer(errors.New("switched to another protocol")), answer)
 	}
 	text, err := readBody(response)
-	if err != nil {
-		return answer, c.bodyError(ctx, response, err)
+	good := response.StatusCode >= 200 && response.StatusCode <= 299
+	if err != nil && (good || ctx.Err() != nil || expired(ctx)) {
+		return answer, bodyError(ctx, answer, err)
 	}
-	if response.StatusCode < 200 || response.StatusCode > 299 {
+	if !good {
+		// The status says enough: an error whose body broke off is one without a body.
 		return answer, errorAnswer(response, text, header)
 	}
 	if err := c.codec.ReadAnswer(text, out); err != nil {
@@ -155,22 +158,27 @@ func (c *Client) connectionError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return seamerr.Canceled(cause)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case expired(ctx):
 		return seamerr.Timeout(cause)
 	default:
 		return seamerr.Unreachable(cause)
 	}
 }
 
-// bodyError sorts why an answer could not be read to its end. After a 2xx the request has been carried out, so this is
-// not the same as a connection that broke before.
-func (c *Client) bodyError(ctx context.Context, response *http.Response, err error) error {
-	answer := Answer{RequestID: requestID(response.Header), HTTPStatus: response.StatusCode}
-	cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)
+// expired says whether the deadline has passed. The context may not know yet: the network has clocks of its own.
+func expired(ctx context.Context) bool {
+	deadline, set := ctx.Deadline()
+	return set && !time.Now().Before(deadline)
+}
+
+// bodyError sorts why a body could not be read to its end. After a 2xx the request has been carried out, so this is not
+// the same as a connection that broke before.
+func bodyError(ctx context.Context, answer Answer, err error) error {
+	cause := fmt.Errorf("read Seam's %d answer: %w", answer.HTTPStatus, err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return named(seamerr.Canceled(cause), answer)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case expired(ctx):
 		return named(seamerr.Timeout(cause), answer)
 	default:
 		return named(seamerr.BadAnswer(cause), answer)

@@ -33,6 +33,10 @@ func codeOf(httpStatus int, errorType string) codes.Code {
 		return codes.Unimplemented
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
 		return codes.Unavailable
+	case statusOriginDown, statusOriginUnconnected, statusOriginUnreachable, statusOriginNoTLS, statusOriginBadTLS:
+		return codes.Unavailable
+	case statusOriginTimeout:
+		return codes.DeadlineExceeded
 	}
 	if httpStatus >= 400 && httpStatus < 500 {
 		return codes.InvalidArgument
@@ -69,6 +73,16 @@ func httpStatusOf(code codes.Code) int {
 		return http.StatusInternalServerError
 	}
 }
+
+// What a content delivery network answers when it cannot get an answer from the server behind it.
+const (
+	statusOriginDown        = 521
+	statusOriginUnconnected = 522
+	statusOriginUnreachable = 523
+	statusOriginTimeout     = 524
+	statusOriginNoTLS       = 525
+	statusOriginBadTLS      = 526
+)
 
 // statusClientClosedRequest is the customary status for a caller that left; nobody sees it but the log.
 const statusClientClosedRequest = 499

@@ -1,7 +1,9 @@
 package seamerr
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -49,7 +51,16 @@ func (e *Error) Envelope() ([]byte, error) {
 // a proxy) gives an error without a type.
 func FromEnvelope(httpStatus int, body []byte) *Error {
 	var read envelope
-	if err := json.Unmarshal(body, &read); err != nil || read.Error.Type == "" {
+	if !json.Valid(body) {
+		body = nil // Also what has something after the envelope.
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // Numbers in `data` keep their digits.
+	err := decoder.Decode(&read)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		err = nil // A member of another type than documented does not cost the reader the others.
+	}
+	if err != nil || read.Error.Type == "" {
 		return &Error{
 			HTTPStatus: httpStatus,
 			Message:    fmt.Sprintf("Seam answered with HTTP status %d and no error of its own", httpStatus),

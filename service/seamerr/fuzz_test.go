@@ -1,13 +1,11 @@
 package seamerr_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"testing"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/service/service/seamerr"
 )
@@ -31,12 +29,8 @@ func FuzzFromEnvelope(f *testing.F) {
 		if !utf8.ValidString(st.Message()) {
 			t.Errorf("message %q is not UTF-8", st.Message())
 		}
-		binary, err := proto.Marshal(st.Proto())
-		if err != nil {
-			t.Fatalf("the status cannot be sent: %v", err)
-		}
-		if size := base64.RawStdEncoding.EncodedLen(len(binary)); size >= maxHeaderList {
-			t.Errorf("the status is %d bytes in its header", size)
+		if size := headerBytes(t, st); size >= maxHeaderList {
+			t.Errorf("the status is %d bytes in its headers", size)
 		}
 		if len(detail[*errdetails.ErrorInfo](st)) != 1 {
 			t.Errorf("details are %v", st.Details())

@@ -72,10 +72,19 @@ func (e *Error) details() []protoadapt.MessageV1 {
 
 // reason is Seam's type in the form that ErrorInfo asks for, or the name of the HTTP status of an answer without type.
 func (e *Error) reason() string {
-	if e.Type == "" {
-		return strings.ToUpper(snake(http.StatusText(e.HTTPStatus)))
+	name := e.Type
+	if name == "" {
+		name = snake(http.StatusText(e.HTTPStatus))
 	}
-	return cut(strings.ToUpper(e.Type), 63)
+	if name == "" { // Proxies have statuses of their own.
+		name = "http_status_" + strconv.Itoa(e.HTTPStatus)
+	}
+	return cut(strings.Map(func(r rune) rune {
+		if r == '_' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(name)), 63)
 }
 
 // domain is the service's own only for types that Seam does not have.

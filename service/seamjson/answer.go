@@ -42,11 +42,11 @@ func (t *message) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) erro
 		return syntax(err)
 	}
 	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
+		name, err := dec.ReadValue()
 		if err != nil {
 			return syntax(err)
 		}
-		f, known := t.byName[name.String()]
+		f, known := t.field(name)
 		if !known || dec.PeekKind() == 'n' {
 			if err := dec.SkipValue(); err != nil {
 				return syntax(err)
@@ -61,9 +61,24 @@ func (t *message) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) erro
 	return syntax(err)
 }
 
+// field finds the field of a member by its name as it stands in the JSON, quotes and all. Names that are written with
+// escapes are as good as any; nobody writes them so, and the others are found without making a text of them.
+func (t *message) field(quoted jsontext.Value) (*field, bool) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		f, known := t.byName[string(quoted[1:len(quoted)-1])]
+		return f, known
+	}
+	name, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return nil, false
+	}
+	f, known := t.byName[string(name)]
+	return f, known
+}
+
 func (f *field) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) error {
 	if !f.descriptor.IsList() {
-		v, err := f.readAnswerValue(dec, func() protoreflect.Message { return m.NewField(f.descriptor).Message() })
+		v, err := f.readAnswerValue(dec, m, nil)
 		if err != nil {
 			return err
 		}
@@ -78,7 +93,7 @@ func (f *field) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) error 
 	}
 	list := m.NewField(f.descriptor).List()
 	for dec.PeekKind() != ']' {
-		v, err := f.readAnswerValue(dec, func() protoreflect.Message { return list.NewElement().Message() })
+		v, err := f.readAnswerValue(dec, m, list)
 		if err != nil {
 			return err
 		}
@@ -89,16 +104,23 @@ func (f *field) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) error 
 	return syntax(err)
 }
 
-// readAnswerValue reads one value. fresh makes the message that a nested object is read into.
-func (f *field) readAnswerValue(dec *jsontext.Decoder, fresh func() protoreflect.Message) (protoreflect.Value, error) {
+// readAnswerValue reads one value: of the field of m, or, where list is not nil, for that list.
+func (f *field) readAnswerValue(
+	dec *jsontext.Decoder, m protoreflect.Message, list protoreflect.List,
+) (protoreflect.Value, error) {
 	var none protoreflect.Value
 	kind := dec.PeekKind()
 	if !f.accepts(kind) {
 		return none, syntaxOr(dec, fmt.Errorf("expected %s, found %s", f.expects(), kindName(kind)))
 	}
 	if f.kind == kindMessage {
-		nested := fresh()
-		return protoreflect.ValueOfMessage(nested), f.nested.readAnswer(dec, nested)
+		var nested protoreflect.Value
+		if list != nil {
+			nested = list.NewElement()
+		} else {
+			nested = m.NewField(f.descriptor)
+		}
+		return nested, f.nested.readAnswer(dec, nested.Message())
 	}
 	token, err := dec.ReadToken()
 	if err != nil {
@@ -120,9 +142,8 @@ func (f *field) value(token jsontext.Token) (protoreflect.Value, error) {
 		}
 		return protoreflect.ValueOfInt32(int32(number)), nil
 	case kindTimestamp:
-		var instant time.Time
-		// Stricter than time.Parse, which also takes a comma, hours of one digit and offsets of days.
-		if err := instant.UnmarshalText([]byte(token.String())); err != nil {
+		instant, err := time.Parse(time.RFC3339, token.String())
+		if err != nil {
 			return none, errInvalidTime
 		}
 		stamp := timestamppb.New(instant)

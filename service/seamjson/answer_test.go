@@ -24,7 +24,7 @@ func TestReadAnswerAccepts(t *testing.T) {
 		"empty lists":         {`{"client_session":{"connect_webview_ids":[]}}`, of(&session{})},
 		"unknown members":     {`{"a":[{"ok":"x"}],"client_session":{"b":{"token":5},"token":"t","c":null},"d":1e999}`, of(&session{Token: "t"})},
 		"camel case unknown":  {`{"clientSession":5}`, &response{}},
-		"empty optional":      {`{"client_session":{"customer_key":""}}`, of(&session{CustomerKey: proto.String("")})},
+		"empty optional":      {`{"client_session":{"customer_key":""}}`, of(&session{CustomerKey: new("")})},
 		"offset":              {`{"client_session":{"created_at":"2025-06-15T18:54:17.946+02:00"}}`, of(&session{CreatedAt: stamp("2025-06-15T16:54:17.946Z")})},
 		"microseconds":        {`{"client_session":{"created_at":"2025-06-15T16:54:17.946123Z"}}`, of(&session{CreatedAt: stamp("2025-06-15T16:54:17.946123Z")})},
 		"nanoseconds":         {`{"client_session":{"created_at":"2025-06-15T16:54:17.946123789Z"}}`, of(&session{CreatedAt: stamp("2025-06-15T16:54:17.946123789Z")})},

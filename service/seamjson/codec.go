@@ -2,8 +2,8 @@
 //
 // Seam's JSON differs from protobuf's own mapping: a nullable member is null rather than absent, an unset list of a
 // request is absent, a null is refused where Seam refuses it, and an error names the faulty member in Seam's words
-// and never quotes a value. It is also several times faster than protojson, because the tables that each message
-// needs are built once.
+// and never quotes a value. The tables that each message needs are built once; reading and writing is no slower than
+// protojson, and where answers are concerned faster (see the benchmark).
 package seamjson
 
 import (

@@ -64,13 +64,13 @@ func fullSession() *session {
 		CreatedAt:           stamp("2025-06-15T16:54:17.946Z"),
 		ExpiresAt:           stamp("2025-06-16T16:54:17.946Z"),
 		Token:               "seam_cst1234567890",
-		UserIdentifierKey:   proto.String("user-1"),
+		UserIdentifierKey:   new("user-1"),
 		DeviceCount:         3,
 		ConnectWebviewIds:   []string{"w1"},
 		ConnectedAccountIds: []string{"a1", "a2"},
 		UserIdentityIds:     []string{"i1"},
-		CustomerKey:         proto.String("customer-1"),
-		UserIdentityId:      proto.String("i1"),
+		CustomerKey:         new("customer-1"),
+		UserIdentityId:      new("i1"),
 	}
 }
 

@@ -27,7 +27,7 @@ func TestAppendAnswer(t *testing.T) {
 				`"device_count":0,"connect_webview_ids":[],"connected_account_ids":[],"user_identity_ids":[]},"ok":true}`,
 		},
 		"empty is not unset": {
-			&response{ClientSession: &session{UserIdentifierKey: proto.String(""), CustomerKey: proto.String("")}},
+			&response{ClientSession: &session{UserIdentifierKey: new(""), CustomerKey: new("")}},
 			`{"client_session":{"client_session_id":"","workspace_id":"","token":"","user_identifier_key":"",` +
 				`"device_count":0,"connect_webview_ids":[],"connected_account_ids":[],"user_identity_ids":[],` +
 				`"customer_key":""},"ok":false}`,
@@ -117,13 +117,13 @@ func TestAppendRequest(t *testing.T) {
 	}{
 		"nothing":     {&request{}, `{}`},
 		"empty lists": {&request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, `{}`},
-		"empty texts": {&request{ClientSessionId: proto.String("")}, `{"client_session_id":""}`},
+		"empty texts": {&request{ClientSessionId: new("")}, `{"client_session_id":""}`},
 		"the last":    {&request{UserIdentityIds: []string{"i"}}, `{"user_identity_ids":["i"]}`},
-		"escapes":     {&request{UserIdentifierKey: proto.String("a\"\n\x00é")}, `{"user_identifier_key":"a\"\n\u0000é"}`},
+		"escapes":     {&request{UserIdentifierKey: new("a\"\n\x00é")}, `{"user_identifier_key":"a\"\n\u0000é"}`},
 		"everything": {
 			&request{
-				ClientSessionId: proto.String("c"), UserIdentifierKey: proto.String("k"), ConnectWebviewIds: []string{"w"},
-				ConnectedAccountIds: []string{"a", ""}, UserIdentityId: proto.String("j"), UserIdentityIds: []string{"i"},
+				ClientSessionId: new("c"), UserIdentifierKey: new("k"), ConnectWebviewIds: []string{"w"},
+				ConnectedAccountIds: []string{"a", ""}, UserIdentityId: new("j"), UserIdentityIds: []string{"i"},
 			},
 			`{"client_session_id":"c","user_identifier_key":"k","connect_webview_ids":["w"],` +
 				`"connected_account_ids":["a",""],"user_identity_id":"j","user_identity_ids":["i"]}`,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -200,6 +201,10 @@ func (f *field) count(list protoreflect.List) []seamerr.Problem {
 	return []seamerr.Problem{{Path: []string{f.name}, Message: seamerr.ExactlyOne}}
 }
 
+// rfc3339 is the shape of a date and time. time.Parse also takes a comma, hours of one digit and offsets of days, all
+// of which Seam refuses.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // readValue reads one value. The message is what is wrong with it, empty when nothing is.
 func (r requestReader) readValue(f *field) (v protoreflect.Value, message string, err error) {
 	if kind := r.dec.PeekKind(); !f.accepts(kind) {
@@ -208,6 +213,9 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, message string
 	token, err := r.dec.ReadToken()
 	if err != nil {
 		return v, "", err
+	}
+	if f.kind == kindTimestamp && !rfc3339.MatchString(token.String()) {
+		return v, "Invalid datetime", nil
 	}
 	v, err = f.value(token)
 	if err != nil {

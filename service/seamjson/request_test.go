@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/clientsession/service/service/seamerr"
 )
 
@@ -21,23 +19,24 @@ func TestReadRequestAccepts(t *testing.T) {
 		want *request
 	}{
 		"nothing":         {`{}`, &request{}},
+		"no body":         {``, &request{}},
 		"space around":    {" \r\n\t{ } \n", &request{}},
 		"empty list":      {`{"connect_webview_ids":[],"connected_account_ids":[]}`, &request{}},
-		"empty text":      {`{"client_session_id":""}`, &request{ClientSessionId: proto.String("")}},
-		"escaped name":    {`{"client\u005fsession_id":"c"}`, &request{ClientSessionId: proto.String("c")}},
-		"escaped value":   {`{"user_identifier_key":"\u0000\n\ud83d\ude00"}`, &request{UserIdentifierKey: proto.String("\x00\n😀")}},
-		"text not ASCII":  {`{"user_identifier_key":"Zoë 日本"}`, &request{UserIdentifierKey: proto.String("Zoë 日本")}},
-		"text not a UUID": {`{"client_session_id":"not-a-uuid"}`, &request{ClientSessionId: proto.String("not-a-uuid")}},
+		"empty text":      {`{"client_session_id":""}`, &request{ClientSessionId: new("")}},
+		"escaped name":    {`{"client\u005fsession_id":"c"}`, &request{ClientSessionId: new("c")}},
+		"escaped value":   {`{"user_identifier_key":"\u0000\n\ud83d\ude00"}`, &request{UserIdentifierKey: new("\x00\n😀")}},
+		"text not ASCII":  {`{"user_identifier_key":"Zoë 日本"}`, &request{UserIdentifierKey: new("Zoë 日本")}},
+		"text not a UUID": {`{"client_session_id":"not-a-uuid"}`, &request{ClientSessionId: new("not-a-uuid")}},
 		"one identity":    {`{"user_identity_ids":["a"]}`, &request{UserIdentityIds: []string{"a"}}},
 		"everything": {
 			`{"user_identity_ids":["i"],"user_identity_id":"j","connected_account_ids":["a","b"],` +
 				`"connect_webview_ids":["w"],"user_identifier_key":"k","client_session_id":"c"}`,
 			&request{
-				ClientSessionId:     proto.String("c"),
-				UserIdentifierKey:   proto.String("k"),
+				ClientSessionId:     new("c"),
+				UserIdentifierKey:   new("k"),
 				ConnectWebviewIds:   []string{"w"},
 				ConnectedAccountIds: []string{"a", "b"},
-				UserIdentityId:      proto.String("j"),
+				UserIdentityId:      new("j"),
 				UserIdentityIds:     []string{"i"},
 			},
 		},
@@ -144,12 +143,12 @@ func TestReadRequestKeepsWhatIsRight(t *testing.T) {
 	if err != nil || len(problems) != 2 {
 		t.Fatalf("problems %v, error %v; want two problems", problems, err)
 	}
-	wantEqual(t, got, &request{UserIdentifierKey: proto.String(""), ConnectedAccountIds: []string{"a", "b"}})
+	// A wrong element keeps its place, so that problems found later name the right index.
+	wantEqual(t, got, &request{UserIdentifierKey: new(""), ConnectedAccountIds: []string{"a", "", "b"}})
 }
 
 func TestReadRequestRefusesBrokenText(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"nothing at all":       {``, "the JSON ends early"},
 		"only space":           {`  `, "the JSON ends early"},
 		"ends in the object":   {`{"client_session_id":"SECRET"`, "the JSON ends early, at byte 35"},
 		"ends in a text":       {`{"client_session_id":"SECRET`, "the JSON ends early, at byte 34"},

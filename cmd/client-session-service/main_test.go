@@ -1,0 +1,181 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// build builds the command as it is shipped: what is tested here is the process, its exit code and its streams.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "client-session-service")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-X main.version=v1-test", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+// command is the binary with an environment of its own, which is killed when it does not end in time.
+func command(t *testing.T, binary string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+func exitCode(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	default:
+		t.Fatal(err)
+		return -1
+	}
+}
+
+func TestProcess(t *testing.T) {
+	binary := build(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free := []string{"--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--sandbox"}
+
+	for name, test := range map[string]struct {
+		args           []string
+		env            []string
+		code           int
+		stdout, stderr []string
+	}{
+		"help":         {[]string{"--help"}, nil, 0, []string{"Usage: client-session-service"}, nil},
+		"version":      {[]string{"--version"}, nil, 0, []string{"v1-test"}, nil},
+		"unknown flag": {[]string{"--nope"}, nil, 2, nil, []string{"unknown flag --nope"}},
+		"every fault": {
+			[]string{"--grpc-listen=x", "--log-level=loud"},
+			[]string{"MAX_TIMEOUT=soon"},
+			2, nil,
+			[]string{"faults in the configuration", "--grpc-listen: ", "--max-timeout: ", "--log-level: "},
+		},
+		"taken gRPC port":  {append(free[1:], "--grpc-listen="+taken.Addr().String()), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
+		"taken REST port":  {append(free, "--http-listen="+taken.Addr().String()), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
+		"taken admin port": {append(free, "--admin-listen="+taken.Addr().String()), nil, 1, nil, []string{"--admin-listen: ", "address already in use"}},
+		"several taken": {
+			append(free, "--http-listen="+taken.Addr().String()),
+			[]string{"SANDBOX_LISTEN=" + taken.Addr().String()},
+			1, nil,
+			[]string{"--http-listen: ", "--sandbox-listen: "},
+		},
+		"sandbox's port taken": {[]string{"sandbox", "--listen=" + taken.Addr().String()}, nil, 1, nil, []string{"--listen: ", "address already in use"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := command(t, binary, test.args...)
+			cmd.Env = append(cmd.Env, test.env...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if code := exitCode(t, cmd.Run()); code != test.code {
+				t.Errorf("exit code is %d, want %d; stderr: %s", code, test.code, stderr.String())
+			}
+			for stream, want := range map[*bytes.Buffer][]string{&stdout: test.stdout, &stderr: test.stderr} {
+				for _, text := range want {
+					if !strings.Contains(stream.String(), text) {
+						t.Errorf("no %q in %s", text, stream.String())
+					}
+				}
+				if len(want) == 0 && stream.Len() != 0 {
+					t.Errorf("unexpected output: %s", stream.String())
+				}
+			}
+		})
+	}
+
+	for name, test := range map[string]struct {
+		args   []string
+		signal os.Signal
+	}{
+		"SIGTERM ends it":              {free, syscall.SIGTERM},
+		"SIGINT ends it":               {free, syscall.SIGINT},
+		"SIGTERM ends the sandbox":     {[]string{"sandbox", "--listen=127.0.0.1:0"}, syscall.SIGTERM},
+		"SIGTERM ends it, text in log": {append([]string{"--log-format=text"}, free...), syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) { lifeAndDeath(t, binary, test.args, test.signal) })
+	}
+}
+
+// lifeAndDeath starts the service, waits until it says that it is ready, asks it something and ends it.
+func lifeAndDeath(t *testing.T, binary string, args []string, signal os.Signal) {
+	t.Helper()
+	cmd := command(t, binary, args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	var log strings.Builder
+	for lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "msg=ready") {
+			break
+		}
+		var line struct{ Msg, HTTP, Seam, Admin string }
+		if err := json.Unmarshal(lines.Bytes(), &line); err == nil && line.Msg == "ready" {
+			if line.HTTP != "" {
+				wantStatus(t, "http://"+line.HTTP+"/client_sessions/get", http.StatusUnauthorized)
+				wantStatus(t, "http://"+line.Admin+"/readyz", http.StatusOK)
+			}
+			wantStatus(t, line.Seam+"/client_sessions/get", http.StatusUnauthorized)
+			break
+		}
+	}
+	if err := cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(stderr)
+	if err != nil {
+		t.Error(err)
+	}
+	if code := exitCode(t, cmd.Wait()); code != 0 {
+		t.Errorf("exit code is %d; log: %s%s", code, log.String(), rest)
+	}
+	if !strings.Contains(log.String(), "ready") || !strings.Contains(string(rest), "stopped") {
+		t.Errorf("log is %s%s; want it to say that it is ready, and later that it stopped", log.String(), rest)
+	}
+}
+
+// wantStatus asks over a connection that is not kept: one that is would be cut off when the service ends.
+func wantStatus(t *testing.T, url string, want int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != want {
+		t.Errorf("%s answers %d, want %d", url, response.StatusCode, want)
+	}
+}

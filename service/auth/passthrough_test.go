@@ -1,0 +1,172 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+func TestForward(t *testing.T) {
+	for name, test := range map[string]struct {
+		metadata metadata.MD
+		want     http.Header
+	}{
+		"everything that is allowed": {
+			metadata.Pairs(
+				"authorization", "Bearer seam_key", "client-session-token", "seam_cst1", "seam-client-session-token", "seam_cst2",
+				"seam-publishable-key", "seam_pk1", "seam-workspace", "w", "seam-user-identifier-key", "k1",
+				"user-identifier-key", "k2", "seam-lts-version", "1.0", "seam-sdk-name", "go", "seam-sdk-version", "2",
+			),
+			http.Header{
+				"Authorization": {"Bearer seam_key"}, "Client-Session-Token": {"seam_cst1"},
+				"Seam-Client-Session-Token": {"seam_cst2"}, "Seam-Publishable-Key": {"seam_pk1"}, "Seam-Workspace": {"w"},
+				"Seam-User-Identifier-Key": {"k1"}, "User-Identifier-Key": {"k2"}, "Seam-Lts-Version": {"1.0"},
+				"Seam-Sdk-Name": {"go"}, "Seam-Sdk-Version": {"2"},
+			},
+		},
+		"nothing else": {
+			// What is not on the list stays here, above all what would change where or how the request goes.
+			metadata.Pairs(
+				"authorization", "Bearer k", ":authority", "evil.example", "host", "evil.example", "cookie", "c=1",
+				"x-forwarded-for", "1.2.3.4", "content-type", "application/grpc", "content-length", "5",
+				"transfer-encoding", "chunked", "connection", "upgrade", "user-agent", "ua", "grpc-timeout", "1S",
+				"accept-encoding", "gzip", "proxy-authorization", "Basic x", "x-request-id", "r", "seam-anything", "s",
+				"idempotency-key", "i", "authorization-bin", "b", "expect", "100-continue",
+			),
+			http.Header{"Authorization": {"Bearer k"}},
+		},
+		"client session token alone":    {metadata.Pairs("client-session-token", "c"), http.Header{"Client-Session-Token": {"c"}}},
+		"its other name":                {metadata.Pairs("seam-client-session-token", "c"), http.Header{"Seam-Client-Session-Token": {"c"}}},
+		"publishable key alone":         {metadata.Pairs("seam-publishable-key", "p"), http.Header{"Seam-Publishable-Key": {"p"}}},
+		"empty is absent":               {metadata.Pairs("authorization", "", "client-session-token", "c", "seam-workspace", ""), http.Header{"Client-Session-Token": {"c"}}},
+		"empty beside a value":          {metadata.Pairs("authorization", "", "authorization", "Bearer k", "authorization", ""), http.Header{"Authorization": {"Bearer k"}}},
+		"every printable character":     {metadata.Pairs("authorization", allPrintable()), http.Header{"Authorization": {allPrintable()}}},
+		"name in another case":          {metadata.MD{"authorization": {"k"}, "seam-workspace": {"w"}}, http.Header{"Authorization": {"k"}, "Seam-Workspace": {"w"}}},
+		"control characters not passed": {metadata.Pairs("authorization", "k", "cookie", "a\r\nb"), http.Header{"Authorization": {"k"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := auth.Forward(test.metadata)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("headers are %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func allPrintable() string {
+	var b strings.Builder
+	for r := ' '; r <= '~'; r++ {
+		b.WriteRune(r)
+	}
+	return "x" + b.String()
+}
+
+func TestForwardRefuses(t *testing.T) {
+	const secret = "seam_secret"
+	odd := func(name, value string) metadata.MD { return metadata.Pairs("authorization", "Bearer k", name, value) }
+	for name, test := range map[string]struct {
+		metadata metadata.MD
+		code     codes.Code
+		message  string
+	}{
+		"nothing at all":        {nil, codes.Unauthenticated, "No authentication methods succeeded"},
+		"no credential":         {metadata.Pairs("seam-workspace", "w", "user-identifier-key", "k"), codes.Unauthenticated, "No authentication methods succeeded"},
+		"empty credentials":     {metadata.Pairs("authorization", "", "client-session-token", ""), codes.Unauthenticated, "No authentication methods succeeded"},
+		"a cookie":              {metadata.Pairs("cookie", "authorization="+secret), codes.Unauthenticated, "No authentication methods succeeded"},
+		"repeated":              {metadata.Pairs("authorization", secret, "authorization", secret+"2"), codes.InvalidArgument, "Header authorization is given more than once"},
+		"repeated alike":        {metadata.Pairs("authorization", secret, "authorization", secret), codes.InvalidArgument, "Header authorization is given more than once"},
+		"repeated around empty": {metadata.Pairs("client-session-token", secret, "client-session-token", "", "client-session-token", "b"), codes.InvalidArgument, "Header client-session-token is given more than once"},
+		"workspace repeated":    {metadata.Pairs("authorization", secret, "seam-workspace", "a", "seam-workspace", "b"), codes.InvalidArgument, "Header seam-workspace is given more than once"},
+		"line break":            {odd("seam-workspace", "w\r\nhost: evil"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
+		"bare line feed":        {odd("seam-workspace", "w\n"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
+		"zero byte":             {odd("seam-sdk-name", "\x00"), codes.InvalidArgument, "Header seam-sdk-name has characters that are not allowed"},
+		"tab":                   {odd("seam-sdk-version", "a\tb"), codes.InvalidArgument, "Header seam-sdk-version has characters that are not allowed"},
+		"delete":                {odd("seam-lts-version", "\x7f"), codes.InvalidArgument, "Header seam-lts-version has characters that are not allowed"},
+		"not ASCII":             {odd("user-identifier-key", "é"), codes.InvalidArgument, "Header user-identifier-key has characters that are not allowed"},
+		"odd credential":        {metadata.Pairs("authorization", secret+"\r"), codes.InvalidArgument, "Header authorization has characters that are not allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header, err := auth.Forward(test.metadata)
+			var e *seamerr.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("error is %v, headers are %q", err, header)
+			}
+			if e.GRPCCode() != test.code || e.Message != test.message {
+				t.Errorf("error is %v", e)
+			}
+			if header != nil {
+				t.Errorf("headers %q come with the error", header)
+			}
+			if strings.Contains(e.GRPCStatus().String(), secret) {
+				t.Errorf("the error quotes a credential: %v", e)
+			}
+		})
+	}
+}
+
+// TestPassThrough shows which calls reach the handler, and that the credential travels in the record of the call.
+func TestPassThrough(t *testing.T) {
+	credential := metadata.Pairs("authorization", "Bearer k")
+	for name, test := range map[string]struct {
+		method   string
+		metadata metadata.MD
+		served   bool
+	}{
+		"with a credential":        {"/seam.clientsession.v1.ClientSessionService/GrantAccess", credential, true},
+		"without":                  {"/seam.clientsession.v1.ClientSessionService/GrantAccess", nil, false},
+		"health":                   {"/grpc.health.v1.Health/Check", nil, true},
+		"health list":              {"/grpc.health.v1.Health/List", nil, true},
+		"health with a junk value": {"/grpc.health.v1.Health/Check", metadata.Pairs("authorization", "\x00"), true},
+		"reflection":               {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", nil, false},
+		"a health of others":       {"/grpc.health.v1.Health/CheckAll", nil, false},
+		"a method like health":     {"/seam.clientsession.v1.ClientSessionService/Check", nil, false},
+		"no method":                {"", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := &callinfo.Call{}
+			ctx := callinfo.NewContext(t.Context(), call)
+			if test.metadata != nil {
+				ctx = metadata.NewIncomingContext(ctx, test.metadata)
+			}
+			served := false
+			answer, err := auth.PassThrough()(ctx, "request", &grpc.UnaryServerInfo{FullMethod: test.method},
+				func(_ context.Context, request any) (any, error) {
+					served = true
+					return request, nil
+				})
+			if served != test.served {
+				t.Fatalf("served: %t, error %v", served, err)
+			}
+			if !served {
+				if code := seamerr.From(err).GRPCCode(); code != codes.Unauthenticated || call.SeamHeader != nil {
+					t.Errorf("error is %v, headers are %q", err, call.SeamHeader)
+				}
+				return
+			}
+			if answer != "request" || err != nil {
+				t.Errorf("answer %v, error %v", answer, err)
+			}
+			var want http.Header
+			if name == "with a credential" {
+				want = http.Header{"Authorization": {"Bearer k"}}
+			}
+			if !reflect.DeepEqual(call.SeamHeader, want) {
+				t.Errorf("headers for Seam are %q, want %q", call.SeamHeader, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,223 @@
+package config_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clientsession/service/service/config"
+)
+
+// TestMain takes the flags' variables out of the environment that the tests are run in.
+func TestMain(m *testing.M) {
+	for _, name := range []string{
+		"GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN", "SEAM_ENDPOINT", "SANDBOX", "SANDBOX_LISTEN", "DEFAULT_TIMEOUT",
+		"MAX_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "CORS_ORIGIN",
+	} {
+		_ = os.Unsetenv(name)
+	}
+	os.Exit(m.Run())
+}
+
+func defaults() config.Config {
+	return config.Config{
+		GRPCListen: "127.0.0.1:9090", HTTPListen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9091",
+		SeamEndpoint:  &url.URL{Scheme: "https", Host: "connect.getseam.com"},
+		SandboxListen: "127.0.0.1:0",
+		LogJSON:       true, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
+	}
+}
+
+func TestParse(t *testing.T) {
+	for name, test := range map[string]struct {
+		args   []string
+		env    map[string]string
+		change func(*config.Config)
+	}{
+		"defaults": {nil, nil, func(*config.Config) {}},
+		"flags": {
+			[]string{
+				"--grpc-listen=:1", "--http-listen", "0.0.0.0:2", "--admin-listen=[::1]:3", "--seam-endpoint=http://localhost:4/seam/",
+				"--sandbox", "--sandbox-listen=localhost:0", "--default-timeout=1m30s", "--max-timeout=500ms", "--log-level=debug",
+				"--log-format=text", "--cors-origin=https://a.example", "--cors-origin=http://localhost:3000",
+			},
+			nil,
+			func(c *config.Config) {
+				c.GRPCListen, c.HTTPListen, c.AdminListen = ":1", "0.0.0.0:2", "[::1]:3"
+				c.SeamEndpoint = &url.URL{Scheme: "http", Host: "localhost:4", Path: "/seam/"}
+				c.Sandbox, c.SandboxListen = true, "localhost:0"
+				c.DefaultTimeout, c.MaxTimeout = 90*time.Second, 500*time.Millisecond
+				c.LogLevel, c.LogJSON = slog.LevelDebug, false
+				c.CORSOrigins = []string{"https://a.example", "http://localhost:3000"}
+			},
+		},
+		"environment": {
+			nil,
+			map[string]string{
+				"GRPC_LISTEN": ":1", "HTTP_LISTEN": ":2", "ADMIN_LISTEN": ":3", "SEAM_ENDPOINT": "https://seam.example",
+				"SANDBOX": "true", "SANDBOX_LISTEN": ":4", "DEFAULT_TIMEOUT": "1s", "MAX_TIMEOUT": "2s", "LOG_LEVEL": "error",
+				"LOG_FORMAT": "text", "CORS_ORIGIN": "https://a.example,*",
+			},
+			func(c *config.Config) {
+				c.GRPCListen, c.HTTPListen, c.AdminListen = ":1", ":2", ":3"
+				c.SeamEndpoint = &url.URL{Scheme: "https", Host: "seam.example"}
+				c.Sandbox, c.SandboxListen = true, ":4"
+				c.DefaultTimeout, c.MaxTimeout = time.Second, 2*time.Second
+				c.LogLevel, c.LogJSON = slog.LevelError, false
+				c.CORSOrigins = []string{"https://a.example", "*"}
+			},
+		},
+		"a flag wins over the environment": {
+			[]string{"--grpc-listen=:1", "--log-level=warn"},
+			map[string]string{"GRPC_LISTEN": ":2", "LOG_LEVEL": "error"},
+			func(c *config.Config) { c.GRPCListen, c.LogLevel = ":1", slog.LevelWarn },
+		},
+		"a good flag hides a faulty variable": {
+			[]string{"--max-timeout=1s"},
+			map[string]string{"MAX_TIMEOUT": "soon"},
+			func(c *config.Config) { c.MaxTimeout = time.Second },
+		},
+		"command named": {[]string{"serve", "--sandbox"}, nil, func(c *config.Config) { c.Sandbox = true }},
+		"sandbox alone": {
+			[]string{"sandbox", "--listen=127.0.0.1:5", "--log-level=warn"},
+			nil,
+			func(c *config.Config) {
+				*c = config.Config{SandboxOnly: true, SandboxListen: "127.0.0.1:5", LogJSON: true, LogLevel: slog.LevelWarn, Version: "v1"}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for variable, value := range test.env {
+				t.Setenv(variable, value)
+			}
+			want := defaults()
+			test.change(&want)
+			got, err := config.Parse(test.args, "v1", io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("config is %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestParseFaults(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no port":            {[]string{"--grpc-listen=localhost"}, "--grpc-listen: \"localhost\" is not an address"},
+		"port alone":         {[]string{"--http-listen=8080"}, "--http-listen: \"8080\" is not an address"},
+		"port too high":      {[]string{"--http-listen=:65536"}, "--http-listen: \":65536\" is not an address"},
+		"named port":         {[]string{"--admin-listen=:http"}, "--admin-listen: \":http\" is not an address"},
+		"empty port":         {[]string{"--admin-listen=127.0.0.1:"}, "--admin-listen: \"127.0.0.1:\" is not an address"},
+		"host name":          {[]string{"--grpc-listen=example.com:1"}, "--grpc-listen: \"example.com:1\" is not an address"},
+		"URL":                {[]string{"--grpc-listen=http://127.0.0.1:1"}, "--grpc-listen: \"http://127.0.0.1:1\" is not an address"},
+		"IPv6 unbracketed":   {[]string{"--grpc-listen=::1:1"}, "--grpc-listen: \"::1:1\" is not an address"},
+		"sandbox address":    {[]string{"--sandbox-listen=x"}, "--sandbox-listen: \"x\" is not an address"},
+		"no scheme":          {[]string{"--seam-endpoint=connect.getseam.com"}, "--seam-endpoint: needs http:// or https:// and a host"},
+		"other scheme":       {[]string{"--seam-endpoint=ftp://seam.example"}, "--seam-endpoint: needs http:// or https:// and a host"},
+		"no host":            {[]string{"--seam-endpoint=https:///x"}, "--seam-endpoint: needs http:// or https:// and a host"},
+		"port without host":  {[]string{"--seam-endpoint=https://:1"}, "--seam-endpoint: needs http:// or https:// and a host"},
+		"user":               {[]string{"--seam-endpoint=https://u:passw0rd@seam.example"}, "--seam-endpoint: must have no user, no query and no fragment"},
+		"query":              {[]string{"--seam-endpoint=https://seam.example?key=passw0rd"}, "--seam-endpoint: must have no user, no query and no fragment"},
+		"fragment":           {[]string{"--seam-endpoint=https://seam.example#x"}, "--seam-endpoint: must have no user, no query and no fragment"},
+		"broken URL":         {[]string{"--seam-endpoint=https://u:passw0rd@seam.example:x"}, "--seam-endpoint: is not a URL"},
+		"timeout of zero":    {[]string{"--default-timeout=0s"}, "--default-timeout: \"0s\" is not a time above zero"},
+		"negative timeout":   {[]string{"--max-timeout=-1s"}, "--max-timeout: \"-1s\" is not a time above zero"},
+		"timeout, no unit":   {[]string{"--max-timeout=30"}, "--max-timeout: \"30\" is not a time above zero"},
+		"level":              {[]string{"--log-level=loud"}, "--log-level: \"loud\" is none of debug, info, warn, error"},
+		"format":             {[]string{"--log-format=xml"}, "--log-format: \"xml\" is neither json nor text"},
+		"origin with a path": {[]string{"--cors-origin=https://a.example/"}, "--cors-origin: \"https://a.example/\" is not an origin"},
+		"origin as a host":   {[]string{"--cors-origin=a.example"}, "--cors-origin: \"a.example\" is not an origin"},
+		"origin, second one": {[]string{"--cors-origin=*", "--cors-origin=null"}, "--cors-origin: \"null\" is not an origin"},
+		"unknown flag":       {[]string{"--nope"}, "unknown flag --nope"},
+		"unknown command":    {[]string{"nope"}, "unexpected argument nope"},
+		"no value":           {[]string{"--grpc-listen"}, "--grpc-listen"},
+		"not a boolean":      {[]string{"--sandbox=perhaps"}, "--sandbox"},
+		"sandbox's address":  {[]string{"sandbox", "--listen=x"}, "--listen: \"x\" is not an address"},
+		"sandbox's level":    {[]string{"sandbox", "--log-level=loud"}, "--log-level: \"loud\""},
+		"flag of another":    {[]string{"sandbox", "--grpc-listen=:1"}, "unknown flag --grpc-listen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			_, err := config.Parse(test.args, "v1", &out)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("error is %v\nwant %s", err, test.want)
+			}
+			if strings.Contains(err.Error(), "passw0rd") {
+				t.Errorf("the error quotes a password: %v", err)
+			}
+			if out.Len() != 0 {
+				t.Errorf("printed: %s", out.String())
+			}
+		})
+	}
+}
+
+// Whoever sets up the service must not have to start it once for each fault.
+func TestParseTellsEveryFault(t *testing.T) {
+	t.Setenv("DEFAULT_TIMEOUT", "never")
+	t.Setenv("LOG_LEVEL", "loud")
+	_, err := config.Parse([]string{
+		"--grpc-listen=a", "--http-listen=b", "--admin-listen=c", "--seam-endpoint=d", "--sandbox-listen=e", "--max-timeout=f",
+		"--log-format=g", "--cors-origin=h", "--cors-origin=i",
+	}, "v1", io.Discard)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, want := range []string{
+		`--grpc-listen: "a"`, `--http-listen: "b"`, `--admin-listen: "c"`, `--seam-endpoint: `, `--sandbox-listen: "e"`,
+		`--default-timeout: "never"`, `--max-timeout: "f"`, `--cors-origin: "h"`, `--cors-origin: "i"`, `--log-level: "loud"`,
+		`--log-format: "g"`,
+	} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d does not tell of %s:\n%v", i+1, want, err)
+		}
+	}
+	if len(lines) != 11 {
+		t.Errorf("%d lines", len(lines))
+	}
+}
+
+func TestParsePrints(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"help": {[]string{"--help"}, []string{"Usage: client-session-service", "--version", "sandbox"}},
+		"help of serve": {
+			[]string{"serve", "--help"},
+			[]string{
+				"--grpc-listen", "$GRPC_LISTEN", "--http-listen", "$HTTP_LISTEN", "--admin-listen", "$ADMIN_LISTEN", "--seam-endpoint",
+				"$SEAM_ENDPOINT", "--sandbox ", "$SANDBOX", "--sandbox-listen", "$SANDBOX_LISTEN", "--default-timeout",
+				"$DEFAULT_TIMEOUT", "--max-timeout", "$MAX_TIMEOUT", "--log-level", "$LOG_LEVEL", "--log-format", "$LOG_FORMAT",
+				"--cors-origin", "$CORS_ORIGIN",
+			},
+		},
+		"help beside a fault": {[]string{"--grpc-listen=x", "--help"}, []string{"Usage: "}},
+		"version":             {[]string{"--version"}, []string{"v1\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if _, err := config.Parse(test.args, "v1", &out); !errors.Is(err, config.ErrDone) {
+				t.Fatalf("error is %v", err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("no %q in %s", want, out.String())
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+func TestAccessLogLevels(t *testing.T) {
+	const health = "/grpc.health.v1.Health/Check"
+	for name, test := range map[string]struct {
+		method string
+		err    error
+		level  string
+		code   string
+	}{
+		"good":              {method, nil, "INFO", "OK"},
+		"caller's fault":    {method, seamerr.Unauthorized(), "INFO", "Unauthenticated"},
+		"not there":         {method, seamerr.NotFound(), "INFO", "NotFound"},
+		"caller left":       {method, context.Canceled, "INFO", "Canceled"},
+		"Seam is down":      {method, seamerr.Unreachable(nil), "WARN", "Unavailable"},
+		"Seam is slow":      {method, context.DeadlineExceeded, "WARN", "DeadlineExceeded"},
+		"rate limited":      {method, &seamerr.Error{HTTPStatus: 429, Type: "rate_limited"}, "WARN", "ResourceExhausted"},
+		"not understood":    {method, seamerr.BadAnswer(nil), "ERROR", "Internal"},
+		"anything else":     {method, errors.New("x"), "ERROR", "Internal"},
+		"unknown":           {method, status.Error(codes.Unknown, "x"), "ERROR", "Unknown"},
+		"data loss":         {method, status.Error(codes.DataLoss, "x"), "ERROR", "DataLoss"},
+		"health":            {health, nil, "DEBUG", "OK"},
+		"health not found":  {health, status.Error(codes.NotFound, "x"), "DEBUG", "NotFound"},
+		"health that fails": {health, seamerr.Internal(nil), "ERROR", "Internal"},
+		"looks like health": {"/grpc.health.v10.Health/Check", nil, "INFO", "OK"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logger, log := newLog(slog.LevelDebug)
+			got, err := interceptor.AccessLog(logger)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, answer("answer", test.err))
+			if got != "answer" || !errors.Is(err, test.err) {
+				t.Errorf("answer %v, error %v; want what the handler gave", got, err)
+			}
+			line := log.only(t)
+			if line["level"] != test.level || line["code"] != test.code || line["method"] != test.method || line["msg"] != "call" {
+				t.Errorf("line is %v", line)
+			}
+		})
+	}
+}
+
+func TestAccessLogAttributes(t *testing.T) {
+	const secret = "seam_secret"
+	incoming := metadata.Pairs("authorization", "Bearer "+secret, "x-request-id", "r")
+	for name, test := range map[string]struct {
+		call callinfo.Call
+		err  error
+		want map[string]any
+	}{
+		"good": {
+			callinfo.Call{Face: "rest", RequestID: "r-1", SeamStatus: 200, SeamRequestID: "s-1"},
+			nil,
+			map[string]any{"face": "rest", "request_id": "r-1", "seam_status": 200.0, "seam_request_id": "s-1", "code": "OK", "peer": "192.0.2.1:5"},
+		},
+		"Seam was not asked": {
+			callinfo.Call{Face: "grpc", RequestID: "r-1"},
+			nil,
+			map[string]any{"face": "grpc", "request_id": "r-1", "code": "OK", "peer": "192.0.2.1:5"},
+		},
+		"failure": {
+			callinfo.Call{Face: "grpc", RequestID: "r-1"},
+			seamerr.Unreachable(errors.New("dial: refused")),
+			map[string]any{
+				"face": "grpc", "request_id": "r-1", "code": "Unavailable", "peer": "192.0.2.1:5",
+				"type": "upstream_unreachable", "cause": "dial: refused",
+			},
+		},
+		"failure without a cause": {
+			callinfo.Call{Face: "grpc", RequestID: "r-1"},
+			seamerr.Unauthorized(),
+			map[string]any{"face": "grpc", "request_id": "r-1", "code": "Unauthenticated", "peer": "192.0.2.1:5", "type": "unauthorized"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.call.SeamHeader = map[string][]string{"Authorization": {"Bearer " + secret}}
+			ctx, _ := withCall(t, test.call)
+			ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})
+			ctx = metadata.NewIncomingContext(ctx, incoming)
+			logger, log := newLog(slog.LevelInfo)
+			_, _ = interceptor.AccessLog(logger)(ctx, secret, info(), answer(secret, test.err))
+			line := log.only(t)
+			if took, ok := line["duration_ms"].(float64); !ok || took < 0 || took > 60_000 {
+				t.Errorf("duration is %v", line["duration_ms"])
+			}
+			for _, own := range []string{"time", "level", "msg", "method", "duration_ms"} {
+				delete(line, own)
+			}
+			// Equal, and not only contained: what is not listed may be a secret.
+			if !maps.Equal(line, test.want) {
+				t.Errorf("line is %v, want %v", line, test.want)
+			}
+			if strings.Contains(log.String(), secret) {
+				t.Errorf("a secret is logged: %s", log)
+			}
+		})
+	}
+}
+
+func TestAccessLogBelowTheLevel(t *testing.T) {
+	logger, log := newLog(slog.LevelWarn)
+	_, _ = interceptor.AccessLog(logger)(t.Context(), nil, info(), answer(nil, nil))
+	if log.Len() != 0 {
+		t.Errorf("log is %s", log)
+	}
+	_, _ = interceptor.AccessLog(logger)(t.Context(), nil, info(), answer(nil, seamerr.Unreachable(nil)))
+	if keys := slices.Sorted(maps.Keys(log.only(t))); !slices.Contains(keys, "type") {
+		t.Errorf("line has %q", keys)
+	}
+}

@@ -1,0 +1,64 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clientsession/service/service/interceptor"
+)
+
+func TestDeadline(t *testing.T) {
+	const none = time.Duration(0)
+	for name, test := range map[string]struct {
+		fallback, limit, callers, want time.Duration
+	}{
+		"caller set none":            {30 * time.Second, 60 * time.Second, none, 30 * time.Second},
+		"caller's is shorter":        {30 * time.Second, 60 * time.Second, 5 * time.Second, 5 * time.Second},
+		"caller's is longer":         {30 * time.Second, 60 * time.Second, 45 * time.Second, 45 * time.Second},
+		"caller's is too long":       {30 * time.Second, 60 * time.Second, 24 * time.Hour, 60 * time.Second},
+		"fallback is over the limit": {90 * time.Second, 60 * time.Second, none, 60 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// In a bubble time stands still while anything runs, so the deadline can be compared exactly.
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if test.callers != none {
+					limited, cancel := context.WithTimeout(ctx, test.callers)
+					defer cancel()
+					ctx = limited
+				}
+				start := time.Now()
+				var inner context.Context
+				_, err := interceptor.Deadline(test.fallback, test.limit)(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
+					inner = ctx
+					<-ctx.Done() // As a handler does that waits for Seam in vain.
+					return nil, ctx.Err()
+				})
+				if took := time.Since(start); took != test.want || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the call ended after %s with %v, want %s", took, err, test.want)
+				}
+				if at, ok := inner.Deadline(); !ok || at.Sub(start) != test.want {
+					t.Errorf("deadline is %s, %t", at.Sub(start), ok)
+				}
+			})
+		})
+	}
+}
+
+// The context ends with the call, so that nothing that the handler started lives on.
+func TestDeadlineEndsWithTheCall(t *testing.T) {
+	var inner context.Context
+	got, err := interceptor.Deadline(time.Hour, time.Hour)(t.Context(), "request", info(), func(ctx context.Context, request any) (any, error) {
+		inner = ctx
+		return request, ctx.Err()
+	})
+	if got != "request" || err != nil {
+		t.Errorf("answer %v, error %v", got, err)
+	}
+	if !errors.Is(inner.Err(), context.Canceled) {
+		t.Errorf("the context of the handler is %v after the call", inner.Err())
+	}
+}

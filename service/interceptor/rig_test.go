@@ -1,0 +1,64 @@
+package interceptor_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const method = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
+
+func info() *grpc.UnaryServerInfo { return &grpc.UnaryServerInfo{FullMethod: method} }
+
+// answer is a handler that gives one answer.
+func answer(response any, err error) grpc.UnaryHandler {
+	return func(context.Context, any) (any, error) { return response, err }
+}
+
+// withCall returns a context with the record of a call.
+func withCall(t *testing.T, call callinfo.Call) (context.Context, *callinfo.Call) {
+	t.Helper()
+	return callinfo.NewContext(t.Context(), &call), &call
+}
+
+// asError fails unless err is what every step has to end a call with.
+func asError(t *testing.T, err error) *seamerr.Error {
+	t.Helper()
+	var e *seamerr.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error of type %T: %v", err, err)
+	}
+	return e
+}
+
+// logLines is a log that can be read back.
+type logLines struct{ bytes.Buffer }
+
+func newLog(level slog.Level) (*slog.Logger, *logLines) {
+	log := &logLines{}
+	return slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: level})), log
+}
+
+// only returns the one line of the log, and fails if there is another number of them.
+func (l *logLines) only(t *testing.T) map[string]any {
+	t.Helper()
+	if n := bytes.Count(l.Bytes(), []byte("\n")); n != 1 {
+		t.Fatalf("%d lines: %s", n, l)
+	}
+	var line map[string]any
+	if err := json.Unmarshal(l.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	return line
+}

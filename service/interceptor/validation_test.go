@@ -1,0 +1,181 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+type request = clientsessionv1.GrantAccessRequest
+
+func problem(message string, path ...string) seamerr.Problem {
+	return seamerr.Problem{Path: path, Message: message}
+}
+
+// withUnknown returns the request with a field that this version of the contract does not know.
+func withUnknown(r *request) *request {
+	r.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 1000, protowire.VarintType), 1))
+	return r
+}
+
+// validate runs the step, and returns whether the handler was reached.
+func validate(t *testing.T, input *seamerr.Error, message any) (served bool, err error) {
+	t.Helper()
+	validator, err := protovalidate.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, _ := withCall(t, callinfo.Call{Input: input})
+	_, err = interceptor.Validation(validator)(ctx, message, info(), func(context.Context, any) (any, error) {
+		served = true
+		return nil, nil
+	})
+	return served, err
+}
+
+func TestValidationAccepts(t *testing.T) {
+	for name, message := range map[string]proto.Message{
+		"id":                   &request{ClientSessionId: new("c")},
+		"empty id":             &request{ClientSessionId: new("")}, // Given, and Seam documents any string.
+		"id that is no UUID":   &request{ClientSessionId: new("not a uuid")},
+		"key":                  &request{UserIdentifierKey: new("k")},
+		"identity":             &request{UserIdentityId: new("")},
+		"webviews":             &request{ConnectWebviewIds: []string{""}},
+		"accounts":             &request{ConnectedAccountIds: []string{"a", "a"}},
+		"one of the old list":  &request{UserIdentityIds: []string{"i"}},
+		"message without rule": &clientsessionv1.ListRequest{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if served, err := validate(t, nil, message); !served || err != nil {
+				t.Errorf("served: %t, error %v", served, err)
+			}
+		})
+	}
+}
+
+func TestValidationRefuses(t *testing.T) {
+	const atLeastOne = "At least one parameter must be provided"
+	for name, test := range map[string]struct {
+		unread  []seamerr.Problem
+		message proto.Message
+		want    []seamerr.Problem
+	}{
+		"nothing given":    {nil, &request{}, []seamerr.Problem{problem(atLeastOne)}},
+		"empty lists only": {nil, &request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, []seamerr.Problem{problem(atLeastOne)}},
+		"empty key": {
+			nil, &request{UserIdentifierKey: new("")},
+			[]seamerr.Problem{problem("String must contain at least 1 character(s)", "user_identifier_key")},
+		},
+		"two of the old list": {
+			nil, &request{UserIdentityIds: []string{"a", "b"}}, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")},
+		},
+		"several, in the contract's order": {
+			nil, &request{UserIdentityIds: []string{"a", "b"}, UserIdentifierKey: new("")},
+			[]seamerr.Problem{
+				problem("String must contain at least 1 character(s)", "user_identifier_key"),
+				problem(seamerr.ExactlyOne, "user_identity_ids"),
+			},
+		},
+		"unknown field": {
+			nil, withUnknown(&request{ClientSessionId: new("c")}), []seamerr.Problem{problem("Unrecognized field(s) in message")},
+		},
+		"unknown field alone": {
+			// It may be the parameter that is missing, so nothing is said of that.
+			nil, withUnknown(&request{}), []seamerr.Problem{problem("Unrecognized field(s) in message")},
+		},
+		"unknown field and a broken rule": {
+			nil, withUnknown(&request{UserIdentifierKey: new("")}),
+			[]seamerr.Problem{
+				problem("String must contain at least 1 character(s)", "user_identifier_key"),
+				problem("Unrecognized field(s) in message"),
+			},
+		},
+		"unread alone": {
+			[]seamerr.Problem{problem("Expected string, received null", "client_session_id")},
+			&request{},
+			[]seamerr.Problem{problem("Expected string, received null", "client_session_id")},
+		},
+		"unread and broken, in the contract's order": {
+			[]seamerr.Problem{
+				problem("Expected string, received null", "client_session_id"),
+				problem("Expected array, received string", "connected_account_ids"),
+				problem("Unrecognized key(s) in object: 'nope'"),
+			},
+			&request{UserIdentifierKey: new(""), UserIdentityIds: []string{"a", "b"}},
+			[]seamerr.Problem{
+				problem("Expected string, received null", "client_session_id"),
+				problem("String must contain at least 1 character(s)", "user_identifier_key"),
+				problem("Expected array, received string", "connected_account_ids"),
+				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				problem("Unrecognized key(s) in object: 'nope'"),
+			},
+		},
+		"told once": {
+			[]seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			&request{UserIdentityIds: []string{"a", "b"}},
+			[]seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")},
+		},
+		"elements in their order": {
+			// Two of them break a rule; the one between could not be read.
+			[]seamerr.Problem{
+				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				problem("Expected string, received number", "user_identity_ids", "1"),
+			},
+			&clientsessionv1.CreateRequest{UserIdentityIds: []string{"a", "", "b"}},
+			[]seamerr.Problem{
+				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				problem("Invalid uuid", "user_identity_ids", "0"),
+				problem("Expected string, received number", "user_identity_ids", "1"),
+				problem("Invalid uuid", "user_identity_ids", "2"),
+			},
+		},
+		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.Problem{problem("Required", "client_session_id")}},
+		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
+		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var input *seamerr.Error
+			if test.unread != nil {
+				input = seamerr.InvalidInput(test.unread)
+			}
+			served, err := validate(t, input, test.message)
+			if served {
+				t.Fatal("the handler was reached")
+			}
+			e := asError(t, err)
+			if e.Type != "invalid_input" || e.GRPCCode() != codes.InvalidArgument || e.HTTPStatus != 400 {
+				t.Errorf("error is %+v", e)
+			}
+			if !reflect.DeepEqual(e.Problems, test.want) {
+				t.Errorf("problems are %q\nwant %q", e.Problems, test.want)
+			}
+		})
+	}
+}
+
+// A fault of the body as such, such as broken JSON, leaves nothing to check and is the whole answer.
+func TestValidationOfUnreadableInput(t *testing.T) {
+	fault := seamerr.InvalidJSON(errors.New("at byte 5"))
+	served, err := validate(t, fault, &request{UserIdentifierKey: new("")})
+	if served || !errors.Is(err, fault) {
+		t.Errorf("served: %t, error %v; want the fault itself", served, err)
+	}
+}
+
+func TestValidationOfNoMessage(t *testing.T) {
+	served, err := validate(t, nil, "text")
+	if e := asError(t, err); served || e.GRPCCode() != codes.Internal || e.Cause == nil {
+		t.Errorf("served: %t, error %+v", served, e)
+	}
+}

@@ -1,0 +1,118 @@
+package seam_test
+
+import (
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/clientsession/service/service/seam"
+)
+
+// What goes out is the caller's headers, the four of our own, and nothing that Go adds by itself.
+func TestRequest(t *testing.T) {
+	type seen struct {
+		method, target, host, body string
+		header                     http.Header
+		length                     int64
+	}
+	var got seen
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = seen{r.Method, r.RequestURI, r.Host, string(body), r.Header, r.ContentLength}
+		_, _ = io.WriteString(w, `{}`)
+	})
+	for name, test := range map[string]struct {
+		prefix, target string
+	}{
+		"plain":               {"", "/client_sessions/grant_access"},
+		"trailing slash":      {"/", "/client_sessions/grant_access"},
+		"prefix":              {"/seam/v1", "/seam/v1/client_sessions/grant_access"},
+		"prefix and slash":    {"/seam/v1/", "/seam/v1/client_sessions/grant_access"},
+		"escaped prefix":      {"/a%2Fb/%20", "/a%2Fb/%20/client_sessions/grant_access"},
+		"more than one slash": {"/seam//", "/seam/client_sessions/grant_access"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := authorized()
+			header.Set("seam-workspace", "w-1")
+			before := header.Clone()
+			_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.GrantAccess(), header,
+				&request{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a\"", "b"}}, &response{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const body = `{"client_session_id":"c","connected_account_ids":["a\"","b"]}`
+			if got.method != http.MethodPost || got.target != test.target || got.body != body || got.length != int64(len(body)) {
+				t.Errorf("request is %+v", got)
+			}
+			if got.host != strings.TrimPrefix(u.URL, "http://") {
+				t.Errorf("host is %s", got.host)
+			}
+			want := http.Header{
+				"Authorization": {"Bearer " + credential}, "Seam-Workspace": {"w-1"}, "Content-Type": {"application/json"},
+				"Accept": {"application/json"}, "User-Agent": {"test/1"}, "Content-Length": {"61"},
+			}
+			if !reflect.DeepEqual(got.header, want) {
+				t.Errorf("headers are %q\nwant %q", got.header, want)
+			}
+			if !reflect.DeepEqual(header, before) {
+				t.Errorf("the caller's headers were changed to %q", header)
+			}
+		})
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	const body = `{"client_session":{"token":"seam_cst1","new":{}},"ok":true,"more":[1]}`
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		token   string
+		answer  seam.Answer
+	}{
+		"session":         {answering(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Answer{RequestID: "r-1", HTTPStatus: 200}},
+		"empty object":    {answering(200, `{}`), "", seam.Answer{HTTPStatus: 200}},
+		"other 2xx":       {answering(201, body), "seam_cst1", seam.Answer{HTTPStatus: 201}},
+		"wrong type":      {answering(200, body, "content-type", "text/plain"), "seam_cst1", seam.Answer{HTTPStatus: 200}},
+		"without length":  {flushing(body), "seam_cst1", seam.Answer{HTTPStatus: 200}},
+		"retry-after too": {answering(200, body, "retry-after", "5"), "seam_cst1", seam.Answer{HTTPStatus: 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, out, err := grant(t.Context(), t, newClient(t, serve(t, test.handler).URL))
+			if err != nil {
+				t.Fatal(err, err.Cause)
+			}
+			if answer != test.answer || out.GetClientSession().GetToken() != test.token {
+				t.Errorf("answer is %+v with %v", answer, out)
+			}
+		})
+	}
+}
+
+// flushing answers in chunks, without saying how long the body is.
+func flushing(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for _, b := range []byte(body) {
+			_, _ = w.Write([]byte{b})
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+}
+
+// Seam's name of a request goes back to callers as a header, so only what is fit for one may pass.
+func TestRequestID(t *testing.T) {
+	long := strings.Repeat("x", 128)
+	for id, want := range map[string]string{
+		"": "", "req-1": "req-1", "with space": "with space", long: long, long + "x": "", "caf\xc3\xa9": "", "a\tb": "", "\xff": "",
+	} {
+		for _, status := range []int{200, 404, 302} {
+			answer, _, err := grant(t.Context(), t, newClient(t, serve(t, answering(status, `{}`, "seam-request-id", id)).URL))
+			if answer.RequestID != want || answer.HTTPStatus != status {
+				t.Errorf("%d with id %q: answer is %+v", status, id, answer)
+			}
+			if err != nil && err.RequestID != want {
+				t.Errorf("%d with id %q: id of the error is %q", status, id, err.RequestID)
+			}
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package seam_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as answers.
+func TestConnectionIsReused(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"answers":         answering(200, `{"ok":true}`),
+		"empty answers":   answering(200, ``),
+		"errors":          answering(404, `{"error":{"type":"t","message":"m"}}`),
+		"redirects":       answering(307, `moved`, "location", "/elsewhere"),
+		"broken JSON":     answering(200, `{"ok":`),
+		"long errors":     answering(503, strings.Repeat("x", 1<<20)),
+		"without lengths": flushing(`{"ok":true}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := serve(t, handler)
+			client := newClient(t, u.URL)
+			for range 20 {
+				grant(t.Context(), t, client)
+			}
+			if n := u.connections.Load(); n != 1 || u.requests.Load() != 20 {
+				t.Errorf("%d connections for %d requests, want 1 for 20", n, u.requests.Load())
+			}
+		})
+	}
+}
+
+// As many connections are kept as calls were in flight; Go's default would keep two of them.
+func TestConnectionsOfParallelCallsAreReused(t *testing.T) {
+	const calls = 50
+	var inFlight sync.WaitGroup // Makes each wave have all its calls in flight at once.
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		inFlight.Done()
+		inFlight.Wait()
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	})
+	client := newClient(t, u.URL)
+	for wave := range 4 {
+		inFlight.Add(calls)
+		var done sync.WaitGroup
+		errs := make(chan *seamerr.Error, calls)
+		for range calls {
+			done.Go(func() {
+				if _, _, err := grant(t.Context(), t, client); err != nil {
+					errs <- err
+				}
+			})
+		}
+		done.Wait()
+		close(errs)
+		for err := range errs {
+			t.Fatal(err, err.Cause)
+		}
+		if n := u.connections.Load(); n != calls {
+			t.Fatalf("%d connections after wave %d of %d calls", n, wave+1, calls)
+		}
+	}
+}
+
+func startTLS(t *testing.T, h2 bool, certificates ...tls.Certificate) (*upstream, chan string) {
+	t.Helper()
+	protocols := make(chan string, 100)
+	u := &upstream{}
+	u.Server = u.unstarted(func(w http.ResponseWriter, r *http.Request) {
+		protocols <- r.Proto
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	})
+	u.EnableHTTP2 = h2
+	u.TLS = &tls.Config{Certificates: certificates}
+	u.StartTLS()
+	t.Cleanup(u.Close)
+	return u, protocols
+}
+
+func TestTLS(t *testing.T) {
+	for name, test := range map[string]struct {
+		h2   bool
+		want string
+	}{
+		"HTTP/2 where it is spoken": {true, "HTTP/2.0"},
+		"HTTP/1.1 where it is not":  {false, "HTTP/1.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, protocols := startTLS(t, test.h2)
+			client := newClient(t, u.URL)
+			for range 10 {
+				if _, out, err := grant(t.Context(), t, client); err != nil || !out.GetOk() {
+					t.Fatalf("answer %v, error %v", out, err)
+				}
+				if got := <-protocols; got != test.want {
+					t.Fatalf("protocol is %s", got)
+				}
+			}
+			if n := u.connections.Load(); n != 1 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+// Whoever cannot prove to be Seam gets neither the request nor the credential.
+func TestTLSFailure(t *testing.T) {
+	stranger, _ := startTLS(t, true, selfSigned(t))
+	trusted, _ := startTLS(t, true)
+	plain := serve(t, answering(200, `{"ok":true}`))
+	for name, test := range map[string]struct {
+		u   *upstream
+		url string
+	}{
+		"unknown CA":     {stranger, stranger.URL},
+		"wrong name":     {trusted, strings.Replace(trusted.URL, "127.0.0.1", "localhost", 1)},
+		"not TLS at all": {plain, strings.Replace(plain.URL, "http://", "https://", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, _, err := grant(t.Context(), t, newClient(t, test.url))
+			wantError(t, err, "upstream_unreachable", codes.Unavailable)
+			if answer.HTTPStatus != 0 || err.Cause == nil {
+				t.Errorf("answer %+v, cause %v", answer, err.Cause)
+			}
+			if n := test.u.requests.Load(); n != 0 {
+				t.Errorf("%d requests were put", n)
+			}
+		})
+	}
+}
+
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
+}

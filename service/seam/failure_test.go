@@ -1,0 +1,320 @@
+package seam_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// An answer that cannot be understood is INTERNAL and not UNAVAILABLE: the grant may have been made, so no client
+// should try again by itself.
+func TestBadAnswer(t *testing.T) {
+	var zipped bytes.Buffer
+	zip := gzip.NewWriter(&zipped)
+	_, _ = io.WriteString(zip, `{"ok":true}`)
+	_ = zip.Close()
+	const echoed = "seam_cst-in-the-body"
+	for name, handler := range map[string]http.HandlerFunc{
+		"HTML":              answering(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
+		"empty":             answering(200, ``),
+		"no content":        answering(204, ``),
+		"list":              answering(200, `["`+echoed+`"]`),
+		"wrong type":        answering(200, `{"client_session":"`+echoed+`"}`),
+		"half an object":    answering(200, `{"client_session":{"token":"`+echoed),
+		"shorter than said": answering(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
+		"cut off in chunks": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"ok":true,"x":"`+echoed)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		},
+		"gzip that nobody asked for": answering(200, zipped.String(), "content-encoding", "gzip"),
+		"not modified":               answering(304, ``),
+	} {
+		t.Run(name, func(t *testing.T) {
+			withID := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("seam-request-id", "r-1")
+				handler(w, r)
+			}
+			answer, _, err := grant(t.Context(), t, newClient(t, serve(t, withID).URL))
+			wantError(t, err, "upstream_answer_invalid", codes.Internal)
+			if answer.HTTPStatus == 0 || answer.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
+				t.Errorf("answer %+v, error %+v", answer, err)
+			}
+			if err.Cause == nil || strings.Contains(err.Cause.Error(), echoed) {
+				t.Errorf("cause is %v; want one that quotes nothing of the body", err.Cause)
+			}
+		})
+	}
+}
+
+// Nothing that Seam documents redirects; to follow would hand the credential to whoever is pointed to.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	elsewhere := serve(t, answering(200, `{"ok":true}`))
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			u := serve(t, answering(status, `{"ok":true}`, "location", elsewhere.URL+"/client_sessions/grant_access"))
+			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
+			wantError(t, err, "upstream_answer_invalid", codes.Internal)
+			if answer.HTTPStatus != status {
+				t.Errorf("answer is %+v", answer)
+			}
+			if n := elsewhere.requests.Load(); n != 0 || u.requests.Load() != 1 {
+				t.Errorf("%d requests went elsewhere, %d to Seam", n, u.requests.Load())
+			}
+		})
+	}
+}
+
+// A body without end must cost neither memory nor a connection that stays: it is read to the limit and given up.
+func TestEndlessAnswer(t *testing.T) {
+	for status, errorType := range map[int]string{200: "upstream_answer_invalid", 500: ""} {
+		var sent atomic.Int64
+		ended := make(chan struct{})
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			defer close(ended)
+			w.WriteHeader(status)
+			for chunk := bytes.Repeat([]byte(" "), 64<<10); ; {
+				n, err := w.Write(chunk)
+				sent.Add(int64(n))
+				if err != nil {
+					return
+				}
+			}
+		})
+		_, _, err := grant(t.Context(), t, newClient(t, u.URL))
+		wantError(t, err, errorType, codes.Internal)
+		<-ended // It ends by the connection being closed, while the client is still open.
+		// What the kernel holds for a connection is sent too without being read; 24 MiB is far beyond that.
+		if n := sent.Load(); n < 8<<20 || n > 32<<20 {
+			t.Errorf("%d: %d bytes were taken", status, n)
+		}
+	}
+}
+
+func TestLongestAnswer(t *testing.T) {
+	const limit = 8 << 20
+	for size, fits := range map[int]bool{limit: true, limit + 1: false} {
+		body := `{"ok":true}` + strings.Repeat(" ", size-len(`{"ok":true}`))
+		_, out, err := grant(t.Context(), t, newClient(t, serve(t, answering(200, body)).URL))
+		if fits != (err == nil) || fits != out.GetOk() {
+			t.Errorf("%d bytes: answer %v, error %v", size, out, err)
+		}
+	}
+}
+
+// Headers without end are not read without end either.
+func TestHugeHeader(t *testing.T) {
+	u := serve(t, answering(200, `{"ok":true}`, "x-huge", strings.Repeat("x", 80<<10)))
+	_, _, err := grant(t.Context(), t, newClient(t, u.URL))
+	wantError(t, err, "upstream_unreachable", codes.Unavailable)
+}
+
+func TestUnreachable(t *testing.T) {
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = gone.Close()
+	for name, endpoint := range map[string]string{
+		"refused": "http://" + gone.Addr().String(),
+		"closed before an answer": listen(t, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+		}),
+		"reset before an answer": listen(t, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_ = conn.(*net.TCPConn).SetLinger(0) // Makes Close send a reset.
+		}),
+		"reset in the headers": listen(t, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-")
+			_ = conn.(*net.TCPConn).SetLinger(0)
+		}),
+		"not HTTP": listen(t, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, "220 mail.example ESMTP\r\n")
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, _, err := grant(t.Context(), t, newClient(t, endpoint))
+			wantError(t, err, "upstream_unreachable", codes.Unavailable)
+			if answer != (seam.Answer{}) || err.HTTPStatus != 503 {
+				t.Errorf("answer %+v, error %+v", answer, err)
+			}
+			if err.Cause == nil || !strings.Contains(err.Cause.Error(), "call 127.0.0.1: ") || strings.Contains(fmt.Sprint(err.Cause), credential) {
+				t.Errorf("cause is %v", err.Cause)
+			}
+		})
+	}
+}
+
+// Go puts some requests again when a kept connection breaks. A grant may have been made by then, and whether to make it
+// again is the caller's decision.
+func TestRequestIsNotPutTwice(t *testing.T) {
+	var seen atomic.Int32
+	endpoint := listen(t, func(conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		for {
+			r, err := http.ReadRequest(reader)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			if seen.Add(1) == 2 {
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+		}
+	})
+	client := newClient(t, endpoint)
+	if _, _, err := grant(t.Context(), t, client); err != nil {
+		t.Fatal(err, err.Cause)
+	}
+	_, _, err := grant(t.Context(), t, client)
+	wantError(t, err, "upstream_unreachable", codes.Unavailable)
+	if n := seen.Load(); n != 2 {
+		t.Errorf("%d requests were put for two calls", n)
+	}
+}
+
+// However far Seam got, a call ends with its context.
+func TestContextEndsCall(t *testing.T) {
+	block := func(r *http.Request) { <-r.Context().Done() }
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		status  int
+	}{
+		"no answer": {func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // A server notices that the caller left once it has read the request.
+			block(r)
+		}, 0},
+		"half an answer": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("seam-request-id", "r-1")
+			_, _ = io.WriteString(w, `{"ok":`)
+			_ = http.NewResponseController(w).Flush()
+			block(r)
+		}, 200},
+		"half an error": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("seam-request-id", "r-1")
+			w.WriteHeader(500)
+			_ = http.NewResponseController(w).Flush()
+			block(r)
+		}, 500},
+	} {
+		reached := make(chan struct{}, 2)
+		left := make(chan struct{}, 2)
+		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			reached <- struct{}{}
+			test.handler(w, r)
+			left <- struct{}{}
+		})
+		client := newClient(t, u.URL)
+		check := func(t *testing.T, answer seam.Answer, err *seamerr.Error) {
+			t.Helper()
+			<-left // The request does not live on at Seam's side of the connection.
+			// When the context ends before the headers were read, nothing is known of the answer yet.
+			if answer.HTTPStatus != test.status && answer.HTTPStatus != 0 {
+				t.Errorf("answer is %+v", answer)
+			}
+			if answer.HTTPStatus != 0 && (answer.RequestID != "r-1" || err.RequestID != "r-1") {
+				t.Errorf("answer %+v, error %+v", answer, err)
+			}
+		}
+		t.Run(name+", deadline", func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			answer, _, err := grant(ctx, t, client)
+			wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
+			<-reached
+			check(t, answer, err)
+		})
+		t.Run(name+", cancel", func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				<-reached
+				cancel()
+			}()
+			answer, _, err := grant(ctx, t, client)
+			wantError(t, err, "canceled", codes.Canceled)
+			check(t, answer, err)
+		})
+	}
+}
+
+// A listener that accepts and says nothing, as a dead host behind a load balancer does.
+func TestBlackHole(t *testing.T) {
+	endpoint := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, _, err := grant(ctx, t, newClient(t, endpoint))
+	wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
+}
+
+func TestContextOverBeforeTheCall(t *testing.T) {
+	u := serve(t, answering(200, `{}`))
+	client := newClient(t, u.URL)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := grant(cancelled, t, client)
+	wantError(t, err, "canceled", codes.Canceled)
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, _, err = grant(late, t, client)
+	wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
+	if n := u.requests.Load(); n != 0 {
+		t.Errorf("%d requests were put", n)
+	}
+}
+
+// An answer with status 101 hands the connection over to another protocol, which no deadline of Go's transport watches
+// over any more.
+func TestSwitchingProtocols(t *testing.T) {
+	done := make(chan struct{})
+	endpoint := listen(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+		select { // It hangs up by itself only to end a test that fails.
+		case <-done:
+		case <-time.After(5 * time.Second):
+		}
+	})
+	defer close(done)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, _, err := grant(ctx, t, newClient(t, endpoint))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("the call took %s, with a deadline of 100ms", took)
+	}
+}
+
+// A request that cannot be said in JSON ends before anything is sent.
+func TestRequestThatCannotBeWritten(t *testing.T) {
+	u := serve(t, answering(200, `{}`))
+	_, err := newClient(t, u.URL).Do(t.Context(), seam.GrantAccess(), authorized(),
+		&request{UserIdentifierKey: new("\xff")}, &response{})
+	e := seamerr.From(err)
+	wantError(t, e, "internal_server_error", codes.Internal)
+	if n := u.requests.Load(); n != 0 {
+		t.Errorf("%d requests were put", n)
+	}
+}

@@ -1,0 +1,168 @@
+package seamjson_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+type (
+	listRequest   = clientsessionv1.ListRequest
+	createRequest = clientsessionv1.GetOrCreateRequest
+	idList        = clientsessionv1.IdList
+)
+
+func withoutWebview() *listRequest {
+	return &listRequest{ConnectWebview: &clientsessionv1.ListRequest_WithoutConnectWebview{WithoutConnectWebview: true}}
+}
+
+func withWebview(id string) *listRequest {
+	return &listRequest{ConnectWebview: &clientsessionv1.ListRequest_ConnectWebviewId{ConnectWebviewId: id}}
+}
+
+func TestReadQuery(t *testing.T) {
+	for name, test := range map[string]struct {
+		body, query string
+		want        proto.Message
+	}{
+		"nothing":              {``, ``, &request{}},
+		"one":                  {``, `client_session_id=c`, &request{ClientSessionId: new("c")}},
+		"escapes":              {``, `client%5Fsession_id=a%20b+c%26%C3%A9`, &request{ClientSessionId: new("a b c&é")}},
+		"empty text":           {``, `client_session_id=`, &request{ClientSessionId: new("")}},
+		"no equals sign":       {``, `client_session_id`, &request{ClientSessionId: new("")}},
+		"more equals signs":    {``, `client_session_id=a=b`, &request{ClientSessionId: new("a=b")}},
+		"SDK's mark":           {``, `_strict=true&client_session_id=c&_strict=`, &request{ClientSessionId: new("c")}},
+		"stray ampersands":     {``, `&&client_session_id=c&`, &request{ClientSessionId: new("c")}},
+		"list":                 {``, `connected_account_ids=a&connected_account_ids=b`, &request{ConnectedAccountIds: []string{"a", "b"}}},
+		"empty list":           {``, `connected_account_ids=`, &request{}},
+		"list with an empty":   {``, `connected_account_ids=a&connected_account_ids=`, &request{ConnectedAccountIds: []string{"a", ""}}},
+		"beside a body":        {`{"client_session_id":"b"}`, `user_identity_id=q`, &request{ClientSessionId: new("b"), UserIdentityId: new("q")}},
+		"body wins":            {`{"client_session_id":"b"}`, `client_session_id=q`, &request{ClientSessionId: new("b")}},
+		"body wins with lists": {`{"connected_account_ids":["b"]}`, `connected_account_ids=q&connected_account_ids=r`, &request{ConnectedAccountIds: []string{"b"}}},
+		"true":                 {``, `without_user_identifier_key=true`, &listRequest{WithoutUserIdentifierKey: new(true)}},
+		"false":                {``, `without_user_identifier_key=false`, &listRequest{WithoutUserIdentifierKey: new(false)}},
+		"id":                   {``, `connect_webview_id=w`, withWebview("w")},
+		"id is null":           {``, `connect_webview_id=`, withoutWebview()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := test.want.ProtoReflect().New().Interface()
+			problems, err := newCodec(t).ReadRequest([]byte(test.body), test.query, got)
+			if err != nil || len(problems) > 0 {
+				t.Fatalf("problems %q, error %v", problems, err)
+			}
+			wantEqual(t, got, test.want)
+		})
+	}
+}
+
+func TestReadQueryProblems(t *testing.T) {
+	for name, test := range map[string]struct {
+		query   string
+		message proto.Message
+		want    []seamerr.Problem
+	}{
+		"boolean":        {`without_user_identifier_key=SECRET`, &listRequest{}, []seamerr.Problem{problem("Expected boolean, received string", "without_user_identifier_key")}},
+		"empty boolean":  {`without_user_identifier_key=`, &listRequest{}, []seamerr.Problem{problem("Expected boolean, received string", "without_user_identifier_key")}},
+		"two identities": {`user_identity_ids=SECRET&user_identity_ids=b`, &request{}, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"no identity":    {`user_identity_ids=`, &request{}, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems, err := newCodec(t).ReadRequest(nil, strings.ReplaceAll(test.query, "SECRET", secret), test.message)
+			if err != nil || !reflect.DeepEqual(problems, test.want) {
+				t.Errorf("problems %q, error %v; want %q", problems, err, test.want)
+			}
+		})
+	}
+}
+
+func TestReadQueryRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		body, query string
+		message     proto.Message
+		want        string
+	}{
+		"unknown":                  {``, `nope=SECRET`, &request{}, "Unrecognized query parameter: 'nope'"},
+		"name like a key":          {``, `seam_SECRET=1`, &request{}, "Unrecognized query parameter: '(not quoted)'"},
+		"camel case":               {``, `clientSessionId=SECRET`, &request{}, "Unrecognized query parameter: 'clientSessionId'"},
+		"brackets":                 {``, `connected_account_ids[]=SECRET`, &request{}, "Unrecognized query parameter: 'connected_account_ids[]'"},
+		"field that JSON lacks":    {``, `without_connect_webview=true`, &listRequest{}, "Unrecognized query parameter: 'without_connect_webview'"},
+		"repeated":                 {``, `client_session_id=SECRET&client_session_id=SECRET`, &request{}, "Repeated query parameter: 'client_session_id'"},
+		"repeated with an escape":  {``, `client_session_id=a&client%5fsession_id=SECRET`, &request{}, "Repeated query parameter: 'client_session_id'"},
+		"repeated beside the body": {`{"client_session_id":"b"}`, `client_session_id=SECRET&client_session_id=SECRET`, &request{}, "Repeated query parameter: 'client_session_id'"},
+		"broken escape":            {``, `client_session_id=%zzSECRET`, &request{}, "Invalid query string"},
+		"broken escape in a name":  {``, `%=SECRET`, &request{}, "Invalid query string"},
+		"not UTF-8":                {``, `client_session_id=%ffSECRET`, &request{}, "Invalid query string"},
+		"request of bodies only":   {``, `user_identifier_key=SECRET`, &createRequest{}, "Unrecognized query parameter: 'user_identifier_key'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newCodec(t).ReadRequest([]byte(test.body), strings.ReplaceAll(test.query, "SECRET", secret), test.message)
+			var e *seamerr.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("error is %v", err)
+			}
+			if e.Type != "invalid_query_params" || e.Message != test.want {
+				t.Errorf("error is %q, %q", e.Type, e.Message)
+			}
+			wantNoSecret(t, e.Error())
+		})
+	}
+}
+
+// Some members say three things: absent, null (or an empty list) and a value. Each must be read and written as such.
+func TestNullAndEmptyAreSaid(t *testing.T) {
+	for text, want := range map[string]proto.Message{
+		`{}`:                                    &listRequest{},
+		`{"connect_webview_id":null}`:           withoutWebview(),
+		`{"connect_webview_id":"w"}`:            withWebview("w"),
+		`{"connect_webview_id":""}`:             withWebview(""),
+		`{"without_user_identifier_key":false}`: &listRequest{WithoutUserIdentifierKey: new(false)},
+		`{"connect_webview_ids":[]}`:            &createRequest{ConnectWebviewIds: &idList{}},
+		`{"connect_webview_ids":["a","b"],"expires_at":"2025-06-15T16:54:17.946Z"}`: &createRequest{
+			ConnectWebviewIds: &idList{Ids: []string{"a", "b"}}, ExpiresAt: stamp("2025-06-15T16:54:17.946Z"),
+		},
+	} {
+		t.Run(text, func(t *testing.T) {
+			got := want.ProtoReflect().New().Interface()
+			problems, err := newCodec(t).ReadRequest([]byte(text), "", got)
+			if err != nil || len(problems) > 0 {
+				t.Fatalf("problems %q, error %v", problems, err)
+			}
+			wantEqual(t, got, want)
+			written, err := newCodec(t).AppendRequest(nil, want)
+			if err != nil || string(written) != text {
+				t.Errorf("written is %s, error %v", written, err)
+			}
+		})
+	}
+	for text, want := range map[string]seamerr.Problem{
+		`{"client_session_id":null}`:           problem("Expected string, received null", "client_session_id"),
+		`{"connect_webview_id":5}`:             problem("Expected string, received number", "connect_webview_id"),
+		`{"without_user_identifier_key":null}`: problem("Expected boolean, received null", "without_user_identifier_key"),
+		`{"without_connect_webview":true}`:     problem("Unrecognized key(s) in object: 'without_connect_webview'"),
+	} {
+		problems, err := newCodec(t).ReadRequest([]byte(text), "", &listRequest{})
+		if err != nil || !reflect.DeepEqual(problems, []seamerr.Problem{want}) {
+			t.Errorf("%s: problems %q, error %v; want %q", text, problems, err, want)
+		}
+	}
+	for text, want := range map[string]seamerr.Problem{
+		`{"connect_webview_ids":null}`:          problem("Expected array, received null", "connect_webview_ids"),
+		`{"connect_webview_ids":{"ids":["a"]}}`: problem("Expected array, received object", "connect_webview_ids"),
+		`{"connect_webview_ids":["a",1]}`:       problem("Expected string, received number", "connect_webview_ids", "1"),
+		`{"expires_at":"` + secret + `"}`:       problem("Invalid datetime", "expires_at"),
+		`{"expires_at":"2025-06-15"}`:           problem("Invalid datetime", "expires_at"),
+		`{"expires_at":1750006457}`:             problem("Expected string, received number", "expires_at"),
+		`{"if_exists":"IF_EXISTS_FAIL"}`:        problem("Unrecognized key(s) in object: 'if_exists'"),
+	} {
+		problems, err := newCodec(t).ReadRequest([]byte(text), "", &createRequest{})
+		if err != nil || !reflect.DeepEqual(problems, []seamerr.Problem{want}) {
+			t.Errorf("%s: problems %q, error %v; want %q", text, problems, err, want)
+		}
+	}
+}
