@@ -8,7 +8,7 @@ BUF     := $(BIN)/buf
 LINT    := $(BIN)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz bench lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk fuzz bench lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,10 @@ breaking: $(BUF) .proto-imports ## Fail if the contract breaks its callers
 	git archive $(BREAKING_AGAINST) proto buf.yaml | tar -x -C "$$old"; cp -r .proto-imports "$$old"; \
 	echo "comparing with $(BREAKING_AGAINST)"; $(BUF) breaking --against "$$old"
 
-ci: generate-check lint breaking build test ## Everything
+test-sdk: ## Show that Seam's own SDKs cannot tell the REST face from Seam
+	python3 clients/seam-sdk/run.py
+
+ci: generate-check lint breaking build test test-sdk ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go

@@ -32,9 +32,13 @@ type Call struct {
 	// SeamStatus is the HTTP status of Seam's answer, 0 when Seam did not answer.
 	SeamStatus int
 
-	// Input is why the request could not be read from its encoding, nil when it could. It is answered at the step
+	// Unread is why the request could not be read from its encoding, nil when it could. It is answered at the step
 	// that validates, so that a caller without a credential learns nothing about the body.
-	Input *seamerr.Error
+	Unread *seamerr.Error
+
+	// Problems are what is wrong with single values of a request that could be read; the rules of the contract are
+	// checked on the others, and all is told at once.
+	Problems []seamerr.Problem
 
 	// SeamHeader has the headers that go to Seam with the call, the credential among them. It is never logged.
 	SeamHeader http.Header

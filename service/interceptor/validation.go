@@ -23,18 +23,15 @@ import (
 // one of Seam's.
 func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		unread := callinfo.FromContext(ctx).Input
-		if unread != nil && len(unread.Problems) == 0 {
-			return nil, unread
+		call := callinfo.FromContext(ctx)
+		if call.Unread != nil {
+			return nil, call.Unread
 		}
 		message, ok := request.(proto.Message)
 		if !ok {
 			return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", request))
 		}
-		var problems []seamerr.Problem
-		if unread != nil {
-			problems = unread.Problems
-		}
+		problems := slices.Clone(call.Problems)
 		if len(message.ProtoReflect().GetUnknown()) > 0 {
 			// A field that this version of the contract does not know may be a restriction that a newer caller counts
 			// on: dropping it would grant more than was asked for.

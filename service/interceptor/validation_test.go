@@ -30,13 +30,13 @@ func withUnknown(r *request) *request {
 }
 
 // validate runs the step, and returns whether the handler was reached.
-func validate(t *testing.T, input *seamerr.Error, message any) (served bool, err error) {
+func validate(t *testing.T, call callinfo.Call, message any) (served bool, err error) {
 	t.Helper()
 	validator, err := protovalidate.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, _ := withCall(t, callinfo.Call{Input: input})
+	ctx, _ := withCall(t, call)
 	_, err = interceptor.Validation(validator)(ctx, message, info(), func(context.Context, any) (any, error) {
 		served = true
 		return nil, nil
@@ -57,7 +57,7 @@ func TestValidationAccepts(t *testing.T) {
 		"message without rule": &clientsessionv1.ListRequest{},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if served, err := validate(t, nil, message); !served || err != nil {
+			if served, err := validate(t, callinfo.Call{}, message); !served || err != nil {
 				t.Errorf("served: %t, error %v", served, err)
 			}
 		})
@@ -145,11 +145,7 @@ func TestValidationRefuses(t *testing.T) {
 		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var input *seamerr.Error
-			if test.unread != nil {
-				input = seamerr.InvalidInput(test.unread)
-			}
-			served, err := validate(t, input, test.message)
+			served, err := validate(t, callinfo.Call{Problems: test.unread}, test.message)
 			if served {
 				t.Fatal("the handler was reached")
 			}
@@ -167,14 +163,14 @@ func TestValidationRefuses(t *testing.T) {
 // A fault of the body as such, such as broken JSON, leaves nothing to check and is the whole answer.
 func TestValidationOfUnreadableInput(t *testing.T) {
 	fault := seamerr.InvalidJSON(errors.New("at byte 5"))
-	served, err := validate(t, fault, &request{UserIdentifierKey: new("")})
+	served, err := validate(t, callinfo.Call{Unread: fault}, &request{UserIdentifierKey: new("")})
 	if served || !errors.Is(err, fault) {
 		t.Errorf("served: %t, error %v; want the fault itself", served, err)
 	}
 }
 
 func TestValidationOfNoMessage(t *testing.T) {
-	served, err := validate(t, nil, "text")
+	served, err := validate(t, callinfo.Call{}, "text")
 	if e := asError(t, err); served || e.GRPCCode() != codes.Internal || e.Cause == nil {
 		t.Errorf("served: %t, error %+v", served, e)
 	}

@@ -57,7 +57,7 @@ func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, reply any,
 	ctx = callinfo.NewContext(ctx, call)
 
 	response, err := method.Handler(p.service, ctx, func(in any) error {
-		call.Input = given.read(p.codec, in)
+		call.Problems, call.Unread = given.read(p.codec, in)
 		return nil
 	}, p.chain)
 	for _, option := range options {

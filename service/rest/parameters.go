@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -36,9 +37,17 @@ func parametersFrom(ctx context.Context) *parameters {
 	return &parameters{}
 }
 
-// takeParameters reads the request's body. A fault is kept and not answered yet: whether the caller may call at all
+// takeParameters reads the request's body and checks the headers that are passed on. A fault is kept and not answered yet: whether the caller may call at all
 // comes first.
-func takeParameters(w http.ResponseWriter, r *http.Request) *parameters {
+func takeParameters(w http.ResponseWriter, r *http.Request, headers []string) *parameters {
+	for _, name := range headers {
+		for _, value := range r.Header.Values(name) {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+				// The gateway would drop it and go on without, as if the caller had not restricted the call so.
+				return &parameters{fault: seamerr.InvalidHeader(name, "has characters that are not allowed")}
+			}
+		}
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -58,29 +67,26 @@ func isJSON(contentType string) bool {
 	return err == nil && mediaType == "application/json"
 }
 
-// read reads the parameters into the request message, nil if all of them are right. Problems with single members leave
-// the others in the message, so that those can be checked too.
-func (p *parameters) read(codec *seamjson.Codec, in any) *seamerr.Error {
+// read reads the parameters into the request message. Problems with single members leave the others in the message, so
+// that those can be checked too; an error leaves nothing to check.
+func (p *parameters) read(codec *seamjson.Codec, in any) ([]seamerr.Problem, *seamerr.Error) {
 	if p.fault != nil {
-		return p.fault
+		return nil, p.fault
 	}
 	message, ok := in.(proto.Message)
 	if !ok {
-		return seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
+		return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
 	}
 	if create, ok := in.(*clientsessionv1.CreateRequest); ok && p.method == http.MethodPost {
 		// Seam's two methods of this path differ in what they do about a session that exists.
 		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
 	problems, err := codec.ReadRequest(p.body, p.query, message)
-	if query, ok := errors.AsType[*seamerr.Error](err); ok {
-		return query
+	if err == nil {
+		return problems, nil
 	}
-	switch {
-	case err != nil:
-		return seamerr.InvalidJSON(err)
-	case len(problems) > 0:
-		return seamerr.InvalidInput(problems)
+	if refusal, ok := errors.AsType[*seamerr.Error](err); ok {
+		return nil, refusal
 	}
-	return nil
+	return nil, seamerr.InvalidJSON(err)
 }

@@ -46,7 +46,7 @@ func New(config Config) (http.Handler, error) {
 	}
 	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
 		Services().ByName("ClientSessionService")
-	f := &face{routes: routesOf(description), logger: config.Logger}
+	f := &face{routes: routesOf(description), headers: config.Headers, logger: config.Logger}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{config.Codec}),
 		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
@@ -74,9 +74,10 @@ func New(config Config) (http.Handler, error) {
 }
 
 type face struct {
-	mux    *runtime.ServeMux
-	routes routes
-	logger *slog.Logger
+	mux     *runtime.ServeMux
+	routes  routes
+	headers []string
+	logger  *slog.Logger
 }
 
 // ServeHTTP takes off the request what the gateway would act on and Seam does not.
@@ -96,7 +97,7 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // prepare runs once a route has been found: it takes the parameters off the request and notes who called.
 func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
-		ctx := context.WithValue(r.Context(), parametersKey{}, takeParameters(w, r))
+		ctx := context.WithValue(r.Context(), parametersKey{}, takeParameters(w, r, f.headers))
 		ctx = peer.NewContext(ctx, &peer.Peer{Addr: address(r.RemoteAddr)})
 		r = r.WithContext(ctx)
 		r.Body = http.NoBody

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/proto"
@@ -23,7 +24,7 @@ import (
 // members that are right. The error is non-nil when the text is not one JSON value at all.
 //
 // Parameters may also stand in the query string, for the requests that Seam reads from there; the body wins. A query
-// that is wrong as such is an *seamerr.Error.
+// that is wrong as such is an *seamerr.Error, and so is a body that is JSON and no object.
 func (c *Codec) ReadRequest(body []byte, query string, m proto.Message) ([]seamerr.Problem, error) {
 	table, err := c.of(m)
 	if err != nil {
@@ -39,6 +40,9 @@ func (c *Codec) ReadRequest(body []byte, query string, m proto.Message) ([]seame
 		if err := given.readQuery(table, query); err != nil {
 			return nil, err
 		}
+	}
+	if given.notObject != "" {
+		return nil, seamerr.InvalidInput([]seamerr.Problem{{Message: "Expected object, received " + given.notObject}})
 	}
 	return given.problems(table), nil
 }
@@ -56,9 +60,6 @@ type given struct {
 
 // problems lists what is wrong in the order of the contract, and what is wrong with the whole after that.
 func (g *given) problems(t *message) []seamerr.Problem {
-	if g.notObject != "" {
-		return []seamerr.Problem{{Message: "Expected object, received " + g.notObject}}
-	}
 	var problems []seamerr.Problem
 	for _, f := range t.fields {
 		problems = append(problems, g.byField[f]...)
@@ -227,13 +228,10 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, message string
 // quotable returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
 // have put a credential there, and a hostile one anything.
 func quotable(name string) string {
-	if strings.HasPrefix(name, "seam_") || strings.HasPrefix(name, "ey") || len(name) > 64 {
+	credential := strings.HasPrefix(name, "seam_") || strings.HasPrefix(name, "ey")
+	unprintable := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+	if credential || unprintable || len(name) > 64 {
 		return "(not quoted)"
-	}
-	for _, r := range name {
-		if r < ' ' || r == '\'' || r > '~' {
-			return "(not quoted)"
-		}
 	}
 	return name
 }

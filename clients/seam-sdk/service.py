@@ -1,0 +1,88 @@
+"""The service under test, in front of its sandbox, and the control of that sandbox."""
+
+import http.client
+import json
+import queue
+import subprocess
+import threading
+import urllib.parse
+
+import toolchain
+
+# Ids, tokens and times of the sandbox follow from its clock, so a fixed one makes both runs of a scenario comparable.
+NOW = "2026-06-01T00:00:00.000Z"
+
+START_SECONDS = 30
+STOP_SECONDS = 40
+CONTROL_SECONDS = 10
+
+
+class Service:
+    """A running service. Its two targets are sandbox_url (Seam, as it were) and face_url (the REST face before it)."""
+
+    def __init__(self, binary):
+        self.process = subprocess.Popen(
+            [binary, "--sandbox", "--sandbox-listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0",
+             "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-level=info", "--log-format=json"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=toolchain.quiet_environment())
+        self.lines = queue.Queue()
+        threading.Thread(target=self.read_log, daemon=True).start()
+        ready = self.wait_until_ready()
+        self.face_url = f"http://{ready['http']}"
+        self.sandbox_url = ready["seam"].rstrip("/")
+        self.sandbox_address = urllib.parse.urlsplit(self.sandbox_url).netloc
+
+    def read_log(self):
+        waiting = True
+        for line in self.process.stderr:
+            if waiting:
+                self.lines.put(line)
+            waiting = waiting and '"msg":"ready"' not in line
+        self.lines.put(None)
+
+    def wait_until_ready(self):
+        seen = []
+        try:
+            while (line := self.lines.get(timeout=START_SECONDS)) is not None:
+                seen.append(line)
+                if '"msg":"ready"' in line:
+                    return json.loads(line)
+        except queue.Empty:
+            pass
+        self.stop()
+        raise toolchain.CannotRun("the service did not start:\n" + "".join(seen))
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def reset(self):
+        self.control("POST", "reset", {"now": NOW})
+
+    def inject(self, fault):
+        self.control("POST", "faults", fault)
+
+    def take_requests(self):
+        """The paths of the requests that the sandbox got since this was last asked, whoever sent them."""
+        requests = self.control("GET", "requests")["requests"]
+        self.control("DELETE", "requests")
+        return ["/" + request["path"].lstrip("/") for request in requests]
+
+    def control(self, method, route, body=None):
+        connection = http.client.HTTPConnection(self.sandbox_address, timeout=CONTROL_SECONDS)
+        try:
+            connection.request(method, f"/_sandbox/{route}", None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise toolchain.CannotRun(f"the service does not answer any more: {error!r}") from None
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise toolchain.CannotRun(f"the sandbox refused {method} {route} {body}: {text.decode()}")
+        return json.loads(text)
