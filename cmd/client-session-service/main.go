@@ -54,7 +54,7 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	if cfg.SandboxOnly {
 		return server.RunSandbox(ctx, cfg, logger)
 	}
-	s, err := server.New(cfg, logger)
+	s, err := server.New(cfg, logger) //nolint:contextcheck // To open a listener takes no time.
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

@@ -37,8 +37,8 @@ func parametersFrom(ctx context.Context) *parameters {
 	return &parameters{}
 }
 
-// takeParameters reads the request's body and checks the headers that are passed on. A fault is kept and not answered yet: whether the caller may call at all
-// comes first.
+// takeParameters reads the request's body and checks the headers that are passed on. A fault is kept and not answered
+// yet: whether the caller may call at all comes first.
 func takeParameters(w http.ResponseWriter, r *http.Request, headers []string) *parameters {
 	for _, name := range headers {
 		for _, value := range r.Header.Values(name) {

@@ -11,7 +11,8 @@ import (
 
 // RunSandbox runs the in-memory Seam alone until ctx ends.
 func RunSandbox(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-	s, err := sandbox.Listen(cfg.SandboxListen, sandbox.New(sandbox.Options{}))
+	s, err := sandbox.Listen( //nolint:contextcheck // To open a listener takes no time.
+		cfg.SandboxListen, sandbox.New(sandbox.Options{}))
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
