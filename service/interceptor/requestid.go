@@ -39,11 +39,14 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 	if id == "" {
 		id = call.RequestID
 	}
-	// It fails only outside of a call, where nobody waits for the header.
-	_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))
 	if err == nil {
+		// It fails only outside of a call, where nobody waits for the header.
+		_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))
 		return response, nil
 	}
+	// An error has it in the trailers, which are then the only headers of the answer: a client takes headers that come
+	// before the status as the beginning of a good answer, and its retry policy does not act any more.
+	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, id))
 	named := *seamerr.From(err)
 	if named.RequestID == "" {
 		named.RequestID = id

@@ -17,12 +17,21 @@ import (
 )
 
 // headers stands in for the transport of a call and takes the headers of its answer.
-type headers struct{ metadata.MD }
+// headers keeps the headers and the trailers of an answer.
+type headers struct {
+	metadata.MD
+
+	trailer metadata.MD
+}
 
 func (*headers) Method() string                   { return method }
 func (h *headers) SetHeader(md metadata.MD) error { h.MD = metadata.Join(h.MD, md); return nil }
 func (*headers) SendHeader(metadata.MD) error     { return nil }
-func (*headers) SetTrailer(metadata.MD) error     { return nil }
+
+func (h *headers) SetTrailer(md metadata.MD) error {
+	h.trailer = metadata.Join(h.trailer, md)
+	return nil
+}
 
 func TestRequestIDOfCaller(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -63,8 +72,11 @@ func TestRequestIDOfCaller(t *testing.T) {
 			if call.Face != callinfo.FaceGRPC {
 				t.Errorf("face is %q", call.Face)
 			}
-			if got := answered.Get("seam-request-id"); len(got) != 1 || got[0] != call.RequestID {
+			if got := answered.trailer.Get("seam-request-id"); len(got) != 1 || got[0] != call.RequestID {
 				t.Errorf("the answer has the ids %q, want %q", got, call.RequestID)
+			}
+			if len(answered.MD) > 0 {
+				t.Errorf("an error has the headers %v, so no client would try again", answered.MD)
 			}
 			if e := asError(t, err); e.RequestID != call.RequestID {
 				t.Errorf("the error has the id %q, want %q", e.RequestID, call.RequestID)
@@ -83,7 +95,7 @@ func TestRequestIDOfSeam(t *testing.T) {
 		callinfo.FromContext(ctx).SeamRequestID = "seam-1"
 		return nil, fault
 	})
-	if got := answered.Get("seam-request-id"); len(got) != 1 || got[0] != "seam-1" {
+	if got := answered.trailer.Get("seam-request-id"); len(got) != 1 || got[0] != "seam-1" {
 		t.Errorf("the answer has the ids %q", got)
 	}
 	if e := asError(t, err); e.RequestID != "seam-1" || e.GRPCCode() != codes.NotFound {

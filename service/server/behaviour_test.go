@@ -84,9 +84,9 @@ func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
 	if c.credential != "none" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", cmp.Or(c.credential, "Bearer "+sandbox.APIKey))
 	}
-	var header metadata.MD
+	var header, trailer metadata.MD
 	err := h.invoke(ctx, cmp.Or(c.rpc, clientsessionv1.ClientSessionService_GrantAccess_FullMethodName),
-		c.message, c.raw, grpc.Header(&header))
+		c.message, c.raw, grpc.Header(&header), grpc.Trailer(&trailer))
 	st := status.Convert(err)
 	text := st.Proto().String()
 	if c.grpcBare {
@@ -117,9 +117,12 @@ func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
 	if own := d.info.GetDomain() == "client-session-service"; own != c.local {
 		t.Errorf("domain %s: want it to be the service's own: %t", d.info.GetDomain(), c.local)
 	}
-	ids := header.Get("seam-request-id")
+	ids := trailer.Get("seam-request-id")
 	if len(ids) != 1 || ids[0] == "" || d.request.GetRequestId() != ids[0] {
-		t.Errorf("RequestInfo names %q, the header %q: want the same one", d.request.GetRequestId(), ids)
+		t.Errorf("RequestInfo names %q, the trailer %q: want the same one", d.request.GetRequestId(), ids)
+	}
+	if len(header.Get("seam-request-id")) > 0 {
+		t.Error("there are headers before the status, so no client would try again")
 	}
 	if got := d.fields(); !slices.Equal(got, c.grpcFields()) {
 		t.Errorf("violations of %q, want %q", got, c.grpcFields())

@@ -43,7 +43,8 @@ const (
 // request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when Seam says
 // when to come back; `google.protobuf.Struct` when Seam sends `data` with the error.
 //
-// Every answer, good or bad, has the metadata `seam-request-id`.
+// Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
+// retry policy does not act on an error that comes after headers.
 type ClientSessionServiceClient interface {
 	// Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
 	//
@@ -186,7 +187,8 @@ func (c *clientSessionServiceClient) Delete(ctx context.Context, in *DeleteReque
 // request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when Seam says
 // when to come back; `google.protobuf.Struct` when Seam sends `data` with the error.
 //
-// Every answer, good or bad, has the metadata `seam-request-id`.
+// Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
+// retry policy does not act on an error that comes after headers.
 type ClientSessionServiceServer interface {
 	// Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
 	//
