@@ -1,14 +1,19 @@
-# `make help` lists the targets. `make run` and `make test` need Go alone; the tools of the others are built from
-# source, at the versions that tools/go.mod pins, the first time they are needed.
+# `make help` lists the targets. `make run` and `make test` need Go alone. The tools of the others are installed the first
+# time they are needed, at the versions that the lock files in tools/ pin: those in Go are built from source, the
+# generators for TypeScript and Python need Node.js 20 with npm 11.4 and Python 3.11 with venv. `make ci` also needs
+# Java 17 with Maven, for the client in Java.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 BIN     := .tools/bin
 BUF     := $(BIN)/buf
 LINT    := $(BIN)/golangci-lint
+# The file that npm writes last.
+NODE_TOOLS := tools/node/node_modules/.package-lock.json
+PYTHON_TOOLS := .tools/python/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk fuzz bench lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-clients fuzz bench lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,11 +41,14 @@ bench: ## Run the benchmarks
 
 lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
 	$(LINT) run
+	cd clients/go && ../../$(LINT) run ./...
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
 
-generate: $(BUF) .proto-imports ## Generate gen/ from proto/
+generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/
 	$(BUF) generate
+	$(BUF) generate --template tools/node/buf.gen.yaml
+	$(BUF) generate --template tools/python/buf.gen.yaml
 
 generate-check: generate ## Fail if gen/ is not what proto/ generates
 	@test -z "$$(git status --porcelain gen)" || { git status --short gen; git --no-pager diff gen; \
@@ -57,7 +65,10 @@ breaking: $(BUF) .proto-imports ## Fail if the contract breaks its callers
 test-sdk: ## Show that Seam's own SDKs cannot tell the REST face from Seam
 	python3 clients/seam-sdk/run.py
 
-ci: generate-check lint breaking build test test-sdk ## Everything
+test-clients: ## Let the client in each language play clients/scenarios.json against the service
+	python3 clients/run.py
+
+ci: generate-check lint breaking build test test-sdk test-clients ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go
@@ -67,6 +78,16 @@ ci: generate-check lint breaking build test test-sdk ## Everything
 
 $(BUF): tools/go.mod tools/go.sum
 	go build -C tools -o ../$@ github.com/bufbuild/buf/cmd/buf
+
+$(NODE_TOOLS): tools/node/package.json tools/node/package-lock.json tools/node/.npmrc
+	cd tools/node && npm ci
+	touch $@
+
+# The stamp is a file of its own, because the venv's python is a link to the machine's.
+$(PYTHON_TOOLS): tools/python/requirements.txt
+	python3 -m venv --clear .tools/python
+	.tools/python/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r $<
+	touch $@
 
 $(LINT): tools/go.mod tools/go.sum
 	go build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

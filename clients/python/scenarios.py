@@ -1,0 +1,201 @@
+"""Runs ../scenarios.json with the Python stubs, and checks that the example tries again what it says it does.
+
+Environment: GRPC_ADDRESS (host:port of the gRPC face, plaintext) and SANDBOX_URL (http://host:port of the sandbox).
+"""
+
+import functools
+import json
+import os
+import pathlib
+import sys
+import traceback
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from seam.clientsession.v1 import client_session_service_pb2 as pb
+from seam.clientsession.v1 import client_session_service_pb2_grpc as pb_grpc
+
+import grant_access
+
+SERVICE = "seam.clientsession.v1.ClientSessionService"
+SCENARIOS = pathlib.Path(__file__).resolve().parent.parent / "scenarios.json"
+SECONDS = 10
+SESSION = "3ada79d3-2848-4320-b2ef-a82e1e6dafac"
+CREDENTIAL = ("authorization", "Bearer seam_testSand_sandboxsandboxsandboxsan")
+
+# What this runner knows of a scenario: an expectation that it cannot check must not pass unseen.
+MEMBERS = {"name", "rpc", "fault", "metadata", "request", "deadline_ms", "expect"}
+EXPECTATIONS = {
+    "code", "session", "reason", "type", "http_status", "domain", "fields", "retry_delay_seconds", "status", "services",
+}
+
+Problems = Iterator[str]
+
+
+def main() -> int:
+    address, sandbox = os.environ["GRPC_ADDRESS"], Sandbox(os.environ["SANDBOX_URL"])
+    checks: list[tuple[str, Callable[[], Problems]]] = []
+    # A scenario is about a single answer, so its channel tries nothing again.
+    with grpc.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+        for scenario in json.loads(SCENARIOS.read_text(encoding="utf-8")):
+            checks.append((scenario["name"], functools.partial(run, channel, sandbox, scenario)))
+        checks.append(("the example tries UNAVAILABLE again", functools.partial(retried, address, sandbox)))
+        checks.append(("the example leaves a rate limit alone", functools.partial(not_retried, address, sandbox)))
+        failed = sum(not passes(name, check, sandbox) for name, check in checks)
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def passes(name: str, check: Callable[[], Problems], sandbox: "Sandbox") -> bool:
+    try:
+        sandbox.post("reset")
+        problems = list(check())
+    except grpc.RpcError as error:
+        problems = str(grant_access.Failure.of(error)).splitlines()
+    except Exception:
+        problems = traceback.format_exc().splitlines()
+    if problems:
+        print(f"FAIL {name}")
+        for problem in problems:
+            print(f"     {problem}")
+    return not problems
+
+
+class Sandbox:
+    """Steers the in-memory Seam behind the service."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        # It runs on this machine, so no proxy of the environment stands before it.
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def post(self, route: str, body: Any = None) -> None:
+        self.send(urllib.request.Request(
+            f"{self.url}/_sandbox/{route}", method="POST", data=b"" if body is None else json.dumps(body).encode(),
+            headers={"content-type": "application/json"}))
+
+    def requests(self) -> int:
+        """How many requests came from the service since the reset."""
+        return len(self.send(urllib.request.Request(f"{self.url}/_sandbox/requests"))["requests"])
+
+    def send(self, request: urllib.request.Request) -> Any:
+        with self.opener.open(request, timeout=SECONDS) as answer:
+            return json.load(answer)
+
+
+def run(channel: grpc.Channel, sandbox: Sandbox, scenario: dict[str, Any]) -> Problems:
+    expect = scenario["expect"]
+    if unknown := (scenario.keys() - MEMBERS) | (expect.keys() - EXPECTATIONS):
+        yield f"this runner does not know {sorted(unknown)}"
+    if "fault" in scenario:
+        sandbox.post("faults", scenario["fault"])
+    try:
+        match scenario["rpc"]:
+            case "GrantAccess":
+                problems = list(grant(channel, scenario))
+            case "Health":
+                problems = list(health(channel, expect["status"]))
+            case "Reflection":
+                problems = list(reflection(channel, expect["services"]))
+            case rpc:
+                problems = [f"this runner cannot call {rpc}"]
+        yield from differences("code", expect["code"], "OK")
+        yield from problems
+    except grpc.RpcError as error:
+        yield from failure_differences(expect, error)
+
+
+def grant(channel: grpc.Channel, scenario: dict[str, Any]) -> Problems:
+    request = json_format.ParseDict(scenario["request"], pb.GrantAccessRequest())
+    answer, call = pb_grpc.ClientSessionServiceStub(channel).GrantAccess.with_call(
+        request, metadata=tuple(scenario["metadata"].items()),
+        timeout=scenario.get("deadline_ms", SECONDS * 1000) / 1000)
+    yield from differences("ok", True, answer.ok)
+    if not dict(call.initial_metadata()).get("seam-request-id"):
+        yield "the metadata seam-request-id is missing"
+    for name, expected in scenario["expect"].get("session", {}).items():
+        yield from differences(f"session.{name}", expected, value_of(answer.client_session, name))
+
+
+def value_of(message: Any, name: str) -> Any:
+    """The value of a field, and None for one that is unset and can be."""
+    if message.DESCRIPTOR.fields_by_name[name].has_presence and not message.HasField(name):
+        return None
+    value = getattr(message, name)
+    return value if isinstance(value, (str, int, bool)) else list(value)
+
+
+def failure_differences(expect: dict[str, Any], error: grpc.RpcError) -> Problems:
+    failure = grant_access.Failure.of(error)
+    yield from differences("code", expect["code"], failure.code.name)
+    if expect["code"] != failure.code.name:
+        yield from str(failure).splitlines()
+        return
+    if expect["code"] == "DEADLINE_EXCEEDED":
+        return  # The client gives up by itself, so there is nothing more to read.
+    yield from differences("reason", expect["reason"], failure.reason)
+    yield from differences("domain", expect["domain"], failure.domain)
+    yield from differences("type", expect["type"], failure.metadata.get("type", ""))
+    yield from differences("http_status", expect["http_status"], failure.metadata.get("http_status"))
+    yield from differences("fields", expect["fields"], [name for name, _ in failure.fields])
+    yield from differences("retry_delay_seconds", expect.get("retry_delay_seconds"), failure.retry_seconds)
+    assert isinstance(error, grpc.Call)
+    metadata = dict([*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())])
+    if not failure.request_id:
+        yield "there is no request id"
+    yield from differences("request_id", metadata.get("seam-request-id"), failure.request_id)
+
+
+def health(channel: grpc.Channel, status: str) -> Problems:
+    for service in ("", SERVICE):
+        answer = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service=service), timeout=SECONDS)
+        name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        yield from differences(f"health of {service!r}", status, name)
+
+
+def reflection(channel: grpc.Channel, services: list[str]) -> Problems:
+    # grpcio-reflection has the messages of v1alpha only. Those of v1 are the same under another name, so the call is
+    # made by its path.
+    call = channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
+    answer = next(call(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=SECONDS))
+    listed = {service.name for service in answer.list_services_response.service}
+    if missing := set(services) - listed:
+        yield f"reflection does not list {sorted(missing)}, only {sorted(listed)}"
+
+
+def retried(address: str, sandbox: Sandbox) -> Problems:
+    sandbox.post("faults", {"status": 503, "times": 1})
+    with grant_access.connect(address, tls=False) as channel:
+        pb_grpc.ClientSessionServiceStub(channel).GrantAccess(
+            pb.GrantAccessRequest(client_session_id=SESSION), metadata=(CREDENTIAL,), timeout=SECONDS)
+    yield from differences("requests to Seam", 2, sandbox.requests())
+
+
+def not_retried(address: str, sandbox: Sandbox) -> Problems:
+    sandbox.post("faults", {"rate_limit": True, "times": 1})
+    try:
+        with grant_access.connect(address, tls=False) as channel:
+            pb_grpc.ClientSessionServiceStub(channel).GrantAccess(
+                pb.GrantAccessRequest(client_session_id=SESSION), metadata=(CREDENTIAL,), timeout=SECONDS)
+        yield "the call was tried again"
+    except grpc.RpcError as error:
+        yield from differences("code", "RESOURCE_EXHAUSTED", grant_access.Failure.of(error).code.name)
+    yield from differences("requests to Seam", 1, sandbox.requests())
+
+
+def differences(what: str, expected: Any, got: Any) -> Problems:
+    if expected != got:
+        yield f"{what}: expected {expected!r}, got {got!r}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const ATTEMPTS = 4;
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 2_000;
+
+/**
+ * Repeats calls of the given methods that fail with UNAVAILABLE.
+ *
+ * Other gRPC libraries take a retry policy from a service config; Connect has none, and an interceptor is its way.
+ * Only UNAVAILABLE is repeated: other codes say that the same call would fail again, or, like RESOURCE_EXHAUSTED, that
+ * it should be left alone for a while. UNAVAILABLE does not say whether the call took effect, so give only methods
+ * that may be repeated. The deadline covers all attempts together: it aborts `request.signal`, and the wait with it.
+ */
+export function retryUnavailable(...methods: DescMethod[]): Interceptor {
+  return (next) => async (request) => {
+    if (request.stream || !methods.includes(request.method)) {
+      return next(request);
+    }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await next(request);
+      } catch (error) {
+        if (attempt === ATTEMPTS || ConnectError.from(error).code !== Code.Unavailable) {
+          throw error;
+        }
+      }
+      // A random wait, so that clients that failed together do not come back together.
+      const backoff = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS);
+      await sleep(backoff * (0.5 + Math.random() / 2), undefined, { signal: request.signal });
+    }
+  };
+}
