@@ -3,12 +3,15 @@ package service
 
 import (
 	"context"
+	"errors"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/service/service/seamerr"
 )
 
 // Service answers the RPCs. It keeps no state: every answer is Seam's. `ok` is set here, since an answer that is no
@@ -16,12 +19,14 @@ import (
 type Service struct {
 	pb.UnimplementedClientSessionServiceServer
 
-	seam *seam.Client
+	seam                 *seam.Client
+	ownCredentialRefused prometheus.Counter
 }
 
-// New returns the service on top of a client of Seam.
-func New(client *seam.Client) *Service {
-	return &Service{seam: client}
+// New returns the service on top of a client of Seam. The counter counts the calls for which Seam refused the service's
+// own credential.
+func New(client *seam.Client, ownCredentialRefused prometheus.Counter) *Service {
+	return &Service{seam: client, ownCredentialRefused: ownCredentialRefused}
 }
 
 // Create creates a client session. The contract says what each method takes and the errors it ends with.
@@ -89,5 +94,9 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 	call := callinfo.FromContext(ctx)
 	answer, err := s.seam.Do(ctx, at, call.SeamHeader, request, response)
 	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
+	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.HeldKey && refusal.RefusesCredential() {
+		s.ownCredentialRefused.Inc()
+		return seamerr.OwnCredential(refusal)
+	}
 	return err
 }

@@ -37,7 +37,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "client-session-service: faults in the configuration:\n%v\n", err)
 		return exitUsage
 	}
-	logger := newLogger(cfg, stderr)
+	switch cfg.Command {
+	case config.NewToken:
+		err = server.PrintToken(stdout)
+	case config.CheckCallers:
+		err = server.CheckCallers(cfg.CallersFile)
+	case config.Serve, config.Sandbox:
+		return start(cfg, newLogger(cfg, stderr))
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "client-session-service: %v\n", err)
+		return exitFailure
+	}
+	return 0
+}
+
+func start(cfg config.Config, logger *slog.Logger) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal finds no handler and ends the process at once.
@@ -51,7 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-	if cfg.SandboxOnly {
+	if cfg.Command == config.Sandbox {
 		return server.RunSandbox(ctx, cfg, logger)
 	}
 	s, err := server.New(cfg, logger) //nolint:contextcheck // To open a listener takes no time.

@@ -40,6 +40,13 @@ type Call struct {
 	// checked on the others, and all is told at once.
 	Problems []seamerr.Problem
 
+	// Caller is who calls, once proven: the name in the callers file. Empty when the caller's own credential goes to
+	// Seam, where it means something to Seam alone.
+	Caller string
+
+	// HeldKey is true when the credential in SeamHeader is the service's own and not the caller's.
+	HeldKey bool
+
 	// SeamHeader has the headers that go to Seam with the call, the credential among them. It is never logged.
 	SeamHeader http.Header
 }

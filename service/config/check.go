@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -20,7 +21,7 @@ func (c *check) faultf(flag, format string, values ...any) {
 }
 
 func (c *check) sandbox(f sandboxFlags) {
-	c.SandboxOnly = true
+	c.Command = Sandbox
 	c.SandboxListen = c.listen("listen", f.Listen)
 	c.log(f.logFlags)
 }
@@ -34,6 +35,15 @@ func (c *check) serve(f serveFlags) {
 	c.SandboxListen = c.listen("sandbox-listen", f.SandboxListen)
 	c.DefaultTimeout = c.timeout("default-timeout", f.DefaultTimeout)
 	c.MaxTimeout = c.timeout("max-timeout", f.MaxTimeout)
+	c.credential(f)
+	c.tls(f)
+	for _, network := range f.TrustedProxy {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			c.faultf("trusted-proxy", "%q is not a network, such as 10.0.0.0/8", network)
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix)
+	}
 	for _, origin := range f.CORSOrigin {
 		c.CORSOrigins = append(c.CORSOrigins, c.origin(origin))
 	}

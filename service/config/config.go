@@ -6,10 +6,23 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
+)
+
+// Command is what the program is to do.
+type Command int
+
+// The commands: serve both faces, run the sandbox alone on SandboxListen, make a token for a caller, check CallersFile.
+const (
+	Serve Command = iota
+	Sandbox
+	NewToken
+	CheckCallers
 )
 
 // Config is a configuration without faults.
@@ -21,10 +34,25 @@ type Config struct {
 	// Sandbox says to run the built-in sandbox, on SandboxListen, and to use it in place of Seam.
 	Sandbox       bool
 	SandboxListen string
-	// SandboxOnly says to run nothing but the sandbox, on SandboxListen.
-	SandboxOnly bool
+	// Command is what to do.
+	Command Command
 	// CORSOrigins are the origins whose pages may call the REST face from a browser.
 	CORSOrigins []string
+	// SeamCAFile has further certificate authorities for Seam's certificate, empty for the system's alone.
+	SeamCAFile string
+	// The service's own credential at Seam: none (each caller brings its own), an API key, in SeamAPIKey or in a file
+	// that is read again when it changes, or a personal access token for a workspace.
+	SeamAPIKey, SeamAPIKeyFile               string
+	SeamPersonalAccessToken, SeamWorkspaceID string
+	// CallersFile says who may call when the service has a credential of its own; AllowAnonymous lets anybody.
+	CallersFile    string
+	AllowAnonymous bool
+	// TLSCertFile and TLSKeyFile are the certificate of both faces, empty for plain text; TLSClientCAFile are the
+	// authorities of the callers' certificates, empty for none. TLSMinVersion is tls.VersionTLS12 or tls.VersionTLS13.
+	TLSCertFile, TLSKeyFile, TLSClientCAFile string
+	TLSMinVersion                            uint16
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 	// LogLevel is the least level that is logged; LogJSON chooses between JSON and text.
 	LogLevel slog.Level
 	LogJSON  bool
@@ -39,6 +67,13 @@ type Config struct {
 type commands struct {
 	Serve   serveFlags   `cmd:"" default:"withargs" help:"Serve both faces (the default)."`
 	Sandbox sandboxFlags `cmd:"" help:"Run the in-memory Seam alone, to try out an SDK or a client against it."`
+
+	Callers struct {
+		Token struct{} `cmd:"" help:"Make a bearer token for a caller, and its hash for the callers file."`
+		Check struct {
+			File string `arg:"" help:"The callers file."`
+		} `cmd:"" help:"Check a callers file and report every fault in it."`
+	} `cmd:"" help:"Help with the callers file."`
 
 	Version kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
@@ -66,6 +101,22 @@ type serveFlags struct {
 
 	DefaultTimeout string `name:"default-timeout" env:"DEFAULT_TIMEOUT" default:"30s" help:"Deadline of a call whose caller sets none."`
 	MaxTimeout     string `name:"max-timeout" env:"MAX_TIMEOUT" default:"60s" help:"Longest deadline of any call."`
+
+	// Keys are not flags: everybody on a machine can read the flags of a process.
+	SeamAPIKey              string `kong:"-"`
+	SeamPersonalAccessToken string `kong:"-"`
+	SeamWorkspaceID         string `kong:"-"`
+
+	SeamAPIKeyFile string `name:"seam-api-key-file" env:"SEAM_API_KEY_FILE" help:"File with the service's own API key (or set SEAM_API_KEY, or SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID). Without any, each caller brings its own."`
+	SeamCAFile     string `name:"seam-ca-file" env:"SEAM_CA_FILE" help:"Certificate authorities for Seam, beside the system's."`
+	CallersFile    string `name:"callers-file" env:"CALLERS_FILE" help:"Who may call a service that has a key of its own."`
+	AllowAnonymous bool   `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Let anybody who reaches the service use its key."`
+
+	TLSCertFile     string   `name:"tls-cert-file" env:"TLS_CERT_FILE" help:"Certificate of both faces."`
+	TLSKeyFile      string   `name:"tls-key-file" env:"TLS_KEY_FILE" help:"Key of the certificate."`
+	TLSClientCAFile string   `name:"tls-client-ca-file" env:"TLS_CLIENT_CA_FILE" help:"Certificate authorities of callers."`
+	TLSMinVersion   string   `name:"tls-min-version" env:"TLS_MIN_VERSION" default:"1.3" help:"Least version of TLS: 1.3 or 1.2."`
+	TrustedProxy    []string `name:"trusted-proxy" env:"TRUSTED_PROXY" help:"Network whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeatable."`
 
 	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or *. Repeatable; none by default."`
 
@@ -98,9 +149,17 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		return Config{}, err
 	}
 	c := check{Config: Config{Version: version}}
-	if chosen.Command() == "sandbox" {
+	switch chosen.Command() {
+	case "sandbox":
 		c.sandbox(read.Sandbox)
-	} else {
+	case "callers token":
+		c.Command = NewToken
+	case "callers check <file>":
+		c.Command, c.CallersFile = CheckCallers, read.Callers.Check.File
+	default:
+		read.Serve.SeamAPIKey = os.Getenv("SEAM_API_KEY")
+		read.Serve.SeamPersonalAccessToken = os.Getenv("SEAM_PERSONAL_ACCESS_TOKEN")
+		read.Serve.SeamWorkspaceID = os.Getenv("SEAM_WORKSPACE_ID")
 		c.serve(read.Serve)
 	}
 	return c.Config, errors.Join(c.faults...)

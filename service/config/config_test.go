@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -19,7 +20,9 @@ import (
 func TestMain(m *testing.M) {
 	for _, name := range []string{
 		"GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN", "SEAM_ENDPOINT", "SANDBOX", "SANDBOX_LISTEN", "DEFAULT_TIMEOUT",
-		"MAX_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "CORS_ORIGIN",
+		"MAX_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "CORS_ORIGIN", "SEAM_API_KEY", "SEAM_API_KEY_FILE",
+		"SEAM_PERSONAL_ACCESS_TOKEN", "SEAM_WORKSPACE_ID", "SEAM_CA_FILE", "CALLERS_FILE", "ALLOW_ANONYMOUS", "TLS_CERT_FILE",
+		"TLS_KEY_FILE", "TLS_CLIENT_CA_FILE", "TLS_MIN_VERSION", "TRUSTED_PROXY",
 	} {
 		_ = os.Unsetenv(name)
 	}
@@ -31,6 +34,7 @@ func defaults() config.Config {
 		GRPCListen: "127.0.0.1:9090", HTTPListen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9091",
 		SeamEndpoint:  &url.URL{Scheme: "https", Host: "connect.getseam.com"},
 		SandboxListen: "127.0.0.1:0",
+		TLSMinVersion: tls.VersionTLS13,
 		LogJSON:       true, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
 	}
 }
@@ -89,7 +93,7 @@ func TestParse(t *testing.T) {
 			[]string{"sandbox", "--listen=127.0.0.1:5", "--log-level=warn"},
 			nil,
 			func(c *config.Config) {
-				*c = config.Config{SandboxOnly: true, SandboxListen: "127.0.0.1:5", LogJSON: true, LogLevel: slog.LevelWarn, Version: "v1"}
+				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", LogJSON: true, LogLevel: slog.LevelWarn, Version: "v1"}
 			},
 		},
 	} {

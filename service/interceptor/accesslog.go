@@ -3,20 +3,21 @@ package interceptor
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/peer"
 
 	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/seamerr"
 )
 
 // AccessLog writes one line for each call, with the real cause of a failure: the only place that logs it. It names no
-// header and no member of a message, so no secret can get into it.
-func AccessLog(logger *slog.Logger) grpc.UnaryServerInterceptor {
+// header and no member of a message, so no secret can get into it. The networks are those whose X-Forwarded-For is
+// believed.
+func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		start := time.Now()
 		response, err := handler(ctx, request)
@@ -33,8 +34,11 @@ func AccessLog(logger *slog.Logger) grpc.UnaryServerInterceptor {
 			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
 			slog.String("request_id", call.RequestID),
 		}
-		if from, ok := peer.FromContext(ctx); ok && from.Addr != nil {
-			attributes = append(attributes, slog.String("peer", from.Addr.String()))
+		if address := clientAddress(ctx, trusted); address != "" {
+			attributes = append(attributes, slog.String("peer", address))
+		}
+		if call.Caller != "" {
+			attributes = append(attributes, slog.String("caller", call.Caller))
 		}
 		if call.SeamStatus != 0 {
 			attributes = append(attributes,

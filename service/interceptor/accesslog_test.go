@@ -47,7 +47,7 @@ func TestAccessLogLevels(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logger, log := newLog(slog.LevelDebug)
-			got, err := interceptor.AccessLog(logger)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, answer("answer", test.err))
+			got, err := interceptor.AccessLog(logger, nil)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, answer("answer", test.err))
 			if got != "answer" || !errors.Is(err, test.err) {
 				t.Errorf("answer %v, error %v; want what the handler gave", got, err)
 			}
@@ -97,7 +97,7 @@ func TestAccessLogAttributes(t *testing.T) {
 			ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})
 			ctx = metadata.NewIncomingContext(ctx, incoming)
 			logger, log := newLog(slog.LevelInfo)
-			_, _ = interceptor.AccessLog(logger)(ctx, secret, info(), answer(secret, test.err))
+			_, _ = interceptor.AccessLog(logger, nil)(ctx, secret, info(), answer(secret, test.err))
 			line := log.only(t)
 			if took, ok := line["duration_ms"].(float64); !ok || took < 0 || took > 60_000 {
 				t.Errorf("duration is %v", line["duration_ms"])
@@ -118,11 +118,11 @@ func TestAccessLogAttributes(t *testing.T) {
 
 func TestAccessLogBelowTheLevel(t *testing.T) {
 	logger, log := newLog(slog.LevelWarn)
-	_, _ = interceptor.AccessLog(logger)(t.Context(), nil, info(), answer(nil, nil))
+	_, _ = interceptor.AccessLog(logger, nil)(t.Context(), nil, info(), answer(nil, nil))
 	if log.Len() != 0 {
 		t.Errorf("log is %s", log)
 	}
-	_, _ = interceptor.AccessLog(logger)(t.Context(), nil, info(), answer(nil, seamerr.Unreachable(nil)))
+	_, _ = interceptor.AccessLog(logger, nil)(t.Context(), nil, info(), answer(nil, seamerr.Unreachable(nil)))
 	if keys := slices.Sorted(maps.Keys(log.only(t))); !slices.Contains(keys, "type") {
 		t.Errorf("line has %q", keys)
 	}

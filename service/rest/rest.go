@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
@@ -34,6 +35,10 @@ type Config struct {
 	Codec *seamjson.Codec
 	// CORSOrigins are the origins whose pages may call from a browser; none if empty.
 	CORSOrigins []string
+	// OwnCredential is true when to reach the service is to use its credential at Seam, and not the caller's own.
+	OwnCredential bool
+	// CheckHost is true when only the service's own machine reaches it and needs nothing to prove there.
+	CheckHost bool
 	// Logger gets a line for each request that no route takes; the interceptors log the others.
 	Logger *slog.Logger
 }
@@ -70,7 +75,11 @@ func New(config Config) (http.Handler, error) {
 	if err := clientsessionv1.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
-	return withCORS(f, config), nil
+	handler := withCORS(f, config)
+	if config.OwnCredential {
+		handler = withoutForeignPages(handler, config)
+	}
+	return handler, nil
 }
 
 type face struct {
@@ -98,12 +107,24 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
 		ctx := context.WithValue(r.Context(), parametersKey{}, takeParameters(w, r, f.headers))
-		ctx = peer.NewContext(ctx, &peer.Peer{Addr: address(r.RemoteAddr)})
+		ctx = peer.NewContext(ctx, caller(r))
 		r = r.WithContext(ctx)
 		r.Body = http.NoBody
 		r.URL.RawQuery = ""
 		next(w, r, pathParameters)
 	}
+}
+
+// caller tells the interceptors who called, in the words in which a gRPC server does.
+func caller(r *http.Request) *peer.Peer {
+	from := &peer.Peer{Addr: address(r.RemoteAddr)}
+	if r.TLS != nil {
+		from.AuthInfo = credentials.TLSInfo{
+			State:          *r.TLS,
+			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+		}
+	}
+	return from
 }
 
 func handleError(

@@ -4,6 +4,8 @@ package seam
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +33,8 @@ type Config struct {
 	UserAgent string
 	// Codec reads and writes the messages.
 	Codec *seamjson.Codec
+	// CAs are the authorities that Seam's certificate may come from, nil for the system's.
+	CAs *x509.CertPool
 }
 
 // Client calls Seam. It is safe for concurrent use and keeps its connections until Close.
@@ -49,17 +53,18 @@ func New(config Config) *Client {
 		host:      config.Endpoint.Hostname(),
 		userAgent: config.UserAgent,
 		codec:     config.Codec,
-		transport: newTransport(),
+		transport: newTransport(config.CAs),
 	}
 }
 
 // newTransport returns a transport that keeps as many connections as there are calls in flight: http.DefaultTransport
 // keeps two for a host and dials anew for the rest.
-func newTransport() *http.Transport {
+func newTransport(authorities *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,

@@ -7,6 +7,7 @@ package seamerr
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -67,6 +68,11 @@ func (e *Error) GRPCCode() codes.Code {
 		return e.Code
 	}
 	return codeOf(e.HTTPStatus, e.Type)
+}
+
+// RefusesCredential says whether Seam refused the credential of the request: nothing else answers with these statuses.
+func (e *Error) RefusesCredential() bool {
+	return !e.Local && (e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden)
 }
 
 // From returns err as an *Error, nil for nil. An error that is none becomes one with a fixed text, and is its cause.

@@ -13,6 +13,24 @@ func Unauthorized() *Error {
 	return local(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
 }
 
+// Forbidden refuses a caller that is known and may not call the RPC.
+func Forbidden(rpc string) *Error {
+	return local(http.StatusForbidden, "forbidden", "The caller may not call "+rpc, nil)
+}
+
+// ForeignPage refuses a request that a page in a browser sent which has no business here.
+func ForeignPage() *Error {
+	return local(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
+}
+
+// OwnCredential reports that Seam refused the service's own credential: the operator's to mend and not the caller's,
+// who must not be told that its own is wrong.
+func OwnCredential(refusal *Error) *Error {
+	e := local(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
+	e.RequestID = refusal.RequestID
+	return e
+}
+
 // InvalidJSON refuses a body that is not one JSON value.
 func InvalidJSON(cause error) *Error {
 	return local(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)

@@ -89,7 +89,14 @@ func (e *Error) reason() string {
 
 // domain is the service's own only for types that Seam does not have.
 func (e *Error) domain() string {
-	if e.Local && (strings.HasPrefix(e.Type, "upstream_") || e.Type == "payload_too_large" || e.Type == "canceled") {
+	if !e.Local {
+		return DomainSeam
+	}
+	switch e.Type {
+	case "payload_too_large", "canceled", "forbidden":
+		return DomainService
+	}
+	if strings.HasPrefix(e.Type, "upstream_") {
 		return DomainService
 	}
 	return DomainSeam

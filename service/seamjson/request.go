@@ -228,7 +228,7 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, message string
 // quotable returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
 // have put a credential there, and a hostile one anything.
 func quotable(name string) string {
-	credential := strings.HasPrefix(name, "seam_") || strings.HasPrefix(name, "ey")
+	credential := strings.HasPrefix(name, "seam_") || strings.HasPrefix(name, "css_") || strings.HasPrefix(name, "ey")
 	unprintable := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 	if credential || unprintable || len(name) > 64 {
 		return "(not quoted)"

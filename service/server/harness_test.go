@@ -197,7 +197,7 @@ func (h *harness) grants() string {
 	return string(text)
 }
 
-func parseURL(t *testing.T, text string) *url.URL {
+func parseURL(t testing.TB, text string) *url.URL {
 	t.Helper()
 	parsed, err := url.Parse(text)
 	if err != nil {

@@ -76,5 +76,6 @@ func (s *Server) attributes() []slog.Attr {
 		slog.String("admin", at.Admin),
 		slog.String("seam", at.Seam),
 		slog.Bool("sandbox", s.sandbox != nil),
+		slog.Bool("tls", s.identity != nil),
 	}
 }

@@ -16,6 +16,10 @@ type metrics struct {
 	registry *prometheus.Registry
 	calls    *grpcprom.ServerMetrics
 	panics   prometheus.Counter
+	// ownCredentialRefused, reloadFailures and anonymous are what an operator of a held key wants an alert on.
+	ownCredentialRefused prometheus.Counter
+	reloadFailures       prometheus.Counter
+	anonymous            prometheus.Gauge
 }
 
 func newMetrics(version string) *metrics {
@@ -30,6 +34,18 @@ func newMetrics(version string) *metrics {
 			Help: "Panics that were caught and answered with INTERNAL.",
 		}),
 	}
+	m.ownCredentialRefused = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "client_session_service_own_credential_refused_total",
+		Help: "Calls for which Seam refused the service's own credential.",
+	})
+	m.reloadFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "client_session_service_reload_failures_total",
+		Help: "Looks at a changed file that could not be used; what was read before stays in use.",
+	})
+	m.anonymous = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "client_session_service_anonymous",
+		Help: "1 while anybody who reaches the service may use its own credential.",
+	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "client_session_service_build_info",
 		Help:        "Always 1; the label tells the version.",
@@ -37,7 +53,7 @@ func newMetrics(version string) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.calls, m.panics, build,
+		m.calls, m.panics, build, m.ownCredentialRefused, m.reloadFailures, m.anonymous,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

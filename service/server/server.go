@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 	"github.com/clientsession/service/service/auth"
 	"github.com/clientsession/service/service/config"
 	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/service/service/reload"
 	"github.com/clientsession/service/service/rest"
 	"github.com/clientsession/service/service/sandbox"
 	"github.com/clientsession/service/service/seam"
@@ -52,13 +54,27 @@ type Server struct {
 	seam        *seam.Client
 	sandbox     *sandbox.Server
 	endpoint    string
+
+	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
+	files   []*reload.Files
+	issuers *http.Client
+	// draining ends when the drain begins to cut off streams.
+	draining   context.Context //nolint:containedctx // It is the server's life and no call's.
+	cutStreams context.CancelFunc
+	// identity is the certificate of both faces, nil for plain text.
+	identity *identity
 }
+
+// pollInterval is how often files are looked at: a key that was replaced is in use within as long.
+const pollInterval = 10 * time.Second
 
 // New builds the service and opens its listeners, so that an address that is taken stops the start.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	s := &Server{logger: logger, endpoint: cfg.SeamEndpoint.String()}
+	s.draining, s.cutStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
+			s.cutStreams()
 			s.closeListeners()
 		}
 	}()
@@ -74,6 +90,12 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var authorities *x509.CertPool
+	if cfg.SeamCAFile != "" {
+		if authorities, err = seam.LoadCAs(cfg.SeamCAFile); err != nil {
+			return nil, fmt.Errorf("--seam-ca-file: %w", err)
+		}
+	}
 	upstream := *cfg.SeamEndpoint
 	if s.sandbox != nil {
 		s.endpoint = s.sandbox.URL()
@@ -87,19 +109,30 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		Endpoint:  &upstream,
 		UserAgent: "client-session-service/" + cfg.Version,
 		Codec:     codec,
+		CAs:       authorities,
 	})
-	handlers := service.New(s.seam)
 	metrics := newMetrics(cfg.Version)
-	// The order is that of design: what stands further out sees what the inner ones did. The request id names all
+	if s.identity, err = newIdentity(cfg, metrics.reloadFailures); err != nil {
+		return nil, err
+	}
+	if s.identity != nil {
+		s.files = append(s.files, s.identity.files...)
+	}
+	handlers := service.New(s.seam, metrics.ownCredentialRefused)
+	authenticate, err := s.authentication(cfg, metrics)
+	if err != nil {
+		return nil, err
+	}
+	// The order matters: what stands further out sees what the inner ones did. The request id names all
 	// that follows; the log and the metrics stand outside of the recovery and so see a panic as the error it became;
 	// who calls is settled before what is asked, so that a stranger learns nothing about the input.
 	chain := []grpc.UnaryServerInterceptor{
 		interceptor.RequestID,
-		interceptor.AccessLog(logger),
+		interceptor.AccessLog(logger, cfg.TrustedProxies),
 		metrics.interceptor(),
 		interceptor.Recovery(logger, metrics.panics),
 		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
-		auth.PassThrough(),
+		authenticate,
 		interceptor.Validation(validator),
 	}
 	s.newGRPC(chain, handlers)
@@ -128,8 +161,9 @@ func newValidator(messages protoMessages) (protovalidate.Validator, error) {
 }
 
 func (s *Server) newGRPC(chain []grpc.UnaryServerInterceptor, handlers *service.Service) {
-	s.grpc = grpc.NewServer(
+	s.grpc = grpc.NewServer(append(s.identity.grpcOptions(s.logger),
 		grpc.ChainUnaryInterceptor(chain...),
+		grpc.ChainStreamInterceptor(auth.Stream, s.endStreams),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(1000),
@@ -137,7 +171,7 @@ func (s *Server) newGRPC(chain []grpc.UnaryServerInterceptor, handlers *service.
 		// Clients commonly ping every 10 seconds, also while they have no call; grpc-go would end their connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
-	)
+	)...)
 	s.health = health.NewServer()
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	clientsessionv1.RegisterClientSessionServiceServer(s.grpc, handlers)
@@ -157,8 +191,11 @@ func (s *Server) newHTTP(
 		Interceptors: chain,
 		Headers:      headers,
 		CORSOrigins:  cfg.CORSOrigins,
-		Codec:        codec,
-		Logger:       s.logger,
+
+		OwnCredential: cfg.Held(),
+		CheckHost:     cfg.CallersFile == "" && onLoopback(s.httpListener.Addr()),
+		Codec:         codec,
+		Logger:        s.logger,
 	})
 	if err != nil {
 		return fmt.Errorf("build the REST face: %w", err)
@@ -188,7 +225,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	for name, serve := range map[string]func() error{
 		"gRPC":  func() error { return s.grpc.Serve(s.grpcListener) },
-		"REST":  func() error { return s.http.Serve(s.httpListener) },
+		"REST":  func() error { return s.identity.serveHTTP(s.http, s.httpListener) },
 		"admin": func() error { return s.admin.Serve(s.adminListener) },
 	} {
 		serving.Go(func() {
@@ -196,6 +233,10 @@ func (s *Server) Run(ctx context.Context) error {
 				failed <- fmt.Errorf("serve %s: %w", name, err)
 			}
 		})
+	}
+	polling, stopPolling := context.WithCancel(ctx)
+	for _, files := range s.files {
+		serving.Go(func() { files.Poll(polling, pollInterval, s.logger) })
 	}
 	s.setHealth(healthv1.HealthCheckResponse_SERVING)
 	s.ready.Store(true)
@@ -207,6 +248,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.logger.Info("draining")
 	case err = <-failed:
 	}
+	stopPolling()
 	err = errors.Join(err, s.drain()) //nolint:contextcheck // The drain begins when ctx has ended.
 	serving.Wait()
 	if err == nil {
@@ -219,6 +261,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) drain() error {
 	s.ready.Store(false)
 	s.health.Shutdown()
+	time.AfterFunc(streamGrace, s.cutStreams)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 
@@ -241,6 +284,9 @@ func (s *Server) drain() error {
 	// The admin listener goes last: until here it tells that the service drains.
 	err = errors.Join(err, s.admin.Close())
 	s.seam.Close()
+	if s.issuers != nil {
+		s.issuers.CloseIdleConnections()
+	}
 	if s.sandbox != nil {
 		err = errors.Join(err, s.sandbox.Close())
 	}

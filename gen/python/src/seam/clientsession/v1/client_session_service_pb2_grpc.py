@@ -30,7 +30,9 @@ class ClientSessionServiceStub:
 
     Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
     token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
-    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED.
+    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
+    that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
+    a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 
     Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
     (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
@@ -89,7 +91,9 @@ class ClientSessionServiceServicer:
 
     Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
     token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
-    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED.
+    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
+    that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
+    a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 
     Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
     (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
@@ -232,7 +236,9 @@ class ClientSessionService:
 
     Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
     token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
-    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED.
+    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
+    that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
+    a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 
     Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
     (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the

@@ -31,7 +31,9 @@ class ClientSessionServiceStub:
 
     Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
     token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
-    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED.
+    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
+    that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
+    a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 
     Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
     (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
@@ -106,7 +108,9 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
 
     Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
     token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
-    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED.
+    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
+    that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
+    a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 
     Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
     (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
@@ -177,7 +181,9 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
     token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
-    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED.
+    `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
+    that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
+    a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 
     Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
     (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the

@@ -1,0 +1,115 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+)
+
+// Callers knows who may call a service that has a credential of its own. It can change while the service runs.
+type Callers struct {
+	rpcs    []string
+	issuers *issuers
+	now     func() time.Time
+	current atomic.Pointer[directory]
+}
+
+// NewCallers returns Callers that know nobody yet. rpcs are the short names of the methods that there are; client asks
+// the issuers of tokens for their keys; now is the clock.
+func NewCallers(rpcs []string, client *http.Client, now func() time.Time) *Callers {
+	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), now: now}
+}
+
+// Use replaces who may call by what a callers file says. It fails, and changes nothing, for a file with faults, and
+// names every one of them.
+func (c *Callers) Use(content []byte) error {
+	read, err := parseDirectory(content, c.rpcs, c.issuers)
+	if err != nil {
+		return err
+	}
+	c.current.Store(read)
+	return nil
+}
+
+// identify returns who calls. A caller proves itself by a bearer token or, without one, by its client certificate: what
+// is in any other header is nobody's proof. The error tells the log why nobody could be made out.
+func (c *Callers) identify(ctx context.Context) (*caller, error) {
+	known := c.current.Load()
+	md, _ := metadata.FromIncomingContext(ctx)
+	values := slices.DeleteFunc(slices.Clone(md.Get("authorization")), func(value string) bool {
+		return strings.TrimSpace(value) == "" // An empty header is an absent one, here as with Seam.
+	})
+	switch len(values) {
+	case 0:
+		return known.byCertificate(ctx)
+	case 1:
+		scheme, text, _ := strings.Cut(values[0], " ")
+		if !strings.EqualFold(scheme, "bearer") || text == "" {
+			return nil, errors.New("authorization is no bearer token")
+		}
+		return c.byToken(ctx, known, text)
+	default:
+		return nil, errors.New("authorization is given more than once")
+	}
+}
+
+func (c *Callers) byToken(ctx context.Context, known *directory, text string) (*caller, error) {
+	digest := sha256.Sum256([]byte(text))
+	var found *caller
+	for _, entry := range known.tokens {
+		// Every entry is compared, and each in the same time, so that the time tells nothing about any token.
+		if subtle.ConstantTimeCompare(digest[:], entry.digest[:]) == 1 {
+			found = entry.caller
+		}
+	}
+	if found != nil {
+		return found, nil
+	}
+	if strings.Count(text, ".") == 2 && len(known.jwts) > 0 {
+		return known.byJWT(ctx, text, c.now())
+	}
+	return nil, errors.New("the token is nobody's")
+}
+
+// byCertificate returns whose client certificate the connection has. Only a chain that the handshake verified counts.
+func (d *directory) byCertificate(ctx context.Context) (*caller, error) {
+	from, _ := peer.FromContext(ctx)
+	if from == nil {
+		return nil, errors.New("no bearer token")
+	}
+	info, ok := from.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 {
+		return nil, errors.New("neither a bearer token nor a client certificate")
+	}
+	certificate := info.State.VerifiedChains[0][0]
+	var found []*caller
+	for _, uri := range certificate.URIs {
+		if known := d.spiffe[uri.String()]; known != nil {
+			found = append(found, known)
+		}
+	}
+	for _, name := range certificate.DNSNames {
+		if known := d.dns[name]; known != nil {
+			found = append(found, known)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, errors.New("the client certificate is nobody's")
+	case 1:
+		return found[0], nil
+	default:
+		return nil, fmt.Errorf("the client certificate is that of %s and %s", found[0].name, found[1].name)
+	}
+}

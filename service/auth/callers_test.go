@@ -1,0 +1,204 @@
+package auth_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/clientsession/service/service/auth"
+)
+
+const (
+	token    = "css_AAAAAAAAAAAAAAAAAAAAAAAAAA"
+	newToken = "css_BBBBBBBBBBBBBBBBBBBBBBBBBB"
+)
+
+// callersFile has a caller for each way to prove oneself.
+func callersFile() string {
+	return `
+callers:
+  - name: frontend
+    token_sha256: [` + digest(token) + `, ` + strings.ToUpper(digest(newToken)) + `]
+    rpcs: [GrantAccess]
+  - name: mesh/orders
+    spiffe_id: spiffe://example.org/orders
+    rpcs: ["*"]
+  - name: batch
+    dns_name: batch.example.org
+    rpcs: [Create, GrantAccess]
+  - name: reader
+    dns_name: reader.example.org
+    rpcs: [Get]
+`
+}
+
+// TestIdentify shows who is taken for whom. Nothing but one bearer token or a verified certificate proves anything.
+func TestIdentify(t *testing.T) {
+	last := token[:len(token)-1] + "B"
+	for name, test := range map[string]struct {
+		metadata metadata.MD
+		from     *peer.Peer
+		caller   string
+		code     codes.Code
+	}{
+		"token":                       {metadata: bearer(token), caller: "frontend"},
+		"the token that replaces it":  {metadata: bearer(newToken), caller: "frontend"},
+		"lower-case bearer":           {metadata: metadata.Pairs("authorization", "bearer "+token), caller: "frontend"},
+		"upper-case bearer":           {metadata: metadata.Pairs("authorization", "BEARER "+token), caller: "frontend"},
+		"empty header beside a token": {metadata: metadata.Pairs("authorization", "", "authorization", "Bearer "+token), caller: "frontend"},
+		"other headers beside it":     {metadata: metadata.Join(bearer(token), metadata.Pairs("x-caller", "reader", "seam-workspace", "w")), caller: "frontend"},
+
+		"nothing":                 {code: codes.Unauthenticated},
+		"empty header":            {metadata: metadata.Pairs("authorization", ""), code: codes.Unauthenticated},
+		"white space":             {metadata: metadata.Pairs("authorization", "  "), code: codes.Unauthenticated},
+		"last byte differs":       {metadata: bearer(last), code: codes.Unauthenticated},
+		"cut short":               {metadata: bearer(token[:len(token)-1]), code: codes.Unauthenticated},
+		"one byte too many":       {metadata: bearer(token + "A"), code: codes.Unauthenticated},
+		"other case":              {metadata: bearer(strings.ToLower(token)), code: codes.Unauthenticated},
+		"its hash":                {metadata: bearer(digest(token)), code: codes.Unauthenticated},
+		"space before":            {metadata: bearer(" " + token), code: codes.Unauthenticated},
+		"space after":             {metadata: bearer(token + " "), code: codes.Unauthenticated},
+		"zero byte after":         {metadata: bearer(token + "\x00"), code: codes.Unauthenticated},
+		"comma and another":       {metadata: bearer(token + ", Bearer " + token), code: codes.Unauthenticated},
+		"bearer without a token":  {metadata: metadata.Pairs("authorization", "Bearer "), code: codes.Unauthenticated},
+		"bearer alone":            {metadata: metadata.Pairs("authorization", "Bearer"), code: codes.Unauthenticated},
+		"token without a scheme":  {metadata: metadata.Pairs("authorization", token), code: codes.Unauthenticated},
+		"tab for the space":       {metadata: metadata.Pairs("authorization", "Bearer\t"+token), code: codes.Unauthenticated},
+		"Basic":                   {metadata: metadata.Pairs("authorization", "Basic "+token), code: codes.Unauthenticated},
+		"Bearers":                 {metadata: metadata.Pairs("authorization", "Bearers "+token), code: codes.Unauthenticated},
+		"two headers":             {metadata: metadata.Pairs("authorization", "Bearer "+token, "authorization", "Bearer "+last), code: codes.Unauthenticated},
+		"the same header twice":   {metadata: metadata.Pairs("authorization", "Bearer "+token, "authorization", "Bearer "+token), code: codes.Unauthenticated},
+		"the service's own key":   {metadata: bearer(heldKey), code: codes.Unauthenticated},
+		"in another header":       {metadata: metadata.Pairs("proxy-authorization", "Bearer "+token), code: codes.Unauthenticated},
+		"as Seam's session token": {metadata: metadata.Pairs("client-session-token", token), code: codes.Unauthenticated},
+		"as a name":               {metadata: metadata.Pairs("x-caller", "frontend", "x-forwarded-user", "frontend"), code: codes.Unauthenticated},
+		"certificate in a header": {metadata: metadata.Pairs("x-forwarded-client-cert", "URI=spiffe://example.org/orders"), code: codes.Unauthenticated},
+		"like a JWT":              {metadata: bearer("a.b.c"), code: codes.Unauthenticated},
+		"huge":                    {metadata: bearer(strings.Repeat("a", 1<<20)), code: codes.Unauthenticated},
+
+		"SPIFFE id":                     {from: verified("spiffe://example.org/orders", ""), caller: "mesh/orders"},
+		"DNS name":                      {from: verified("", "batch.example.org"), caller: "batch"},
+		"certificate and empty header":  {metadata: metadata.Pairs("authorization", ""), from: verified("", "batch.example.org"), caller: "batch"},
+		"token before certificate":      {metadata: bearer(token), from: verified("", "batch.example.org"), caller: "frontend"},
+		"wrong token and certificate":   {metadata: bearer(last), from: verified("", "batch.example.org"), code: codes.Unauthenticated},
+		"certificate that may not":      {from: verified("", "reader.example.org"), caller: "reader", code: codes.PermissionDenied},
+		"certificate not verified":      {from: unverified("spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
+		"certificate of two":            {from: verified("spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
+		"certificate of nobody":         {from: verified("spiffe://example.org/ordersx", "x.batch.example.org"), code: codes.Unauthenticated},
+		"SPIFFE id as a DNS name":       {from: verified("", "spiffe://example.org/orders"), code: codes.Unauthenticated},
+		"SPIFFE id of a longer path":    {from: verified("spiffe://example.org/orders/x", ""), code: codes.Unauthenticated},
+		"name in the common name alone": {from: commonName("batch.example.org"), code: codes.Unauthenticated},
+		"connection without TLS":        {from: &peer.Peer{Addr: &net.TCPAddr{}}, code: codes.Unauthenticated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := call(t, newCallers(t, callersFile()), test.metadata, test.from)
+			if got.caller != test.caller || got.code() != test.code {
+				t.Errorf("caller %q, code %s (%s)", got.caller, got.code(), got.cause())
+			}
+			if strings.Contains(got.cause(), "css_") || strings.Contains(got.cause(), heldKey) {
+				t.Errorf("the cause quotes a token: %s", got.cause())
+			}
+		})
+	}
+}
+
+// TestHeldHeaders shows that Seam gets the service's key and nothing of the caller's.
+func TestHeldHeaders(t *testing.T) {
+	md := metadata.Join(bearer(token), metadata.Pairs("seam-workspace", "other", "client-session-token", "seam_cst1",
+		"seam-publishable-key", "seam_pk1", "user-identifier-key", "k", "seam-sdk-name", "s", "cookie", "c"))
+	for name, callers := range map[string]*auth.Callers{"callers": newCallers(t, callersFile()), "anonymous": nil} {
+		got := call(t, callers, md, nil)
+		if !got.served || len(got.header) != 1 || got.header.Get("Authorization") != "Bearer "+heldKey {
+			t.Errorf("%s: headers for Seam are %q, error %v", name, got.header, got.err)
+		}
+	}
+}
+
+// TestMay shows that a caller may call what the file says, whichever way its name is written, and nothing like it.
+func TestMay(t *testing.T) {
+	callers := newCallers(t, callersFile())
+	for method, want := range map[string]codes.Code{
+		"/seam.clientsession.v1.ClientSessionService/GrantAccess": codes.OK,
+		"/seam.clientsession.v1.ClientSessionService/Get":         codes.PermissionDenied,
+		"/seam.clientsession.v1.ClientSessionService/Create":      codes.PermissionDenied,
+		"/seam.clientsession.v1.ClientSessionService/grantaccess": codes.PermissionDenied,
+		"/seam.clientsession.v1.ClientSessionService/*":           codes.PermissionDenied,
+		"/seam.clientsession.v1.ClientSessionService/":            codes.PermissionDenied,
+	} {
+		got := callRPC(t, callers, method, bearer(token), nil)
+		if got.code() != want || got.caller != "frontend" {
+			t.Errorf("%s gets %s", method, got.code())
+		}
+	}
+	for _, method := range []string{"/seam.clientsession.v1.ClientSessionService/Delete", "/other.Service/Anything"} {
+		if got := callRPC(t, callers, method, nil, verified("spiffe://example.org/orders", "")); !got.served {
+			t.Errorf("*: %s gets %v", method, got.err)
+		}
+	}
+	if got := callRPC(t, callers, "/grpc.health.v1.Health/Check", nil, nil); !got.served || got.header != nil {
+		t.Errorf("health gets %v", got.err)
+	}
+}
+
+// TestNewToken shows that a token is new each time, and proves its caller by the line that is printed with it.
+func TestNewToken(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		made, hash := auth.NewToken()
+		if seen[made] || !regexp.MustCompile(`^css_[A-Z2-7]{26}$`).MatchString(made) || hash != digest(made) {
+			t.Fatalf("token %q, hash %s", made, hash)
+		}
+		seen[made] = true
+		got := call(t, newCallers(t, "callers: [{name: a, token_sha256: ["+hash+"], rpcs: [\"*\"]}]"), bearer(made), nil)
+		if got.caller != "a" {
+			t.Fatal(got.err)
+		}
+	}
+}
+
+func certificate(spiffe, dns string) *x509.Certificate {
+	c := &x509.Certificate{}
+	if spiffe != "" {
+		parsed, err := url.Parse(spiffe)
+		if err != nil {
+			panic(err)
+		}
+		c.URIs = []*url.URL{parsed}
+	}
+	if dns != "" {
+		c.DNSNames = []string{dns}
+	}
+	return c
+}
+
+func withTLS(state tls.ConnectionState) *peer.Peer {
+	return &peer.Peer{Addr: &net.TCPAddr{}, AuthInfo: credentials.TLSInfo{State: state}}
+}
+
+// verified is a peer whose certificate the handshake verified.
+func verified(spiffe, dns string) *peer.Peer {
+	leaf := certificate(spiffe, dns)
+	return withTLS(tls.ConnectionState{
+		PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf, {}}},
+	})
+}
+
+// unverified is a peer that sent a certificate which nobody checked.
+func unverified(spiffe, dns string) *peer.Peer {
+	return withTLS(tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate(spiffe, dns)}})
+}
+
+func commonName(name string) *peer.Peer {
+	leaf := certificate("", "")
+	leaf.Subject.CommonName = name
+	return withTLS(tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}})
+}

@@ -1,0 +1,163 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"go.yaml.in/yaml/v3"
+)
+
+// AllRPCs in a caller's list of RPCs stands for every one.
+const AllRPCs = "*"
+
+// file is the callers file: YAML, or JSON, which YAML contains.
+type file struct {
+	Callers []entry `yaml:"callers"`
+}
+
+// entry is one caller in the file: who it is, how it proves that, and what it may call.
+type entry struct {
+	// Name is what the log calls the caller.
+	Name string `yaml:"name"`
+	// TokenSHA256 has the SHA-256 of each of its bearer tokens, in hex: two while a token is replaced.
+	TokenSHA256 []string `yaml:"token_sha256"`
+	// SPIFFEID and DNSName are names in its client certificate.
+	SPIFFEID string `yaml:"spiffe_id"`
+	DNSName  string `yaml:"dns_name"`
+	// JWT says which tokens of an issuer are its own.
+	JWT *jwtRule `yaml:"jwt"`
+	// RPCs are the methods it may call, by their short names, or AllRPCs.
+	RPCs []string `yaml:"rpcs"`
+}
+
+// directory is who may call, read from a callers file.
+type directory struct {
+	tokens []tokenEntry
+	spiffe map[string]*caller
+	dns    map[string]*caller
+	// jwts are the rules for the tokens of an issuer, by the issuer's URL; verdicts remembers tokens that passed.
+	jwts     map[string][]jwtCaller
+	issuers  map[string]*issuer
+	verdicts *lru.Cache[[sha256.Size]byte, verdict]
+}
+
+// caller is who calls, once proven.
+type caller struct {
+	name string
+	rpcs []string
+}
+
+func (c *caller) may(rpc string) bool {
+	return slices.Contains(c.rpcs, AllRPCs) || slices.Contains(c.rpcs, rpc)
+}
+
+type tokenEntry struct {
+	digest [sha256.Size]byte
+	caller *caller
+}
+
+// parseDirectory reads a callers file and reports every fault in it. rpcs are the RPCs that there are.
+func parseDirectory(content []byte, rpcs []string, issuers *issuers) (*directory, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	decoder.KnownFields(true) // A misspelt restriction must not be dropped.
+	var read file
+	if err := decoder.Decode(&read); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("not a callers file: %s", secretLike.ReplaceAllString(err.Error(), "(not quoted)"))
+	}
+	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("not a callers file: there is more after the first document")
+	}
+	if len(read.Callers) == 0 {
+		return nil, errors.New("no callers: nobody could call")
+	}
+	d := &directory{
+		spiffe: map[string]*caller{}, dns: map[string]*caller{},
+		jwts: map[string][]jwtCaller{}, issuers: map[string]*issuer{}, verdicts: newVerdicts(),
+	}
+	names := map[string]bool{}
+	var faults []error
+	for i, e := range read.Callers {
+		fault := func(format string, values ...any) {
+			text := fmt.Sprintf("callers[%d] %q: ", i, e.Name) + fmt.Sprintf(format, values...)
+			faults = append(faults, errors.New(secretLike.ReplaceAllString(text, "(not quoted)")))
+		}
+		if !callerName.MatchString(e.Name) || names[e.Name] {
+			fault("name: needs one of its own, of letters, digits and any of . _ - /")
+		}
+		names[e.Name] = true
+		for _, rpc := range e.RPCs {
+			if rpc != AllRPCs && !slices.Contains(rpcs, rpc) {
+				fault("rpcs: %q is none of %s, %s", rpc, strings.Join(rpcs, ", "), AllRPCs)
+			}
+		}
+		if len(e.RPCs) == 0 {
+			fault("rpcs: name the RPCs that it may call, or %q", AllRPCs)
+		}
+		for _, err := range d.add(e, issuers) {
+			fault("%v", err)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// secretLike is what a token looks like that somebody put in the wrong place of the file.
+var secretLike = regexp.MustCompile(`(css_|seam_|ey)[^\s"\x60]*`)
+
+var callerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
+
+// add puts a caller under each of its proofs.
+func (d *directory) add(e entry, issuers *issuers) []error {
+	c := &caller{name: e.Name, rpcs: e.RPCs}
+	var faults []error
+	proofs := 0
+	for _, text := range e.TokenSHA256 {
+		proofs++
+		digest, err := hex.DecodeString(text)
+		if err != nil || len(digest) != sha256.Size {
+			// It is not quoted: somebody may have put the token itself there.
+			faults = append(faults, errors.New("token_sha256: needs 64 hex digits, the SHA-256 of a token"))
+			continue
+		}
+		entry := tokenEntry{digest: [sha256.Size]byte(digest), caller: c}
+		if slices.ContainsFunc(d.tokens, func(t tokenEntry) bool { return t.digest == entry.digest }) {
+			faults = append(faults, errors.New("token_sha256: stands in the file twice"))
+		}
+		d.tokens = append(d.tokens, entry)
+	}
+	for _, certificate := range []struct {
+		field, name string
+		callers     map[string]*caller
+		valid       bool
+	}{
+		{"spiffe_id", e.SPIFFEID, d.spiffe, strings.HasPrefix(e.SPIFFEID, "spiffe://")},
+		{"dns_name", e.DNSName, d.dns, !strings.ContainsAny(e.DNSName, "*:/ ")},
+	} {
+		if certificate.name == "" {
+			continue
+		}
+		proofs++
+		if !certificate.valid || certificate.callers[certificate.name] != nil {
+			faults = append(faults, fmt.Errorf("%s: needs a whole name that no other caller has", certificate.field))
+		}
+		certificate.callers[certificate.name] = c
+	}
+	if e.JWT != nil {
+		proofs++
+		faults = append(faults, d.addJWT(*e.JWT, c, issuers)...)
+	}
+	if proofs == 0 {
+		faults = append(faults, errors.New("give token_sha256, spiffe_id, dns_name or jwt: it could not prove itself"))
+	}
+	return faults
+}

@@ -1,0 +1,40 @@
+package auth
+
+import (
+	"context"
+	"path"
+
+	"google.golang.org/grpc"
+
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// Held is the interceptor for a service that has a credential of its own: it finds out who calls and whether that
+// caller may, and the call goes to Seam with the service's key. Nothing that a caller sends reaches Seam as a header.
+// Without callers (nil) anybody may call.
+func Held(key *Key, callers *Callers) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if exempt(info.FullMethod) {
+			return handler(ctx, request)
+		}
+		call := callinfo.FromContext(ctx)
+		call.HeldKey = true
+		call.SeamHeader = key.Header()
+		if callers == nil {
+			return handler(ctx, request)
+		}
+		from, err := callers.identify(ctx)
+		if err != nil {
+			refusal := seamerr.Unauthorized()
+			refusal.Cause = err
+			return nil, refusal
+		}
+		call.Caller = from.name
+		// The name comes from the server's own table of methods, not from what the caller wrote.
+		if rpc := path.Base(info.FullMethod); !from.may(rpc) {
+			return nil, seamerr.Forbidden(rpc)
+		}
+		return handler(ctx, request)
+	}
+}

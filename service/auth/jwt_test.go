@@ -1,0 +1,113 @@
+package auth_test
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"google.golang.org/grpc/codes"
+)
+
+// unsigned makes a token by hand, for what no library signs.
+func unsigned(t *testing.T, header string, claims map[string]any, signature string) string {
+	t.Helper()
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(header)) + "." + encode(payload) + "." + encode([]byte(signature))
+}
+
+// TestJWT shows which tokens of an issuer prove a caller. All that the rule names has to fit.
+func TestJWT(t *testing.T) {
+	at := time.Now()
+	from := newIssuer(t, rsaKey(), ellipticES())
+	with := func(change map[string]any) map[string]any { return from.claims(at, change) }
+	public, err := x509.MarshalPKIXPublicKey(rsaKey().private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
+	good := rsaKey().sign(t, with(nil))
+	parts := strings.Split(good, ".")
+	in := func(d time.Duration) int64 { return at.Add(d).Unix() }
+	for name, test := range map[string]struct {
+		token string
+		good  bool
+	}{
+		"RS256":                {good, true},
+		"ES256":                {ellipticES().sign(t, with(nil)), true},
+		"PS256, the same key":  {signWith(t, jose.PS256, jose.JSONWebKey{Key: rsaKey().private, KeyID: "unlisted"}, with(nil), nil), false},
+		"audience in a list":   {rsaKey().sign(t, with(map[string]any{"aud": []string{"x", "client-sessions"}})), true},
+		"no key id":            {signWith(t, jose.RS256, rsaKey().private, with(nil), nil), true},
+		"expired in leeway":    {rsaKey().sign(t, with(map[string]any{"exp": in(-25 * time.Second)})), true},
+		"early within leeway":  {rsaKey().sign(t, with(map[string]any{"nbf": in(25 * time.Second)})), true},
+		"expired":              {rsaKey().sign(t, with(map[string]any{"exp": in(-35 * time.Second)})), false},
+		"expired long ago":     {rsaKey().sign(t, with(map[string]any{"exp": in(-time.Hour)})), false},
+		"no expiry":            {rsaKey().sign(t, with(map[string]any{"exp": nil})), false},
+		"expiry is a text":     {rsaKey().sign(t, with(map[string]any{"exp": "never"})), false},
+		"not yet valid":        {rsaKey().sign(t, with(map[string]any{"nbf": in(10 * time.Minute)})), false},
+		"wrong audience":       {rsaKey().sign(t, with(map[string]any{"aud": "others"})), false},
+		"audience like it":     {rsaKey().sign(t, with(map[string]any{"aud": "client-sessions/"})), false},
+		"no audience":          {rsaKey().sign(t, with(map[string]any{"aud": nil})), false},
+		"wrong issuer":         {rsaKey().sign(t, with(map[string]any{"iss": "https://other.example"})), false},
+		"issuer with a slash":  {rsaKey().sign(t, with(map[string]any{"iss": from.URL + "/"})), false},
+		"no issuer":            {rsaKey().sign(t, with(map[string]any{"iss": nil})), false},
+		"issuer is a list":     {rsaKey().sign(t, with(map[string]any{"iss": []string{from.URL}})), false},
+		"wrong subject":        {rsaKey().sign(t, with(map[string]any{"sub": "order"})), false},
+		"no subject":           {rsaKey().sign(t, with(map[string]any{"sub": nil})), false},
+		"wrong claim":          {rsaKey().sign(t, with(map[string]any{"team": "checkouts"})), false},
+		"no claim":             {rsaKey().sign(t, with(map[string]any{"team": nil})), false},
+		"claim in a list":      {rsaKey().sign(t, with(map[string]any{"team": []string{"checkout"}})), false},
+		"signed by a stranger": {otherKey().sign(t, with(nil)), false},
+		"stranger, known id":   {signWith(t, jose.RS256, jose.JSONWebKey{Key: otherKey().private, KeyID: "rsa"}, with(nil), nil), false},
+		"stranger's key in it": {signWith(t, jose.RS256, otherKey().private, with(nil), &jose.SignerOptions{EmbedJWK: true}), false},
+		"HS256, public DER":    {signWith(t, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "rsa"}, with(nil), nil), false},
+		"HS256, public PEM":    {signWith(t, jose.HS256, jose.JSONWebKey{Key: publicPEM, KeyID: "rsa"}, with(nil), nil), false},
+		"none":                 {unsigned(t, `{"alg":"none","kid":"rsa"}`, with(nil), ""), false},
+		"NONE":                 {unsigned(t, `{"alg":"NONE","kid":"rsa"}`, with(nil), ""), false},
+		"no algorithm":         {unsigned(t, `{"kid":"rsa"}`, with(nil), "x"), false},
+		"none, good signature": {unsigned(t, `{"alg":"none","kid":"rsa"}`, with(nil), parts[2]), false},
+		"critical header":      {unsigned(t, `{"alg":"RS256","kid":"rsa","crit":["exp"]}`, with(nil), "x"), false},
+		"keys by address":      {unsigned(t, `{"alg":"RS256","kid":"x","jku":"`+from.URL+`/mine"}`, with(nil), "x"), false},
+		"no signature":         {parts[0] + "." + parts[1] + ".", false},
+		"signature cut":        {good[:len(good)-4], false},
+		"other payload":        {parts[0] + "." + strings.Split(unsigned(t, "", with(map[string]any{"sub": "x"}), ""), ".")[1] + "." + parts[2], false},
+		"four parts":           {good + ".x", false},
+		"three dots":           {"..", false},
+		"payload is no JSON":   {"e30.e30e.e30", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Each has callers of its own, so that no verdict is remembered from another.
+			got := call(t, newCallers(t, from.rule(), func() time.Time { return at }), bearer(test.token), nil)
+			if got.served != test.good {
+				t.Errorf("served: %t (%s)", got.served, got.cause())
+			}
+			if !test.good && got.code() != codes.Unauthenticated {
+				t.Errorf("code %s", got.code())
+			}
+			for part := range strings.SplitSeq(test.token, ".") {
+				if len(part) > 20 && strings.Contains(got.cause(), part) {
+					t.Errorf("the cause quotes the token: %s", got.cause())
+				}
+			}
+		})
+	}
+}
+
+// TestJWTMay shows that a token proves who calls and not what it may call.
+func TestJWTMay(t *testing.T) {
+	from := newIssuer(t, rsaKey())
+	callers := newCallers(t, from.rule())
+	text := rsaKey().sign(t, from.claims(time.Now(), map[string]any{"rpcs": []string{"*"}, "name": "admin"}))
+	got := callRPC(t, callers, "/seam.clientsession.v1.ClientSessionService/Get", bearer(text), nil)
+	if got.caller != "orders" || got.code() != codes.PermissionDenied {
+		t.Errorf("caller %q, code %s", got.caller, got.code())
+	}
+}

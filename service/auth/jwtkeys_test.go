@@ -1,0 +1,217 @@
+package auth_test
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// These tests are about what is remembered of an issuer and of its tokens, and for how long.
+
+func startJWT(t *testing.T, keys ...signer) (*issuer, *clock, func(text string) outcome, func(file string)) {
+	t.Helper()
+	at := &clock{now: time.Now()}
+	from := newIssuer(t, keys...)
+	callers := newCallers(t, from.rule(), at.Now)
+	try := func(text string) outcome {
+		t.Helper()
+		return call(t, callers, bearer(text), nil)
+	}
+	use := func(file string) {
+		t.Helper()
+		if err := callers.Use([]byte(file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return from, at, try, use
+}
+
+// eventually waits for what go-oidc does on a goroutine of its own after it has answered: it remembers the keys.
+func eventually(t *testing.T, what string, holds func(i int) bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for i := 0; !holds(i); i++ {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never comes true that %s", what)
+		}
+	}
+}
+
+// TestRotation shows that a new key of the issuer is in use within the interval, and that an old one is out from the
+// moment at which the new keys are known.
+func TestRotation(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	old := func(id string) string { return rsaKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
+	fresh := func(id string) string { return otherKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
+	if got := try(old("1")); !got.served {
+		t.Fatal(got.cause())
+	}
+	from.publish(otherKey())
+	if got := try(fresh("1")); got.served {
+		t.Error("the issuer was asked again before the interval was over")
+	}
+	at.advance(5 * time.Second)
+	// The first tries may still join the request for keys that the token before has begun.
+	eventually(t, "the new key is in use after the interval", func(i int) bool {
+		return try(fresh("2-" + strconv.Itoa(i))).served
+	})
+	eventually(t, "a token that the removed key signed is refused", func(i int) bool {
+		return !try(old("2-" + strconv.Itoa(i))).served
+	})
+}
+
+// TestIssuerDown shows that no token is good while the keys cannot be had, and that the service recovers by itself.
+func TestIssuerDown(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	from.setDown(true)
+	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	for range 3 {
+		got := try(text)
+		if got.served || !strings.Contains(got.cause(), "the issuer of the token could not be asked for its keys") {
+			t.Fatalf("while the issuer is down: %q", got.cause())
+		}
+	}
+	from.setDown(false)
+	if got := try(text); got.served {
+		t.Error("the issuer was asked again before the interval was over")
+	}
+	at.advance(5 * time.Second)
+	if got := try(text); !got.served {
+		t.Fatalf("the issuer is back: %s", got.cause())
+	}
+	from.setDown(true)
+	at.advance(time.Minute)
+	if got := try(otherKey().sign(t, from.claims(at.Now(), nil))); got.served {
+		t.Error("an unknown key is good while the issuer is down")
+	}
+}
+
+// TestIssuerNeverThere shows that an address where nobody listens is the same as an issuer that is down.
+func TestIssuerNeverThere(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	from.Close()
+	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); got.served || got.cause() == "" {
+		t.Error("a token of an issuer that cannot be reached is good")
+	}
+}
+
+// TestNoFlood shows that junk does not make the service ask the issuer more than once in an interval.
+func TestNoFlood(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
+		t.Fatal(got.cause())
+	}
+	before := from.asked() // The discovery document and the keys.
+	if before != 2 {
+		t.Errorf("the issuer was asked %d times for one token", before)
+	}
+	junk := make([]string, 60)
+	for i := range junk {
+		claims := from.claims(at.Now(), map[string]any{"jti": strconv.Itoa(i)})
+		junk[i] = otherKey().sign(t, claims)
+		if i%2 == 0 {
+			junk[i] = unsigned(t, `{"alg":"RS256","kid":"k`+strconv.Itoa(i)+`"}`, claims, "x")
+		}
+	}
+	for round := range 3 {
+		var all sync.WaitGroup
+		for _, text := range junk {
+			all.Go(func() {
+				if try(text).served {
+					t.Error("junk is good")
+				}
+			})
+		}
+		all.Wait()
+		if got := from.asked() - before; got > round {
+			t.Errorf("round %d: the issuer was asked %d times", round, got)
+		}
+		at.advance(5 * time.Second)
+	}
+}
+
+// TestNoFloodWhileDown shows the same for an issuer that has never answered.
+func TestNoFloodWhileDown(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	from.setDown(true)
+	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() { _ = try(text) })
+	}
+	all.Wait()
+	if got := from.asked(); got != 1 {
+		t.Errorf("the issuer was asked %d times", got)
+	}
+}
+
+// TestVerdict shows that a token is not verified twice, and that the verdict does not outlive the token.
+func TestVerdict(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	text := rsaKey().sign(t, from.claims(at.Now(), map[string]any{"exp": at.Now().Add(time.Minute).Unix()}))
+	for range 3 {
+		if got := try(text); !got.served {
+			t.Fatal(got.cause())
+		}
+	}
+	at.advance(time.Minute + 25*time.Second)
+	if got := try(text); !got.served {
+		t.Errorf("within the leeway: %s", got.cause())
+	}
+	at.advance(10 * time.Second)
+	if got := try(text); got.served {
+		t.Error("the verdict is used past the token's expiry")
+	}
+}
+
+// TestVerdictOfAnotherFile shows that a new callers file counts at once for tokens that have been verified before.
+func TestVerdictOfAnotherFile(t *testing.T) {
+	from, at, try, use := startJWT(t, rsaKey())
+	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	for range 2 {
+		if got := try(text); got.caller != "orders" {
+			t.Fatal(got.cause())
+		}
+	}
+	use(strings.Replace(from.rule(), "name: orders", "name: renamed", 1))
+	if got := try(text); got.caller != "renamed" {
+		t.Errorf("after a new name: %q", got.caller)
+	}
+	use(strings.Replace(from.rule(), "rpcs: [GrantAccess]", "rpcs: [Get]", 1))
+	if got := try(text); got.served {
+		t.Error("an RPC that was taken away is still allowed")
+	}
+	use(strings.Replace(from.rule(), "subject: orders", "subject: others", 1))
+	if got := try(text); got.served {
+		t.Error("a subject that was taken away is still a caller")
+	}
+	use("callers: [{name: a, token_sha256: [" + digest(token) + "], rpcs: [GrantAccess]}]")
+	if got := try(text); got.served {
+		t.Error("a caller that was taken away may still call")
+	}
+	// The keys of the issuer outlive the file: nothing is asked anew when it comes back.
+	before := from.asked()
+	use(from.rule())
+	if got := try(text); got.caller != "orders" || from.asked() != before {
+		t.Errorf("back again: caller %q, asked %d times", got.caller, from.asked()-before)
+	}
+}
+
+// TestTwoRules shows that callers of one issuer are told apart by what their rules name.
+func TestTwoRules(t *testing.T) {
+	from, at, try, use := startJWT(t, rsaKey())
+	rule := func(name, audience, subject string) string {
+		return "{name: " + name + ", rpcs: [GrantAccess], jwt: {issuer: \"" + from.URL + "\", audience: " + audience + ", subject: " + subject + "}}"
+	}
+	use("callers: [" + rule("a", "x", "one") + ", " + rule("b", "x", "two") + ", " + rule("c", "y", "one") + "]")
+	for _, test := range []struct{ audience, subject, caller string }{
+		{"x", "one", "a"}, {"x", "two", "b"}, {"y", "one", "c"}, {"y", "two", ""}, {"z", "one", ""},
+	} {
+		text := rsaKey().sign(t, from.claims(at.Now(), map[string]any{"aud": test.audience, "sub": test.subject}))
+		if got := try(text); got.caller != test.caller {
+			t.Errorf("audience %s, subject %s is %q", test.audience, test.subject, got.caller)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package auth_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+const heldKey = "seam_held_key"
+
+func held(t *testing.T) *auth.Key {
+	t.Helper()
+	key := &auth.Key{}
+	if err := key.UseAPIKey(heldKey); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func rpcNames() []string { return []string{"Create", "Get", "GrantAccess"} }
+
+// newCallers returns callers that know whom the file names. Without a clock it is the real one.
+func newCallers(t *testing.T, file string, now ...func() time.Time) *auth.Callers {
+	t.Helper()
+	clock := time.Now
+	if len(now) > 0 {
+		clock = now[0]
+	}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, clock)
+	if err := callers.Use([]byte(file)); err != nil {
+		t.Fatal(err)
+	}
+	return callers
+}
+
+// outcome is what came of a call.
+type outcome struct {
+	served bool
+	caller string
+	header http.Header
+	err    error
+}
+
+// code is the code of the refusal.
+func (o outcome) code() codes.Code {
+	if o.err == nil {
+		return codes.OK
+	}
+	return seamerr.From(o.err).GRPCCode()
+}
+
+// cause is why the log says that the call was refused.
+func (o outcome) cause() string {
+	if refusal, ok := errors.AsType[*seamerr.Error](o.err); ok && refusal.Cause != nil {
+		return refusal.Cause.Error()
+	}
+	return ""
+}
+
+// call makes a call of GrantAccess through the interceptor with a held key.
+func call(t *testing.T, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
+	t.Helper()
+	return callRPC(t, callers, "/seam.clientsession.v1.ClientSessionService/GrantAccess", md, from)
+}
+
+func callRPC(t *testing.T, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer) outcome {
+	t.Helper()
+	record := &callinfo.Call{}
+	ctx := metadata.NewIncomingContext(callinfo.NewContext(t.Context(), record), md)
+	if from != nil {
+		ctx = peer.NewContext(ctx, from)
+	}
+	var o outcome
+	_, o.err = auth.Held(held(t), callers)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
+		func(_ context.Context, request any) (any, error) {
+			o.served = true
+			return request, nil
+		})
+	if o.served != (o.err == nil) {
+		t.Errorf("served: %t, and the error is %v", o.served, o.err)
+	}
+	o.caller, o.header = record.Caller, record.SeamHeader
+	return o
+}
+
+func bearer(token string) metadata.MD { return metadata.Pairs("authorization", "Bearer "+token) }
+
+func digest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// clock is a clock that tests set.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
+}

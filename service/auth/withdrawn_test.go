@@ -1,0 +1,100 @@
+package auth_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clientsession/service/service/auth"
+)
+
+// TestKeysAreForgotten shows that a key which the issuer has withdrawn is not good for ever.
+func TestKeysAreForgotten(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	old := func(id string) string { return rsaKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
+	if got := try(old("1")); !got.served {
+		t.Fatal(got.cause())
+	}
+	from.publish(otherKey())
+	at.advance(time.Hour)
+	if try(old("2")).served {
+		t.Error("a key that was withdrawn an hour ago is still good")
+	}
+}
+
+// TestKnownKeysOutliveTheIssuer shows that an issuer which is down for a moment does not take its callers down.
+func TestKnownKeysOutliveTheIssuer(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
+		t.Fatal(got.cause())
+	}
+	from.setDown(true)
+	at.advance(time.Minute)
+	if got := try(rsaKey().sign(t, from.claims(at.Now(), map[string]any{"jti": "2"}))); !got.served {
+		t.Errorf("the keys are known: %s", got.cause())
+	}
+}
+
+// TestNotBefore shows that a token may be early by as much as clocks may be apart and no more.
+func TestNotBefore(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	for early, good := range map[time.Duration]bool{25 * time.Second: true, 35 * time.Second: false, 4 * time.Minute: false} {
+		claims := map[string]any{"nbf": at.Now().Add(early).Unix(), "jti": early.String()}
+		if got := try(rsaKey().sign(t, from.claims(at.Now(), claims))); got.served != good {
+			t.Errorf("early by %s: served %t", early, got.served)
+		}
+	}
+}
+
+// TestKeysOverPlainHTTP shows that keys are not taken from where somebody on the way could change them.
+func TestKeysOverPlainHTTP(t *testing.T) {
+	var from *httptest.Server
+	from = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": from.URL, "jwks_uri": "http://keys.example/keys"})
+	}))
+	defer from.Close()
+	transport := &recorder{}
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, time.Now)
+	err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
+		`", audience: a, subject: s}}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, callers, bearer(rsaKey().sign(t, map[string]any{"iss": from.URL})), nil); got.served {
+		t.Error("served")
+	}
+	if slices.ContainsFunc(transport.asked, func(address string) bool { return strings.Contains(address, "keys.example") }) {
+		t.Errorf("asked %q", transport.asked)
+	}
+}
+
+// recorder notes what is asked for.
+type recorder struct{ asked []string }
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.asked = append(r.asked, request.URL.String())
+	return http.DefaultTransport.RoundTrip(request)
+}
+
+// TestFileQuotesNoToken shows that a token in the wrong place of a callers file does not get into the error, and that
+// nothing in the file is passed over.
+func TestFileQuotesNoToken(t *testing.T) {
+	hash := digest("x")
+	for _, content := range []string{
+		"callers: [{name: a, rpcs: [Get], token_sha256: [" + hash + "]}]\n---\ncallers: nonsense",
+		"callers: [{name: a, rpcs: [Get], token_sha256: " + token + "}]",
+		"callers: [{name: a, rpcs: [Get], " + token + ": x}]",
+		"callers: [{name: a, rpcs: [Get], token_sha256: [" + hash + "," + hash + "]}]",
+		"callers: [{name: " + token + ", rpcs: [" + token + "], token_sha256: [" + hash + "]}]",
+	} {
+		callers := auth.NewCallers(rpcNames(), &http.Client{}, time.Now)
+		if err := callers.Use([]byte(content)); err == nil || strings.Contains(err.Error(), token[:8]) {
+			t.Errorf("%s: %v", content, err)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package config_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/clientsession/service/service/config"
+)
+
+const (
+	apiKey      = "seam_held1key_passw0rdpassw0rd"
+	accessToken = "seam_at1held_passw0rdpassw0rd"
+)
+
+// TestCredentialGuard shows which ways to hold a credential start and which do not. A fault names what to set, so that
+// whoever meets it need not read the manual, and never quotes a key.
+func TestCredentialGuard(t *testing.T) {
+	const exposed = "--callers-file: is needed: the service has a key of its own and listens beyond this machine"
+	for name, test := range map[string]struct {
+		args []string
+		env  map[string]string
+		// faults are what the error says, in its order; none for a configuration that is good.
+		faults []string
+		held   bool
+	}{
+		"no key at all":                  {},
+		"no key, listening everywhere":   {args: []string{"--grpc-listen=0.0.0.0:1", "--http-listen=:2"}},
+		"key on loopback":                {env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key on loopback, IPv6 and name": {args: []string{"--grpc-listen=[::1]:1", "--http-listen=localhost:2"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key on another loopback":        {args: []string{"--grpc-listen=127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key, gRPC everywhere":           {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
+		"key, REST everywhere":           {args: []string{"--http-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
+		"key, no host":                   {args: []string{"--http-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
+		"key, IPv6 everywhere":           {args: []string{"--grpc-listen=[::]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
+		"key, address of a network":      {args: []string{"--grpc-listen=192.168.0.1:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
+		"key, everywhere, by environment": {
+			env:    map[string]string{"SEAM_API_KEY": apiKey, "GRPC_LISTEN": "0.0.0.0:1"},
+			faults: []string{exposed},
+		},
+		"key file, everywhere":            {args: []string{"--seam-api-key-file=/k", "--grpc-listen=0.0.0.0:1"}, faults: []string{exposed}},
+		"access token, everywhere":        {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{exposed}},
+		"key, everywhere, callers":        {args: []string{"--grpc-listen=0.0.0.0:1", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key, everywhere, anonymous":      {args: []string{"--grpc-listen=0.0.0.0:1", "--allow-anonymous"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key, everywhere, anonymous=no":   {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_ANONYMOUS": "false"}, faults: []string{exposed}},
+		"an admin listener is not a face": {args: []string{"--admin-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"anonymous and callers":           {args: []string{"--allow-anonymous", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{"--allow-anonymous: contradicts --callers-file"}},
+		"callers without a key":           {args: []string{"--callers-file=/c"}, faults: []string{"--callers-file: is for a service with a key of its own: set SEAM_API_KEY or --seam-api-key-file too"}},
+		"key and key file": {
+			args: []string{"--seam-api-key-file=/k"}, env: map[string]string{"SEAM_API_KEY": apiKey},
+			faults: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
+		},
+		"key and access token": {
+			env:    map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"},
+			faults: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
+		},
+		"access token":                   {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, held: true},
+		"access token, no workspace":     {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken}, faults: []string{"SEAM_PERSONAL_ACCESS_TOKEN needs SEAM_WORKSPACE_ID"}},
+		"workspace alone":                {env: map[string]string{"SEAM_WORKSPACE_ID": "w"}},
+		"sandbox ignores a key":          {args: []string{"--sandbox", "--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
+		"sandbox ignores a key file":     {args: []string{"--sandbox", "--seam-api-key-file=/k"}},
+		"sandbox ignores every key":      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
+		"a key is no flag":               {args: []string{"--seam-api-key=" + apiKey}, faults: []string{"unknown flag"}},
+		"an access token is no flag":     {args: []string{"--seam-personal-access-token=x"}, faults: []string{"unknown flag"}},
+		"every fault at once":            {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed, "--tls-min-version: ", "--trusted-proxy: "}},
+		"certificate without its key":    {args: []string{"--tls-cert-file=/c"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
+		"key without its certificate":    {args: []string{"--tls-key-file=/k"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
+		"callers' authorities alone":     {args: []string{"--tls-client-ca-file=/a"}, faults: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},
+		"old TLS":                        {args: []string{"--tls-min-version=1.0"}, faults: []string{`--tls-min-version: "1.0" is neither 1.3 nor 1.2`}},
+		"an address is no proxy network": {args: []string{"--trusted-proxy=10.0.0.1"}, faults: []string{`--trusted-proxy: "10.0.0.1" is not a network`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for variable, value := range test.env {
+				t.Setenv(variable, value)
+			}
+			got, err := config.Parse(test.args, "v1", io.Discard)
+			if err != nil && strings.Contains(err.Error(), "passw0rd") && !strings.Contains(name, "no flag") {
+				t.Errorf("the error quotes a key: %v", err)
+			}
+			if len(test.faults) == 0 {
+				if err != nil || got.Held() != test.held {
+					t.Errorf("held: %t, error %v", got.Held(), err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("no error")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != len(test.faults) {
+				t.Errorf("%d faults, want %d: %v", len(lines), len(test.faults), err)
+			}
+			for i, want := range test.faults {
+				if i < len(lines) && !strings.HasPrefix(lines[i], want) {
+					t.Errorf("fault is %q, want %q", lines[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestCredentialConfig shows where the values of the flags end up.
+func TestCredentialConfig(t *testing.T) {
+	t.Setenv("SEAM_API_KEY", apiKey)
+	t.Setenv("CALLERS_FILE", "/callers.yaml")
+	got, err := config.Parse([]string{
+		"--tls-cert-file=/c", "--tls-key-file=/k", "--tls-client-ca-file=/a", "--tls-min-version=1.2", "--seam-ca-file=/s",
+		"--trusted-proxy=10.0.0.0/8", "--trusted-proxy=::1/128",
+	}, "v1", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.SeamAPIKey != apiKey || got.CallersFile != "/callers.yaml" || got.AllowAnonymous || got.SeamCAFile != "/s" {
+		t.Errorf("config is %+v", got)
+	}
+	if got.TLSCertFile != "/c" || got.TLSKeyFile != "/k" || got.TLSClientCAFile != "/a" || got.TLSMinVersion != tls.VersionTLS12 {
+		t.Errorf("TLS is %+v", got)
+	}
+	if len(got.TrustedProxies) != 2 || got.TrustedProxies[0] != netip.MustParsePrefix("10.0.0.0/8") {
+		t.Errorf("trusted proxies are %v", got.TrustedProxies)
+	}
+}
+
+// TestSandboxTakesNoKey shows that a real key from the environment does not even get into the configuration of a
+// service that calls the sandbox, which anybody may read.
+func TestSandboxTakesNoKey(t *testing.T) {
+	t.Setenv("SEAM_API_KEY", apiKey)
+	t.Setenv("SEAM_PERSONAL_ACCESS_TOKEN", accessToken)
+	t.Setenv("SEAM_WORKSPACE_ID", "w")
+	got, err := config.Parse([]string{"--sandbox", "--seam-api-key-file=/k"}, "v1", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Held() || got.SeamAPIKey+got.SeamAPIKeyFile+got.SeamPersonalAccessToken+got.SeamWorkspaceID != "" {
+		t.Errorf("the sandbox gets %+v", got)
+	}
+}
+
+// TestCommands shows the commands that help with the callers file; they need no other configuration.
+func TestCommands(t *testing.T) {
+	t.Setenv("SEAM_API_KEY", apiKey)
+	t.Setenv("GRPC_LISTEN", "0.0.0.0:1")
+	for name, test := range map[string]struct {
+		args []string
+		want config.Command
+		file string
+	}{
+		"token": {[]string{"callers", "token"}, config.NewToken, ""},
+		"check": {[]string{"callers", "check", "a.yaml"}, config.CheckCallers, "a.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := config.Parse(test.args, "v1", io.Discard)
+			if err != nil || got.Command != test.want || got.CallersFile != test.file {
+				t.Errorf("command %d, file %q, error %v", got.Command, got.CallersFile, err)
+			}
+		})
+	}
+	if _, err := config.Parse([]string{"callers", "check"}, "v1", io.Discard); err == nil {
+		t.Error("a check of no file is fine")
+	}
+}

@@ -1,0 +1,91 @@
+// Package reload keeps what was read from files up to date.
+//
+// Files are polled and compared by content, and not watched: Kubernetes swaps mounted files by a symbolic link of a
+// folder above them, editors rename, and network file systems tell nobody. A faulty new content keeps the old one.
+package reload
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Files are files that are read together, such as a certificate and its key.
+type Files struct {
+	what     string
+	paths    []string
+	use      func(contents [][]byte) error
+	contents [][]byte
+	failures prometheus.Counter
+	// failing is true when the last look failed.
+	failing bool
+}
+
+// Read reads the files and hands their contents to use, which says whether they are any good. It fails if they are not:
+// a service does not start with files that it cannot use. what names them in the log.
+func Read(what string, paths []string, failures prometheus.Counter, use func([][]byte) error) (*Files, error) {
+	f := &Files{what: what, paths: paths, use: use, failures: failures}
+	contents, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	if err := use(contents); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	f.contents = contents
+	return f, nil
+}
+
+// Poll looks at the files again every interval until ctx ends, and has new contents used. What cannot be used is logged
+// and counted at every look, and what was there before stays in use.
+// One Poll runs at a time.
+func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.Logger) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f.look(ctx, logger)
+		}
+	}
+}
+
+func (f *Files) look(ctx context.Context, logger *slog.Logger) {
+	contents, err := f.read()
+	changed := err == nil && !slices.EqualFunc(contents, f.contents, bytes.Equal)
+	if changed {
+		err = f.use(contents)
+	}
+	if err != nil {
+		f.failing = true
+		f.failures.Inc()
+		logger.LogAttrs(ctx, slog.LevelError, "cannot reload: what was read before stays in use",
+			slog.String("what", f.what), slog.String("cause", err.Error()))
+		return
+	}
+	// Who saw the failures wants to see that they are over, also where the files are what they were.
+	if changed || f.failing {
+		logger.LogAttrs(ctx, slog.LevelInfo, "reloaded", slog.String("what", f.what), slog.Bool("changed", changed))
+	}
+	f.contents, f.failing = contents, false
+}
+
+func (f *Files) read() ([][]byte, error) {
+	contents := make([][]byte, len(f.paths))
+	for i, path := range f.paths {
+		content, err := os.ReadFile(path) //nolint:gosec // The path is the operator's.
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.what, err)
+		}
+		contents[i] = content
+	}
+	return contents, nil
+}

@@ -1,0 +1,103 @@
+package seam_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clientsession/service/service/seam"
+)
+
+// newCA returns a certificate authority and its PEM block.
+func newCA(t *testing.T, name string) (*x509.Certificate, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func TestLoadCAs(t *testing.T) {
+	one, onePEM := newCA(t, "one")
+	two, twoPEM := newCA(t, "two")
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	bundle := bytes.Join([][]byte{[]byte("# ours\n"), onePEM, []byte("# theirs\n"), twoPEM}, nil)
+	if err := os.WriteFile(path, bundle, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := seam.LoadCAs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := x509.SystemCertPool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Equal(want) {
+		t.Error("the file's authorities are not in the pool")
+	}
+	want.AddCert(one)
+	want.AddCert(two)
+	if !got.Equal(want) {
+		t.Error("the pool is not the system's authorities and the file's")
+	}
+}
+
+func TestLoadCAsFails(t *testing.T) {
+	_, good := newCA(t, "one")
+	const secret = "c2VjcmV0c2VjcmV0"
+	key := []byte("-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n")
+	strange := []byte("-----BEGIN CERTIFICATE-----\n" + secret + "\n-----END CERTIFICATE-----\n")
+	for name, test := range map[string]struct {
+		bundle []byte
+		want   string
+	}{
+		"empty":          {nil, "no PEM certificate"},
+		"no PEM":         {[]byte(secret), "no PEM certificate"},
+		"cut off":        {bytes.Join([][]byte{good, good[:len(good)/2]}, nil), "broken or cut off"},
+		"cut off first":  {bytes.Join([][]byte{good[:len(good)/2], good}, []byte("\n")), "broken or cut off"},
+		"a key":          {bytes.Join([][]byte{good, key}, nil), "PEM block 2 is no certificate"},
+		"no certificate": {bytes.Join([][]byte{good, strange}, nil), "certificate 2: x509: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "ca.pem")
+			if err := os.WriteFile(path, test.bundle, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			pool, err := seam.LoadCAs(path)
+			if err == nil || pool != nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want an error with %q", err, test.want)
+			}
+			if !strings.HasPrefix(err.Error(), path+": ") || strings.Contains(err.Error(), secret[:8]) {
+				t.Errorf("%q does not name the file, or quotes it", err)
+			}
+		})
+	}
+	missing := filepath.Join(t.TempDir(), "none.pem")
+	if _, err := seam.LoadCAs(missing); err == nil || !strings.Contains(err.Error(), missing) {
+		t.Errorf("a missing file gets %v", err)
+	}
+}

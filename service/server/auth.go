@@ -1,0 +1,107 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/reload"
+)
+
+// authentication returns the step that decides whose credential goes to Seam and who may call. Files that it reads are
+// polled once the service runs.
+func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServerInterceptor, error) {
+	if !cfg.Held() {
+		return auth.PassThrough(), nil
+	}
+	key, err := s.ownKey(cfg, m)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.CallersFile == "" {
+		m.anonymous.Set(1)
+		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
+			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
+		return auth.Held(key, nil), nil
+	}
+	client := &http.Client{Transport: &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConns:        8,
+		IdleConnTimeout:     time.Minute,
+	}}
+	s.issuers = client
+	callers := auth.NewCallers(rpcs(), client, time.Now)
+	if err := s.read("callers file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
+		return callers.Use(contents[0])
+	}); err != nil {
+		return nil, fmt.Errorf("--callers-file: %w", err)
+	}
+	return auth.Held(key, callers), nil
+}
+
+// ownKey returns the service's own credential.
+func (s *Server) ownKey(cfg config.Config, m *metrics) (*auth.Key, error) {
+	key := &auth.Key{}
+	switch {
+	case cfg.SeamPersonalAccessToken != "":
+		if err := key.UseAccessToken(cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID); err != nil {
+			return nil, fmt.Errorf("SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: %w", err)
+		}
+	case cfg.SeamAPIKey != "":
+		if err := key.UseAPIKey(cfg.SeamAPIKey); err != nil {
+			return nil, fmt.Errorf("SEAM_API_KEY: %w", err)
+		}
+	default:
+		if err := s.read("API key file", []string{cfg.SeamAPIKeyFile}, m, func(contents [][]byte) error {
+			return key.UseAPIKey(string(contents[0]))
+		}); err != nil {
+			return nil, fmt.Errorf("--seam-api-key-file: %w", err)
+		}
+	}
+	return key, nil
+}
+
+// read reads files now, and has them polled while the service runs.
+func (s *Server) read(what string, paths []string, m *metrics, use func([][]byte) error) error {
+	files, err := reload.Read(what, paths, m.reloadFailures, use)
+	if err != nil {
+		return err
+	}
+	s.files = append(s.files, files)
+	return nil
+}
+
+// CheckCallers reports every fault in a callers file.
+func CheckCallers(file string) error {
+	content, err := os.ReadFile(file) //nolint:gosec // The path is the operator's.
+	if err != nil {
+		return err
+	}
+	return auth.NewCallers(rpcs(), http.DefaultClient, time.Now).Use(content)
+}
+
+// PrintToken makes a bearer token for a caller and prints it with the line for the callers file.
+func PrintToken(out io.Writer) error {
+	token, digest := auth.NewToken()
+	_, err := fmt.Fprintf(out, "token, for the caller:      %s\n"+
+		"line, for the callers file: token_sha256: [%s]\n", token, digest)
+	return err
+}
+
+// rpcs are the short names of the methods that callers can be allowed.
+func rpcs() []string {
+	var names []string
+	for _, method := range clientsessionv1.ClientSessionService_ServiceDesc.Methods {
+		names = append(names, method.MethodName)
+	}
+	return names
+}

@@ -1,0 +1,95 @@
+package server_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// TestForeignPages shows that a page in a browser cannot use the service's own credential where nobody has to prove
+// anything: neither by sending a request across origins nor by a name that was pointed at this machine.
+func TestForeignPages(t *testing.T) {
+	const own, evil = "https://app.example.com", "https://evil.example"
+	h := startHeld(t, func(c *config.Config) {
+		c.CallersFile = ""
+		c.CORSOrigins = []string{own}
+	})
+	before := h.grants()
+	for name, c := range map[string]struct {
+		host    string
+		headers []string
+		status  int
+	}{
+		"no browser":                    {"", nil, http.StatusOK},
+		"localhost":                     {"localhost:8080", nil, http.StatusOK},
+		"a page that may":               {"", []string{"Origin", own, "Sec-Fetch-Site", "cross-site"}, http.StatusOK},
+		"a page of another's":           {"", []string{"Origin", evil}, http.StatusForbidden},
+		"a page without a name":         {"", []string{"Origin", "null"}, http.StatusForbidden},
+		"an image in a page":            {"", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+		"a name pointed at the machine": {"evil.example:8080", nil, http.StatusForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			headers := append([]string{"Authorization", ""}, c.headers...)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+				"http://"+h.at.HTTP+"/client_sessions/get?client_session_id="+sandbox.SessionID, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Host = c.host
+			for header, value := range pairs(headers) {
+				request.Header.Set(header, value)
+			}
+			response, err := h.http.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != c.status {
+				text, _ := io.ReadAll(response.Body)
+				t.Errorf("got %d %s", response.StatusCode, text)
+			}
+		})
+	}
+	got := h.send(http.MethodPost, "/client_sessions/delete?client_session_id="+sandbox.SessionID, "",
+		"Origin", evil, "Content-Type", "text/plain", "Authorization", "")
+	if got.status != http.StatusForbidden || h.grants() != before {
+		t.Errorf("a page deleted a session: %d %s", got.status, got.text)
+	}
+}
+
+// TestDrainEndsStreams shows that whoever watches the health hears of the drain and does not hold it up.
+func TestDrainEndsStreams(t *testing.T) {
+	h := start(t)
+	watch, err := healthv1.NewHealthClient(h.conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.stop() }()
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := watch.Recv(); status.Code(err) != codes.Unavailable || errors.Is(err, io.EOF) {
+		t.Errorf("the stream ends with %v", err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the drain waits for the stream")
+	}
+}

@@ -1,0 +1,139 @@
+package server_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// The bearer tokens of the callers in these tests. The sandbox's API key is the service's own.
+const (
+	ordersToken = "css_ORDERSORDERSORDERSORDERSOR"
+	readerToken = "css_READERREADERREADERREADERRE"
+)
+
+// heldHarness is a service that has the sandbox's API key and knows three callers: orders, which may call everything,
+// reader, which may only read, and jobs, which comes with tokens of an issuer.
+type heldHarness struct {
+	*harness
+
+	jobsToken string
+}
+
+// startHeld runs the service with a key of its own until the test ends.
+func startHeld(t *testing.T, change ...func(*config.Config)) *heldHarness {
+	t.Helper()
+	issuer, sign := startIssuer(t)
+	file := filepath.Join(t.TempDir(), "callers.yaml")
+	content := `
+callers:
+  - {name: orders, token_sha256: [` + sha256Of(ordersToken) + `], rpcs: ["*"]}
+  - {name: reader, token_sha256: [` + sha256Of(readerToken) + `], rpcs: [Get, List]}
+  - {name: jobs, jwt: {issuer: "` + issuer + `", audience: sessions, subject: jobs}, rpcs: [GrantAccess]}
+`
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	use := func(cfg *config.Config) {
+		cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, file
+	}
+	h := &heldHarness{harness: start(t, append([]func(*config.Config){use}, change...)...)}
+	h.jobsToken = sign(map[string]any{
+		"iss": issuer, "aud": "sessions", "sub": "jobs", "exp": time.Now().Add(time.Hour).Unix(),
+	})
+	return h
+}
+
+// check makes a good call over each face, which must succeed at once whatever went on before.
+func (h *heldHarness) check(t *testing.T) {
+	t.Helper()
+	if got := h.grant(byID, "Authorization", "Bearer "+ordersToken); got.status != http.StatusOK {
+		t.Errorf("a good call over REST gets %d %s", got.status, got.text)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+ordersToken)
+	if _, err := h.client().GrantAccess(ctx, grantByID()); err != nil {
+		t.Errorf("a good call over gRPC gets %v", err)
+	}
+}
+
+// upstream checks that all that reached Seam came with the service's key and with nothing of a caller's, and returns
+// how many requests it was.
+func (h *heldHarness) upstream(t *testing.T) int {
+	t.Helper()
+	requests := h.sandbox.Requests()
+	own := map[string]string{
+		"Authorization": "Bearer " + sandbox.APIKey, "Content-Type": "application/json", "Accept": "application/json",
+		"User-Agent": "client-session-service/test",
+	}
+	for _, request := range requests {
+		for name, values := range request.Header {
+			if name != "Content-Length" && (len(values) != 1 || values[0] != own[name]) {
+				t.Errorf("Seam got %s: %q", name, values)
+			}
+		}
+		if request.Header.Get("Authorization") == "" {
+			t.Error("a request reached Seam without the service's key")
+		}
+		if request.RawQuery != "" {
+			t.Errorf("Seam got the query %s", request.RawQuery)
+		}
+	}
+	h.sandbox.ClearRequests()
+	return len(requests)
+}
+
+// startIssuer runs an issuer of tokens, and returns its address and what signs its tokens.
+func startIssuer(t *testing.T) (string, func(claims map[string]any) string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": server.URL, "jwks_uri": server.URL + "/keys"})
+	})
+	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{map[string]string{
+			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "k",
+			"n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes()),
+		}}})
+	})
+	return server.URL, func(claims map[string]any) string {
+		payload, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := encode([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + encode(payload)
+		sum := sha256.Sum256([]byte(text))
+		signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text + "." + encode(signature)
+	}
+}
+
+func sha256Of(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}

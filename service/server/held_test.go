@@ -1,0 +1,255 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/service/service/server"
+)
+
+// TestEveryMethodIsGuarded asks the service itself which methods it has, so that one that is added later is in the test
+// from the start: each is on the list of those that anybody may call, or refuses a call without a credential.
+func TestEveryMethodIsGuarded(t *testing.T) {
+	h := startHeld(t)
+	open := []string{
+		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List", "/grpc.health.v1.Health/Watch",
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+	}
+	methods := h.methods(t)
+	if len(methods) != len(open)+7 {
+		t.Errorf("the service has the methods %q", methods)
+	}
+	for _, method := range methods {
+		ctx, cancel := context.WithCancel(t.Context())
+		stream, err := h.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method, grpc.ForceCodec(rawCodec{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// An empty message is one of every type.
+		_ = stream.SendMsg([]byte{})
+		_ = stream.CloseSend()
+		err = stream.RecvMsg(&[]byte{})
+		cancel()
+		if refused := status.Code(err) == codes.Unauthenticated; refused == slices.Contains(open, method) {
+			t.Errorf("%s without a credential: %v", method, err)
+		}
+	}
+	if got := len(h.sandbox.Requests()); got != 0 {
+		t.Errorf("%d requests reached Seam", got)
+	}
+}
+
+// methods asks the service by reflection which methods it has.
+func (h *heldHarness) methods(t *testing.T) []string {
+	t.Helper()
+	stream, err := reflectionv1.NewServerReflectionClient(h.conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(request *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
+		t.Helper()
+		if err := stream.Send(request); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	list := ask(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}})
+	var methods []string
+	for _, service := range list.GetListServicesResponse().GetService() {
+		answer := ask(&reflectionv1.ServerReflectionRequest{
+			MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: service.GetName()},
+		})
+		for _, content := range answer.GetFileDescriptorResponse().GetFileDescriptorProto() {
+			file := &descriptorpb.FileDescriptorProto{}
+			if err := proto.Unmarshal(content, file); err != nil {
+				t.Fatal(err)
+			}
+			for _, described := range file.GetService() {
+				if name := file.GetPackage() + "." + described.GetName(); name == service.GetName() {
+					for _, method := range described.GetMethod() {
+						methods = append(methods, "/"+name+"/"+method.GetName())
+					}
+				}
+			}
+		}
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("the end of the reflection is %v", err)
+	}
+	return methods
+}
+
+// TestOwnKeyRefused shows what callers learn when Seam refuses the service's key: that the service is not set up right,
+// and nothing that would have them look at their own credential. The operator has a metric and a line in the log.
+func TestOwnKeyRefused(t *testing.T) {
+	h := startHeld(t, func(cfg *config.Config) { cfg.SeamAPIKey = "seam_secretrevokedkey" })
+	got := h.grant(byID, "Authorization", "Bearer "+ordersToken)
+	if got.status != http.StatusInternalServerError || got.failure(t)["message"] != "The service is not set up right" ||
+		got.header.Get("WWW-Authenticate") != "" {
+		t.Errorf("REST gets %d %v %s", got.status, got.header, got.text)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+ordersToken)
+	_, err := h.client().GrantAccess(ctx, grantByID())
+	if st := status.Convert(err); st.Code() != codes.Internal || st.Message() != "The service is not set up right" {
+		t.Errorf("gRPC gets %v", err)
+	}
+	// A caller whose own credential is wrong does not get as far, and does not count.
+	if got := h.grant(byID, "Authorization", "Bearer x"); got.status != http.StatusUnauthorized {
+		t.Errorf("a stranger gets %d", got.status)
+	}
+	h.noSecret(t, "the answer", got.text+status.Convert(err).Proto().String())
+	for _, text := range []string{got.text, status.Convert(err).Message()} {
+		for _, hint := range []string{"API Key", "Unauthorized", "authentication", sandbox.WorkspaceID} {
+			if strings.Contains(text, hint) {
+				t.Errorf("the answer hints at credentials with %q: %s", hint, text)
+			}
+		}
+	}
+	if metrics := h.metrics(t); !strings.Contains(metrics, "\nclient_session_service_own_credential_refused_total 2\n") {
+		t.Error("the metric does not count 2")
+	}
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	loud := slices.DeleteFunc(h.log.calls(t), func(line map[string]any) bool { return line["level"] != "ERROR" })
+	if len(loud) != 2 || loud[0]["caller"] != "orders" || loud[0]["seam_status"] != 401.0 {
+		t.Errorf("the errors in the log are %v", loud)
+	}
+	h.noSecret(t, "the log", h.log.String())
+}
+
+// TestAnonymous shows that a service which lets anybody use its key says so, in a metric and a warning.
+func TestAnonymous(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*config.Config)
+		want   string
+	}{
+		"loopback":        {func(cfg *config.Config) { cfg.CallersFile = "" }, "1"},
+		"allow anonymous": {func(cfg *config.Config) { cfg.CallersFile, cfg.AllowAnonymous = "", true }, "1"},
+		"callers file":    {func(*config.Config) {}, "0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := startHeld(t, test.change)
+			if metrics := h.metrics(t); !strings.Contains(metrics, "\nclient_session_service_anonymous "+test.want+"\n") {
+				t.Errorf("the metric is not %s", test.want)
+			}
+			wantStatus := http.StatusUnauthorized
+			if test.want == "1" {
+				wantStatus = http.StatusOK
+			}
+			if got := h.grant(byID, "Authorization", "", "Seam-Workspace", "x"); got.status != wantStatus {
+				t.Errorf("a stranger gets %d %s", got.status, got.text)
+			}
+			if wantStatus == http.StatusOK && h.upstream(t) != 1 {
+				t.Error("the call did not reach Seam once")
+			}
+			if err := h.stop(); err != nil {
+				t.Error(err)
+			}
+			warned := strings.Contains(h.log.String(), `"level":"WARN","msg":"anybody who reaches the service may use its own credential at Seam"`)
+			if warned != (test.want == "1") {
+				t.Errorf("there is a warning: %t", warned)
+			}
+		})
+	}
+}
+
+// TestHeldStart shows that a service does not start with a key or a callers file that it cannot use.
+func TestHeldStart(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	callers := write("callers", `callers: [{name: a, token_sha256: [`+sha256Of("x")+`], rpcs: ["*"]}]`)
+	for name, test := range map[string]struct {
+		change func(*config.Config)
+		want   string
+	}{
+		"good":                    {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("key", "seam_secret\n") }, ""},
+		"good access token":       {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_at1_secret", "w" }, ""},
+		"key of another kind":     {func(cfg *config.Config) { cfg.SeamAPIKey = "seam_cst1_secret" }, "SEAM_API_KEY: the key begins with seam_cst"},
+		"no key":                  {func(cfg *config.Config) { cfg.SeamAPIKey = "secret" }, "SEAM_API_KEY: an API key begins with seam_"},
+		"file of another kind":    {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("cst", "seam_cst1_secret") }, "--seam-api-key-file: "},
+		"empty key file":          {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("empty", "") }, "--seam-api-key-file: "},
+		"no key file":             {func(cfg *config.Config) { cfg.SeamAPIKeyFile = filepath.Join(folder, "none") }, "--seam-api-key-file: "},
+		"folder for a key file":   {func(cfg *config.Config) { cfg.SeamAPIKeyFile = folder }, "--seam-api-key-file: "},
+		"access token of no kind": {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_secret", "w" }, "SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: "},
+		"no callers file": {func(cfg *config.Config) {
+			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", filepath.Join(folder, "none")
+		}, "--callers-file: "},
+		"callers file with faults": {func(cfg *config.Config) {
+			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("bad", "callers: [{name: a}]")
+		}, "--callers-file: callers file: callers[0] \"a\": rpcs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Config{
+				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
+				SeamEndpoint: parseURL(t, "http://127.0.0.1:1"), CallersFile: callers,
+			}
+			test.change(&cfg)
+			log := &logBuffer{}
+			s, err := server.New(cfg, slog.New(slog.NewJSONHandler(log, nil)))
+			if err == nil {
+				// A service that runs and is told to end gives its listeners back.
+				ended, cancel := context.WithCancel(t.Context())
+				cancel()
+				_ = s.Run(ended)
+			}
+			if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(err.Error(), test.want)) {
+				t.Errorf("error is %v, want %s", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") || strings.Contains(log.String(), "secret") {
+				t.Errorf("a key is quoted: %v %s", err, log)
+			}
+		})
+	}
+}
+
+// TestCallersCommands shows that what `callers token` prints is what `callers check` and the service take.
+func TestCallersCommands(t *testing.T) {
+	var out strings.Builder
+	if err := server.PrintToken(&out); err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(out.String(), "line, for the callers file: ")
+	path := filepath.Join(t.TempDir(), "callers")
+	if err := os.WriteFile(path, []byte("callers:\n  - name: a\n    rpcs: [Revoke]\n    "+line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.CheckCallers(path); err != nil {
+		t.Error(err)
+	}
+	if err := server.CheckCallers(path + "x"); err == nil {
+		t.Error("a file that is not there is fine")
+	}
+}

@@ -1,0 +1,166 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/reload"
+	"github.com/clientsession/service/service/seam"
+)
+
+// identity is the certificate of both faces and the authorities of the callers' certificates, kept up to date with
+// their files. A nil *identity stands for plain text.
+//
+// What changes is used for new connections. Those that are open go on, also where their client's certificate came from
+// an authority that is trusted no more: to end them, restart the service.
+type identity struct {
+	minVersion  uint16
+	certificate atomic.Pointer[tls.Certificate]
+	// clientCAs is nil when callers have no certificates.
+	clientCAs atomic.Pointer[x509.CertPool]
+	// files are for the server to poll. They are two sets, so that a broken bundle of authorities does not keep an
+	// expiring certificate in use.
+	files []*reload.Files
+}
+
+// newIdentity reads the files, or returns nil when the configuration names none. failures counts later reads that fail.
+func newIdentity(cfg config.Config, failures prometheus.Counter) (*identity, error) {
+	if cfg.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // A nil identity is plain text.
+	}
+	// Callers who forget to say a version get the safe one.
+	i := &identity{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
+	if err := i.read("--tls-cert-file and --tls-key-file", failures, i.usePair,
+		cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
+		return nil, err
+	}
+	if cfg.TLSClientCAFile != "" {
+		if err := i.read("--tls-client-ca-file", failures, i.useClientCAs, cfg.TLSClientCAFile); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+func (i *identity) read(what string, failures prometheus.Counter, use func([][]byte) error, paths ...string) error {
+	files, err := reload.Read(what, paths, failures, use)
+	if err != nil {
+		return err
+	}
+	i.files = append(i.files, files)
+	return nil
+}
+
+// usePair takes the contents of a certificate file and a key file. Its errors are those of crypto/tls, which say what
+// is wrong and quote neither.
+func (i *identity) usePair(contents [][]byte) error {
+	certificate, err := tls.X509KeyPair(contents[0], contents[1])
+	if err != nil {
+		return err
+	}
+	i.certificate.Store(&certificate)
+	return nil
+}
+
+func (i *identity) useClientCAs(contents [][]byte) error {
+	pool := x509.NewCertPool()
+	if err := seam.AddCAs(pool, contents[0]); err != nil {
+		return err
+	}
+	i.clientCAs.Store(pool)
+	return nil
+}
+
+// config returns the configuration for a face that speaks the protocols.
+func (i *identity) config(protocols ...string) *tls.Config {
+	// The inner configuration is made for each handshake, which costs nothing beside one, and so is always the newest.
+	current := func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		inner := &tls.Config{
+			MinVersion:   i.minVersion,
+			NextProtos:   protocols,
+			Certificates: []tls.Certificate{*i.certificate.Load()},
+		}
+		if authorities := i.clientCAs.Load(); authorities != nil {
+			inner.ClientCAs = authorities
+			// A caller may have a bearer token in place of a certificate. A certificate that is given must be good.
+			inner.ClientAuth = tls.VerifyClientCertIfGiven
+			// The keys of session tickets are those of the outer configuration, as the inner one sets none, and so
+			// outlive the authorities: a ticket would carry a client's certificate over from a handshake that trusted
+			// others. Go looks at the root again, but not at the rest. Without tickets every connection has its
+			// client's certificate verified anew, and over TLS 1.3 a full handshake takes no more round trips.
+			inner.SessionTicketsDisabled = true
+		}
+		return inner, nil
+	}
+	return &tls.Config{MinVersion: i.minVersion, NextProtos: protocols, GetConfigForClient: current}
+}
+
+// grpcOptions returns what makes a gRPC server speak TLS.
+func (i *identity) grpcOptions(logger *slog.Logger) []grpc.ServerOption {
+	if i == nil {
+		return nil
+	}
+	return []grpc.ServerOption{grpc.Creds(loggedCredentials{credentials.NewTLS(i.config("h2")), logger})}
+}
+
+// loggedCredentials logs the handshakes that fail, as net/http does on the other face: a client in plain text learns no
+// more than that the connection ended.
+type loggedCredentials struct {
+	credentials.TransportCredentials
+
+	logger *slog.Logger
+}
+
+func (c loggedCredentials) ServerHandshake(connection net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	secure, info, err := c.TransportCredentials.ServerHandshake(connection)
+	if err != nil {
+		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "TLS handshake failed",
+			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", err.Error()))
+	}
+	return secure, info, err
+}
+
+func (c loggedCredentials) Clone() credentials.TransportCredentials {
+	return loggedCredentials{c.TransportCredentials.Clone(), c.logger}
+}
+
+// serveHTTP serves on the listener until the server is shut down.
+func (i *identity) serveHTTP(server *http.Server, listener net.Listener) error {
+	if i == nil {
+		return server.Serve(listener)
+	}
+	server.TLSConfig = i.config("h2", "http/1.1")
+	server.HTTP2 = http2Limits()
+	// The certificate is in the configuration, so that no file is named here.
+	return server.ServeTLS(listener, "", "")
+}
+
+// http2Limits bounds what one HTTP/2 connection of the REST face can take. Browsers and clients get HTTP/2 over TLS
+// only.
+func http2Limits() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams: 250,
+		// A request of maxRequestBytes comes in a few frames; each connection holds memory for the largest one.
+		MaxReadFrameSize:              64 << 10,
+		MaxReceiveBufferPerStream:     256 << 10,
+		MaxReceiveBufferPerConnection: maxRequestBytes,
+		MaxDecoderHeaderTableSize:     4 << 10,
+		MaxEncoderHeaderTableSize:     4 << 10,
+		// A client that went without a word is found out by pings, and one that does not read by its full buffer.
+		SendPingTimeout:  30 * time.Second,
+		PingTimeout:      15 * time.Second,
+		WriteByteTimeout: 30 * time.Second,
+	}
+}
