@@ -16,8 +16,9 @@ func TestDeadline(t *testing.T) {
 		fallback, limit, callers, want time.Duration
 	}{
 		"caller set none":            {30 * time.Second, 60 * time.Second, none, 30 * time.Second},
-		"caller's is shorter":        {30 * time.Second, 60 * time.Second, 5 * time.Second, 5 * time.Second},
-		"caller's is longer":         {30 * time.Second, 60 * time.Second, 45 * time.Second, 45 * time.Second},
+		"caller's is shorter":        {30 * time.Second, 60 * time.Second, 5 * time.Second, 5*time.Second - 20*time.Millisecond},
+		"caller's is longer":         {30 * time.Second, 60 * time.Second, 45 * time.Second, 45*time.Second - 20*time.Millisecond},
+		"caller's is very short":     {30 * time.Second, 60 * time.Second, 100 * time.Millisecond, 90 * time.Millisecond},
 		"caller's is too long":       {30 * time.Second, 60 * time.Second, 24 * time.Hour, 60 * time.Second},
 		"fallback is over the limit": {90 * time.Second, 60 * time.Second, none, 60 * time.Second},
 	} {

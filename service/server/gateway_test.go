@@ -214,10 +214,13 @@ func TestDeadlineOverGRPC(t *testing.T) {
 		d.info.GetReason() != "UPSTREAM_TIMEOUT" {
 		t.Errorf("over the limit: got %v, want the service's own DEADLINE_EXCEEDED", err)
 	}
-	ctx, cancel = context.WithTimeout(authorized(t), 10*time.Millisecond)
-	defer cancel()
-	if _, err = h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("the caller's own: got %v", err)
+	// Many, because a stream that is reset at the deadline looks like a cancellation to the caller now and then.
+	for range 50 {
+		ctx, cancel = context.WithTimeout(authorized(t), 20*time.Millisecond)
+		if _, err = h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("the caller's own: got %v", err)
+		}
+		cancel()
 	}
 }
 
