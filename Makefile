@@ -56,7 +56,7 @@ generate-check: generate ## Fail if gen/ is not what proto/ generates
 
 # The contract is compared with the last release, or with main as long as there is none. The imported files are not
 # committed, so both sides get the same ones.
-BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo main)
+BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify --quiet main || git rev-parse HEAD)
 breaking: $(BUF) .proto-imports ## Fail if the contract breaks its callers
 	@set -e; old=$$(mktemp -d); trap 'rm -rf "$$old"' EXIT; \
 	git archive $(BREAKING_AGAINST) proto buf.yaml | tar -x -C "$$old"; cp -r .proto-imports "$$old"; \

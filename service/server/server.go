@@ -142,6 +142,8 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	s.admin = &http.Server{
 		Handler:           newAdmin(metrics.registry, &s.ready),
 		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	return s, nil
