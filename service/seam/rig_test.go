@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// trustTestServers makes the certificate of httptest's TLS servers a root of this process. The client has no setting
-// for that, and Go reads the roots from this file, once, when it first needs them.
+// trustTestServers makes the certificate of httptest's TLS servers a root of this process, so that the client needs no
+// setting for them. Go reads the roots from this file, once, when it first needs them.
 func trustTestServers() error {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
