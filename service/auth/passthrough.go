@@ -44,7 +44,7 @@ func Forward(md metadata.MD) (http.Header, error) {
 			case strings.TrimSpace(v) == "":
 			case value != "":
 				return nil, seamerr.InvalidHeader(allowed.Name, "is given more than once")
-			case !printable(v):
+			case !seam.Printable(v):
 				return nil, seamerr.InvalidHeader(allowed.Name, "has characters that are not allowed")
 			default:
 				value = v
@@ -60,14 +60,4 @@ func Forward(md metadata.MD) (http.Header, error) {
 		return nil, seamerr.Unauthorized()
 	}
 	return header, nil
-}
-
-// printable says whether a header value is printable ASCII; a line break in one would make two headers of it.
-func printable(value string) bool {
-	for i := range len(value) {
-		if value[i] < ' ' || value[i] > '~' {
-			return false
-		}
-	}
-	return true
 }

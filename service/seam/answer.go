@@ -11,8 +11,7 @@ import (
 )
 
 // errorAnswer reads an answer that is not a 2xx. The header is the one the request was sent with.
-func errorAnswer(response *http.Response, text []byte, header http.Header) *seamerr.Error {
-	answer := Answer{RequestID: requestID(response.Header), HTTPStatus: response.StatusCode}
+func errorAnswer(response *http.Response, answer Answer, text []byte, header http.Header) *seamerr.Error {
 	if response.StatusCode < 400 {
 		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
 		return named(seamerr.BadAnswer(fmt.Errorf("redirect with HTTP status %d", response.StatusCode)), answer)
@@ -51,7 +50,7 @@ func requestID(header http.Header) string {
 }
 
 // fit says whether a request id can stand in a header: Seam's are UUIDs.
-func fit(id string) bool { return len(id) <= 128 && printable(id) }
+func fit(id string) bool { return len(id) <= 128 && Printable(id) }
 
 // maxRetryAfter keeps a junk value from telling callers to come back in a year.
 const maxRetryAfter = time.Hour
@@ -73,8 +72,9 @@ func retryAfter(value string, now time.Time) *time.Duration {
 	return &wait
 }
 
-// printable says whether a text is printable ASCII: fit to be a header's value again.
-func printable(text string) bool {
+// Printable says whether a text is printable ASCII and so fit to be a header's value; a line break in one would make
+// two headers of it.
+func Printable(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
 			return false

@@ -113,7 +113,11 @@ func (c *Client) Do(ctx context.Context, at Endpoint, header http.Header, in, ou
 
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return Answer{}, c.connectionError(ctx, err)
+		cause := fmt.Errorf("call %s: %w", c.host, err)
+		if e := ended(ctx, cause); e != nil {
+			return Answer{}, e
+		}
+		return Answer{}, seamerr.Unreachable(cause)
 	}
 	answer := Answer{
 		RequestID:  requestID(response.Header),
@@ -126,12 +130,19 @@ func (c *Client) Do(ctx context.Context, at Endpoint, header http.Header, in, ou
 	}
 	text, err := readBody(response)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
-	if err != nil && (good || ctx.Err() != nil || expired(ctx)) {
-		return answer, bodyError(ctx, answer, err)
+	if err != nil {
+		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)
+		if e := ended(ctx, cause); e != nil {
+			return answer, named(e, answer)
+		}
+		if good {
+			// It has been carried out, so this is not the same as a connection that broke before.
+			return answer, named(seamerr.BadAnswer(cause), answer)
+		}
 	}
 	if !good {
 		// The status says enough: an error whose body broke off is one without a body.
-		return answer, errorAnswer(response, text, header)
+		return answer, errorAnswer(response, answer, text, header)
 	}
 	if err := c.codec.ReadAnswer(text, out); err != nil {
 		return answer, named(seamerr.BadAnswer(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)), answer)
@@ -157,16 +168,15 @@ func readBody(response *http.Response) ([]byte, error) {
 
 var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
 
-// connectionError sorts why no answer came.
-func (c *Client) connectionError(ctx context.Context, err error) error {
-	cause := fmt.Errorf("call %s: %w", c.host, err)
+// ended returns the error of a call that ended because its context did, nil while the context lives.
+func ended(ctx context.Context, cause error) *seamerr.Error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return seamerr.Canceled(cause)
 	case expired(ctx):
 		return seamerr.Timeout(cause)
 	default:
-		return seamerr.Unreachable(cause)
+		return nil
 	}
 }
 
@@ -174,20 +184,6 @@ func (c *Client) connectionError(ctx context.Context, err error) error {
 func expired(ctx context.Context) bool {
 	deadline, set := ctx.Deadline()
 	return set && !time.Now().Before(deadline)
-}
-
-// bodyError sorts why a body could not be read to its end. After a 2xx the request has been carried out, so this is not
-// the same as a connection that broke before.
-func bodyError(ctx context.Context, answer Answer, err error) error {
-	cause := fmt.Errorf("read Seam's %d answer: %w", answer.HTTPStatus, err)
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return named(seamerr.Canceled(cause), answer)
-	case expired(ctx):
-		return named(seamerr.Timeout(cause), answer)
-	default:
-		return named(seamerr.BadAnswer(cause), answer)
-	}
 }
 
 // named puts Seam's request id on an error that is ours.

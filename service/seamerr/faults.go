@@ -2,6 +2,7 @@ package seamerr
 
 import (
 	"net/http"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 )
@@ -69,7 +70,7 @@ func NotFound() *Error {
 
 // MethodNotAllowed answers a path that is there, but not for this method.
 func MethodNotAllowed(allow []string) *Error {
-	e := local(http.StatusMethodNotAllowed, "method_not_allowed", "only "+join(allow)+" accepted", nil)
+	e := local(http.StatusMethodNotAllowed, "method_not_allowed", "only "+strings.Join(allow, ",")+" accepted", nil)
 	e.Allow = allow
 	return e
 }

@@ -2,6 +2,7 @@ package seamerr
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,7 +112,7 @@ func problemsOf(validationErrors map[string]any) []Problem {
 				}
 			}
 		}
-		for _, name := range sortedKeys(node) {
+		for _, name := range slices.Sorted(maps.Keys(node)) {
 			if child, ok := node[name].(map[string]any); ok && name != "_errors" && len(path) < maxDepth {
 				walk(child, append(slices.Clip(path), name))
 			}

@@ -2,7 +2,6 @@ package seamerr
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -145,15 +144,4 @@ func snake(name string) string {
 		}
 	}
 	return b.String()
-}
-
-func join(methods []string) string { return strings.Join(methods, ",") }
-
-func sortedKeys(node map[string]any) []string {
-	names := make([]string, 0, len(node))
-	for name := range node {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
