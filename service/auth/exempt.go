@@ -6,10 +6,10 @@ import (
 	"github.com/clientsession/service/service/seamerr"
 )
 
-// exempt says whether a method, by its full name, needs no credential: what load balancers and tools ask before they
+// Exempt says whether a method, by its full name, needs no credential: what load balancers and tools ask before they
 // know anyone, and what tells nothing that the contract does not. Every other method is refused without one. The full
 // name is the one in the server's own table of methods, so no spelling of a path gets around this.
-func exempt(fullMethod string) bool {
+func Exempt(fullMethod string) bool {
 	switch fullMethod {
 	case "/grpc.health.v1.Health/Check",
 		"/grpc.health.v1.Health/List",
@@ -23,7 +23,7 @@ func exempt(fullMethod string) bool {
 
 // Stream is the interceptor for streams. The contract has none, so one that is not exempt is nobody's.
 func Stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if !exempt(info.FullMethod) {
+	if !Exempt(info.FullMethod) {
 		return seamerr.Unauthorized()
 	}
 	return handler(service, stream)

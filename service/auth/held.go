@@ -15,7 +15,7 @@ import (
 // Without callers (nil) anybody may call.
 func Held(key *Key, callers *Callers) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if exempt(info.FullMethod) {
+		if Exempt(info.FullMethod) {
 			return handler(ctx, request)
 		}
 		call := callinfo.FromContext(ctx)

@@ -10,30 +10,60 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/seamerr"
 )
 
 // Recovery makes an INTERNAL error of a panic, so that one call cannot end the process. It stands inside the access
-// log and the metrics, so that both see the panic as the error it became; the stack is logged here.
+// log and the metrics, so that both see the panic as the error it became; the stack is logged here. What panics further
+// out is for Guard.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
+	caught := catcher{logger, panics}
 	return func(
 		ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 	) (response any, err error) {
 		defer func() {
-			value := recover()
-			if value == nil {
-				return
+			if value := recover(); value != nil {
+				response, err = nil, caught.fault(ctx, info.FullMethod, value)
 			}
-			panics.Inc()
-			cause := describePanic(value)
-			logger.LogAttrs(ctx, slog.LevelError, "panic",
-				slog.String("method", info.FullMethod),
-				slog.String("cause", cause.Error()),
-				slog.String("stack", string(debug.Stack())))
-			response, err = nil, seamerr.Internal(cause)
 		}()
 		return handler(ctx, request)
 	}
+}
+
+// Caught returns what makes an error of a panic that was recovered outside of any call, by the method and the value: it
+// counts and logs as Recovery does.
+func Caught(
+	logger *slog.Logger, panics prometheus.Counter,
+) func(ctx context.Context, method string, value any) *seamerr.Error {
+	return catcher{logger, panics}.fault
+}
+
+// catcher makes faults of panics.
+type catcher struct {
+	logger *slog.Logger
+	panics prometheus.Counter
+}
+
+// fault counts and logs the panic with that value and returns the error that it becomes. It is called in the function
+// that recovered, while the stack still leads to the code that panicked.
+func (c catcher) fault(ctx context.Context, fullMethod string, value any) *seamerr.Error {
+	c.panics.Inc()
+	cause := describePanic(value)
+	c.log(ctx, fullMethod, cause)
+	return seamerr.Internal(cause)
+}
+
+func (c catcher) log(ctx context.Context, fullMethod string, cause error) {
+	// The log may be what panicked, and would again; then the counter is all that can tell of it.
+	defer func() { _ = recover() }()
+	call := callinfo.FromContext(ctx)
+	c.logger.LogAttrs(ctx, slog.LevelError, "panic",
+		slog.String("method", fullMethod),
+		slog.String("request_id", call.RequestID),
+		slog.String("seam_request_id", call.SeamRequestID),
+		slog.String("cause", cause.Error()),
+		slog.String("stack", string(debug.Stack())))
 }
 
 // describePanic tells what the runtime panicked about, and of any other panic only the type of its value: the value

@@ -3,6 +3,7 @@ package seamerr_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -85,6 +86,17 @@ func TestOwnErrors(t *testing.T) {
 		{seamerr.Canceled(nil), 499, "canceled", codes.Canceled, "The caller cancelled the call"},
 		{seamerr.BadAnswer(nil), 502, "upstream_answer_invalid", codes.Internal, "Seam's answer could not be understood"},
 		{seamerr.Internal(nil), 500, "internal_server_error", codes.Internal, "Internal error"},
+		{
+			seamerr.Failing(time.Second), 503, "upstream_failing", codes.Unavailable, "Seam is failing and was not asked",
+		},
+		// Clients do not repeat RESOURCE_EXHAUSTED by themselves, so the load is not multiplied by it.
+		{
+			seamerr.Overloaded(time.Second), 503, "overloaded", codes.ResourceExhausted, "The service has too many calls in flight",
+		},
+		{
+			seamerr.CallerRateLimited(time.Second), 429, "caller_rate_limited", codes.ResourceExhausted,
+			"The caller makes more calls than it may",
+		},
 	} {
 		t.Run(test.errorType, func(t *testing.T) {
 			e := test.e

@@ -31,8 +31,11 @@ func (e *Error) Envelope() ([]byte, error) {
 		return nil, nil
 	}
 	answer := envelopeError{Type: e.Type, Message: e.Message, RequestID: e.RequestID}
-	if e.Data != nil {
+	switch {
+	case e.Data != nil:
 		answer.Data = e.Data
+	case e.Local && e.OutcomeUnknown:
+		answer.Data = map[string]any{"outcome": outcomeUnknown}
 	}
 	switch {
 	case e.Problems != nil:

@@ -44,6 +44,13 @@ type Error struct {
 	// RetryAfter is how long to wait before another try, nil when nobody said.
 	RetryAfter *time.Duration
 
+	// OutcomeUnknown is true when the request may have been carried out or not.
+	OutcomeUnknown bool
+
+	// Final is true when a client's own retry policy is not to repeat the call: the service has repeated the request as
+	// often as it may, or a repeat could double its effect.
+	Final bool
+
 	// Allow lists the methods of a path that was asked with another one, for the Allow header of a 405.
 	Allow []string
 

@@ -3,6 +3,7 @@ package seamerr
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 )
@@ -29,6 +30,23 @@ func ForeignPage() *Error {
 func OwnCredential(refusal *Error) *Error {
 	e := local(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
 	e.RequestID = refusal.RequestID
+	return e
+}
+
+// Overloaded refuses a call because as many as the service takes are in flight. It is a 503 over REST, since nothing is
+// wrong with what this caller does and another replica may have room; over gRPC it is RESOURCE_EXHAUSTED, which clients
+// do not repeat by themselves, so that the load is not multiplied.
+func Overloaded(wait time.Duration) *Error {
+	e := local(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
+	e.Code = codes.ResourceExhausted
+	e.RetryAfter = &wait
+	return e
+}
+
+// CallerRateLimited refuses a call because its caller makes more than its share.
+func CallerRateLimited(wait time.Duration) *Error {
+	e := local(http.StatusTooManyRequests, "caller_rate_limited", "The caller makes more calls than it may", nil)
+	e.RetryAfter = &wait
 	return e
 }
 
@@ -80,6 +98,13 @@ func Unreachable(cause error) *Error {
 	return local(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
 }
 
+// Failing reports that Seam was not asked, because it failed again and again just before.
+func Failing(wait time.Duration) *Error {
+	e := local(http.StatusServiceUnavailable, "upstream_failing", "Seam is failing and was not asked", nil)
+	e.RetryAfter = &wait
+	return e
+}
+
 // Timeout reports that the deadline passed before Seam answered. The request may have been carried out.
 func Timeout(cause error) *Error {
 	return local(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not answer in time", cause)
@@ -98,6 +123,29 @@ func BadAnswer(cause error) *Error {
 	e := local(http.StatusBadGateway, "upstream_answer_invalid", "Seam's answer could not be understood", cause)
 	e.Code = codes.Internal
 	return e
+}
+
+// WithUnknownOutcome returns the error of a request that Seam may have carried out. Repeating one that is repeatable
+// does no harm, and its error stays as it is but says so. For any other, a repeat could double the effect, so the error
+// is made one that clients do not repeat by themselves: it is not UNAVAILABLE, and where it is the service's own it is
+// no 5xx, which some of Seam's SDKs repeat for every method. An answer of Seam's own keeps its status over REST.
+func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
+	unknown := *e
+	unknown.OutcomeUnknown = true
+	if e.Local {
+		unknown.Message += ", and the outcome is unknown"
+	}
+	if repeatable {
+		return &unknown
+	}
+	unknown.Final = true
+	if unknown.Code = e.GRPCCode(); unknown.Code == codes.Unavailable {
+		unknown.Code = codes.Unknown
+	}
+	if e.Local && e.HTTPStatus != statusClientClosedRequest {
+		unknown.HTTPStatus = http.StatusFailedDependency
+	}
+	return &unknown
 }
 
 // Internal reports a fault of the service.

@@ -31,6 +31,9 @@ const (
 	maxDataBytes        = 512
 )
 
+// outcomeUnknown is what the details say of a request that may have been carried out or not.
+const outcomeUnknown = "unknown"
+
 // maxDepth bounds how deep into validation_errors problems are looked for: Seam's requests nest two levels.
 const maxDepth = 16
 
@@ -52,6 +55,9 @@ func (e *Error) details() []protoadapt.MessageV1 {
 	}
 	if e.Type != "" {
 		info.Metadata["type"] = cut(e.Type, maxFieldBytes)
+	}
+	if e.OutcomeUnknown {
+		info.Metadata["outcome"] = outcomeUnknown
 	}
 	details := []protoadapt.MessageV1{info}
 	if e.RequestID != "" {
@@ -92,7 +98,7 @@ func (e *Error) domain() string {
 		return DomainSeam
 	}
 	switch e.Type {
-	case "payload_too_large", "canceled", "forbidden":
+	case "payload_too_large", "canceled", "forbidden", "overloaded", "caller_rate_limited":
 		return DomainService
 	}
 	if strings.HasPrefix(e.Type, "upstream_") {

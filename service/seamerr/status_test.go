@@ -64,6 +64,30 @@ func TestErrorInfo(t *testing.T) {
 			seamerr.Canceled(nil), "CANCELED", "client-session-service",
 			map[string]string{"http_status": "499", "type": "canceled"},
 		},
+		"failing": {
+			seamerr.Failing(0), "UPSTREAM_FAILING", "client-session-service",
+			map[string]string{"http_status": "503", "type": "upstream_failing"},
+		},
+		"overloaded": {
+			seamerr.Overloaded(0), "OVERLOADED", "client-session-service",
+			map[string]string{"http_status": "503", "type": "overloaded"},
+		},
+		"caller over its rate": {
+			seamerr.CallerRateLimited(0), "CALLER_RATE_LIMITED", "client-session-service",
+			map[string]string{"http_status": "429", "type": "caller_rate_limited"},
+		},
+		"outcome unknown, ours": {
+			seamerr.Unreachable(nil).WithUnknownOutcome(false), "UPSTREAM_UNREACHABLE", "client-session-service",
+			map[string]string{"http_status": "424", "type": "upstream_unreachable", "outcome": "unknown"},
+		},
+		"outcome unknown, ours, repeatable": {
+			seamerr.Timeout(nil).WithUnknownOutcome(true), "UPSTREAM_TIMEOUT", "client-session-service",
+			map[string]string{"http_status": "504", "type": "upstream_timeout", "outcome": "unknown"},
+		},
+		"outcome unknown, Seam's": {
+			seamerr.FromEnvelope(503, nil).WithUnknownOutcome(false), "SERVICE_UNAVAILABLE", "connect.getseam.com",
+			map[string]string{"http_status": "503", "outcome": "unknown"},
+		},
 		"Seam using a name of ours": {
 			// Who said it decides about the domain, not only what was said.
 			&seamerr.Error{HTTPStatus: 502, Type: "upstream_timeout"}, "UPSTREAM_TIMEOUT", "connect.getseam.com",
@@ -203,7 +227,7 @@ func TestStatusFitsInHeaders(t *testing.T) {
 		"largest data that is sent": {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": strings.Repeat("d", 480)}},
 		"everything": {
 			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Problems: problems,
-			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)},
+			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)}, OutcomeUnknown: true, Final: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,75 @@
+package interceptor
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/service/service/callinfo"
+)
+
+// Guard returns a copy of the service's description whose handlers make an INTERNAL error of a panic. A handler that
+// is described there decodes the request and then runs the interceptors, so this also catches what Recovery, which is
+// one of them, cannot: a panic in the decoding, in the log or in the metrics. What Recovery caught is no panic any more
+// when it gets here. Interceptors of streams run outside of what is described, so a panic in one is not caught.
+func Guard(description *grpc.ServiceDesc, logger *slog.Logger, panics prometheus.Counter) *grpc.ServiceDesc {
+	g := guard{catcher{logger, panics}}
+	guarded := *description
+	guarded.Methods = slices.Clone(description.Methods)
+	for i, method := range guarded.Methods {
+		fullMethod := "/" + description.ServiceName + "/" + method.MethodName
+		guarded.Methods[i].Handler = g.method(fullMethod, method.Handler)
+	}
+	guarded.Streams = slices.Clone(description.Streams)
+	for i, stream := range guarded.Streams {
+		fullMethod := "/" + description.ServiceName + "/" + stream.StreamName
+		guarded.Streams[i].Handler = g.stream(fullMethod, stream.Handler)
+	}
+	return &guarded
+}
+
+type guard struct{ caught catcher }
+
+func (g guard) method(fullMethod string, handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(
+		service any, ctx context.Context, decode func(any) error, chain grpc.UnaryServerInterceptor,
+	) (response any, err error) {
+		// The record is opened here where there is none yet, so that what RequestID writes into it is seen here too.
+		ctx = callinfo.NewContext(ctx, callinfo.FromContext(ctx))
+		defer func() {
+			if value := recover(); value != nil {
+				response, err = nil, g.answer(ctx, fullMethod, value)
+			}
+		}()
+		return handler(service, ctx, decode, chain)
+	}
+}
+
+func (g guard) stream(fullMethod string, handler grpc.StreamHandler) grpc.StreamHandler {
+	return func(service any, stream grpc.ServerStream) (err error) {
+		defer func() {
+			if value := recover(); value != nil {
+				ctx := stream.Context()
+				err = g.answer(callinfo.NewContext(ctx, callinfo.FromContext(ctx)), fullMethod, value)
+			}
+		}()
+		return handler(service, stream)
+	}
+}
+
+// answer returns the error that the panic becomes, with the id of the call: RequestID may not have come to set it.
+func (g guard) answer(ctx context.Context, fullMethod string, value any) error {
+	call := callinfo.FromContext(ctx)
+	call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
+	fault := g.caught.fault(ctx, fullMethod, value)
+	fault.RequestID = cmp.Or(call.SeamRequestID, call.RequestID)
+	// It fails only outside of a call, where nobody waits for the trailer.
+	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, fault.RequestID))
+	return fault
+}

@@ -1,0 +1,408 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+const guardSecret = "seam_passw0rd"
+
+func panicWithSecret() { panic(errors.New(guardSecret)) }
+
+func dereferenceNil() {
+	var call *callinfo.Call
+	call.RequestID = guardSecret
+}
+
+// faultyLog is a log whose handler panics, each time or only for calls.
+type faultyLog struct {
+	slog.Handler
+
+	always bool
+}
+
+func (l faultyLog) Handle(ctx context.Context, record slog.Record) error {
+	if l.always || record.Message == "call" {
+		panicWithSecret()
+	}
+	return l.Handler.Handle(ctx, record)
+}
+
+// guardRig is the service, guarded, with what Guard logged and counted.
+type guardRig struct {
+	clientsessionv1.UnimplementedClientSessionServiceServer
+
+	grant   func() // What the handler does before it answers.
+	log     *logLines
+	panics  prometheus.Counter
+	guarded *grpc.ServiceDesc
+	logger  *slog.Logger
+}
+
+func (r *guardRig) GrantAccess(context.Context, *request) (*clientsessionv1.GrantAccessResponse, error) {
+	if r.grant != nil {
+		r.grant()
+	}
+	return &clientsessionv1.GrantAccessResponse{}, nil
+}
+
+func newGuardRig(t *testing.T, grant func()) *guardRig {
+	t.Helper()
+	r := &guardRig{grant: grant, panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})}
+	r.logger, r.log = newLog(slog.LevelInfo)
+	r.guarded = interceptor.Guard(&clientsessionv1.ClientSessionService_ServiceDesc, r.logger, r.panics)
+	return r
+}
+
+// call calls GrantAccess as grpc-go does.
+func (r *guardRig) call(ctx context.Context, t *testing.T, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
+	t.Helper()
+	for _, method := range r.guarded.Methods {
+		if method.MethodName == "GrantAccess" {
+			return method.Handler(r, ctx, decode, chain)
+		}
+	}
+	t.Fatal("there is no GrantAccess")
+	return nil, nil
+}
+
+func decoded(any) error { return nil }
+
+// chained makes one interceptor of several, the first outermost.
+func chained(steps ...grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		for _, step := range slices.Backward(steps) {
+			inner := handler
+			handler = func(ctx context.Context, request any) (any, error) { return step(ctx, request, info, inner) }
+		}
+		return handler(ctx, request)
+	}
+}
+
+// panicking is an interceptor that panics before or after its handler.
+func panicking(fault func(), after bool) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if !after {
+			fault()
+		}
+		response, err := handler(ctx, request)
+		fault()
+		return response, err
+	}
+}
+
+func TestGuard(t *testing.T) {
+	const (
+		withSecret = "panic with a value of type *errors.errorString"
+		nilPointer = "panic: runtime error: invalid memory address or nil pointer dereference"
+	)
+	accessLog := func(r *guardRig) grpc.UnaryServerInterceptor {
+		return interceptor.AccessLog(slog.New(faultyLog{Handler: r.logger.Handler()}), nil)
+	}
+	for name, test := range map[string]struct {
+		grant  func()
+		decode func(any) error
+		chain  func(*guardRig) grpc.UnaryServerInterceptor
+		cause  string
+	}{
+		"decoding": {
+			decode: func(any) error { panicWithSecret(); return nil },
+			chain:  func(*guardRig) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+			cause:  withSecret,
+		},
+		"decoding, nil pointer": {
+			decode: func(any) error { dereferenceNil(); return nil },
+			chain:  func(*guardRig) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+			cause:  nilPointer,
+		},
+		"handler":              {grant: panicWithSecret, cause: withSecret},
+		"handler, nil pointer": {grant: dereferenceNil, cause: nilPointer},
+		"handler in a chain without recovery": {
+			grant: dereferenceNil,
+			chain: func(*guardRig) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+			cause: nilPointer,
+		},
+		"outermost interceptor": {
+			chain: func(r *guardRig) grpc.UnaryServerInterceptor {
+				return chained(panicking(panicWithSecret, false), interceptor.Recovery(r.logger, r.panics))
+			},
+			cause: withSecret,
+		},
+		"access log": {
+			chain: func(r *guardRig) grpc.UnaryServerInterceptor {
+				return chained(interceptor.RequestID, accessLog(r), interceptor.Recovery(r.logger, r.panics))
+			},
+			cause: withSecret,
+		},
+		"metrics, after the handler": {
+			chain: func(r *guardRig) grpc.UnaryServerInterceptor {
+				return chained(interceptor.RequestID, panicking(dereferenceNil, true), interceptor.Recovery(r.logger, r.panics))
+			},
+			cause: nilPointer,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newGuardRig(t, test.grant)
+			decode := test.decode
+			if decode == nil {
+				decode = decoded
+			}
+			var chain grpc.UnaryServerInterceptor
+			if test.chain != nil {
+				chain = test.chain(r)
+			}
+			answered := &headers{}
+			got, err := r.call(grpc.NewContextWithServerTransportStream(t.Context(), answered), t, decode, chain)
+			e := asError(t, err)
+			if got != nil || e.GRPCCode() != codes.Internal || e.Type != "internal_server_error" || e.Message != "Internal error" {
+				t.Errorf("answer %v, error %+v", got, e)
+			}
+			if _, err := uuid.Parse(e.RequestID); err != nil {
+				t.Errorf("request id is %q", e.RequestID)
+			}
+			if ids := answered.trailer.Get("seam-request-id"); len(ids) != 1 || ids[0] != e.RequestID || len(answered.MD) > 0 {
+				t.Errorf("the answer has the ids %q and the headers %v", ids, answered.MD)
+			}
+			line := r.log.only(t)
+			if line["level"] != "ERROR" || line["msg"] != "panic" || line["method"] != method || line["cause"] != test.cause || line["request_id"] != e.RequestID {
+				t.Errorf("log is %v", line)
+			}
+			if stack, _ := line["stack"].(string); !strings.Contains(stack, "guard_test.go") {
+				t.Errorf("stack is %v", line["stack"])
+			}
+			if strings.Contains(r.log.String(), guardSecret) || strings.Contains(e.Cause.Error(), guardSecret) {
+				t.Errorf("the value of the panic is logged: %s", r.log)
+			}
+			if n := count(t, r.panics); n != 1 {
+				t.Errorf("%v panics were counted", n)
+			}
+		})
+	}
+}
+
+// The id in the answer is the one by which the caller, or Seam, can be asked.
+func TestGuardRequestID(t *testing.T) {
+	for name, test := range map[string]struct {
+		sent string
+		call *callinfo.Call
+		// seam is the id that Seam answered with before the panic.
+		seam  string
+		chain grpc.UnaryServerInterceptor
+		want  string
+	}{
+		"the caller's":                      {sent: "call-1", chain: interceptor.RequestID, want: "call-1"},
+		"the caller's, before the chain":    {sent: "call-1", want: "call-1"},
+		"the record's":                      {sent: "call-1", call: &callinfo.Call{Face: callinfo.FaceREST, RequestID: "rest-1"}, want: "rest-1"},
+		"Seam's":                            {sent: "call-1", seam: "seam-1", chain: interceptor.RequestID, want: "seam-1"},
+		"none that fits in a log or header": {sent: "a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newGuardRig(t, nil)
+			ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("x-request-id", test.sent))
+			if test.call != nil {
+				ctx = callinfo.NewContext(ctx, test.call)
+			}
+			last := func(ctx context.Context, _ any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+				callinfo.FromContext(ctx).SeamRequestID = test.seam
+				panic("fault")
+			}
+			chain := chained(last)
+			if test.chain != nil {
+				chain = chained(test.chain, last)
+			}
+			_, err := r.call(ctx, t, decoded, chain)
+			e := asError(t, err)
+			if test.want != "" && e.RequestID != test.want {
+				t.Errorf("request id is %q, want %q", e.RequestID, test.want)
+			}
+			if _, err := uuid.Parse(e.RequestID); test.want == "" && err != nil {
+				t.Errorf("request id is %q, want a fresh UUID", e.RequestID)
+			}
+		})
+	}
+}
+
+// What Recovery caught is not handled again: one count, one line with the stack, and the access log's.
+func TestGuardLeavesTheRestToRecovery(t *testing.T) {
+	r := newGuardRig(t, panicWithSecret)
+	_, err := r.call(t.Context(), t, decoded, chained(
+		interceptor.RequestID, interceptor.AccessLog(r.logger, nil), interceptor.Recovery(r.logger, r.panics)))
+	if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
+		t.Errorf("error is %+v", e)
+	}
+	if n := count(t, r.panics); n != 1 {
+		t.Errorf("%v panics were counted", n)
+	}
+	if log := r.log.String(); strings.Count(log, `"msg":"panic"`) != 1 || strings.Count(log, `"msg":"call"`) != 1 {
+		t.Errorf("log is %s", log)
+	}
+}
+
+// A log that always panics has nobody to tell it to, but the process and the call's answer must outlive it.
+func TestGuardWithoutALog(t *testing.T) {
+	for name, grant := range map[string]func(){"good handler": func() {}, "handler that panics": panicWithSecret} {
+		t.Run(name, func(t *testing.T) {
+			r := newGuardRig(t, grant)
+			broken := slog.New(faultyLog{Handler: r.logger.Handler(), always: true})
+			r.guarded = interceptor.Guard(&clientsessionv1.ClientSessionService_ServiceDesc, broken, r.panics)
+			_, err := r.call(t.Context(), t, decoded, chained(interceptor.RequestID, interceptor.AccessLog(broken, nil)))
+			if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
+				t.Errorf("error is %+v", e)
+			}
+			if n := count(t, r.panics); n != 1 || r.log.Len() > 0 {
+				t.Errorf("%v panics were counted, log is %s", n, r.log)
+			}
+		})
+	}
+}
+
+func TestGuardWithoutPanic(t *testing.T) {
+	r := newGuardRig(t, nil)
+	got, err := r.call(t.Context(), t, decoded, nil)
+	if _, ok := got.(*clientsessionv1.GrantAccessResponse); !ok || err != nil {
+		t.Errorf("answer %v, error %v", got, err)
+	}
+	unreadable := seamerr.InvalidJSON(nil)
+	if _, err := r.call(t.Context(), t, func(any) error { return unreadable }, nil); !errors.Is(err, unreadable) {
+		t.Errorf("error is %v", err)
+	}
+	if r.log.Len() > 0 || count(t, r.panics) != 0 {
+		t.Errorf("%v panics, log %s", count(t, r.panics), r.log)
+	}
+}
+
+func TestGuardCopiesTheDescription(t *testing.T) {
+	original := clientsessionv1.ClientSessionService_ServiceDesc
+	r := newGuardRig(t, panicWithSecret)
+	if r.guarded.ServiceName != original.ServiceName || r.guarded.HandlerType != original.HandlerType ||
+		r.guarded.Metadata != original.Metadata || len(r.guarded.Methods) != len(original.Methods) {
+		t.Errorf("copy is %+v", r.guarded)
+	}
+	for i, method := range r.guarded.Methods {
+		if method.MethodName != original.Methods[i].MethodName {
+			t.Errorf("method %d is %s", i, method.MethodName)
+		}
+		if method.MethodName != "GrantAccess" {
+			continue
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the original is guarded too")
+				}
+			}()
+			_, _ = original.Methods[i].Handler(r, t.Context(), decoded, nil)
+		}()
+	}
+}
+
+// stream is one end of a stream without messages.
+type stream struct {
+	grpc.ServerStream
+
+	ctx context.Context //nolint:containedctx // A stream has one.
+}
+
+func (s stream) Context() context.Context { return s.ctx }
+
+func TestGuardOfStreams(t *testing.T) {
+	want := seamerr.NotFound()
+	for name, test := range map[string]struct {
+		handler grpc.StreamHandler
+		panics  bool
+	}{
+		"panic": {func(any, grpc.ServerStream) error { panic(guardSecret) }, true},
+		"error": {func(any, grpc.ServerStream) error { return want }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logger, log := newLog(slog.LevelInfo)
+			panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
+			guarded := interceptor.Guard(&grpc.ServiceDesc{
+				ServiceName: "a.Service",
+				Streams:     []grpc.StreamDesc{{StreamName: "Watch", Handler: test.handler, ServerStreams: true}},
+			}, logger, panics)
+			answered := &headers{}
+			err := guarded.Streams[0].Handler(nil, stream{ctx: grpc.NewContextWithServerTransportStream(t.Context(), answered)})
+			if !guarded.Streams[0].ServerStreams || guarded.Streams[0].StreamName != "Watch" {
+				t.Errorf("copy is %+v", guarded.Streams[0])
+			}
+			if !test.panics {
+				if !errors.Is(err, want) || log.Len() > 0 || count(t, panics) != 0 {
+					t.Errorf("error %v, log %s", err, log)
+				}
+				return
+			}
+			e := asError(t, err)
+			if ids := answered.trailer.Get("seam-request-id"); e.GRPCCode() != codes.Internal || len(ids) != 1 || ids[0] != e.RequestID {
+				t.Errorf("error %+v, ids %q", e, ids)
+			}
+			if line := log.only(t); line["method"] != "/a.Service/Watch" || line["request_id"] != e.RequestID || strings.Contains(log.String(), guardSecret) {
+				t.Errorf("log is %v", line)
+			}
+			if n := count(t, panics); n != 1 {
+				t.Errorf("%v panics were counted", n)
+			}
+		})
+	}
+}
+
+// Through a real server: the process lives and goes on to answer.
+func TestGuardInAServer(t *testing.T) {
+	calls := 0
+	r := newGuardRig(t, nil)
+	server := grpc.NewServer(grpc.ChainUnaryInterceptor(
+		func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			if calls++; calls == 1 {
+				panicWithSecret()
+			}
+			return interceptor.RequestID(ctx, request, info, handler)
+		}), grpc.WaitForHandlers(true))
+	server.RegisterService(r.guarded, r)
+	listener := bufconn.Listen(1 << 16)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	client, err := grpc.NewClient("passthrough:///bufconn",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := clientsessionv1.NewClientSessionServiceClient(client)
+	var trailer metadata.MD
+	_, err = sessions.GrantAccess(t.Context(), &request{}, grpc.Trailer(&trailer))
+	if status.Code(err) != codes.Internal || status.Convert(err).Message() != "Internal error" || len(trailer.Get("seam-request-id")) != 1 {
+		t.Errorf("error %v, trailer %v", err, trailer)
+	}
+	if _, err := sessions.GrantAccess(t.Context(), &request{}); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	server.Stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if n := count(t, r.panics); n != 1 {
+		t.Errorf("%v panics were counted", n)
+	}
+}

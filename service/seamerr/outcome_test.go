@@ -1,0 +1,136 @@
+package seamerr_test
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// Where a repeat could double the effect, no client may take the error for one to repeat by itself: gRPC clients repeat
+// UNAVAILABLE, and some of Seam's SDKs any 5xx. What Seam said over REST stays what it said.
+func TestWithUnknownOutcome(t *testing.T) {
+	const suffix = ", and the outcome is unknown"
+	cause := errors.New("cause")
+	type told struct {
+		code       codes.Code
+		httpStatus int
+	}
+	for name, test := range map[string]struct {
+		e *seamerr.Error
+		// repeatable and not are the errors of a request that can be put again without harm, and of one that cannot.
+		repeatable, not told
+	}{
+		"unreachable":  {seamerr.Unreachable(cause), told{codes.Unavailable, 503}, told{codes.Unknown, 424}},
+		"timeout":      {seamerr.Timeout(cause), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 424}},
+		"bad answer":   {seamerr.BadAnswer(cause), told{codes.Internal, 502}, told{codes.Internal, 424}},
+		"canceled":     {seamerr.Canceled(cause), told{codes.Canceled, 499}, told{codes.Canceled, 499}},
+		"Seam's 500":   {seamerr.FromEnvelope(500, nil), told{codes.Internal, 500}, told{codes.Internal, 500}},
+		"Seam's 502":   {seamerr.FromEnvelope(502, nil), told{codes.Unavailable, 502}, told{codes.Unknown, 502}},
+		"Seam's 503":   {seamerr.FromEnvelope(503, nil), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
+		"Seam's 504":   {seamerr.FromEnvelope(504, nil), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 504}},
+		"a CDN's 522":  {seamerr.FromEnvelope(522, nil), told{codes.Unavailable, 522}, told{codes.Unknown, 522}},
+		"Seam's words": {seamerr.FromEnvelope(503, []byte(`{"error":{"type":"t","message":"m"}}`)), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
+		"what a later attempt said": {
+			seamerr.FromEnvelope(404, []byte(`{"error":{"type":"client_session_not_found","message":"m"}}`)),
+			told{codes.NotFound, 404},
+			told{codes.NotFound, 404},
+		},
+	} {
+		for repeatable, want := range map[bool]told{true: test.repeatable, false: test.not} {
+			t.Run(name+map[bool]string{true: ", repeatable", false: ""}[repeatable], func(t *testing.T) {
+				wait := time.Second
+				test.e.RequestID, test.e.RetryAfter = "r-1", &wait
+				before := *test.e
+				e := test.e.WithUnknownOutcome(repeatable)
+				if e.GRPCCode() != want.code || e.HTTPStatus != want.httpStatus || !e.OutcomeUnknown || e.Final == repeatable {
+					t.Errorf("error is %s, %+v", e.GRPCCode(), e)
+				}
+				message := before.Message
+				if e.Local {
+					message += suffix
+				}
+				if e.Message != message || e.Type != before.Type {
+					t.Errorf("it says %q, %q", e.Type, e.Message)
+				}
+				if e.RequestID != "r-1" || e.RetryAfter == nil || *e.RetryAfter != wait || e.Local != before.Local || !errors.Is(e.Cause, before.Cause) {
+					t.Errorf("something was lost: %+v", e)
+				}
+				if !reflect.DeepEqual(*test.e, before) {
+					t.Errorf("the error that it was made of is now %+v", test.e)
+				}
+			})
+		}
+	}
+}
+
+// What is final stays final, whatever else is said of it.
+func TestFinalStays(t *testing.T) {
+	e := seamerr.Unreachable(nil)
+	e.Final = true
+	if !e.WithUnknownOutcome(true).Final {
+		t.Error("a call that was repeated as often as it may be may be repeated again")
+	}
+}
+
+// Over REST the service's own errors say in their data that the outcome is unknown. Seam's answers are passed on as
+// they came, and an answer without an envelope gets none.
+func TestOutcomeInEnvelope(t *testing.T) {
+	for name, test := range map[string]struct {
+		e    *seamerr.Error
+		want string
+	}{
+		"ours": {
+			seamerr.Unreachable(nil).WithUnknownOutcome(false),
+			`{"error":{"type":"upstream_unreachable","message":"Seam could not be reached, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
+		},
+		"ours, repeatable": {
+			seamerr.BadAnswer(nil).WithUnknownOutcome(true),
+			`{"error":{"type":"upstream_answer_invalid","message":"Seam's answer could not be understood, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
+		},
+		"ours, known": {
+			seamerr.Failing(0), `{"error":{"type":"upstream_failing","message":"Seam is failing and was not asked"},"ok":false}`,
+		},
+		"Seam's": {
+			seamerr.FromEnvelope(500, []byte(`{"error":{"type":"t","message":"m"}}`)).WithUnknownOutcome(false),
+			`{"error":{"type":"t","message":"m"},"ok":false}`,
+		},
+		"Seam's, with data": {
+			seamerr.FromEnvelope(500, []byte(`{"error":{"type":"t","message":"m","data":{"a":1}}}`)).WithUnknownOutcome(true),
+			`{"error":{"type":"t","message":"m","data":{"a":1}},"ok":false}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := test.e.Envelope()
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got, test.want)
+		})
+	}
+	if got, err := seamerr.FromEnvelope(503, nil).WithUnknownOutcome(false).Envelope(); got != nil || err != nil {
+		t.Errorf("an envelope was made up: %s, %v", got, err)
+	}
+}
+
+// Whoever is refused because of how much goes on is told when to come again.
+func TestWaits(t *testing.T) {
+	const wait = 1500 * time.Millisecond
+	for _, e := range []*seamerr.Error{seamerr.Overloaded(wait), seamerr.CallerRateLimited(wait), seamerr.Failing(wait)} {
+		t.Run(e.Type, func(t *testing.T) {
+			infos := detail[*errdetails.RetryInfo](e.GRPCStatus())
+			if len(infos) != 1 || infos[0].GetRetryDelay().AsDuration() != wait || e.RetryAfter == nil || *e.RetryAfter != wait {
+				t.Errorf("retry after %v, details %v", e.RetryAfter, infos)
+			}
+			// None of these was put to Seam, so nothing is unclear and everybody may try again.
+			if e.OutcomeUnknown || e.Final {
+				t.Errorf("error is %+v", e)
+			}
+		})
+	}
+}
