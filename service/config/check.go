@@ -35,6 +35,7 @@ func (c *check) serve(f serveFlags) {
 	c.SandboxListen = c.listen("sandbox-listen", f.SandboxListen)
 	c.DefaultTimeout = c.timeout("default-timeout", f.DefaultTimeout)
 	c.MaxTimeout = c.timeout("max-timeout", f.MaxTimeout)
+	c.load(f)
 	c.credential(f)
 	c.tls(f)
 	for _, network := range f.TrustedProxy {
@@ -75,6 +76,27 @@ func (c *check) timeout(flag, text string) time.Duration {
 		c.faultf(flag, "%q is not a time above zero, such as 30s", text)
 	}
 	return duration
+}
+
+// load checks what the service does about too much of it, and about its own end.
+func (c *check) load(f serveFlags) {
+	limit, err := strconv.ParseUint(f.MaxInFlight, 10, 20)
+	if err != nil || limit == 0 {
+		c.faultf("max-in-flight", "%q is not a number from 1 to 1048575", f.MaxInFlight)
+	}
+	c.MaxInFlight = int(limit)
+	rps, err := strconv.ParseFloat(f.CallerRPS, 64)
+	if err != nil || !(rps >= 0 && rps <= 1e6) {
+		c.faultf("caller-rps", "%q is not a number from 0 to 1000000", f.CallerRPS)
+	}
+	c.CallerRPS = rps
+	delay, err := time.ParseDuration(f.DrainDelay)
+	if err != nil || delay < 0 {
+		c.faultf("drain-delay", "%q is not a time, such as 5s or 0s", f.DrainDelay)
+	}
+	c.DrainDelay = delay
+	c.DrainTimeout = c.timeout("drain-timeout", f.DrainTimeout)
+	c.MaxConnectionAge = c.timeout("max-connection-age", f.MaxConnectionAge)
 }
 
 // endpoint checks Seam's base URL. A fault does not quote it: it may hold a password.

@@ -58,6 +58,15 @@ type Config struct {
 	LogJSON  bool
 	// DefaultTimeout is the deadline of a call whose caller sets none; MaxTimeout caps every deadline.
 	DefaultTimeout, MaxTimeout time.Duration
+	// MaxInFlight is how many calls are worked on at once; CallerRPS is how many a second one caller may make, 0 for any
+	// number.
+	MaxInFlight int
+	CallerRPS   float64
+	// DrainDelay is how long the service still takes calls after it was told to end and has said so; DrainTimeout is how
+	// long those in flight may then take to finish.
+	DrainDelay, DrainTimeout time.Duration
+	// MaxConnectionAge is when a connection, of a gRPC client or to Seam, is to be replaced by a new one.
+	MaxConnectionAge time.Duration
 	// Version is what --version prints and Seam sees in the User-Agent.
 	Version string
 }
@@ -101,6 +110,13 @@ type serveFlags struct {
 
 	DefaultTimeout string `name:"default-timeout" env:"DEFAULT_TIMEOUT" default:"30s" help:"Deadline of a call whose caller sets none."`
 	MaxTimeout     string `name:"max-timeout" env:"MAX_TIMEOUT" default:"60s" help:"Longest deadline of any call."`
+
+	MaxInFlight string `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"1024" help:"Calls worked on at once; more are refused."`
+	CallerRPS   string `name:"caller-rps" env:"CALLER_RPS" default:"0" help:"Calls a second that one caller may make; 0 for any number."`
+
+	DrainDelay       string `name:"drain-delay" env:"DRAIN_DELAY" default:"5s" help:"How long calls are still taken after SIGTERM, while load balancers hear that the service is not ready."`
+	DrainTimeout     string `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"20s" help:"How long calls in flight may take to finish after that."`
+	MaxConnectionAge string `name:"max-connection-age" env:"MAX_CONNECTION_AGE" default:"5m" help:"When connections, of gRPC clients and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
 
 	// Keys are not flags: everybody on a machine can read the flags of a process.
 	SeamAPIKey              string `kong:"-"`
