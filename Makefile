@@ -13,13 +13,13 @@ NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-clients fuzz bench lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-clients fuzz soak bench lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run the service against the built-in sandbox
-	go run -ldflags '$(LDFLAGS)' ./cmd/client-session-service --sandbox --log-format text
+	go run -ldflags '$(LDFLAGS)' ./cmd/client-session-service --sandbox --drain-delay 0s --log-format text
 
 build: ## Build bin/client-session-service
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/client-session-service ./cmd/client-session-service
@@ -36,11 +36,15 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	  done; \
 	done
 
+SOAK_TIME ?= 10m
+soak: ## Load, restart and torment real processes for SOAK_TIME (10m) and some minutes more
+	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v ./service/soak
+
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
-	$(LINT) run
+	$(LINT) run --build-tags soak
 	cd clients/go && ../../$(LINT) run ./...
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto

@@ -31,7 +31,7 @@ func New(client *seam.Client, ownCredentialRefused prometheus.Counter) *Service 
 
 // Create creates a client session. The contract says what each method takes and the errors it ends with.
 func (s *Service) Create(ctx context.Context, request *pb.CreateRequest) (*pb.CreateResponse, error) {
-	at := seam.CreateOrReturn()
+	at := seam.CreateOrReturn(request.GetUserIdentifierKey() != "")
 	if request.GetIfExists() == pb.IfExists_IF_EXISTS_FAIL {
 		at = seam.Create()
 	}
@@ -52,7 +52,7 @@ func (s *Service) Get(ctx context.Context, request *pb.GetRequest) (*pb.GetRespo
 // GetOrCreate returns the client session of a user identifier, and creates it first if there is none.
 func (s *Service) GetOrCreate(ctx context.Context, request *pb.GetOrCreateRequest) (*pb.GetOrCreateResponse, error) {
 	response := &pb.GetOrCreateResponse{}
-	err := s.call(ctx, seam.GetOrCreate(), request, response)
+	err := s.call(ctx, seam.GetOrCreate(request.GetUserIdentifierKey() != ""), request, response)
 	response.Ok = true
 	return response, err
 }
@@ -92,8 +92,11 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 // call puts a request to Seam with the caller's credential and notes how Seam answered.
 func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response proto.Message) error {
 	call := callinfo.FromContext(ctx)
-	answer, err := s.seam.Do(ctx, at, call.SeamHeader, request, response)
+	answer, err := s.seam.Do(ctx, seam.Call{
+		Endpoint: at, Header: call.SeamHeader, CallerRepeats: callerRepeats(ctx), In: request, Out: response,
+	})
 	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
+	call.Attempts, call.Repeated = answer.Attempts, answer.Repeated
 	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.HeldKey && refusal.RefusesCredential() {
 		s.ownCredentialRefused.Inc()
 		return seamerr.OwnCredential(refusal)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/clientsession/service/service/config"
@@ -53,10 +54,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func start(cfg config.Config, logger *slog.Logger) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	slog.SetDefault(slog.New(withoutQuotes{logger.Handler()})) // The standard log writes to this one.
+	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A second signal finds no handler and ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	context.AfterFunc(signalled, func() {
+		stop() // First, so that a second signal finds no handler and ends the process at once.
+		end()
+	})
 
 	if err := serve(ctx, cfg, logger); err != nil {
 		logger.Error("ended with a failure", slog.String("cause", err.Error()))
@@ -74,6 +80,17 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return fmt.Errorf("start: %w", err)
 	}
 	return s.Run(ctx)
+}
+
+// withoutQuotes is a log in which no line quotes anything. It takes what libraries write to the standard log by
+// themselves: net/http's client quotes what came over a connection to Seam, and that can be an answer with a token.
+type withoutQuotes struct{ slog.Handler }
+
+func (w withoutQuotes) Handle(ctx context.Context, line slog.Record) error {
+	text, _, _ := strings.Cut(line.Message, `"`)
+	muted := slog.NewRecord(line.Time, slog.LevelWarn, "standard log", line.PC)
+	muted.AddAttrs(slog.String("text", text[:min(len(text), 100)]))
+	return w.Handler.Handle(ctx, muted)
 }
 
 func newLogger(cfg config.Config, out io.Writer) *slog.Logger {

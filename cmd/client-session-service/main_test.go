@@ -57,7 +57,7 @@ func TestProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free := []string{"--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--sandbox"}
+	free := []string{"--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--sandbox"}
 
 	for name, test := range map[string]struct {
 		args           []string
@@ -116,6 +116,34 @@ func TestProcess(t *testing.T) {
 		"SIGTERM ends it, text in log": {append([]string{"--log-format=text"}, free...), syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) { lifeAndDeath(t, binary, test.args, test.signal) })
+	}
+}
+
+// TestSecondSignal shows that whoever cannot wait for the drain ends the service by a second signal.
+func TestSecondSignal(t *testing.T) {
+	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+		"--sandbox", "--drain-delay=10m")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for _, said := range []string{`"ready"`, `"draining"`} {
+		for lines.Scan() && !strings.Contains(lines.Text(), said) {
+			continue
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rest, err := io.ReadAll(stderr); err != nil || len(rest) > 0 {
+		t.Errorf("it says %q, %v", rest, err)
+	}
+	if code := exitCode(t, cmd.Wait()); code != -1 {
+		t.Errorf("exit code %d, want none: the signal ends it", code)
 	}
 }
 

@@ -32,6 +32,10 @@ type Call struct {
 	// SeamStatus is the HTTP status of Seam's answer, 0 when Seam did not answer.
 	SeamStatus int
 
+	// Attempts is how many requests were put to Seam, Repeated why the last one was put again, nil if there was one only.
+	Attempts int
+	Repeated error
+
 	// Unread is why the request could not be read from its encoding, nil when it could. It is answered at the step
 	// that validates, so that a caller without a credential learns nothing about the body.
 	Unread *seamerr.Error

@@ -44,8 +44,17 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 			attributes = append(attributes,
 				slog.Int("seam_status", call.SeamStatus), slog.String("seam_request_id", call.SeamRequestID))
 		}
+		if call.Attempts > 0 {
+			attributes = append(attributes, slog.Int("attempts", call.Attempts))
+		}
+		if call.Repeated != nil {
+			attributes = append(attributes, slog.String("repeated_after", call.Repeated.Error()))
+		}
 		if failure != nil {
 			attributes = append(attributes, slog.String("type", failure.Type))
+			if failure.OutcomeUnknown {
+				attributes = append(attributes, slog.String("outcome", "unknown"))
+			}
 			if failure.Cause != nil {
 				attributes = append(attributes, slog.String("cause", failure.Cause.Error()))
 			}

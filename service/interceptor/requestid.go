@@ -1,9 +1,11 @@
 // Package interceptor has the steps that each call takes before its handler, whichever face it came in by: one file
-// each, outermost first: request id, access log, recovery, deadline, and after the caller is known, validation.
+// each, outermost first: request id, access log, recovery, deadline, calls in flight, and after the caller is known,
+// its rate and validation.
 package interceptor
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
@@ -19,6 +21,9 @@ const (
 
 	// headerRequestID is the header by which Seam names a request, on every answer.
 	headerRequestID = "seam-request-id"
+
+	// trailerPushback is the trailer by which a gRPC server steers its clients' retry policies (gRFC A6).
+	trailerPushback = "grpc-retry-pushback-ms"
 )
 
 // RequestID is outermost: it opens the record of the call and gives it the id that all that follows names. On the way
@@ -46,12 +51,29 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 	}
 	// An error has it in the trailers, which are then the only headers of the answer: a client takes headers that come
 	// before the status as the beginning of a good answer, and its retry policy does not act any more.
-	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, id))
 	named := *seamerr.From(err)
 	if named.RequestID == "" {
 		named.RequestID = id
 	}
+	trailer := metadata.Pairs(headerRequestID, id)
+	if wait := pushback(&named); wait != "" {
+		trailer.Set(trailerPushback, wait)
+	}
+	_ = grpc.SetTrailer(ctx, trailer)
 	return nil, &named
+}
+
+// pushback tells the retry policy of a gRPC client when to make the call again, in milliseconds; a negative number is
+// never. Empty leaves it to the client.
+func pushback(e *seamerr.Error) string {
+	switch {
+	case e.Final:
+		return "-1"
+	case e.RetryAfter != nil:
+		return strconv.FormatInt(max(e.RetryAfter.Milliseconds(), 1), 10)
+	default:
+		return ""
+	}
 }
 
 // callerRequestID returns the id that the caller gave, or nothing if it is not fit for a log line and a header.

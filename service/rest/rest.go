@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/seamerr"
 	"github.com/clientsession/service/service/seamjson"
 )
@@ -25,8 +26,9 @@ const headerRequestID = "Seam-Request-Id"
 
 // Config is what the REST face needs to know.
 type Config struct {
-	// Service answers the calls.
-	Service clientsessionv1.ClientSessionServiceServer
+	// Description has the handlers of the methods, and Service answers the calls.
+	Description *grpc.ServiceDesc
+	Service     clientsessionv1.ClientSessionServiceServer
 	// Interceptors are the steps before the handler, outermost first: the same as those of the gRPC server.
 	Interceptors []grpc.UnaryServerInterceptor
 	// Headers are the names of the request headers that become metadata, in lower case. No other does.
@@ -39,6 +41,8 @@ type Config struct {
 	OwnCredential bool
 	// CheckHost is true when only the service's own machine reaches it and needs nothing to prove there.
 	CheckHost bool
+	// Caught makes an error of a panic outside of a call, of the HTTP method and its value.
+	Caught func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that no route takes; the interceptors log the others.
 	Logger *slog.Logger
 }
@@ -70,7 +74,7 @@ func New(config Config) (http.Handler, error) {
 		runtime.WithMiddlewares(f.prepare),
 	)
 	connection := newInProcess(
-		&clientsessionv1.ClientSessionService_ServiceDesc, config.Service, config.Interceptors, config.Codec)
+		config.Description, config.Service, config.Interceptors, config.Codec)
 	client := clientsessionv1.NewClientSessionServiceClient(connection)
 	if err := clientsessionv1.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
@@ -79,7 +83,25 @@ func New(config Config) (http.Handler, error) {
 	if config.OwnCredential {
 		handler = withoutForeignPages(handler, config)
 	}
-	return handler, nil
+	return withoutPanics(handler, config), nil
+}
+
+// withoutPanics answers a panic in what stands around the calls: their own are caught in the chain.
+func withoutPanics(next http.Handler, config Config) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { //nolint:contextcheck // The context of the request is the parent of what is passed on.
+			value := recover()
+			if value == nil {
+				return
+			}
+			id := uuid.NewString()
+			ctx := callinfo.NewContext(r.Context(), &callinfo.Call{Face: callinfo.FaceREST, RequestID: id})
+			e := config.Caught(ctx, loggable(r.Method), value)
+			e.RequestID = id
+			writeError(w, e)
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 type face struct {

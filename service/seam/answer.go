@@ -10,18 +10,21 @@ import (
 	"github.com/clientsession/service/service/seamerr"
 )
 
-// errorAnswer reads an answer that is not a 2xx. The header is the one the request was sent with.
-func errorAnswer(response *http.Response, answer Answer, text []byte, header http.Header) *seamerr.Error {
+// errorAnswer reads an answer that is not a 2xx, to which Seam gave the id. The header is the one the request was sent
+// with.
+func errorAnswer(response *http.Response, id string, text []byte, header http.Header) *seamerr.Error {
 	if response.StatusCode < 400 {
 		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
-		return named(seamerr.BadAnswer(fmt.Errorf("redirect with HTTP status %d", response.StatusCode)), answer)
+		e := seamerr.BadAnswer(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
+		e.RequestID = id
+		return e
 	}
 	e := seamerr.FromEnvelope(response.StatusCode, text)
 	if e.RequestID == "" || !fit(e.RequestID) {
-		e.RequestID = answer.RequestID
+		e.RequestID = id
 	}
 	newScrubber(header).error(e)
-	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
+	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
 	if e.Type == "" {
 		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, text))
 	}
@@ -54,6 +57,15 @@ func fit(id string) bool { return len(id) <= 128 && Printable(id) }
 
 // maxRetryAfter keeps a junk value from telling callers to come back in a year.
 const maxRetryAfter = time.Hour
+
+// clockOf returns what time it is for who wrote an answer. A date in the answer is meant by that clock; by ours, a
+// difference between the clocks would be waited for.
+func clockOf(response *http.Response) time.Time {
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		return date
+	}
+	return time.Now()
+}
 
 // retryAfter reads a Retry-After header, in seconds or as a date. It returns nil for none and for junk.
 func retryAfter(value string, now time.Time) *time.Duration {

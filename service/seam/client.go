@@ -1,21 +1,19 @@
-// Package seam is the one place that knows Seam's HTTP: addresses, headers, JSON, limits and error bodies.
+// Package seam is the one place that knows Seam's HTTP: addresses, headers, JSON, limits, error bodies, and what to do
+// when an answer does not come.
 package seam
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/service/service/seamerr"
@@ -35,159 +33,147 @@ type Config struct {
 	Codec *seamjson.Codec
 	// CAs are the authorities that Seam's certificate may come from, nil for the system's.
 	CAs *x509.CertPool
+	// MaxIdleConnections is how many connections are kept: as many as there can be calls at once.
+	MaxIdleConnections int
+	// MaxConnectionAge is how long a connection is used, 0 for as long as it lasts.
+	MaxConnectionAge time.Duration
+	// Logger gets a line when the circuit breaker opens or closes.
+	Logger *slog.Logger
+	// Registry gets the metrics.
+	Registry prometheus.Registerer
 }
 
 // Client calls Seam. It is safe for concurrent use and keeps its connections until Close.
 type Client struct {
-	base      string
-	host      string
+	endpoint  *url.URL
 	userAgent string
 	codec     *seamjson.Codec
-	transport *http.Transport
+	pool      *pool
+	budget    *budget
+	breaker   *breaker
+	metrics   *metrics
 }
 
 // New returns a client for the endpoint.
 func New(config Config) *Client {
-	return &Client{
-		base:      strings.TrimRight(config.Endpoint.String(), "/"),
-		host:      config.Endpoint.Hostname(),
+	endpoint := *config.Endpoint
+	endpoint.Path = strings.TrimRight(endpoint.Path, "/")
+	endpoint.RawPath = strings.TrimRight(endpoint.RawPath, "/")
+	c := &Client{
+		endpoint:  &endpoint,
 		userAgent: config.UserAgent,
 		codec:     config.Codec,
-		transport: newTransport(config.CAs),
+		budget:    newBudget(),
+		breaker:   newBreaker(endpoint.Host, config.Logger),
 	}
-}
-
-// newTransport returns a transport that keeps as many connections as there are calls in flight: http.DefaultTransport
-// keeps two for a host and dials anew for the rest.
-func newTransport(authorities *x509.CertPool) *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		MaxIdleConns:          1024,
-		MaxIdleConnsPerHost:   1024,
-		// Under the 60 seconds after which common load balancers close an idle connection, so that it is closed here
-		// first and no request meets a closed one.
-		IdleConnTimeout:        55 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		// A few kilobytes of gzip can unfold to gigabytes, and the answers are small.
-		DisableCompression: true,
-		// Without pings, a connection whose path went dead is used until the kernel gives up, after 15 minutes.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
-	}
+	c.metrics = newMetrics(config.Registry, c.breaker.state)
+	c.pool = newPool(config, c.metrics.opened)
+	return c
 }
 
 // Close ends the idle connections. Call it when no calls are in flight.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.pool.close() }
 
-// Answer is what Seam says beside the body of an answer.
+// Call is one call to Seam.
+type Call struct {
+	Endpoint
+
+	// Header has the caller's headers for Seam, the credential among them.
+	Header http.Header
+	// CallerRepeats is true when the caller repeats calls that failed. They are not repeated here then: three attempts of
+	// ours for each of three of the caller's would be nine.
+	CallerRepeats bool
+	// In is the request, Out is where the answer is read to.
+	In, Out proto.Message
+}
+
+// Answer is what is known of a call beside the body of the answer.
 type Answer struct {
 	// RequestID is Seam's name for the request, empty when no answer came or it had none.
 	RequestID string
 	// HTTPStatus is the status of the answer, 0 when none came.
 	HTTPStatus int
+	// Attempts is how many requests were put to Seam.
+	Attempts int
+	// Repeated is why the last of them was put again, nil if there was one only.
+	Repeated error
 }
 
-// Do sends in to the endpoint with the caller's headers and reads the answer into out. The request lives no longer
-// than ctx. Any failure is an *seamerr.Error; the Answer is filled as far as Seam answered.
-//
-// It goes through the transport and not through an http.Client: a redirect is then an answer like any other, and
-// credentials never follow one to another host.
-func (c *Client) Do(ctx context.Context, at Endpoint, header http.Header, in, out proto.Message) (Answer, error) {
-	body, err := c.codec.AppendRequest(nil, in)
+// Do makes a call, which lives no longer than ctx. Requests that failed are put again where that can help and cannot
+// double their effect. Any failure is an *seamerr.Error; the Answer is filled as far as Seam answered.
+func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
+	text, err := c.codec.AppendRequest(nil, call.In)
 	if err != nil {
 		return Answer{}, seamerr.Internal(fmt.Errorf("write the request: %w", err))
 	}
-	request, err := http.NewRequestWithContext(ctx, at.Method, c.base+at.Path, bytes.NewReader(body))
-	if err != nil {
-		return Answer{}, seamerr.Internal(fmt.Errorf("make the request: %w", err))
-	}
-	maps.Copy(request.Header, header)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", c.userAgent)
+	header := make(http.Header, len(call.Header)+3)
+	maps.Copy(header, call.Header)
+	header["Content-Type"] = []string{"application/json"}
+	header["Accept"] = []string{"application/json"}
+	header["User-Agent"] = []string{c.userAgent}
 
-	response, err := c.transport.RoundTrip(request)
-	if err != nil {
-		cause := fmt.Errorf("call %s: %w", c.host, err)
-		if e := ended(ctx, cause); e != nil {
-			return Answer{}, e
+	var answer Answer
+	var last attempt
+	ambiguous := false
+	for {
+		done, refusal := c.breaker.allow()
+		if refusal != nil {
+			c.metrics.refused.Inc()
+			if answer.Attempts == 0 {
+				return answer, refusal
+			}
+			last.err.Final = true
+			return answer, call.failure(last, ambiguous)
 		}
-		return Answer{}, seamerr.Unreachable(cause)
-	}
-	answer := Answer{
-		RequestID:  requestID(response.Header),
-		HTTPStatus: response.StatusCode,
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols {
-		// Nobody asked for another protocol, and the body of this answer is the bare connection, which has no end.
-		_ = response.Body.Close()
-		return answer, named(seamerr.BadAnswer(errors.New("switched to another protocol")), answer)
-	}
-	text, err := readBody(response)
-	good := response.StatusCode >= 200 && response.StatusCode <= 299
-	if err != nil {
-		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)
-		if e := ended(ctx, cause); e != nil {
-			return answer, named(e, answer)
+		if answer.Attempts++; answer.Attempts == 1 {
+			c.budget.call()
+		} else {
+			answer.Repeated = last.reason()
 		}
-		if good {
-			// It has been carried out, so this is not the same as a connection that broke before.
-			return answer, named(seamerr.BadAnswer(cause), answer)
+		last = judged(done, func() attempt { return c.attempt(ctx, call, header, text, call.limit(ctx, answer.Attempts)) })
+		c.metrics.attempt(answer.Attempts, last)
+		answer.RequestID, answer.HTTPStatus = last.requestID, last.httpStatus
+		if last.err == nil {
+			return answer, nil
+		}
+		ambiguous = ambiguous || last.ambiguous()
+		wait, again := c.next(ctx, call, last, answer.Attempts)
+		if !again {
+			return answer, call.failure(last, ambiguous)
+		}
+		if !sleep(ctx, wait) {
+			last = attempt{fate: abandoned, err: endOf(ctx, last.err)}
+			return answer, call.failure(last, ambiguous)
 		}
 	}
-	if !good {
-		// The status says enough: an error whose body broke off is one without a body.
-		return answer, errorAnswer(response, answer, text, header)
-	}
-	if err := c.codec.ReadAnswer(text, out); err != nil {
-		return answer, named(seamerr.BadAnswer(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)), answer)
-	}
-	return answer, nil
 }
 
-// readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
-func readBody(response *http.Response) ([]byte, error) {
-	defer response.Body.Close() //nolint:errcheck // Nothing is left to lose: the body has been read or given up.
-	var text bytes.Buffer
-	if n := response.ContentLength; n > 0 && n <= maxAnswerBytes {
-		text.Grow(int(n) + bytes.MinRead)
+// next says how long to wait before a request that failed is put again, or that it is not to be.
+func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, again bool) {
+	if !call.repeatable(last) {
+		return 0, false
 	}
-	if _, err := text.ReadFrom(io.LimitReader(response.Body, maxAnswerBytes+1)); err != nil {
-		return nil, err
+	if attempts == maxAttempts {
+		last.err.Final = true
+		return 0, false
 	}
-	if text.Len() > maxAnswerBytes {
-		return nil, errTooLong
+	wait, ok := waitFor(attempts, last.err.RetryAfter)
+	if !ok || !fits(ctx, wait) {
+		return 0, false
 	}
-	return text.Bytes(), nil
+	if !c.budget.repeat() {
+		c.metrics.denied.Inc()
+		last.err.Final = true
+		return 0, false
+	}
+	return wait, true
 }
 
-var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
-
-// ended returns the error of a call that ended because its context did, nil while the context lives.
-func ended(ctx context.Context, cause error) *seamerr.Error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return seamerr.Canceled(cause)
-	case expired(ctx):
-		return seamerr.Timeout(cause)
-	default:
-		return nil
-	}
-}
-
-// expired says whether the deadline has passed. The context may not know yet: the network has clocks of its own.
-func expired(ctx context.Context) bool {
-	deadline, set := ctx.Deadline()
-	return set && !time.Now().Before(deadline)
-}
-
-// named puts Seam's request id on an error that is ours.
-func named(e *seamerr.Error, answer Answer) *seamerr.Error {
-	e.RequestID = answer.RequestID
-	return e
+// judged makes an attempt and tells the circuit breaker what came of it, even of one that panics.
+func judged(done func(error), put func() attempt) attempt {
+	verdict := errSaysNothing
+	defer func() { done(verdict) }()
+	a := put()
+	verdict = a.verdict()
+	return a
 }

@@ -37,8 +37,11 @@ func TestRequest(t *testing.T) {
 			header := authorized()
 			header.Set("seam-workspace", "w-1")
 			before := header.Clone()
-			_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.GrantAccess(), header,
-				&request{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a\"", "b"}}, &response{})
+			_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.Call{
+				Endpoint: seam.GrantAccess(), Header: header,
+				In:  &request{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a\"", "b"}},
+				Out: &response{},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,12 +73,12 @@ func TestAnswer(t *testing.T) {
 		token   string
 		answer  seam.Answer
 	}{
-		"session":         {answering(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Answer{RequestID: "r-1", HTTPStatus: 200}},
-		"empty object":    {answering(200, `{}`), "", seam.Answer{HTTPStatus: 200}},
-		"other 2xx":       {answering(201, body), "seam_cst1", seam.Answer{HTTPStatus: 201}},
-		"wrong type":      {answering(200, body, "content-type", "text/plain"), "seam_cst1", seam.Answer{HTTPStatus: 200}},
-		"without length":  {flushing(body), "seam_cst1", seam.Answer{HTTPStatus: 200}},
-		"retry-after too": {answering(200, body, "retry-after", "5"), "seam_cst1", seam.Answer{HTTPStatus: 200}},
+		"session":         {answering(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Answer{RequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
+		"empty object":    {answering(200, `{}`), "", seam.Answer{HTTPStatus: 200, Attempts: 1}},
+		"other 2xx":       {answering(201, body), "seam_cst1", seam.Answer{HTTPStatus: 201, Attempts: 1}},
+		"wrong type":      {answering(200, body, "content-type", "text/plain"), "seam_cst1", seam.Answer{HTTPStatus: 200, Attempts: 1}},
+		"without length":  {flushing(body), "seam_cst1", seam.Answer{HTTPStatus: 200, Attempts: 1}},
+		"retry-after too": {answering(200, body, "retry-after", "5"), "seam_cst1", seam.Answer{HTTPStatus: 200, Attempts: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, out, err := grant(t.Context(), t, newClient(t, serve(t, test.handler).URL))

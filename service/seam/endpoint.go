@@ -2,32 +2,60 @@ package seam
 
 import "net/http"
 
+// Effect is what it does to put a request to an endpoint once more.
+type Effect int
+
+const (
+	// Reads changes nothing.
+	Reads Effect = iota
+	// Sets leaves everything as the first request left it.
+	Sets
+	// Adds does it once more: another session, with another credential.
+	Adds
+)
+
 // Endpoint is one endpoint of Seam's API, in the method form that every version of it serves: POST with a body.
 type Endpoint struct {
 	Method string
 	Path   string
+	Effect Effect
 }
 
-// Create is the endpoint that creates a session and fails if the user identifier has one.
-func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create"} }
+// Create is the endpoint that creates a session and fails if the user identifier has one. To repeat it adds a session,
+// or fails because of the one that the first request made.
+func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create", Adds} }
 
-// CreateOrReturn is the endpoint that creates a session, or returns the one that the user identifier has.
-func CreateOrReturn() Endpoint { return Endpoint{http.MethodPut, "/client_sessions/create"} }
+// CreateOrReturn is the endpoint that creates a session, or returns the one that the user identifier has. Keyed says
+// whether the request has a user identifier.
+func CreateOrReturn(keyed bool) Endpoint {
+	return Endpoint{http.MethodPut, "/client_sessions/create", setsIf(keyed)}
+}
 
 // Get is the endpoint that returns a session.
-func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get"} }
+func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get", Reads} }
 
-// GetOrCreate is the endpoint that returns the session of a user identifier, updated, or creates it.
-func GetOrCreate() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get_or_create"} }
+// GetOrCreate is the endpoint that returns the session of a user identifier, updated, or creates it. Keyed says whether
+// the request has a user identifier.
+func GetOrCreate(keyed bool) Endpoint {
+	return Endpoint{http.MethodPost, "/client_sessions/get_or_create", setsIf(keyed)}
+}
 
 // List is the endpoint that returns the sessions of a workspace.
-func List() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/list"} }
+func List() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/list", Reads} }
 
 // GrantAccess is the endpoint that grants a session access.
-func GrantAccess() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/grant_access"} }
+func GrantAccess() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/grant_access", Sets} }
 
 // Revoke is the endpoint that revokes a session.
-func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revoke"} }
+func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revoke", Sets} }
 
 // Delete is the endpoint that deletes a session.
-func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete"} }
+func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Sets} }
+
+// setsIf returns the effect of a request that finds by its key what an earlier one has made.
+func setsIf(keyed bool) Effect {
+	if keyed {
+		return Sets
+	}
+	return Adds
+}

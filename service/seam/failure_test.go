@@ -49,8 +49,11 @@ func TestBadAnswer(t *testing.T) {
 				w.Header().Set("seam-request-id", "r-1")
 				handler(w, r)
 			}
-			answer, _, err := grant(t.Context(), t, newClient(t, serve(t, withID).URL))
+			answer, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, withID).URL))
 			wantError(t, err, "upstream_answer_invalid", codes.Internal)
+			if carriedOut := answer.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
+				t.Errorf("%d: outcome unknown is %t", answer.HTTPStatus, err.OutcomeUnknown)
+			}
 			if answer.HTTPStatus == 0 || answer.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
 				t.Errorf("answer %+v, error %+v", answer, err)
 			}
@@ -95,7 +98,7 @@ func TestEndlessAnswer(t *testing.T) {
 				}
 			}
 		})
-		_, _, err := grant(t.Context(), t, newClient(t, u.URL))
+		_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 		wantError(t, err, errorType, codes.Internal)
 		<-ended // It ends by the connection being closed, while the client is still open.
 		// What the kernel holds for a connection is sent too without being read; 24 MiB is far beyond that.
@@ -119,7 +122,7 @@ func TestLongestAnswer(t *testing.T) {
 // Headers without end are not read without end either.
 func TestHugeHeader(t *testing.T) {
 	u := serve(t, answering(200, `{"ok":true}`, "x-huge", strings.Repeat("x", 80<<10)))
-	_, _, err := grant(t.Context(), t, newClient(t, u.URL))
+	_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 	wantError(t, err, "upstream_unreachable", codes.Unavailable)
 }
 
@@ -149,9 +152,9 @@ func TestUnreachable(t *testing.T) {
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, _, err := grant(t.Context(), t, newClient(t, endpoint))
+			answer, _, err := grantOnce(t.Context(), t, newClient(t, endpoint))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
-			if answer != (seam.Answer{}) || err.HTTPStatus != 503 {
+			if answer != (seam.Answer{Attempts: 1}) || err.HTTPStatus != 503 {
 				t.Errorf("answer %+v, error %+v", answer, err)
 			}
 			if err.Cause == nil || !strings.Contains(err.Cause.Error(), "call 127.0.0.1: ") || strings.Contains(fmt.Sprint(err.Cause), credential) {
@@ -161,8 +164,8 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Go puts some requests again when a kept connection breaks. A grant may have been made by then, and whether to make it
-// again is the caller's decision.
+// Go puts some requests again when a kept connection breaks. A session may have been created by then, so another
+// request would make another one, and the caller is told that nobody knows.
 func TestRequestIsNotPutTwice(t *testing.T) {
 	var seen atomic.Int32
 	endpoint := listen(t, func(conn net.Conn) {
@@ -180,13 +183,17 @@ func TestRequestIsNotPutTwice(t *testing.T) {
 		}
 	})
 	client := newClient(t, endpoint)
-	if _, _, err := grant(t.Context(), t, client); err != nil {
+	create := seam.Call{Endpoint: seam.Create()}
+	if _, _, err := put(t.Context(), t, client, create); err != nil {
 		t.Fatal(err, err.Cause)
 	}
-	_, _, err := grant(t.Context(), t, client)
-	wantError(t, err, "upstream_unreachable", codes.Unavailable)
-	if n := seen.Load(); n != 2 {
-		t.Errorf("%d requests were put for two calls", n)
+	answer, _, err := put(t.Context(), t, client, create)
+	wantError(t, err, "upstream_unreachable", codes.Unknown)
+	if err.HTTPStatus != 424 || !err.OutcomeUnknown || !err.Final || err.Message != "Seam could not be reached, and the outcome is unknown" {
+		t.Errorf("error is %+v", err)
+	}
+	if n := seen.Load(); n != 2 || answer.Attempts != 1 {
+		t.Errorf("%d requests were put for two calls, %d of them for the second", n, answer.Attempts)
 	}
 }
 
@@ -310,8 +317,9 @@ func TestSwitchingProtocols(t *testing.T) {
 // A request that cannot be said in JSON ends before anything is sent.
 func TestRequestThatCannotBeWritten(t *testing.T) {
 	u := serve(t, answering(200, `{}`))
-	_, err := newClient(t, u.URL).Do(t.Context(), seam.GrantAccess(), authorized(),
-		&request{UserIdentifierKey: new("\xff")}, &response{})
+	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+		Endpoint: seam.GrantAccess(), Header: authorized(), In: &request{UserIdentifierKey: new("\xff")}, Out: &response{},
+	})
 	e := seamerr.From(err)
 	wantError(t, e, "internal_server_error", codes.Internal)
 	if n := u.requests.Load(); n != 0 {

@@ -6,14 +6,18 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 
@@ -118,7 +122,8 @@ func listen(t *testing.T, handler func(net.Conn)) (address string) {
 	return "http://" + listener.Addr().String()
 }
 
-func newClient(t *testing.T, endpoint string) *seam.Client {
+// newClient returns a client that lives as long as the test. The settings change what it is told.
+func newClient(t *testing.T, endpoint string, settings ...func(*seam.Config)) *seam.Client {
 	t.Helper()
 	parsed, err := url.Parse(endpoint)
 	if err != nil {
@@ -131,9 +136,60 @@ func newClient(t *testing.T, endpoint string) *seam.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := seam.New(seam.Config{Endpoint: parsed, UserAgent: "test/1", Codec: codec})
+	config := seam.Config{
+		Endpoint: parsed, UserAgent: "test/1", Codec: codec, MaxIdleConnections: 1024,
+		Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	}
+	for _, set := range settings {
+		set(&config)
+	}
+	client := seam.New(config)
 	t.Cleanup(client.Close)
 	return client
+}
+
+// reportingTo has the client put its metrics where the test can read them.
+func reportingTo(registry *prometheus.Registry) func(*seam.Config) {
+	return func(config *seam.Config) { config.Registry = registry }
+}
+
+// metric returns the sum of a metric's values that have the given labels: name and value in turn.
+func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, family := range families {
+		if family.GetName() != "client_session_service_upstream_"+name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			has := map[string]string{}
+			for _, pair := range m.GetLabel() {
+				has[pair.GetName()] = pair.GetValue()
+			}
+			fits := true
+			for i := 0; i < len(labels); i += 2 {
+				fits = fits && has[labels[i]] == labels[i+1]
+			}
+			if fits {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// eventually waits for what another goroutine or the kernel is about to do, and fails if it does not come.
+func eventually(t *testing.T, what string, come func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !come(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("in vain waited for: %s", what)
+		}
+	}
 }
 
 const credential = "seam_apikey_0123456789"
@@ -143,8 +199,27 @@ func authorized() http.Header { return http.Header{"Authorization": {"Bearer " +
 // grant makes the smallest call. The error is nil or what every failure has to be.
 func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
 	t.Helper()
+	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
+}
+
+// grantOnce is grant for a caller that repeats by itself, so that what is seen is one request and what came of it.
+func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
+	t.Helper()
+	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRepeats: true})
+}
+
+// get makes a call that may be repeated freely.
+func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
+	t.Helper()
+	return put(ctx, t, client, seam.Call{Endpoint: seam.Get()})
+}
+
+// put makes a call to any endpoint; what the messages hold does not matter to the client.
+func put(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Answer, *response, *seamerr.Error) {
+	t.Helper()
 	out := &response{}
-	answer, err := client.Do(ctx, seam.GrantAccess(), authorized(), &request{}, out)
+	call.Header, call.In, call.Out = authorized(), &request{}, out
+	answer, err := client.Do(ctx, call)
 	if err == nil {
 		return answer, out, nil
 	}
@@ -165,4 +240,27 @@ func wantError(t *testing.T, e *seamerr.Error, errorType string, code codes.Code
 	if e.Type != errorType || e.GRPCCode() != code {
 		t.Fatalf("error is %s, %q (cause %v); want %s, %q", e.GRPCCode(), e.Type, e.Cause, code, errorType)
 	}
+}
+
+// stamps are when requests came.
+type stamps struct {
+	mu    sync.Mutex
+	times []time.Time
+}
+
+func (s *stamps) add() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times = append(s.times, time.Now())
+}
+
+// gaps returns the time between one request and the next.
+func (s *stamps) gaps() []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var gaps []time.Duration
+	for i := 1; i < len(s.times); i++ {
+		gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
+	}
+	return gaps
 }

@@ -130,7 +130,25 @@ func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
 	if got := int(d.retry.GetRetryDelay().AsDuration().Seconds()); got != c.retryAfter {
 		t.Errorf("RetryInfo says %d seconds, want %d", got, c.retryAfter)
 	}
+	if unknown := d.info.GetMetadata()["outcome"] == "unknown"; unknown != c.unknown {
+		t.Errorf("ErrorInfo is %v: want it to say that the outcome is unknown: %t", d.info, c.unknown)
+	}
+	if got := strings.Join(trailer.Get("grpc-retry-pushback-ms"), ","); got != c.pushback() {
+		t.Errorf("the retry policy of the caller is told %q, want %q", got, c.pushback())
+	}
 	return text
+}
+
+// pushback is what the retry policy of a gRPC client is told: to leave alone what has been tried often enough.
+func (c behaviour) pushback() string {
+	switch {
+	case c.reached > 1 || c.seamDown:
+		return "-1"
+	case c.retryAfter != 0:
+		return strconv.Itoa(c.retryAfter * 1000)
+	default:
+		return ""
+	}
 }
 
 // grpcFields are the violations over gRPC: a field that cannot be told by its name is one of the message.
@@ -182,6 +200,10 @@ func (c behaviour) checkREST(t *testing.T, h *harness) string {
 	failure := got.failure(t)
 	if failure["type"] != c.errorType || failure["message"] != c.text || failure["request_id"] != id {
 		t.Errorf("error is %v, want type %q, message %q, request id %q", failure, c.errorType, c.text, id)
+	}
+	data, _ := failure["data"].(map[string]any)
+	if unknown := data["outcome"] == "unknown"; unknown != c.unknown {
+		t.Errorf("data is %v: want it to say that the outcome is unknown: %t", data, c.unknown)
 	}
 	tree, _ := failure["validation_errors"].(map[string]any)
 	if got := problemPaths(tree, ""); !slices.Equal(got, slices.Sorted(slices.Values(c.fields))) {

@@ -43,7 +43,8 @@ func BenchmarkCall(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := server.New(config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", SeamEndpoint: parseURL(b, seamURL),
-		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, Version: "bench",
+		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, MaxInFlight: 1024, DrainTimeout: time.Minute,
+		MaxConnectionAge: 5 * time.Minute, Version: "bench",
 	}, slog.New(slog.NewJSONHandler(io.Discard, nil))) //nolint:sloglint // A log line is part of what a call costs.
 	if err != nil {
 		b.Fatal(err)

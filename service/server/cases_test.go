@@ -49,8 +49,10 @@ type behaviour struct {
 	grpcBare bool
 	// grpcMessage is the message over gRPC where the fault in the encoding is another one there.
 	grpcMessage string
-	// reached is how many requests reach Seam.
+	// reached is how many requests reach Seam: three for one that is put again in vain.
 	reached int
+	// unknown is true when Seam may have made the grant.
+	unknown bool
 }
 
 const (
@@ -198,42 +200,42 @@ func failures() []behaviour {
 		{
 			name: "connection reset", fault: sandbox.Fault{Disconnect: sandbox.DisconnectReset}, body: byID, message: grantByID(),
 			code: codes.Unavailable, status: 503, errorType: "upstream_unreachable",
-			text: "Seam could not be reached", local: true, reached: 1,
+			text: "Seam could not be reached, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
 			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: 300 * time.Millisecond,
 			body: byID, message: grantByID(),
 			code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout",
-			text: "Seam did not answer in time", local: true, reached: 1,
+			text: "Seam did not answer in time, and the outcome is unknown", local: true, reached: 1, unknown: true,
 		},
 		{
 			name:  "Seam answers HTML",
 			fault: sandbox.Fault{Status: 502, Body: "<html>seam_secretvalue04</html>", ContentType: "text/html"},
 			body:  byID, message: grantByID(),
 			code: codes.Unavailable, status: 502,
-			text: "Seam answered with HTTP status 502 and no error of its own", noEnvelope: true, reached: 1,
+			text: "Seam answered with HTTP status 502 and no error of its own", noEnvelope: true, reached: 3, unknown: true,
 		},
 		{
 			name:  "Seam answers HTML as if all were well",
 			fault: sandbox.Fault{Status: 200, Body: "<html>seam_secretvalue05</html>", ContentType: "text/html"},
 			body:  byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
-			text: "Seam's answer could not be understood", local: true, reached: 1,
+			text: "Seam's answer could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
 			name: "empty 503", fault: sandbox.Fault{Status: 503}, body: byID, message: grantByID(),
 			code: codes.Unavailable, status: 503,
-			text: "Seam answered with HTTP status 503 and no error of its own", noEnvelope: true, reached: 1,
+			text: "Seam answered with HTTP status 503 and no error of its own", noEnvelope: true, reached: 3, unknown: true,
 		},
 		{
 			name: "truncated body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, body: byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
-			text: "Seam's answer could not be understood", local: true, reached: 1,
+			text: "Seam's answer could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
 			name: "endless body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectEndless}, body: byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_answer_invalid",
-			text: "Seam's answer could not be understood", local: true, reached: 1,
+			text: "Seam's answer could not be understood, and the outcome is unknown", local: true, reached: 1, unknown: true,
 		},
 		{
 			name: "redirect", fault: sandbox.Fault{Status: 307, Header: map[string]string{"location": "http://127.0.0.1:1/"}},

@@ -59,6 +59,8 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 		LogLevel:       slog.LevelDebug,
 		DefaultTimeout: 20 * time.Second,
 		MaxTimeout:     20 * time.Second,
+		MaxInFlight:    1024,
+		DrainTimeout:   20 * time.Second,
 		Version:        "test",
 	}
 	for _, f := range change {
@@ -113,6 +115,8 @@ type answer struct {
 	status int
 	header http.Header
 	text   string
+	// last is true when the connection is not to be used again.
+	last bool
 }
 
 // send makes one HTTP request. Headers are pairs; content-type and authorization are set unless given.
@@ -147,7 +151,7 @@ func (h *harness) send(method, path, body string, header ...string) answer {
 	if err != nil {
 		h.t.Fatalf("%s %s: read the answer: %v", method, path, err)
 	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return answer{response.StatusCode, response.Header, string(text), response.Close}
 }
 
 // grant posts a grant.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -215,6 +216,7 @@ func TestHeldStart(t *testing.T) {
 			cfg := config.Config{
 				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 				SeamEndpoint: parseURL(t, "http://127.0.0.1:1"), CallersFile: callers,
+				DrainTimeout: time.Second,
 			}
 			test.change(&cfg)
 			log := &logBuffer{}

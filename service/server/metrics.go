@@ -20,6 +20,9 @@ type metrics struct {
 	ownCredentialRefused prometheus.Counter
 	reloadFailures       prometheus.Counter
 	anonymous            prometheus.Gauge
+	// inFlight counts the calls that are worked on, refused the calls and connections that there was no room for.
+	inFlight prometheus.Gauge
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(version string) *metrics {
@@ -46,6 +49,17 @@ func newMetrics(version string) *metrics {
 		Name: "client_session_service_anonymous",
 		Help: "1 while anybody who reaches the service may use its own credential.",
 	})
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "client_session_service_in_flight",
+		Help: "Calls that are being worked on.",
+	})
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "client_session_service_refused_total",
+		Help: "Calls and connections that were refused at once, by the limit that they met.",
+	}, []string{"limit"})
+	for _, limit := range []string{limitInFlight, limitCaller, limitConnections} {
+		m.refused.WithLabelValues(limit) // So that each series is there before the first refusal.
+	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "client_session_service_build_info",
 		Help:        "Always 1; the label tells the version.",
@@ -54,11 +68,19 @@ func newMetrics(version string) *metrics {
 	build.Set(1)
 	m.registry.MustRegister(
 		m.calls, m.panics, build, m.ownCredentialRefused, m.reloadFailures, m.anonymous,
+		m.inFlight, m.refused,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
+
+// The limits that a caller can meet, as labels of a metric.
+const (
+	limitInFlight    = "in_flight"
+	limitCaller      = "caller"
+	limitConnections = "connections"
+)
 
 // interceptor counts and times the calls of both faces, told apart by a label.
 func (m *metrics) interceptor() grpc.UnaryServerInterceptor {

@@ -2,10 +2,14 @@ package server_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service/sandbox"
@@ -13,26 +17,135 @@ import (
 
 // retryPolicy is what a caller would configure: try again when the service is not there.
 const retryPolicy = `{"methodConfig":[{"name":[{"service":"seam.clientsession.v1.ClientSessionService"}],"retryPolicy":{` +
-	`"maxAttempts":3,"initialBackoff":"0.01s","maxBackoff":"0.01s","backoffMultiplier":1,` +
-	`"retryableStatusCodes":["UNAVAILABLE"]}}]}`
+	`"maxAttempts":5,"initialBackoff":"0.01s","maxBackoff":"0.01s","backoffMultiplier":1,` +
+	`"retryableStatusCodes":["UNAVAILABLE","UNKNOWN","INTERNAL","DEADLINE_EXCEEDED"]}}]}`
 
-// TestClientRetries shows that a client's own retry policy acts on the service's errors.
-func TestClientRetries(t *testing.T) {
-	h := start(t)
+// persistent is a gRPC client that tries everything again five times, more than any should.
+func (h *harness) persistent() clientsessionv1.ClientSessionServiceClient {
+	h.t.Helper()
 	conn, err := grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(retryPolicy))
 	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = conn.Close() })
+	return clientsessionv1.NewClientSessionServiceClient(conn)
+}
+
+// TestRepeats shows that a grant that failed is made in the end, that it is one call with several attempts in the log and
+// in the metrics, and that the log says why.
+func TestRepeats(t *testing.T) {
+	for face, grant := range map[string]func(*testing.T, *harness) bool{
+		"grpc": func(t *testing.T, h *harness) bool {
+			t.Helper()
+			_, err := h.client().GrantAccess(authorized(t), grantByID())
+			return err == nil
+		},
+		"rest": func(_ *testing.T, h *harness) bool { return h.grant(byID).status == http.StatusOK },
+	} {
+		t.Run(face, func(t *testing.T) {
+			h := start(t)
+			for _, fault := range []sandbox.Fault{
+				{Status: http.StatusServiceUnavailable, Times: 1}, {Disconnect: sandbox.DisconnectReset, Times: 1},
+			} {
+				if err := h.sandbox.Inject(fault); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !grant(t, h) {
+				t.Error("the grant was not made")
+			}
+			if n := len(h.sandbox.Requests()); n != 3 {
+				t.Errorf("%d requests reached Seam, want 3", n)
+			}
+			calls := h.log.calls(t)
+			if len(calls) != 1 || calls[0]["attempts"] != 3.0 || calls[0]["code"] != "OK" || calls[0]["level"] != "INFO" {
+				t.Fatalf("the log has %v", calls)
+			}
+			if why, _ := calls[0]["repeated_after"].(string); !strings.Contains(why, "call 127.0.0.1: ") {
+				t.Errorf("the log says that the last attempt was made after %q", why)
+			}
+			_, text := h.admin("/metrics")
+			for _, want := range []string{
+				`upstream_attempts_total{attempt="1",outcome="unavailable"} 1`, `upstream_attempts_total{attempt="2",outcome="broken"} 1`,
+				`upstream_attempts_total{attempt="3",outcome="ok"} 1`, `upstream_breaker_state 0`,
+			} {
+				if !strings.Contains(text, "client_session_service_"+want) {
+					t.Errorf("the metrics lack %s", want)
+				}
+			}
+		})
+	}
+}
+
+// TestRetriesDoNotMultiply shows that a caller that repeats by itself does not multiply what the service repeats.
+func TestRetriesDoNotMultiply(t *testing.T) {
+	t.Run("a gRPC client's retry policy", func(t *testing.T) {
+		h := start(t)
+		if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.persistent().GrantAccess(authorized(t), grantByID())
+		if n := len(h.sandbox.Requests()); status.Code(err) != codes.Unavailable || n != 3 {
+			t.Errorf("got %v after %d requests, want UNAVAILABLE after 3", err, n)
+		}
+	})
+	t.Run("a gRPC client's retry policy, what may have been made", func(t *testing.T) {
+		for _, fault := range []sandbox.Fault{
+			{Status: http.StatusServiceUnavailable},
+			{Disconnect: sandbox.DisconnectReset},
+			{Status: 500},
+			{Status: 504},
+			{Disconnect: sandbox.DisconnectTruncate},
+		} {
+			h := start(t)
+			if err := h.sandbox.Inject(fault); err != nil {
+				t.Fatal(err)
+			}
+			request := &clientsessionv1.CreateRequest{
+				UserIdentifierKey: new("new"), IfExists: clientsessionv1.IfExists_IF_EXISTS_FAIL,
+			}
+			_, err := h.persistent().Create(authorized(t), request)
+			outcome := details(t, status.Convert(err)).info.GetMetadata()["outcome"]
+			if n := len(h.sandbox.Requests()); err == nil || outcome != "unknown" || n != 1 {
+				t.Errorf("%+v: got %v, outcome %q, after %d requests, want 1", fault, err, outcome, n)
+			}
+		}
+	})
+	t.Run("an SDK that repeats every method", func(t *testing.T) {
+		h := start(t)
+		if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // What the SDK does.
+			h.grant(byID, "X-Fern-Language", "Go")
+		}
+		if n := len(h.sandbox.Requests()); n != 3 {
+			t.Errorf("%d requests reached Seam, want 3", n)
+		}
+	})
+}
+
+// TestClientRetries shows that a client's own retry policy still acts where the service has put nothing to Seam, and when
+// it is told to: here once the circuit breaker lets calls through again.
+func TestClientRetries(t *testing.T) {
+	h := start(t)
+	fail := sandbox.Fault{Status: http.StatusServiceUnavailable}
+	if err := h.sandbox.Inject(fail); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable, Times: 2}); err != nil {
-		t.Fatal(err)
+	for !strings.Contains(h.grant(byID).text, "upstream_failing") {
+		if len(h.sandbox.Requests()) > 40 {
+			t.Fatal("the circuit breaker does not open")
+		}
 	}
-	client := clientsessionv1.NewClientSessionServiceClient(conn)
-	if _, err := client.GrantAccess(authorized(t), grantByID()); err != nil {
-		t.Errorf("got %v, want the third try to succeed", err)
+	h.sandbox.ClearFaults()
+	h.sandbox.ClearRequests()
+	began := time.Now()
+	if _, err := h.persistent().GrantAccess(authorized(t), grantByID()); err != nil {
+		t.Errorf("got %v, want the second try to succeed", err)
 	}
-	if got := len(h.sandbox.Requests()); got != 3 {
-		t.Errorf("%d requests reached Seam, want 3", got)
+	if n, took := len(h.sandbox.Requests()), time.Since(began); n != 1 || took < time.Second {
+		t.Errorf("%d requests after %s, want 1 after some 5 s", n, took)
 	}
 }

@@ -17,28 +17,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/reflection"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service"
-	"github.com/clientsession/service/service/auth"
 	"github.com/clientsession/service/service/config"
 	"github.com/clientsession/service/service/interceptor"
 	"github.com/clientsession/service/service/reload"
-	"github.com/clientsession/service/service/rest"
 	"github.com/clientsession/service/service/sandbox"
 	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/service/service/seamerr"
 	"github.com/clientsession/service/service/seamjson"
-)
-
-const (
-	// maxRequestBytes bounds a request on both faces.
-	maxRequestBytes = 1 << 20
-	// maxHeaderBytes bounds the headers of a request on both faces.
-	maxHeaderBytes = 32 << 10
-	// drainTimeout bounds how long calls in flight may take to finish once the service was told to end.
-	drainTimeout = 30 * time.Second
 )
 
 // Server is the service with its listeners open. Nothing is served before Run.
@@ -55,12 +43,18 @@ type Server struct {
 	sandbox     *sandbox.Server
 	endpoint    string
 
+	// drainDelay and drainTimeout are how long the service still takes calls after it was told to end, and how long those
+	// in flight may then take.
+	drainDelay, drainTimeout time.Duration
+
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
 	issuers *http.Client
 	// draining ends when the drain begins to cut off streams.
 	draining   context.Context //nolint:containedctx // It is the server's life and no call's.
 	cutStreams context.CancelFunc
+	// caught makes an error of a panic outside of the calls.
+	caught func(ctx context.Context, method string, value any) *seamerr.Error
 	// identity is the certificate of both faces, nil for plain text.
 	identity *identity
 }
@@ -70,7 +64,9 @@ const pollInterval = 10 * time.Second
 
 // New builds the service and opens its listeners, so that an address that is taken stops the start.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
-	s := &Server{logger: logger, endpoint: cfg.SeamEndpoint.String()}
+	s := &Server{
+		logger: logger, endpoint: cfg.SeamEndpoint.String(), drainDelay: cfg.DrainDelay, drainTimeout: cfg.DrainTimeout,
+	}
 	s.draining, s.cutStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -105,13 +101,20 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		}
 		upstream = *parsed
 	}
-	s.seam = seam.New(seam.Config{
-		Endpoint:  &upstream,
-		UserAgent: "client-session-service/" + cfg.Version,
-		Codec:     codec,
-		CAs:       authorities,
-	})
 	metrics := newMetrics(cfg.Version)
+	overfull := metrics.refused.WithLabelValues(limitConnections)
+	s.grpcListener = newLimitListener(s.grpcListener, cfg.MaxInFlight, overfull)
+	s.httpListener = newLimitListener(s.httpListener, cfg.MaxInFlight, overfull)
+	s.seam = seam.New(seam.Config{
+		Endpoint:           &upstream,
+		UserAgent:          "client-session-service/" + cfg.Version,
+		Codec:              codec,
+		CAs:                authorities,
+		MaxIdleConnections: cfg.MaxInFlight,
+		MaxConnectionAge:   cfg.MaxConnectionAge,
+		Logger:             logger,
+		Registry:           metrics.registry,
+	})
 	if s.identity, err = newIdentity(cfg, metrics.reloadFailures); err != nil {
 		return nil, err
 	}
@@ -125,18 +128,31 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	}
 	// The order matters: what stands further out sees what the inner ones did. The request id names all
 	// that follows; the log and the metrics stand outside of the recovery and so see a panic as the error it became;
-	// who calls is settled before what is asked, so that a stranger learns nothing about the input.
+	// room is made sure of before anything is worked on; who calls is settled before what is asked, so that a stranger
+	// learns nothing about the input.
 	chain := []grpc.UnaryServerInterceptor{
 		interceptor.RequestID,
 		interceptor.AccessLog(logger, cfg.TrustedProxies),
 		metrics.interceptor(),
 		interceptor.Recovery(logger, metrics.panics),
 		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
+		interceptor.InFlight(cfg.MaxInFlight, metrics.inFlight, metrics.refused.WithLabelValues(limitInFlight)),
 		authenticate,
+		interceptor.CallerRate(cfg.CallerRPS, metrics.refused.WithLabelValues(limitCaller)),
 		interceptor.Validation(validator),
 	}
-	s.newGRPC(chain, handlers)
-	if err := s.newHTTP(cfg, chain, handlers, codec); err != nil {
+	s.caught = interceptor.Caught(logger, metrics.panics)
+	guarded := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
+		return interceptor.Guard(description, logger, metrics.panics)
+	}
+	c := calls{
+		description: guarded(&clientsessionv1.ClientSessionService_ServiceDesc),
+		handlers:    handlers,
+		chain:       chain,
+		guarded:     guarded,
+	}
+	s.newGRPC(cfg, c)
+	if err := s.newHTTP(cfg, c, codec); err != nil {
 		return nil, err
 	}
 	s.admin = &http.Server{
@@ -162,66 +178,12 @@ func newValidator(messages protoMessages) (protovalidate.Validator, error) {
 	return validator, nil
 }
 
-func (s *Server) newGRPC(chain []grpc.UnaryServerInterceptor, handlers *service.Service) {
-	s.grpc = grpc.NewServer(append(s.identity.grpcOptions(s.logger),
-		grpc.ChainUnaryInterceptor(chain...),
-		grpc.ChainStreamInterceptor(auth.Stream, s.endStreams),
-		grpc.MaxRecvMsgSize(maxRequestBytes),
-		grpc.MaxHeaderListSize(maxHeaderBytes),
-		grpc.MaxConcurrentStreams(1000),
-		grpc.ConnectionTimeout(10*time.Second),
-		// Clients commonly ping every 10 seconds, also while they have no call; grpc-go would end their connection.
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.WaitForHandlers(true),
-	)...)
-	s.health = health.NewServer()
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	clientsessionv1.RegisterClientSessionServiceServer(s.grpc, handlers)
-	reflection.Register(s.grpc)
-	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-}
-
-func (s *Server) newHTTP(
-	cfg config.Config, chain []grpc.UnaryServerInterceptor, handlers *service.Service, codec *seamjson.Codec,
-) error {
-	headers := []string{interceptor.HeaderCallerRequestID}
-	for _, header := range seam.Headers() {
-		headers = append(headers, header.Name)
-	}
-	face, err := rest.New(rest.Config{
-		Service:      handlers,
-		Interceptors: chain,
-		Headers:      headers,
-		CORSOrigins:  cfg.CORSOrigins,
-
-		OwnCredential: cfg.Held(),
-		CheckHost:     cfg.CallersFile == "" && onLoopback(s.httpListener.Addr()),
-		Codec:         codec,
-		Logger:        s.logger,
-	})
-	if err != nil {
-		return fmt.Errorf("build the REST face: %w", err)
-	}
-	s.http = &http.Server{
-		Handler:           face,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		// An answer is written at once; the time before it is the call's.
-		WriteTimeout:   cfg.MaxTimeout + 60*time.Second,
-		IdleTimeout:    120 * time.Second,
-		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
-	}
-	return nil
-}
-
 func (s *Server) setHealth(status healthv1.HealthCheckResponse_ServingStatus) {
 	s.health.SetServingStatus("", status)
 	s.health.SetServingStatus(clientsessionv1.ClientSessionService_ServiceDesc.ServiceName, status)
 }
 
-// Run serves until ctx ends and then drains: calls in flight finish, for at most drainTimeout. It returns nil after a
-// drain in which they all did.
+// Run serves until ctx ends and then drains. It returns nil after a drain in which all calls finished.
 func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 3)
 	var serving sync.WaitGroup
@@ -245,52 +207,19 @@ func (s *Server) Run(ctx context.Context) error {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", s.attributes()...)
 
 	var err error
+	delay := s.drainDelay
 	select {
 	case <-ctx.Done():
-		s.logger.Info("draining")
+		s.logger.Info("draining",
+			slog.String("delay", s.drainDelay.String()), slog.String("timeout", s.drainTimeout.String()))
 	case err = <-failed:
+		delay = 0 // A face is gone already.
 	}
 	stopPolling()
-	err = errors.Join(err, s.drain()) //nolint:contextcheck // The drain begins when ctx has ended.
+	err = errors.Join(err, s.drain(delay)) //nolint:contextcheck // The drain begins when ctx has ended.
 	serving.Wait()
 	if err == nil {
 		s.logger.Info("stopped")
-	}
-	return err
-}
-
-// drain ends the service: first it says that it is not to be called any more, then it lets both faces finish.
-func (s *Server) drain() error {
-	s.ready.Store(false)
-	s.health.Shutdown()
-	time.AfterFunc(streamGrace, s.cutStreams)
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
-
-	finished := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(finished)
-	}()
-	var err error
-	if httpErr := s.http.Shutdown(ctx); httpErr != nil {
-		err = fmt.Errorf("drain the REST face: %w", errors.Join(httpErr, s.http.Close()))
-	}
-	select {
-	case <-finished:
-	case <-ctx.Done():
-		err = errors.Join(err, errors.New("drain the gRPC face: calls were cut off"))
-		s.grpc.Stop()
-		<-finished
-	}
-	// The admin listener goes last: until here it tells that the service drains.
-	err = errors.Join(err, s.admin.Close())
-	s.seam.Close()
-	if s.issuers != nil {
-		s.issuers.CloseIdleConnections()
-	}
-	if s.sandbox != nil {
-		err = errors.Join(err, s.sandbox.Close())
 	}
 	return err
 }

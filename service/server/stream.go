@@ -16,12 +16,19 @@ const streamGrace = 200 * time.Millisecond
 // endStreams ends the streams when the server drains. They are those of the health and reflection services, have no end
 // of their own, and anybody may open one: a drain that waited for them would wait for ever.
 func (s *Server) endStreams(
-	service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler,
+	service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
 ) error {
 	// The handler may be waiting for its caller, where nothing of ours reaches it. When this returns, grpc-go ends the
 	// stream, and with it the wait.
 	ended := make(chan error, 1)
-	go func() { ended <- handler(service, stream) }()
+	go func() {
+		defer func() {
+			if value := recover(); value != nil {
+				ended <- s.caught(stream.Context(), info.FullMethod, value)
+			}
+		}()
+		ended <- handler(service, stream)
+	}()
 	select {
 	case err := <-ended:
 		return err

@@ -34,6 +34,7 @@ func TestServiceWithCertificates(t *testing.T) {
 	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Sandbox, cfg.SandboxListen, cfg.SeamEndpoint = true, "127.0.0.1:0", &url.URL{Scheme: "https", Host: "seam.example.com"}
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
+	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
 	cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, callers
 	log := &tlsRig{t: t}
 	s, err := New(cfg, slog.New(slog.NewTextHandler(log, nil)))

@@ -1,0 +1,30 @@
+package service
+
+import (
+	"context"
+
+	"google.golang.org/grpc/metadata"
+)
+
+// HeaderSDKLanguage is sent by Seam's SDKs for Java and Go, which repeat a request of any HTTP method that failed with
+// a 408, 409, 429 or 5xx.
+const HeaderSDKLanguage = "x-fern-language"
+
+const (
+	// headerSDKName is sent by Seam's other SDKs, some of which repeat a GET, PUT or DELETE.
+	headerSDKName = "seam-sdk-name"
+	// headerAttempts is sent by gRPC clients when their retry policy repeats a call.
+	headerAttempts = "grpc-previous-rpc-attempts"
+)
+
+// callerRepeats says whether it is the caller that repeats what fails. Each of Seam's SDKs knows what it may repeat, as
+// it does when it calls Seam itself. A gRPC client is known by its second attempt; the answer to its first tells it
+// whether there is to be one.
+func callerRepeats(ctx context.Context) bool {
+	for _, header := range []string{headerSDKName, HeaderSDKLanguage, headerAttempts} {
+		if len(metadata.ValueFromIncomingContext(ctx, header)) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,186 @@
+package seam
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// attempt is what came of one request.
+type attempt struct {
+	fate fate
+	// err is nil for a request that was answered well.
+	err *seamerr.Error
+	// requestID and httpStatus are Seam's, empty and 0 when no answer came.
+	requestID  string
+	httpStatus int
+	// sent is true when Seam may have the whole request.
+	sent bool
+	took time.Duration
+}
+
+// attempt puts a request to Seam and reads the answer into out. It lives no longer than ctx, and no longer than limit
+// unless that is 0.
+//
+// It goes through the transport and not through an http.Client: a redirect is then an answer like any other, and
+// credentials never follow one to another host.
+func (c *Client) attempt(ctx context.Context, call Call, header http.Header, text []byte, limit time.Duration) attempt {
+	began := time.Now()
+	caller := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	var w wire
+	address := *c.endpoint
+	address.Path += call.Path
+	if address.RawPath != "" { // The base URL has something escaped.
+		address.RawPath += call.Path
+	}
+	request := (&http.Request{
+		Method: call.Method, URL: &address, Host: address.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		// Without GetBody, which would let the transport put the request again by itself.
+		Body: io.NopCloser(bytes.NewReader(text)), ContentLength: int64(len(text)),
+	}).WithContext(httptrace.WithClientTrace(ctx, w.trace()))
+	connections := c.pool.take()
+	defer connections.release()
+	response, err := connections.RoundTrip(request)
+	var a attempt
+	if err != nil {
+		a = c.broken(ctx, caller, err, w.sent(err))
+	} else {
+		a = c.answered(ctx, caller, call, response)
+		a.sent = true
+	}
+	a.took = time.Since(began)
+	return a
+}
+
+// broken is a request to which there was no answer.
+func (c *Client) broken(ctx, caller context.Context, err error, sent bool) attempt {
+	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), err)
+	if ended(caller) {
+		return attempt{fate: abandoned, err: endOf(caller, cause), sent: sent}
+	}
+	a := attempt{fate: broken, err: seamerr.Unreachable(cause), sent: sent}
+	switch {
+	case ended(ctx):
+		a.fate, a.err = timedOut, seamerr.Timeout(cause)
+	case notTakenUp(err):
+		a.fate, a.sent = turnedAway, false
+	case !sent:
+		a.fate = unsent
+	}
+	return a
+}
+
+// notTakenUp says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it refused
+// the stream, or it closes the connection and named an earlier stream as its last. The transport tells this by the text
+// of its error alone, once it may not put the request again by itself. A text that is not known says nothing, and nor
+// does one that has the words elsewhere: it may quote what the other end wrote.
+func notTakenUp(err error) bool {
+	why, ok := strings.CutPrefix(err.Error(), "http2: Transport: cannot retry err [")
+	return ok && (strings.HasPrefix(why, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
+		(strings.HasPrefix(why, "stream error: stream ID ") && strings.Contains(why, "; REFUSED_STREAM;")))
+}
+
+// answered reads the answer to a request.
+func (c *Client) answered(ctx, caller context.Context, call Call, response *http.Response) attempt {
+	a := attempt{requestID: requestID(response.Header), httpStatus: response.StatusCode}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// Nobody asked for another protocol, and the body of this answer is the bare connection, which has no end.
+		_ = response.Body.Close()
+		a.fate, a.err = refused, seamerr.BadAnswer(errors.New("switched to another protocol"))
+		return a.named()
+	}
+	text, err := readBody(response)
+	good := response.StatusCode >= 200 && response.StatusCode <= 299
+	if err != nil {
+		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)
+		switch {
+		case ended(caller):
+			a.fate, a.err = abandoned, endOf(caller, cause)
+			return a.named()
+		case ended(ctx):
+			a.fate, a.err = timedOut, seamerr.Timeout(cause)
+			return a.named()
+		case good:
+			// It has been carried out, so this is not the same as a connection that broke before.
+			a.fate, a.err = cutOff, seamerr.BadAnswer(cause)
+			if errors.Is(err, errTooLong) {
+				a.fate = tooLong
+			}
+			return a.named()
+		}
+	}
+	if !good {
+		// The status says enough: an error whose body broke off is one without a body.
+		a.fate, a.err = fateOf(response.StatusCode), errorAnswer(response, a.requestID, text, call.Header)
+		return a
+	}
+	if err := c.codec.ReadAnswer(text, call.Out); err != nil {
+		proto.Reset(call.Out)
+		a.fate, a.err = unreadable, seamerr.BadAnswer(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err))
+		return a.named()
+	}
+	return a
+}
+
+// named puts Seam's request id on an error that is ours.
+func (a attempt) named() attempt {
+	a.err.RequestID = a.requestID
+	return a
+}
+
+// reason is why the attempt failed, for the log: nothing of what Seam wrote but its error's type.
+func (a attempt) reason() error {
+	if a.err.Cause != nil {
+		return a.err.Cause
+	}
+	return fmt.Errorf("HTTP status %d, %s", a.httpStatus, a.err.Type)
+}
+
+// readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
+func readBody(response *http.Response) ([]byte, error) {
+	defer response.Body.Close() //nolint:errcheck // Nothing is left to lose: the body has been read or given up.
+	var text bytes.Buffer
+	if n := response.ContentLength; n > 0 && n <= maxAnswerBytes {
+		text.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := text.ReadFrom(io.LimitReader(response.Body, maxAnswerBytes+1)); err != nil {
+		return nil, err
+	}
+	if text.Len() > maxAnswerBytes {
+		return nil, errTooLong
+	}
+	return text.Bytes(), nil
+}
+
+var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
+
+// ended says whether a call's time is over or its caller has left. The context may not know yet that the deadline has
+// passed: the network has clocks of its own.
+func ended(ctx context.Context) bool {
+	deadline, set := ctx.Deadline()
+	return ctx.Err() != nil || (set && !time.Now().Before(deadline))
+}
+
+// endOf returns the error of a call that ended because its context did.
+func endOf(ctx context.Context, cause error) *seamerr.Error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return seamerr.Canceled(cause)
+	}
+	return seamerr.Timeout(cause)
+}

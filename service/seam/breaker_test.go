@@ -1,0 +1,251 @@
+package seam_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/service/service/seam"
+)
+
+// create makes a call that is not repeated, so that the attempts are as many as the calls.
+func create(ctx context.Context, t *testing.T, client *seam.Client) string {
+	t.Helper()
+	_, _, err := put(ctx, t, client, seam.Call{Endpoint: seam.Create()})
+	if err == nil {
+		return "ok"
+	}
+	if err.Type == "upstream_failing" {
+		return "refused"
+	}
+	return "failed"
+}
+
+// What opens the breaker is that Seam fails, and not that callers are wrong, too many, or gone.
+func TestWhatOpensTheBreaker(t *testing.T) {
+	good := answering(200, `{"ok":true}`)
+	for name, test := range map[string]struct {
+		bad   http.HandlerFunc
+		opens bool
+	}{
+		"500":                {answering(500, ``), true},
+		"501":                {answering(501, ``), true},
+		"502":                {answering(502, ``), true},
+		"503":                {answering(503, ``), true},
+		"504":                {answering(504, ``), true},
+		"end without answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		"truncated answer":   {answering(200, `{`, "content-length", "99"), true},
+		"400":                {answering(400, ``), false},
+		"401":                {answering(401, ``), false},
+		"404":                {answering(404, ``), false},
+		"429":                {answering(429, ``, "retry-after", "60"), false},
+		"redirect":           {answering(307, ``), false},
+		"unreadable answer":  {answering(200, `<html>`), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var n atomic.Int32
+			u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if n.Add(1)%2 == 0 { // Every other one: exactly half of them fail.
+					test.bad(w, r)
+					return
+				}
+				good(w, r)
+			})
+			registry := prometheus.NewRegistry()
+			client := newClient(t, u.URL, reportingTo(registry))
+			for i := range 20 {
+				if how := create(t.Context(), t, client); how == "refused" {
+					t.Fatalf("attempt %d is refused already", i+1)
+				}
+			}
+			how, state := create(t.Context(), t, client), metric(t, registry, "breaker_state")
+			if test.opens && (how != "refused" || state != 2 || u.requests.Load() != 20) {
+				t.Errorf("after 10 of 20 failed, a call is %s, the state is %v and %d requests came", how, state, u.requests.Load())
+			}
+			if !test.opens && (how == "refused" || state != 0) {
+				t.Errorf("after 10 of 20 answers that were no failures, a call is %s, the state is %v", how, state)
+			}
+		})
+	}
+	t.Run("connection refused", func(t *testing.T) {
+		url, _ := refusing(t)
+		client := newClient(t, url)
+		for range 20 {
+			grantOnce(t.Context(), t, client)
+		}
+		if how := create(t.Context(), t, client); how != "refused" {
+			t.Errorf("a call is %s", how)
+		}
+	})
+	t.Run("less than half", func(t *testing.T) {
+		var n atomic.Int32
+		bad := answering(500, ``)
+		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1)%5 < 2 {
+				bad(w, r)
+				return
+			}
+			good(w, r)
+		})
+		client := newClient(t, u.URL)
+		for i := range 200 {
+			if how := create(t.Context(), t, client); how == "refused" {
+				t.Fatalf("call %d is refused", i)
+			}
+		}
+	})
+}
+
+// Callers that leave or that have little time say nothing about Seam, be they as many as they like.
+func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
+	u := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	for name, leave := range map[string]func() (context.Context, context.CancelFunc){
+		"short deadline": func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), 50*time.Millisecond)
+		},
+		"left": func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			return ctx, cancel
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			client := newClient(t, u.URL, reportingTo(registry))
+			var calls sync.WaitGroup
+			for range 60 {
+				calls.Go(func() {
+					ctx, cancel := leave()
+					defer cancel()
+					if how := create(ctx, t, client); how != "failed" {
+						t.Errorf("a call is %s", how)
+					}
+				})
+			}
+			calls.Wait()
+			if state := metric(t, registry, "breaker_state"); state != 0 {
+				t.Errorf("the state is %v", state)
+			}
+			if n := metric(t, registry, "attempts_total", "outcome", "abandoned"); n != 60 {
+				t.Errorf("%v attempts are counted as abandoned", n)
+			}
+		})
+	}
+}
+
+// journal is a log that can be read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+// changes returns the lines that the breaker wrote, in short.
+func (j *journal) changes(t *testing.T) []string {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var changes []string
+	for line := range strings.Lines(j.text.String()) {
+		var read struct{ Level, Msg, Host, From, To string }
+		if err := json.Unmarshal([]byte(line), &read); err != nil || read.Msg != "circuit breaker" {
+			t.Errorf("line %s", line)
+		}
+		if !strings.HasPrefix(read.Host, "127.0.0.1:") {
+			t.Errorf("the line names the host %q", read.Host)
+		}
+		changes = append(changes, read.Level+" "+read.From+" to "+read.To)
+	}
+	return changes
+}
+
+// While Seam fails, callers get their answer at once, Seam is left alone, and the operator can see it. When Seam is
+// well again, so is the service.
+func TestOutage(t *testing.T) {
+	t.Parallel() // Five seconds are waited.
+	var well atomic.Bool
+	good, bad := answering(200, `{"ok":true}`), answering(503, ``)
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if well.Load() {
+			good(w, r)
+			return
+		}
+		bad(w, r)
+	})
+	var log journal
+	registry := prometheus.NewRegistry()
+	client := newClient(t, u.URL, reportingTo(registry), func(c *seam.Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	for range 20 {
+		create(t.Context(), t, client)
+	}
+	opened := time.Now()
+
+	const calls = 1000
+	took := make([]time.Duration, 0, calls)
+	for range calls {
+		began := time.Now()
+		answer, _, err := grant(t.Context(), t, client)
+		took = append(took, time.Since(began))
+		if time.Since(opened) > 4*time.Second {
+			break // The machine is so slow that the breaker is about to half-open.
+		}
+		wantError(t, err, "upstream_failing", codes.Unavailable)
+		if err.HTTPStatus != 503 || err.Final || err.OutcomeUnknown || answer != (seam.Answer{}) {
+			t.Fatalf("answer %+v, error %+v", answer, err)
+		}
+		if err.RetryAfter == nil || *err.RetryAfter <= 0 || *err.RetryAfter > 5*time.Second {
+			t.Fatalf("retry after %v", err.RetryAfter)
+		}
+	}
+	slices.Sort(took)
+	median := took[len(took)/2]
+	t.Logf("while open, a call takes %s (median of %d), %s (99 %%), %s (longest)", median, len(took), took[len(took)*99/100], took[len(took)-1])
+	if median > 50*time.Millisecond {
+		t.Errorf("while open, a call takes %s", median)
+	}
+	if n := u.requests.Load(); n != 20 {
+		t.Errorf("Seam was asked %d times", n)
+	}
+	if state, refused := metric(t, registry, "breaker_state"), metric(t, registry, "refused_total"); state != 2 || refused != float64(len(took)) {
+		t.Errorf("the state is %v, %v calls are counted as refused", state, refused)
+	}
+
+	well.Store(true)
+	eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
+	if open := time.Since(opened); open < 4900*time.Millisecond {
+		t.Errorf("the breaker was open for %s", open)
+	}
+	if state := metric(t, registry, "breaker_state"); state != 1 {
+		t.Errorf("after one good probe, the state is %v", state)
+	}
+	create(t.Context(), t, client)
+	create(t.Context(), t, client)
+	if state := metric(t, registry, "breaker_state"); state != 0 {
+		t.Errorf("after three good probes, the state is %v", state)
+	}
+	want := []string{"WARN closed to open", "INFO open to half-open", "INFO half-open to closed"}
+	if got := log.changes(t); !slices.Equal(got, want) {
+		t.Errorf("the log says %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,263 @@
+package seam
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// wantRefused fails unless a call was refused by the circuit breaker, to come back after the wait.
+func wantRefused(t *testing.T, err *seamerr.Error, wait time.Duration) {
+	t.Helper()
+	if err == nil || err.Type != "upstream_failing" || err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.Final || err.OutcomeUnknown {
+		t.Fatalf("error is %+v, want upstream_failing", err)
+	}
+	if err.RetryAfter == nil || *err.RetryAfter != wait {
+		t.Errorf("retry after %v, want %s", err.RetryAfter, wait)
+	}
+}
+
+// sick is an upstream that fails until it is told to be well.
+type sick struct {
+	well, hold       atomic.Bool
+	seen, inside     atomic.Int32
+	mu               sync.Mutex
+	released         chan struct{}
+	statusWhenFailed int
+}
+
+func newSick() *sick { return &sick{statusWhenFailed: 500} }
+
+func (s *sick) answer(w http.ResponseWriter, r *http.Request) {
+	s.seen.Add(1)
+	if s.hold.Load() {
+		s.mu.Lock()
+		released := s.released
+		s.mu.Unlock()
+		s.inside.Add(1)
+		defer s.inside.Add(-1)
+		select {
+		case <-released:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if !s.well.Load() {
+		w.WriteHeader(s.statusWhenFailed)
+		return
+	}
+	_, _ = w.Write([]byte(`{"ok":true}`))
+}
+
+// holding has requests wait until the returned function is called. Its channel has to be of the test's bubble.
+func (s *sick) holding() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released = make(chan struct{})
+	s.hold.Store(true)
+	return func() {
+		s.hold.Store(false)
+		close(s.released)
+	}
+}
+
+// open fails as often as the breaker takes to open.
+func (s *sick) open(t *testing.T, b bubble) {
+	t.Helper()
+	for range 20 {
+		if err := b.once(t.Context()); err.Type == "upstream_failing" {
+			t.Fatal("the breaker is open already")
+		}
+	}
+	if state := b.breaker.state(); state != 2 {
+		t.Fatalf("the breaker is in state %v", state)
+	}
+}
+
+// Seam is left alone for five seconds; then three attempts find out whether it is back, and nobody else disturbs it.
+func TestBreakerHalfOpens(t *testing.T) {
+	s := newSick()
+	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+		s.open(t, b)
+		opened := time.Now()
+		for _, after := range []time.Duration{0, 2 * time.Second, 4900 * time.Millisecond} {
+			time.Sleep(after - time.Since(opened))
+			wantRefused(t, b.once(t.Context()), 5*time.Second-after)
+		}
+		if n := s.seen.Load(); n != 20 {
+			t.Fatalf("Seam was asked %d times", n)
+		}
+		time.Sleep(100*time.Millisecond + 1)
+		s.well.Store(true)
+		release := s.holding()
+		ended := make(chan *seamerr.Error, 10)
+		for range 10 {
+			go func() { ended <- b.once(t.Context()) }()
+		}
+		synctest.Wait()
+		if n := s.inside.Load(); n != 3 || len(ended) != 7 {
+			t.Fatalf("%d probes are under way and %d calls are refused, of 10", n, len(ended))
+		}
+		for range 7 {
+			wantRefused(t, <-ended, time.Second)
+		}
+		if state := b.breaker.state(); state != 1 {
+			t.Errorf("while it is probed, the state is %v", state)
+		}
+		release()
+		for range 3 {
+			if err := <-ended; err != nil {
+				t.Errorf("a probe ends with %v", err)
+			}
+		}
+		if state := b.breaker.state(); state != 0 {
+			t.Errorf("after three good probes, the state is %v", state)
+		}
+		if err := b.once(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// One probe that fails is enough to leave Seam alone for another five seconds.
+func TestBreakerOpensAgain(t *testing.T) {
+	s := newSick()
+	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+		s.open(t, b)
+		for round := range 3 {
+			time.Sleep(5*time.Second + 1)
+			s.well.Store(true)
+			for range round { // Good probes before the bad one do not close it.
+				if err := b.once(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.well.Store(false)
+			if err := b.once(t.Context()); err.HTTPStatus != 500 {
+				t.Fatalf("round %d: the probe ends with %v", round, err)
+			}
+			wantRefused(t, b.once(t.Context()), 5*time.Second)
+		}
+	})
+}
+
+// A repeat is not put either while the breaker is open: the call ends with what Seam said.
+func TestBreakerOpensDuringACall(t *testing.T) {
+	s := newSick()
+	s.statusWhenFailed = 503
+	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+		for range 19 {
+			b.once(t.Context())
+		}
+		answer, err := b.call(t.Context(), GrantAccess())
+		if answer.Attempts != 1 || err.HTTPStatus != 503 || err.Type != "" || !err.Final || !err.OutcomeUnknown {
+			t.Errorf("answer %+v, error %+v", answer, err)
+		}
+		if answer.Repeated != nil {
+			t.Errorf("the one request is told to have been repeated because of: %v", answer.Repeated)
+		}
+		if n := s.seen.Load(); n != 20 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+// What does not end well for a probe without being Seam's fault must give its place back, or nothing would ever be
+// asked again.
+func TestBreakerIsNotJammed(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, b bubble, s *sick){
+		"callers that leave": func(t *testing.T, b bubble, s *sick) {
+			release := s.holding()
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan *seamerr.Error, 3)
+			for range 3 {
+				go func() { ended <- b.once(ctx) }()
+			}
+			synctest.Wait()
+			wantRefused(t, b.once(t.Context()), time.Second)
+			cancel()
+			for range 3 {
+				if err := <-ended; err.GRPCCode() != codes.Canceled {
+					t.Errorf("error is %v", err)
+				}
+			}
+			release()
+		},
+		"callers without time": func(t *testing.T, b bubble, s *sick) {
+			release := s.holding()
+			for range 7 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				if err := b.once(ctx); err.GRPCCode() != codes.DeadlineExceeded {
+					t.Errorf("error is %v", err)
+				}
+				cancel()
+			}
+			release()
+		},
+		"panics in the codec": func(t *testing.T, b bubble, _ *sick) {
+			for range 7 {
+				// An answer that is to be read into nothing.
+				call := Call{Endpoint: Create(), In: &clientsessionv1.CreateRequest{}}
+				if !panics(func() { _, _ = b.Do(t.Context(), call) }) {
+					t.Error("no panic")
+				}
+			}
+		},
+		"panics in the transport": func(t *testing.T, b bubble, _ *sick) {
+			made := b.pool.make
+			b.pool.make = func() *http.Transport {
+				transport := made()
+				transport.Proxy = func(*http.Request) (*url.URL, error) { panic("in the transport") }
+				return transport
+			}
+			well := b.pool.current.Load()
+			b.pool.current.Store(b.pool.next())
+			for range 7 {
+				if !panics(func() { _ = b.once(t.Context()) }) {
+					t.Error("no panic")
+				}
+			}
+			if n := b.pool.current.Load().calls.Load(); n != 0 {
+				t.Errorf("%d calls are told to use the connections still", n)
+			}
+			b.pool.current.Store(well)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSick()
+			inBubble(t, s.answer, func(t *testing.T, b bubble) {
+				s.open(t, b)
+				time.Sleep(5*time.Second + 1)
+				s.well.Store(true)
+				spoil(t, b, s)
+				if state := b.breaker.state(); state != 1 {
+					t.Errorf("it decided about the state, which is %v", state)
+				}
+				for range 3 {
+					if err := b.once(t.Context()); err != nil {
+						t.Fatalf("a probe ends with %v", err)
+					}
+				}
+				if state := b.breaker.state(); state != 0 {
+					t.Errorf("after three good probes, the state is %v", state)
+				}
+			})
+		})
+	}
+}
+
+func panics(f func()) (did bool) {
+	defer func() { did = recover() != nil }()
+	f()
+	return false
+}

@@ -1,0 +1,69 @@
+package seam
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// budgetShare is which part of the calls may be repeated, as 1/budgetShare: when all of Seam fails, it gets a tenth
+	// more requests than calls, and not three times as many.
+	budgetShare = 10
+	// budgetFloor is how many repeats there may be in a window however few calls there are. Without it, a service with
+	// little to do could never repeat one.
+	budgetFloor = 10
+	// budgetSeconds is the length of the window.
+	budgetSeconds = 10
+)
+
+// budget bounds the repeats by the calls of the last seconds.
+type budget struct {
+	start time.Time
+
+	mu      sync.Mutex
+	seconds [budgetSeconds]budgetSecond
+}
+
+// budgetSecond counts what began within a second, told by its number since the start.
+type budgetSecond struct {
+	number         int64
+	calls, repeats int
+}
+
+func newBudget() *budget { return &budget{start: time.Now()} }
+
+// call notes a call's first request.
+func (b *budget) call() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.second().calls++
+}
+
+// repeat says whether there may be another repeat, and notes it.
+func (b *budget) repeat() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.second()
+	calls, repeats := 0, 0
+	for _, second := range b.seconds {
+		if second.number > now.number-budgetSeconds {
+			calls += second.calls
+			repeats += second.repeats
+		}
+	}
+	if repeats >= max(budgetFloor, calls/budgetShare) {
+		return false
+	}
+	now.repeats++
+	return true
+}
+
+// second returns the count of the second that runs. It goes by the monotonic clock, which does not jump.
+func (b *budget) second() *budgetSecond {
+	number := int64(time.Since(b.start) / time.Second)
+	second := &b.seconds[number%budgetSeconds]
+	if second.number != number {
+		*second = budgetSecond{number: number}
+	}
+	return second
+}

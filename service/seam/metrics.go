@@ -1,0 +1,46 @@
+package seam
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics tell how it goes with Seam, apart from how it goes with the calls.
+type metrics struct {
+	attempts *prometheus.CounterVec
+	denied   prometheus.Counter
+	refused  prometheus.Counter
+	opened   prometheus.Counter
+}
+
+func newMetrics(registry prometheus.Registerer, breakerState func() float64) *metrics {
+	m := &metrics{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "client_session_service_upstream_attempts_total",
+			Help: "Requests that were put to Seam, by which attempt of its call it was and what came of it.",
+		}, []string{"attempt", "outcome"}),
+		denied: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "client_session_service_upstream_repeats_denied_total",
+			Help: "Failed requests that were not repeated because there had been too many repeats.",
+		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "client_session_service_upstream_refused_total",
+			Help: "Calls that were refused because the circuit breaker was open.",
+		}),
+		opened: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "client_session_service_upstream_connections_total",
+			Help: "Connections that were opened to Seam.",
+		}),
+	}
+	registry.MustRegister(m.attempts, m.denied, m.refused, m.opened,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "client_session_service_upstream_breaker_state",
+			Help: "The circuit breaker: 0 closed (all is well), 1 half open (probing), 2 open (Seam is not asked).",
+		}, breakerState))
+	return m
+}
+
+func (m *metrics) attempt(number int, a attempt) {
+	m.attempts.WithLabelValues(strconv.Itoa(number), a.fate.String()).Inc()
+}

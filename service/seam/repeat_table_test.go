@@ -1,0 +1,282 @@
+package seam_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// What it does to put a request to an endpoint once more, in the order of the columns of the table.
+const (
+	adds = iota
+	sets
+	reads
+)
+
+// ending is what becomes of a call.
+type ending struct {
+	// requests is how many the upstream saw.
+	requests int
+	code     codes.Code
+	status   int
+	// unknown and final are what the error says of itself.
+	unknown, final bool
+}
+
+// same is the row of a fate that is the same whatever is asked for.
+func same(e ending) [3]ending { return [3]ending{e, e, e} }
+
+// unclear is the row of a fate after which nobody knows whether the request was carried out: the session is not created
+// twice, and the others are put three times. Of what only reads nothing can be unclear.
+func unclear(code codes.Code, status int, once ending) [3]ending {
+	once.requests, once.unknown, once.final = 1, true, true
+	return [3]ending{once, {3, code, status, true, true}, {3, code, status, false, true}}
+}
+
+// TestWhatIsRepeated is the table of what is put to Seam again, for each thing that can become of a request and for
+// each endpoint. It also shows when a version of Go says in other words why a request failed.
+func TestWhatIsRepeated(t *testing.T) {
+	t.Parallel()                                                 // Most of the time is waited.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it repeat, takes longer.
+	defer cancel()
+	endpoints := []struct {
+		name   string
+		at     seam.Endpoint
+		effect int
+	}{
+		{"Create", seam.Create(), adds},
+		{"CreateOrReturn keyed", seam.CreateOrReturn(true), sets},
+		{"CreateOrReturn unkeyed", seam.CreateOrReturn(false), adds},
+		{"Get", seam.Get(), reads},
+		{"GetOrCreate keyed", seam.GetOrCreate(true), sets},
+		{"GetOrCreate unkeyed", seam.GetOrCreate(false), adds},
+		{"List", seam.List(), reads},
+		{"GrantAccess", seam.GrantAccess(), sets},
+		{"Revoke", seam.Revoke(), sets},
+		{"Delete", seam.Delete(), sets},
+	}
+	var (
+		// The one thing that is known of these is that nothing was done, so they are always repeated.
+		unreached = same(ending{3, codes.Unavailable, 503, false, true})
+		limited   = same(ending{3, codes.ResourceExhausted, 429, false, true})
+
+		broken  = unclear(codes.Unavailable, 503, ending{code: codes.Unknown, status: 424})
+		garbled = unclear(codes.Internal, 502, ending{code: codes.Internal, status: 424})
+	)
+	var rows []func()
+	for _, fate := range []struct {
+		name   string
+		broken upstreamOf
+		want   [3]ending
+	}{
+		{"connection refused", refusing, unreached},
+		{"TLS failure", failingTLS, unreached},
+		{"HTTP/2 REFUSED_STREAM", resetting(http2.ErrCodeRefusedStream), unreached},
+		{"HTTP/2 GOAWAY before the stream", goingAway(0, http2.ErrCodeNo, ""), unreached},
+
+		{"429", status(429), limited},
+		{"429, Retry-After 0", status(429, "retry-after", "0"), limited},
+		{"429, Retry-After 1", status(429, "retry-after", "1"), limited},
+		{"429, Retry-After 3", status(429, "retry-after", "3"), same(ending{1, codes.ResourceExhausted, 429, false, false})},
+
+		{"500", status(500), unclear(codes.Internal, 500, ending{code: codes.Internal, status: 500})},
+		{"502", status(502), unclear(codes.Unavailable, 502, ending{code: codes.Unknown, status: 502})},
+		{"503", status(503), unclear(codes.Unavailable, 503, ending{code: codes.Unknown, status: 503})},
+		{"504", status(504), unclear(codes.DeadlineExceeded, 504, ending{code: codes.DeadlineExceeded, status: 504})},
+		{"599", status(599), unclear(codes.Internal, 599, ending{code: codes.Internal, status: 599})},
+
+		{"501", status(501), same(ending{1, codes.Unimplemented, 501, false, false})},
+		{"400", status(400), same(ending{1, codes.InvalidArgument, 400, false, false})},
+		{"404", status(404), same(ending{1, codes.NotFound, 404, false, false})},
+		{"408", status(408), same(ending{1, codes.DeadlineExceeded, 408, false, false})},
+		{"redirect", status(307, "location", "/elsewhere"), same(ending{1, codes.Internal, 502, false, false})},
+
+		{"reset before headers", hangingUp("", true), broken},
+		{"reset in headers", hangingUp("HTTP/1.1 200 OK\r\nContent-", true), broken},
+		{"end before headers", hangingUp("", false), broken},
+		{"not HTTP", hangingUp("220 mail.example ESMTP\r\n", false), broken},
+		{"HTTP/2 PROTOCOL_ERROR", resetting(http2.ErrCodeProtocol), broken},
+		{"HTTP/2 INTERNAL_ERROR", resetting(http2.ErrCodeInternal), broken},
+		{"HTTP/2 CANCEL", resetting(http2.ErrCodeCancel), broken},
+		{"HTTP/2 ENHANCE_YOUR_CALM", resetting(http2.ErrCodeEnhanceYourCalm), broken},
+		{"HTTP/2 GOAWAY with the stream", goingAway(1, http2.ErrCodeNo, ""), broken},
+		{"HTTP/2 GOAWAY with the stream, error", goingAway(1, http2.ErrCodeInternal, ""), broken},
+		// Nothing was done about the stream here, but Go's transport does not say so.
+		{"HTTP/2 GOAWAY before the stream, error", goingAway(0, http2.ErrCodeEnhanceYourCalm, ""), broken},
+		{"HTTP/2 end before headers", overH2(func(h2Stream) error { return errHangUp }), broken},
+		// Who is at fault must not be able to say that nothing was done, in a text that only sounds like Go's.
+		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, notOurs), broken},
+		{"header that sounds like a refusal", hangingUp("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", false), broken},
+
+		{"2xx, truncated", hangingUp("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", false), garbled},
+		{"2xx, reset", hangingUp("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", true), garbled},
+		{"2xx, HTTP/2 reset", overH2(func(s h2Stream) error {
+			s.head()
+			_ = s.WriteData(s.id, false, []byte("{"))
+			return s.reset(http2.ErrCodeInternal)
+		}), garbled},
+		{"2xx, empty", status(200), garbled},
+		{"2xx, HTML", body(200, `<html>`), garbled},
+		{"2xx, wrong type", body(200, `{"client_session":5}`), garbled},
+		{"2xx, over 8 MiB", tooLong, [3]ending{
+			{1, codes.Internal, 424, true, true}, {1, codes.Internal, 502, true, false}, {1, codes.Internal, 502, false, false},
+		}},
+	} {
+		var calls sync.WaitGroup
+		ends := make([]end, len(endpoints))
+		for i, endpoint := range endpoints {
+			url, seen := fate.broken(t)
+			client := newClient(t, url)
+			ends[i].seen = seen
+			calls.Go(func() {
+				ends[i].answer, ends[i].out, ends[i].err = put(ctx, t, client, seam.Call{Endpoint: endpoint.at})
+			})
+		}
+		rows = append(rows, func() { // All rows are under way by the time that the first one is looked at.
+			calls.Wait()
+			for i, endpoint := range endpoints {
+				t.Run(fate.name+"/"+endpoint.name, func(t *testing.T) { ends[i].check(t, fate.want[endpoint.effect]) })
+			}
+		})
+	}
+	for _, check := range rows {
+		check()
+	}
+}
+
+// end is what a call ended with, and the upstream that saw its requests.
+type end struct {
+	seen   *atomic.Int32
+	answer seam.Answer
+	out    *response
+	err    *seamerr.Error
+}
+
+func (e end) check(t *testing.T, want ending) {
+	t.Helper()
+	if e.err == nil {
+		t.Fatal("the call succeeds")
+	}
+	got := ending{e.answer.Attempts, e.err.GRPCCode(), e.err.HTTPStatus, e.err.OutcomeUnknown, e.err.Final}
+	if got != want {
+		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, e.err.Cause)
+	}
+	if e.seen != nil && int(e.seen.Load()) != e.answer.Attempts {
+		t.Errorf("the upstream saw %d requests, and %d are told of", e.seen.Load(), e.answer.Attempts)
+	}
+	if again := e.answer.Attempts > 1; again != (e.answer.Repeated != nil) {
+		t.Errorf("repeated because of %v", e.answer.Repeated)
+	}
+	if e.out.GetOk() || e.out.GetClientSession() != nil {
+		t.Errorf("the answer of a call that failed is %v", e.out)
+	}
+}
+
+// notOurs is what Go's transport says of a stream that was refused, said by somebody else.
+const notOurs = "http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer]"
+
+// upstreamOf starts an upstream of one fate and returns its URL and how many requests came, nil where none can be seen.
+type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
+
+// refusing is the port of a connection's other end: nobody listens on it, and nobody else gets it meanwhile.
+func refusing(t *testing.T) (string, *atomic.Int32) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return "http://" + conn.LocalAddr().String(), nil
+}
+
+func failingTLS(t *testing.T) (string, *atomic.Int32) {
+	t.Helper()
+	u, _ := startTLS(t, true, selfSigned(t))
+	return u.URL, &u.connections // No request is put without a connection.
+}
+
+func status(code int, headers ...string) upstreamOf { return body(code, "", headers...) }
+
+func body(code int, text string, headers ...string) upstreamOf {
+	return func(t *testing.T) (string, *atomic.Int32) {
+		t.Helper()
+		u := serve(t, answering(code, text, headers...))
+		return u.URL, &u.requests
+	}
+}
+
+// oneAtATime keeps the long answers from being in memory all at once, which under the race detector takes seconds.
+var oneAtATime sync.Mutex
+
+func tooLong(t *testing.T) (string, *atomic.Int32) {
+	t.Helper()
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		oneAtATime.Lock()
+		defer oneAtATime.Unlock()
+		for chunk := bytes.Repeat([]byte(" "), 64<<10); ; {
+			if _, err := w.Write(chunk); err != nil {
+				return // The client has hung up.
+			}
+		}
+	})
+	return u.URL, &u.requests
+}
+
+// hangingUp is an upstream that says something to each request and then ends the connection.
+func hangingUp(says string, reset bool) upstreamOf {
+	return func(t *testing.T) (string, *atomic.Int32) {
+		t.Helper()
+		var seen atomic.Int32
+		url := listen(t, func(conn net.Conn) {
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			seen.Add(1)
+			_, _ = io.WriteString(conn, says)
+			if reset {
+				_ = conn.(*net.TCPConn).SetLinger(0)
+			}
+		})
+		return url, &seen
+	}
+}
+
+func overH2(handler func(h2Stream) error) upstreamOf {
+	return func(t *testing.T) (string, *atomic.Int32) {
+		t.Helper()
+		u := serveH2(t, handler)
+		return u.url, &u.requests
+	}
+}
+
+func resetting(code http2.ErrCode) upstreamOf {
+	return overH2(func(s h2Stream) error { return s.reset(code) })
+}
+
+// goingAway is an upstream that ends the connection in good order and names the last stream that it did something about.
+func goingAway(last uint32, code http2.ErrCode, debug string) upstreamOf {
+	return overH2(func(s h2Stream) error {
+		_ = s.WriteGoAway(last, code, []byte(debug))
+		return errHangUp
+	})
+}

@@ -1,0 +1,282 @@
+package seam_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/service/service/seam"
+)
+
+// inTurn answers each request with the next handler, and from the last one on with that.
+func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var n atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		handlers[min(int(n.Add(1)), len(handlers))-1](w, r)
+	}
+}
+
+// Callers must not see that a request failed as long as one of its repeats does not.
+func TestRepeatSucceeds(t *testing.T) {
+	// All but the last member of the first answer can be read, and must not get into the second.
+	unreadable := answering(200, `{"client_session":{"token":"seam_cst-of-the-first"},"ok":"yes"}`, "seam-request-id", "r-1")
+	good := answering(200, `{"ok":true}`, "seam-request-id", "r-2")
+	for name, test := range map[string]struct {
+		handlers []http.HandlerFunc
+		attempts int
+		repeated string
+	}{
+		"at once":         {[]http.HandlerFunc{good}, 1, "<nil>"},
+		"the second time": {[]http.HandlerFunc{answering(503, ``), good}, 2, "HTTP status 503, empty body"},
+		"the third time": {
+			[]http.HandlerFunc{answering(503, ``), answering(500, `{"error":{"type":"t","message":"secret"}}`), good}, 3, "HTTP status 500, t",
+		},
+		"after an answer half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 answer: ok: expected boolean, found string"},
+		"after an end": {
+			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: EOF",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := serve(t, inTurn(test.handlers...))
+			registry := prometheus.NewRegistry()
+			answer, out, err := grant(t.Context(), t, newClient(t, u.URL, reportingTo(registry)))
+			if err != nil {
+				t.Fatal(err, err.Cause)
+			}
+			if !out.GetOk() || out.GetClientSession() != nil {
+				t.Errorf("answer is %v", out)
+			}
+			if answer.RequestID != "r-2" || answer.HTTPStatus != 200 || answer.Attempts != test.attempts {
+				t.Errorf("answer is %+v", answer)
+			}
+			if got := fmt.Sprint(answer.Repeated); got != test.repeated {
+				t.Errorf("repeated because of %q, want %q", got, test.repeated)
+			}
+			if n := u.requests.Load(); int(n) != test.attempts {
+				t.Errorf("%d requests", n)
+			}
+			last := fmt.Sprint(test.attempts)
+			if n := metric(t, registry, "attempts_total", "attempt", last, "outcome", "ok"); n != 1 {
+				t.Errorf("%v attempts are counted as the one that went well", n)
+			}
+			if n := metric(t, registry, "attempts_total"); n != float64(test.attempts) {
+				t.Errorf("%v attempts are counted", n)
+			}
+		})
+	}
+}
+
+// Once one attempt may have been carried out, no later one settles it: a session that is not found may be the one that
+// the first attempt deleted.
+func TestFatesInTurn(t *testing.T) {
+	failed, limited := answering(503, ``), answering(429, ``)
+	missing := answering(404, `{"error":{"type":"client_session_not_found","message":"m"}}`)
+	later := answering(429, ``, "retry-after", "60")
+	hangup := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for name, test := range map[string]struct {
+		at       seam.Endpoint
+		handlers []http.HandlerFunc
+		want     ending
+	}{
+		"deleted or not there":      {seam.Delete(), []http.HandlerFunc{failed, missing}, ending{2, codes.NotFound, 404, true, false}},
+		"not there at all":          {seam.Delete(), []http.HandlerFunc{limited, missing}, ending{2, codes.NotFound, 404, false, false}},
+		"not there to be read":      {seam.Get(), []http.HandlerFunc{failed, missing}, ending{2, codes.NotFound, 404, false, false}},
+		"created after all, or not": {seam.Create(), []http.HandlerFunc{limited, failed}, ending{2, codes.Unknown, 503, true, true}},
+		"told to wait long":         {seam.GrantAccess(), []http.HandlerFunc{hangup, later}, ending{2, codes.ResourceExhausted, 429, true, false}},
+		"unclear, then refused":     {seam.GrantAccess(), []http.HandlerFunc{hangup, limited}, ending{3, codes.ResourceExhausted, 429, true, true}},
+		"three different ones":      {seam.Revoke(), []http.HandlerFunc{limited, failed, hangup}, ending{3, codes.Unavailable, 503, true, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := serve(t, inTurn(test.handlers...))
+			answer, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: test.at})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := (ending{int(u.requests.Load()), err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.Final}); got != test.want {
+				t.Errorf("it ends as %+v, want %+v; answer %+v", got, test.want, answer)
+			}
+		})
+	}
+}
+
+// Seam is never asked sooner than it said, whoever's clock it said it by.
+func TestRetryAfterIsKept(t *testing.T) {
+	nextYear := time.Now().AddDate(1, 0, 0).UTC()
+	lastYear := time.Now().AddDate(-1, 0, 0).UTC()
+	in := func(date time.Time) []string {
+		return []string{"date", date.Format(http.TimeFormat), "retry-after", date.Add(time.Second).Format(http.TimeFormat)}
+	}
+	t.Parallel() // Two seconds are waited.
+	var calls sync.WaitGroup
+	for name, test := range map[string]struct {
+		status  int
+		headers []string
+	}{
+		"seconds":                       {503, []string{"retry-after", "1"}},
+		"seconds after 429":             {429, []string{"retry-after", "1"}},
+		"seconds after 500":             {500, []string{"retry-after", "1"}},
+		"seconds with a fraction":       {503, []string{"retry-after", "1.0"}},
+		"seconds by a clock a year off": {503, []string{"date", nextYear.Format(http.TimeFormat), "retry-after", "1"}},
+		"date":                          {503, in(time.Now().UTC())},
+		"date by a clock a year ahead":  {503, in(nextYear)},
+		"date by a clock a year behind": {503, in(lastYear)},
+	} {
+		var came stamps
+		answers := inTurn(answering(test.status, ``, test.headers...), answering(200, `{"ok":true}`))
+		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			came.add()
+			answers(w, r)
+		})
+		client := newClient(t, u.URL)
+		calls.Go(func() {
+			if answer, _, err := grant(t.Context(), t, client); err != nil || answer.Attempts != 2 {
+				t.Errorf("%s: answer %+v, error %v", name, answer, err)
+			}
+			if gaps := came.gaps(); len(gaps) != 1 || gaps[0] < time.Second {
+				t.Errorf("%s: the second request came after %s", name, gaps)
+			}
+		})
+	}
+	calls.Wait()
+}
+
+// A call is not held here for long; who asked is told when to come again and may do so by itself.
+func TestLongRetryAfter(t *testing.T) {
+	ahead := time.Now().AddDate(1, 0, 0).UTC()
+	for name, test := range map[string]struct {
+		status  int
+		headers []string
+		want    time.Duration
+	}{
+		"a bit too long":      {429, []string{"retry-after", "2.001"}, 2001 * time.Millisecond},
+		"long":                {503, []string{"retry-after", "60"}, time.Minute},
+		"huge":                {503, []string{"retry-after", "1e300"}, time.Hour},
+		"date by the answers": {503, []string{"date", ahead.Format(http.TimeFormat), "retry-after", ahead.Add(time.Minute).Format(http.TimeFormat)}, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := serve(t, answering(test.status, ``, test.headers...))
+			began := time.Now()
+			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
+			wantError(t, err, "", map[int]codes.Code{429: codes.ResourceExhausted, 503: codes.Unavailable}[test.status])
+			if err.RetryAfter == nil || *err.RetryAfter != test.want || err.Final || answer.Attempts != 1 || u.requests.Load() != 1 {
+				t.Errorf("answer %+v, error %+v", answer, err)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("the call was held for %s", took)
+			}
+		})
+	}
+}
+
+// What is no time to wait is passed over: the request is put again after the back-off alone.
+func TestJunkRetryAfter(t *testing.T) {
+	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
+		t.Run(value, func(t *testing.T) {
+			u := serve(t, inTurn(answering(429, ``, "retry-after", value), answering(200, `{"ok":true}`)))
+			began := time.Now()
+			if answer, _, err := grant(t.Context(), t, newClient(t, u.URL)); err != nil || answer.Attempts != 2 {
+				t.Fatalf("answer %+v, error %v", answer, err)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the call took %s", took)
+			}
+		})
+	}
+}
+
+// A caller that leaves during a back-off does not wait for its end.
+func TestLeaveDuringRealBackoff(t *testing.T) {
+	u := serve(t, answering(429, ``, "retry-after", "2"))
+	registry := prometheus.NewRegistry()
+	client := newClient(t, u.URL, reportingTo(registry))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	left := make(chan time.Time, 1)
+	go func() {
+		eventually(t, "the end of the attempt", func() bool { return metric(t, registry, "attempts_total") == 1 })
+		left <- time.Now()
+		cancel()
+	}()
+	_, _, err := grant(ctx, t, client)
+	wantError(t, err, "canceled", codes.Canceled)
+	if took := time.Since(<-left); took > time.Second {
+		t.Errorf("the call went on for %s after its caller had left", took)
+	}
+	// A request that was refused with 429 was not carried out.
+	if err.OutcomeUnknown || u.requests.Load() != 1 {
+		t.Errorf("%d requests, error %+v", u.requests.Load(), err)
+	}
+}
+
+// Three attempts for each of three of the caller's would be nine. So there is one, and the caller may put the others.
+func TestCallerRepeats(t *testing.T) {
+	for name, broken := range map[string]upstreamOf{
+		"refused": refusing, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
+		"reset": hangingUp("", true), "unreadable": body(200, `<html>`),
+		"HTTP/2 GOAWAY": goingAway(0, 0, ""),
+	} {
+		for _, at := range []seam.Endpoint{seam.Get(), seam.GrantAccess()} {
+			t.Run(name+at.Path, func(t *testing.T) {
+				url, seen := broken(t)
+				answer, _, err := put(t.Context(), t, newClient(t, url), seam.Call{Endpoint: at, CallerRepeats: true})
+				if err == nil || err.Final || answer.Attempts != 1 || answer.Repeated != nil {
+					t.Errorf("answer %+v, error %+v", answer, err)
+				}
+				if seen != nil && seen.Load() != 1 {
+					t.Errorf("%d requests", seen.Load())
+				}
+			})
+		}
+	}
+	// That the caller repeats does not make it harmless to repeat a creation.
+	u := serve(t, answering(503, ``))
+	_, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRepeats: true})
+	if wantError(t, err, "", codes.Unknown); !err.Final || !err.OutcomeUnknown {
+		t.Errorf("error is %+v", err)
+	}
+}
+
+// When Seam fails often, repeats must not double what it gets: a tenth more than there are calls, and a few for the start.
+func TestRepeatsAreBounded(t *testing.T) {
+	const calls = 300
+	dice := rand.New(rand.NewPCG(1, 2)) // Under half of the attempts fail, or the circuit breaker would open.
+	good, bad := answering(200, `{"ok":true}`), answering(503, ``)
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if dice.Float64() < 0.3 { // The calls come one after the other.
+			bad(w, r)
+			return
+		}
+		good(w, r)
+	})
+	registry := prometheus.NewRegistry()
+	client := newClient(t, u.URL, reportingTo(registry))
+	failed := 0
+	for range calls {
+		_, _, err := get(t.Context(), t, client)
+		if err == nil {
+			continue
+		}
+		failed++
+		if wantError(t, err, "", codes.Unavailable); !err.Final {
+			t.Errorf("a call that was not repeated any more ends with %+v", err)
+		}
+	}
+	requests, denied := int(u.requests.Load()), int(metric(t, registry, "repeats_denied_total"))
+	t.Logf("%d requests for %d calls; %d repeats were denied and %d calls failed", requests, calls, denied, failed)
+	if requests > calls*11/10+10 || requests < calls+20 {
+		t.Errorf("%d requests for %d calls", requests, calls)
+	}
+	if denied == 0 || denied > failed {
+		t.Errorf("%d repeats are told to have been denied, and %d calls failed", denied, failed)
+	}
+}

@@ -1,0 +1,117 @@
+package seam
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// deadAfter is when a connection counts as dead whose other end takes nothing and says nothing. The kernel's own limit
+// is a quarter of an hour, in which every call that gets the connection would end at its deadline.
+const deadAfter = 10 * time.Second
+
+// idleAfter is when a connection is idle for sure after its last call has ended.
+const idleAfter = time.Second
+
+// pool keeps the connections to Seam. No connection is given to a call when it is older than maxAge: DNS is asked again
+// for the next one, so that a change of Seam's addresses is followed. A call that uses one meanwhile is left alone.
+type pool struct {
+	make    func() *http.Transport
+	maxAge  time.Duration
+	current atomic.Pointer[generation]
+}
+
+// generation is the connections that were made within one maxAge.
+type generation struct {
+	*http.Transport
+
+	born    time.Time
+	calls   atomic.Int64
+	retired atomic.Bool
+}
+
+func newPool(config Config, opened prometheus.Counter) *pool {
+	p := &pool{
+		make: func() *http.Transport {
+			return newTransport(config.CAs, max(config.MaxIdleConnections, 1), opened)
+		},
+		maxAge: config.MaxConnectionAge,
+	}
+	p.current.Store(p.next())
+	return p
+}
+
+func (p *pool) next() *generation { return &generation{Transport: p.make(), born: time.Now()} }
+
+// take returns the connections for one request. The caller has to release them when the answer has been read.
+func (p *pool) take() *generation {
+	g := p.current.Load()
+	if p.maxAge > 0 && time.Since(g.born) > p.maxAge {
+		if fresh := p.next(); p.current.CompareAndSwap(g, fresh) {
+			g.retired.Store(true)
+			g.CloseIdleConnections() // Also closes those that calls in flight give back later.
+			g = fresh
+		} else {
+			g = p.current.Load() // Another call was faster.
+		}
+	}
+	g.calls.Add(1)
+	return g
+}
+
+// release ends the use of the connections by one request. A call that took them while they were retired may have kept
+// one alive, so the last one out closes what is left, and once more after a moment: a connection is idle a little later
+// than its last call has ended.
+func (g *generation) release() {
+	if g.calls.Add(-1) == 0 && g.retired.Load() {
+		g.CloseIdleConnections()
+		time.AfterFunc(idleAfter, g.CloseIdleConnections)
+	}
+}
+
+func (p *pool) close() { p.current.Load().CloseIdleConnections() }
+
+// newTransport returns a transport that keeps as many connections as there can be calls in flight:
+// http.DefaultTransport keeps two for a host and dials anew for the rest.
+func newTransport(authorities *x509.CertPool, idle int, opened prometheus.Counter) *http.Transport {
+	dialer := &net.Dialer{
+		Timeout:         5 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
+		Control: func(_, _ string, connection syscall.RawConn) error {
+			return setUserTimeout(connection, deadAfter)
+		},
+	}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			connection, err := dialer.DialContext(ctx, network, address)
+			if err == nil {
+				opened.Inc()
+			}
+			return connection, err
+		},
+		TLSClientConfig:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConns:          idle,
+		MaxIdleConnsPerHost:   idle,
+		// Under the 60 seconds after which common load balancers close an idle connection, so that it is closed here
+		// first and no request meets a closed one.
+		IdleConnTimeout:        55 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		// A few kilobytes of gzip can unfold to gigabytes, and the answers are small.
+		DisableCompression: true,
+		// HTTP/2 has pings of its own, which also find a peer that hangs behind a live connection.
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: deadAfter / 2, PingTimeout: deadAfter / 2, WriteByteTimeout: deadAfter,
+		},
+	}
+}

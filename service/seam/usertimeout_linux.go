@@ -1,0 +1,21 @@
+package seam
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// setUserTimeout bounds how long the kernel waits for the other end to take what was sent. Keep-alive probes do not,
+// since they are not sent while something else is waiting.
+func setUserTimeout(connection syscall.RawConn, timeout time.Duration) error {
+	var failed error
+	err := connection.Control(func(descriptor uintptr) {
+		failed = unix.SetsockoptInt(int(descriptor), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}

@@ -1,0 +1,174 @@
+package seam
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// failing answers with an error and notes when it was asked.
+func failing(seen *stamps, status int, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		seen.add()
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+	}
+}
+
+// The repeats of many calls that failed together must not come together, nor wait for longer than they have to.
+func TestBackoff(t *testing.T) {
+	for retryAfter, least := range map[string]time.Duration{
+		"": 0, "0": 0, "0.5": 500 * time.Millisecond, "1": time.Second, "2": 2 * time.Second,
+	} {
+		t.Run("Retry-After "+retryAfter, func(t *testing.T) {
+			var first, second []time.Duration
+			for range 40 { // Each with a budget of its own.
+				seen := &stamps{}
+				inBubble(t, failing(seen, 429, "Retry-After", retryAfter), func(t *testing.T, b bubble) {
+					if answer, err := b.call(t.Context(), Create()); answer.Attempts != 3 || !err.Final {
+						t.Fatalf("answer %+v, error %+v", answer, err)
+					}
+				})
+				gaps := seen.gaps()
+				first, second = append(first, gaps[0]-least), append(second, gaps[1]-least)
+			}
+			for name, test := range map[string]struct {
+				waits []time.Duration
+				bound time.Duration
+			}{"first": {first, 100 * time.Millisecond}, "second": {second, 200 * time.Millisecond}} {
+				early, late := 0, 0
+				for _, wait := range test.waits {
+					if wait < 0 || wait >= test.bound {
+						t.Errorf("%s wait is %s after what Seam asked for, want under %s", name, wait, test.bound)
+					}
+					if wait < test.bound/2 {
+						early++
+					} else {
+						late++
+					}
+				}
+				// Each half gets none of 40 once in 2^40 times.
+				if early == 0 || late == 0 {
+					t.Errorf("%s waits are not spread: %v", name, test.waits)
+				}
+			}
+		})
+	}
+}
+
+// A wait that the call's time does not last for is not begun: what Seam said is worth more than that time ran out.
+func TestWaitThatDoesNotFit(t *testing.T) {
+	for _, test := range []struct {
+		retryAfter string
+		deadline   time.Duration
+	}{{"1", time.Second}, {"1", 10 * time.Millisecond}, {"2", time.Second}, {"0.2", 200 * time.Millisecond}} {
+		t.Run(fmt.Sprintf("%s s in %s", test.retryAfter, test.deadline), func(t *testing.T) {
+			seen := &stamps{}
+			inBubble(t, failing(seen, 503, "Retry-After", test.retryAfter), func(t *testing.T, b bubble) {
+				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
+				defer cancel()
+				began := time.Now()
+				answer, err := b.call(ctx, GrantAccess())
+				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.Final || answer.Attempts != 1 {
+					t.Errorf("answer %+v, error %+v", answer, err)
+				}
+				if took := time.Since(began); took != 0 || len(seen.times) != 1 {
+					t.Errorf("%d requests, and the answer came after %s", len(seen.times), took)
+				}
+			})
+		})
+	}
+}
+
+// A back-off by chance is not begun either if it leaves no time: the answer is Seam's, and never that time ran out.
+func TestBackoffThatDoesNotFit(t *testing.T) {
+	for deadline := time.Millisecond; deadline < 250*time.Millisecond; deadline += 7 * time.Millisecond {
+		seen := &stamps{}
+		inBubble(t, failing(seen, 503), func(t *testing.T, b bubble) {
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			began := time.Now()
+			answer, err := b.call(ctx, Get())
+			if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 {
+				t.Errorf("deadline %s: error %+v", deadline, err)
+			}
+			if took := time.Since(began); took >= deadline || len(seen.times) != answer.Attempts {
+				t.Errorf("deadline %s: the call took %s, %d requests, answer %+v", deadline, took, len(seen.times), answer)
+			}
+		})
+	}
+}
+
+// A caller that leaves while its call waits to be repeated is let go at once, and the request is not put again.
+func TestLeaveDuringBackoff(t *testing.T) {
+	seen := &stamps{}
+	inBubble(t, failing(seen, 503, "Retry-After", "2", "seam-request-id", "r-1"), func(t *testing.T, b bubble) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		go func() {
+			synctest.Wait() // Until nothing goes on any more: the call waits.
+			cancel()
+		}()
+		answer, err := b.call(ctx, GrantAccess())
+		if err.GRPCCode() != codes.Canceled || err.HTTPStatus != 499 || time.Since(began) != 0 {
+			t.Errorf("after %s: error %+v", time.Since(began), err)
+		}
+		// The 503 may have come after Seam did it, so leaving does not make the outcome known.
+		if !err.OutcomeUnknown {
+			t.Error("the outcome is told to be known")
+		}
+		if len(seen.times) != 1 || answer.Attempts != 1 {
+			t.Errorf("%d requests, answer %+v", len(seen.times), answer)
+		}
+		if answer.Repeated != nil {
+			t.Errorf("the one request is told to have been repeated because of: %v", answer.Repeated)
+		}
+	})
+}
+
+// One answer that never comes must not cost the whole call where the request can be put again, and must where it
+// cannot: half of a create is worth nothing.
+func TestTimeForOneAttempt(t *testing.T) {
+	for name, test := range map[string]struct {
+		at       Endpoint
+		deadline time.Duration
+		// want is when requests came after the first one; the back-off lengthens it a little.
+		want    []time.Duration
+		unknown bool
+	}{
+		"reads, long":        {Get(), 40 * time.Second, []time.Duration{20 * time.Second, 10 * time.Second}, false},
+		"sets, long":         {GrantAccess(), 20 * time.Second, []time.Duration{10 * time.Second}, true},
+		"reads, just enough": {Get(), 10 * time.Second, []time.Duration{5 * time.Second}, false},
+		"reads, short":       {Get(), 9 * time.Second, nil, false},
+		"adds, long":         {Create(), 40 * time.Second, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := &stamps{}
+			inBubble(t, func(w http.ResponseWriter, r *http.Request) { seen.add(); silent(w, r) }, func(t *testing.T, b bubble) {
+				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
+				defer cancel()
+				began := time.Now()
+				answer, err := b.call(ctx, test.at)
+				if err.GRPCCode() != codes.DeadlineExceeded || err.OutcomeUnknown != test.unknown || time.Since(began) != test.deadline {
+					t.Errorf("after %s: error %+v", time.Since(began), err)
+				}
+				gaps := seen.gaps()
+				if len(gaps) != len(test.want) || answer.Attempts != len(gaps)+1 {
+					t.Fatalf("requests came at distances of %v, want %v; answer %+v", gaps, test.want, answer)
+				}
+				for i, gap := range gaps {
+					if gap < test.want[i]-200*time.Millisecond || gap > test.want[i]+200*time.Millisecond {
+						t.Errorf("requests came at distances of %v, want about %v", gaps, test.want)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// drain ends the service in three steps: it says that it is not to be called any more, waits for load balancers to hear
+// of it while it still takes calls, and then takes no more and lets both faces finish.
+func (s *Server) drain(delay time.Duration) error {
+	s.ready.Store(false)
+	s.health.Shutdown()
+	time.Sleep(delay)
+	time.AfterFunc(streamGrace, s.cutStreams)
+	// The time is counted from here, so that no setting of the delay can use it up.
+	ctx, cancel := context.WithTimeout(context.Background(), s.drainTimeout)
+	defer cancel()
+	finished := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(finished)
+	}()
+	var err error
+	if httpErr := s.http.Shutdown(ctx); httpErr != nil {
+		err = fmt.Errorf("drain the REST face: %w", errors.Join(httpErr, s.http.Close()))
+	}
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		err = errors.Join(err, errors.New("drain the gRPC face: calls were cut off"))
+		s.grpc.Stop()
+		<-finished
+	}
+	// The admin listener goes last: until here it tells that the service drains.
+	err = errors.Join(err, s.admin.Close())
+	s.seam.Close()
+	if s.issuers != nil {
+		s.issuers.CloseIdleConnections()
+	}
+	if s.sandbox != nil {
+		err = errors.Join(err, s.sandbox.Close())
+	}
+	return err
+}
+
+// closingWhileDraining has callers over HTTP/1.1 connect anew while the service still takes calls. When it takes no
+// more, nobody is about to send on a connection that is then closed.
+func (s *Server) closingWhileDraining(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.ready.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}

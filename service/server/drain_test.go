@@ -1,0 +1,93 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// TestDrainDelay shows that a service that was told to end says so, and still takes calls while load balancers hear of
+// it; callers over HTTP/1.1 are told to connect anew.
+func TestDrainDelay(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.DrainDelay = 2 * time.Second })
+	if got := h.grant(byID); got.last {
+		t.Error("the connection is closed before the end")
+	}
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() { ended <- h.stop() }()
+	eventually(t, 2*time.Second, "the service is not ready any more", func() bool {
+		code, _ := h.admin("/readyz")
+		return code == http.StatusServiceUnavailable
+	})
+	health, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil || health.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health is %v, %v", health, err)
+	}
+	if code, _ := h.admin("/livez"); code != http.StatusOK {
+		t.Errorf("a service that drains is not live: %d", code)
+	}
+	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil {
+		t.Errorf("a gRPC call within the delay gets %v", err)
+	}
+	if got := h.grant(byID); got.status != http.StatusOK || !got.last {
+		t.Errorf("a REST call within the delay gets %d, and its connection is closed: %t", got.status, got.last)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the drain ended with %v", err)
+	}
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("the drain took %s, which is less than its delay", took)
+	}
+}
+
+// TestDrainTimeout shows that a call that does not end in time is cut off, so that the service ends, and that it says so.
+func TestDrainTimeout(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.DrainTimeout = 300 * time.Millisecond })
+	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	overGRPC, overREST := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := h.client().GrantAccess(authorized(t), grantByID())
+		overGRPC <- err
+	}()
+	go func() {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(byID))
+		if err != nil {
+			overREST <- err
+			return
+		}
+		request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+		request.Header.Set("Content-Type", "application/json")
+		response, err := h.http.Do(request)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		overREST <- err
+	}()
+	eventually(t, 10*time.Second, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
+	began := time.Now()
+	err := h.stop()
+	if err == nil || !strings.Contains(err.Error(), "gRPC face") || !strings.Contains(err.Error(), "REST face") {
+		t.Errorf("the drain ended with %v, want it to tell of both faces", err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the drain took %s", took)
+	}
+	if err := <-overGRPC; status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled {
+		t.Errorf("the gRPC call that was cut off got %v", err)
+	}
+	if err := <-overREST; err == nil {
+		t.Error("the REST call that was cut off was answered")
+	}
+	h.stop = func() error { return nil } // What went wrong was meant to.
+}

@@ -1,0 +1,264 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// asSandbox is the header of a caller in bytes.
+const asSandbox = "Authorization: Bearer " + sandbox.APIKey
+
+// TestSlowCaller shows that a caller may take its time for its request, and that others do not wait for it.
+func TestSlowCaller(t *testing.T) {
+	h := start(t)
+	slow := dial(t, h.at.HTTP)
+	defer slow.Close()
+	text := post(byID, asSandbox)
+	for i := range len(text) {
+		if _, err := io.WriteString(slow, text[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond) // It is what is tested, and not there to wait for something.
+		if i == len(text)-1 {
+			break
+		}
+		if i%50 == 0 {
+			if got := h.send(http.MethodGet, "/client_sessions/get?client_session_id="+sandbox.SessionID, ""); got.status != http.StatusOK {
+				t.Fatalf("another caller gets %d %s", got.status, got.text)
+			}
+		}
+		for _, request := range h.sandbox.Requests() {
+			if request.Path == grantPath {
+				t.Fatalf("Seam was asked when %d of %d bytes had come", i+1, len(text))
+			}
+		}
+	}
+	response, err := http.ReadResponse(bufio.NewReader(slow), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("the slow caller gets %s", response.Status)
+	}
+}
+
+// TestSlowReader shows that a caller that does not take its answer keeps nobody else from theirs, and that it still gets
+// all of it.
+func TestSlowReader(t *testing.T) {
+	const sessions = 2000
+	one := `{"client_session_id":"` + sandbox.SessionID + `","customer_key":"` + strings.Repeat("k", 3000) + `"}`
+	h := start(t)
+	err := h.sandbox.Inject(sandbox.Fault{
+		Path: "/client_sessions/list", Status: http.StatusOK, ContentType: "application/json",
+		Body: `{"client_sessions":[` + strings.Repeat(one+",", sessions-1) + one + `],"ok":true}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := dial(t, h.at.HTTP)
+	defer slow.Close()
+	// The answer is larger than what the kernel takes for a connection, so the service has to wait.
+	if err := slow.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(slow, strings.Replace(post(`{}`, asSandbox), grantPath, "/client_sessions/list", 1)); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(slow)
+	if _, err := reader.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if got := h.grant(byID); got.status != http.StatusOK {
+			t.Fatalf("another caller gets %d %s", got.status, got.text)
+		}
+		if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil {
+			t.Fatalf("another caller gets %v", err)
+		}
+	}
+	if err := slow.(*net.TCPConn).SetReadBuffer(4 << 20); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if got := strings.Count(string(text), sandbox.SessionID); err != nil || got != sessions {
+		t.Errorf("the slow reader gets %d of %d sessions, %v", got, sessions, err)
+	}
+}
+
+// TestCallerLeavesMidBody shows that nothing is asked of Seam for a caller that left before it had said what it wants.
+func TestCallerLeavesMidBody(t *testing.T) {
+	h := start(t)
+	before := settled(t)
+	for range 5 {
+		caller := dial(t, h.at.HTTP)
+		text := post(byID, asSandbox)
+		if _, err := io.WriteString(caller, text[:len(text)-10]); err != nil {
+			t.Fatal(err)
+		}
+		_ = caller.Close()
+	}
+	eventually(t, 3*time.Second, "the calls have ended", func() bool { return len(h.log.calls(t)) == 5 })
+	before.restored(t)
+	if got := len(h.sandbox.Requests()); got != 0 {
+		t.Errorf("%d requests reached Seam", got)
+	}
+}
+
+// leave makes a call in a way of its own and returns what leaves in the middle of it. The call has ended when done is
+// closed.
+type leave func(t *testing.T, h *harness, k kind) (leave func(), done <-chan struct{})
+
+func leaves() map[string]leave {
+	return map[string]leave{
+		"cancelled over gRPC": func(t *testing.T, h *harness, k kind) (func(), <-chan struct{}) {
+			t.Helper()
+			ctx, cancel := context.WithCancel(authorized(t))
+			return cancel, begin(func() { _ = k.grpc(ctx, h) })
+		},
+		"connection closed over gRPC": func(t *testing.T, h *harness, k kind) (func(), <-chan struct{}) {
+			t.Helper()
+			conn, err := grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, other := authorized(t), *h
+			other.conn = conn
+			return func() { _ = conn.Close() }, begin(func() { _ = k.grpc(ctx, &other) })
+		},
+		"connection closed over REST": func(t *testing.T, h *harness, k kind) (func(), <-chan struct{}) {
+			t.Helper()
+			ctx, cancel := context.WithCancel(t.Context())
+			request, err := http.NewRequestWithContext(ctx, k.method, "http://"+h.at.HTTP+k.path+k.query, strings.NewReader(k.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+			return cancel, begin(func() {
+				if response, err := h.http.Do(request); err == nil {
+					_ = response.Body.Close()
+				}
+			})
+		},
+	}
+}
+
+func begin(call func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		call()
+	}()
+	return done
+}
+
+// TestCallerLeavesMidCall shows that a caller that leaves takes its request to Seam with it within a second, whatever
+// the call is and wherever it stands, and that the request is not put again.
+func TestCallerLeavesMidCall(t *testing.T) {
+	later := reply("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
+	for state, f := range map[string]fault{
+		"no answer":              {request: says("", holds)},
+		"half an answer":         {request: says("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+goodAnswer, holds)},
+		"no answer over h2":      {tls: true, stream: saysNothing},
+		"waiting for Seam again": {request: says(later, lives)},
+	} {
+		for name, call := range leaves() {
+			t.Run(state+", "+name, func(t *testing.T) {
+				seam := newBrokenSeam(t, f)
+				h := start(t, seam.configure)
+				before := settled(t)
+				seam.fail()
+				for _, k := range kinds() {
+					if state == "waiting for Seam again" && k.name == "write once" {
+						continue // It is not put again anyway.
+					}
+					lines := len(h.log.calls(t))
+					leave, done := call(t, h, k)
+					eventually(t, 3*time.Second, "the upstream is asked", func() bool { return seam.requests(k.path) == 1 })
+					began := time.Now()
+					leave()
+					<-done
+					eventually(t, time.Second, "the request to Seam ends", func() bool {
+						return seam.playing.Load() == 0 && len(h.log.calls(t)) > lines
+					})
+					t.Logf("%s: the request ends after %d ms", k.name, time.Since(began).Milliseconds())
+					if line := h.log.calls(t)[lines]; line["code"] != "Canceled" {
+						t.Errorf("%s: the log has %v", k.name, line)
+					}
+					if got := seam.requests(k.path); got != 1 {
+						t.Errorf("%s: %d requests", k.name, got)
+					}
+				}
+				seam.heal()
+				if got := h.grant(byID); got.status != http.StatusOK {
+					t.Errorf("a good call afterwards gets %d %s", got.status, got.text)
+				}
+				seam.hangUp()
+				h.http.CloseIdleConnections()
+				_ = h.conn.Close()
+				before.restored(t)
+			})
+		}
+	}
+}
+
+// TestCallerDeadlineReachesSeam shows that a request to Seam ends with the deadline of a caller over gRPC, and that the
+// caller hears of it from the service.
+func TestCallerDeadlineReachesSeam(t *testing.T) {
+	const deadline = 500 * time.Millisecond
+	seam := newBrokenSeam(t, fault{request: says("", holds)})
+	h := start(t, seam.configure)
+	seam.fail()
+	for _, k := range kinds() {
+		ctx, cancel := context.WithTimeout(authorized(t), deadline)
+		began := time.Now()
+		err := k.grpc(ctx, h)
+		took := time.Since(began)
+		cancel()
+		st := status.Convert(err)
+		if kind := details(t, st).info.GetMetadata()["type"]; st.Code() != codes.DeadlineExceeded || kind != "upstream_timeout" {
+			t.Errorf("%s: got %v", k.name, err)
+		}
+		reached := (<-seam.left).Sub(began)
+		t.Logf("%s: the caller hears after %d ms, the upstream after %d ms", k.name, took.Milliseconds(), reached.Milliseconds())
+		if reached < deadline-100*time.Millisecond || reached > deadline+time.Second {
+			t.Errorf("%s: the request to Seam ended after %s", k.name, reached)
+		}
+		if got := seam.requests(k.path); got != 1 {
+			t.Errorf("%s: %d requests", k.name, got)
+		}
+	}
+}
+
+// TestNoDeadlineOverREST shows that a header by which grpc-gateway would set a deadline is a header like any other.
+func TestNoDeadlineOverREST(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 10 * time.Second })
+	for _, value := range []string{"1n", "1m", "100m", "0S", "soon", "-1S", "99999999H"} {
+		if err := h.sandbox.Inject(sandbox.Fault{Delay: 200 * time.Millisecond, Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.grant(byID, "Grpc-Timeout", value); got.status != http.StatusOK {
+			t.Errorf("%s: got %d %s", value, got.status, got.text)
+		}
+	}
+}

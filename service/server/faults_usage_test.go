@@ -1,0 +1,64 @@
+package server_test
+
+import (
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// usage is what of the process a fault could leave behind.
+type usage struct{ goroutines, files int }
+
+// settled returns the usage once it stands still.
+func settled(t *testing.T) usage {
+	t.Helper()
+	var last usage
+	same := 0
+	eventually(t, 5*time.Second, "the goroutines stand still", func() bool {
+		now := usage{runtime.NumGoroutine(), openFiles(t)}
+		if now == last {
+			same++
+		} else {
+			same = 0
+		}
+		last = now
+		return same == 10
+	})
+	return last
+}
+
+// restored checks that no more is in use than before.
+func (u usage) restored(t *testing.T) {
+	t.Helper()
+	var now usage
+	began := time.Now()
+	for now = (usage{runtime.NumGoroutine(), openFiles(t)}); now.goroutines > u.goroutines || now.files > u.files; {
+		if time.Since(began) > 3*time.Second {
+			stacks := make([]byte, 1<<20)
+			t.Errorf("%+v before, %+v after\n%s", u, now, stacks[:runtime.Stack(stacks, true)])
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+		now = usage{runtime.NumGoroutine(), openFiles(t)}
+	}
+}
+
+// openFiles is how many files and sockets the process has open, 0 on a system that does not tell.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil && runtime.GOOS == "linux" {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for began := time.Now(); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Since(began) > within {
+			t.Fatalf("it does not come true that %s", what)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// minConnections is how many connections a face takes at least, however few calls may be in flight: most connections of
+// most callers are idle.
+const minConnections = 1024
+
+// limitListener bounds how many connections a face has, and with that the memory and the descriptors that they cost. A
+// connection too many is accepted and closed: the caller, or its load balancer, learns of it at once and can go
+// elsewhere, while one that is not accepted waits until its caller loses patience.
+type limitListener struct {
+	net.Listener
+
+	limit   int64
+	open    atomic.Int64
+	refused prometheus.Counter
+}
+
+// newLimitListener bounds the connections to a face that works on at most maxInFlight calls: over HTTP/1.1 each call in
+// flight has a connection, and as many again may be idle.
+func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus.Counter) *limitListener {
+	return &limitListener{Listener: listener, limit: int64(max(minConnections, 2*maxInFlight)), refused: refused}
+}
+
+// Accept returns the next connection that there is room for.
+func (l *limitListener) Accept() (net.Conn, error) {
+	for {
+		connection, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.open.Add(1) <= l.limit {
+			return &limitedConn{Conn: connection, close: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		}
+		l.open.Add(-1)
+		l.refused.Inc()
+		_ = connection.Close()
+	}
+}
+
+// limitedConn gives its place back when it is closed.
+type limitedConn struct {
+	net.Conn
+
+	close func()
+}
+
+func (c *limitedConn) Close() error {
+	c.close()
+	return c.Conn.Close()
+}

@@ -1,0 +1,187 @@
+package server_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// hold makes calls over both faces until Seam has that many requests, none of which it answers before release is called.
+// All of them then have to end well.
+func (h *harness) hold(calls int) (release func()) {
+	h.t.Helper()
+	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute, Path: "/client_sessions/get"}); err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(authorized(h.t))
+	var held sync.WaitGroup
+	for range calls {
+		held.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
+	}
+	eventually(h.t, 10*time.Second, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
+	return func() {
+		h.sandbox.ClearFaults()
+		cancel()
+		held.Wait()
+	}
+}
+
+// TestTooManyInFlight shows that a call for which there is no room is refused at once over both faces, never reaches
+// Seam, and that the service takes calls again as soon as there is room.
+func TestTooManyInFlight(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 4 })
+	release := h.hold(4)
+	h.sandbox.ClearRequests()
+	began := time.Now()
+	var trailer metadata.MD
+	_, err := h.client().GrantAccess(authorized(t), grantByID(), grpc.Trailer(&trailer))
+	st := status.Convert(err)
+	d := details(t, st)
+	if st.Code() != codes.ResourceExhausted || d.info.GetReason() != "OVERLOADED" || d.info.GetDomain() != "client-session-service" ||
+		d.retry.GetRetryDelay().AsDuration() != time.Second || strings.Join(trailer.Get("grpc-retry-pushback-ms"), "") != "1000" {
+		t.Errorf("gRPC: got %v, trailer %v", st.Proto(), trailer)
+	}
+	got := h.grant(byID)
+	if got.status != http.StatusServiceUnavailable || got.failure(t)["type"] != "overloaded" || got.header.Get("Retry-After") != "1" {
+		t.Errorf("REST: got %d %s, %v", got.status, got.text, got.header)
+	}
+	// Two calls that waited for a tenth of a second each in vain.
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the refusals took %s", took)
+	}
+	// A service that is busy is not dead.
+	answer, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("health is %v, %v", answer, err)
+	}
+	_, text := h.admin("/metrics")
+	for _, want := range []string{
+		"client_session_service_in_flight 4\n", `client_session_service_refused_total{limit="in_flight"} 2`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	if n := len(h.sandbox.Requests()); n != 0 {
+		t.Errorf("%d requests reached Seam", n)
+	}
+	release()
+	if got := h.grant(byID); got.status != http.StatusOK {
+		t.Errorf("with room again: got %d %s", got.status, got.text)
+	}
+}
+
+// TestCallerRate shows that a caller that makes more calls than it may is refused over both faces, together, and that
+// another caller is none the worse for it.
+func TestCallerRate(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
+	if got := h.grant(byID); got.status != http.StatusOK {
+		t.Fatalf("got %d %s", got.status, got.text)
+	}
+	_, err := h.client().GrantAccess(authorized(t), grantByID())
+	d := details(t, status.Convert(err))
+	if wait := d.retry.GetRetryDelay().AsDuration(); status.Code(err) != codes.ResourceExhausted ||
+		d.info.GetReason() != "CALLER_RATE_LIMITED" || wait <= 90*time.Second || wait > 100*time.Second {
+		t.Errorf("gRPC: got %v", status.Convert(err).Proto())
+	}
+	got := h.grant(byID)
+	if got.status != http.StatusTooManyRequests || got.failure(t)["type"] != "caller_rate_limited" || got.header.Get("Retry-After") != "100" {
+		t.Errorf("REST: got %d %s, %v", got.status, got.text, got.header)
+	}
+	if got := h.grant(byID, "Authorization", "Bearer seam_secretunknownkey"); got.status != http.StatusUnauthorized {
+		t.Errorf("another caller gets %d %s", got.status, got.text)
+	}
+	for _, secret := range secrets() {
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the log holds the secret %s", secret)
+		}
+	}
+}
+
+// TestTooManyConnections shows that a connection too many is closed at once, over each face, and that there is room for
+// another when one is closed.
+func TestTooManyConnections(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
+	for name, address := range map[string]string{"gRPC": h.at.GRPC, "REST": h.at.HTTP} {
+		t.Run(name, func(t *testing.T) {
+			const limit = 1024 // What there is room for, however few calls there may be.
+			open := make([]net.Conn, 0, limit)
+			t.Cleanup(func() {
+				for _, connection := range open {
+					_ = connection.Close()
+				}
+			})
+			dial := func() net.Conn {
+				connection, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				open = append(open, connection)
+				return connection
+			}
+			// Whether a connection was closed: one that is not has nothing to read, or what a gRPC server says first.
+			closed := func(connection net.Conn) bool {
+				_ = connection.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+				_, err := connection.Read(make([]byte, 1))
+				timeout, ok := err.(net.Error) //nolint:errorlint // A connection returns it bare.
+				return err != nil && (!ok || !timeout.Timeout())
+			}
+			for range limit {
+				dial()
+			}
+			if closed(open[limit-1]) {
+				t.Error("the last connection there is room for was closed")
+			}
+			if !closed(dial()) {
+				t.Error("one connection too many was not closed")
+			}
+			_ = open[0].Close()
+			eventually(t, 10*time.Second, "there is room for another", func() bool { return !closed(dial()) })
+		})
+	}
+	if _, text := h.admin("/metrics"); !strings.Contains(text, `client_session_service_refused_total{limit="connections"}`) {
+		t.Error("the metrics do not tell of connections that were refused")
+	}
+}
+
+// TestConnectionAge shows that a gRPC client connects anew when its connection has its age, and that no call notices.
+func TestConnectionAge(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.MaxConnectionAge = 200 * time.Millisecond })
+	dialed := 0
+	conn, err := grpc.NewClient("passthrough:///"+h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			dialed++ // grpc-go makes one connection at a time.
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := clientsessionv1.NewClientSessionServiceClient(conn)
+	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // Each call is in flight when its connection gets too old.
+		if _, err := client.GrantAccess(authorized(t), grantByID()); err != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+	if dialed < 2 {
+		t.Errorf("%d connections in 1.5 s, each good for 0.2 s", dialed)
+	}
+}
