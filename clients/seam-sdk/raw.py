@@ -71,8 +71,10 @@ def compare_answers(service, request):
 
 def answer(service, endpoint, request):
     service.reset()
-    for fault in request.get("faults", []):
-        service.inject(fault)
+    if "faults" in request:
+        service.prosper()
+        for fault in request["faults"]:
+            service.inject(fault)
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(endpoint).netloc, timeout=ANSWER_SECONDS)
     try:
         send(connection, request, body_of(request))

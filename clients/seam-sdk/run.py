@@ -158,6 +158,8 @@ def unexpected(sdk_name, step, seen):
 def make_calls(service, program, endpoint, scenario):
     """Makes the calls of a scenario at the endpoint, on fresh data, and returns what was seen of each."""
     service.reset()
+    if any("faults" in step for step in scenario["steps"]):
+        service.prosper()
     records = []
     for step in scenario["steps"]:
         for fault in step.get("faults", []):

@@ -81,7 +81,7 @@ func run(path string) (int, error) {
 		checks = append(checks, check{s.Name, func() []string { return s.play(conn, box) }})
 	}
 	checks = append(checks,
-		check{"the example tries UNAVAILABLE again", func() []string { return retried(address, box) }},
+		check{"the example's retries do not multiply the service's", func() []string { return retried(address, box) }},
 		check{"the example leaves a rate limit alone", func() []string { return notRetried(address, box) }})
 
 	failed := 0

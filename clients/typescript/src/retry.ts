@@ -12,7 +12,8 @@ const MAX_BACKOFF_MS = 2_000;
  * Other gRPC libraries take a retry policy from a service config; Connect has none, and an interceptor is its way.
  * Only UNAVAILABLE is repeated: other codes say that the same call would fail again, or, like RESOURCE_EXHAUSTED, that
  * it should be left alone for a while. UNAVAILABLE does not say whether the call took effect, so give only methods
- * that may be repeated. The deadline covers all attempts together: it aborts `request.signal`, and the wait with it.
+ * that may be repeated. The server may say in a trailer how long to wait, or by a negative number that it has repeated
+ * the call often enough itself. The deadline covers all attempts together: it aborts `request.signal`, and the wait with it.
  */
 export function retryUnavailable(...methods: DescMethod[]): Interceptor {
   return (next) => async (request) => {
@@ -20,16 +21,19 @@ export function retryUnavailable(...methods: DescMethod[]): Interceptor {
       return next(request);
     }
     for (let attempt = 1; ; attempt++) {
+      // A random wait, so that clients that failed together do not come back together.
+      let wait = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2);
       try {
         return await next(request);
       } catch (error) {
-        if (attempt === ATTEMPTS || ConnectError.from(error).code !== Code.Unavailable) {
+        const { code, metadata } = ConnectError.from(error);
+        const pushback = metadata.get("grpc-retry-pushback-ms");
+        wait = pushback === null ? wait : Number(pushback);
+        if (attempt === ATTEMPTS || code !== Code.Unavailable || !(wait >= 0)) {
           throw error;
         }
       }
-      // A random wait, so that clients that failed together do not come back together.
-      const backoff = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS);
-      await sleep(backoff * (0.5 + Math.random() / 2), undefined, { signal: request.signal });
+      await sleep(wait, undefined, { signal: request.signal });
     }
   };
 }
