@@ -18,7 +18,7 @@ const (
 
 	// queueTime is how long a call waits at most. A burst is over by then, and a caller still has most of its time left
 	// to ask elsewhere.
-	queueTime = 100 * time.Millisecond
+	queueTime = 50 * time.Millisecond
 
 	// overloadTime is what a refused caller is told to wait: long against a burst, short against a new replica.
 	overloadTime = time.Second

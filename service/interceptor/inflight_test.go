@@ -98,7 +98,7 @@ func gaugeOf(t *testing.T, gauge prometheus.Gauge) float64 {
 	return metric.GetGauge().GetValue()
 }
 
-// How many calls get in, wait for at most 100 ms, and are refused at once.
+// How many calls get in, wait for at most 50 ms, and are refused at once.
 func TestInFlightBounds(t *testing.T) {
 	for name, test := range map[string]struct {
 		limit, calls, within, waiting int
@@ -125,15 +125,15 @@ func TestInFlightBounds(t *testing.T) {
 				if got := gaugeOf(t, r.inFlight); got != float64(test.within) {
 					t.Errorf("gauge is %v", got)
 				}
-				time.Sleep(100*time.Millisecond - time.Nanosecond)
+				time.Sleep(50*time.Millisecond - time.Nanosecond)
 				synctest.Wait()
 				if _, refused, open = outcomes(t, open); refused != 0 {
-					t.Errorf("%d refused before 100 ms", refused)
+					t.Errorf("%d refused before 50 ms", refused)
 				}
 				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				if _, refused, open = outcomes(t, open); refused != test.waiting {
-					t.Errorf("%d refused after 100 ms", refused)
+					t.Errorf("%d refused after 50 ms", refused)
 				}
 				close(r.leave)
 				synctest.Wait()
@@ -155,7 +155,7 @@ func TestInFlightWaitingCallGetsIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newGateRig(2)
 		calls := r.calls(t.Context(), 3)
-		time.Sleep(99 * time.Millisecond)
+		time.Sleep(49 * time.Millisecond)
 		r.leave <- struct{}{}
 		synctest.Wait()
 		good, refused, open := outcomes(t, calls)
@@ -164,7 +164,7 @@ func TestInFlightWaitingCallGetsIn(t *testing.T) {
 		}
 		// The place in the queue is free again, and the call that got in is not refused any more.
 		open = append(open, r.calls(t.Context(), 1)...)
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(25 * time.Millisecond)
 		if _, refused, open = outcomes(t, open); refused != 0 || len(open) != 3 {
 			t.Errorf("%d refused, %d not ended", refused, len(open))
 		}

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// acceptGrace is how long a connection that was accepted just before the end may take to send its request: net/http drops
+// without an answer what it reads once its own shutdown has begun.
+const acceptGrace = 200 * time.Millisecond
+
 // drain ends the service in three steps: it says that it is not to be called any more, waits for load balancers to hear
 // of it while it still takes calls, and then takes no more and lets both faces finish.
 func (s *Server) drain(delay time.Duration) error {
@@ -23,6 +27,8 @@ func (s *Server) drain(delay time.Duration) error {
 		s.grpc.GracefulStop()
 		close(finished)
 	}()
+	_ = s.httpListener.Close()
+	time.Sleep(min(delay, acceptGrace))
 	var err error
 	if httpErr := s.http.Shutdown(ctx); httpErr != nil {
 		err = fmt.Errorf("drain the REST face: %w", errors.Join(httpErr, s.http.Close()))

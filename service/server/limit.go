@@ -21,13 +21,22 @@ type limitListener struct {
 	limit   int64
 	open    atomic.Int64
 	refused prometheus.Counter
+	close   func() error
 }
 
 // newLimitListener bounds the connections to a face that works on at most maxInFlight calls: over HTTP/1.1 each call in
 // flight has a connection, and as many again may be idle.
 func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus.Counter) *limitListener {
-	return &limitListener{Listener: listener, limit: int64(max(minConnections, 2*maxInFlight)), refused: refused}
+	return &limitListener{
+		Listener: listener,
+		limit:    int64(max(minConnections, 2*maxInFlight)),
+		refused:  refused,
+		close:    sync.OnceValue(listener.Close),
+	}
 }
+
+// Close closes the listener. The drain does so before the server that has it, for which that is no error.
+func (l *limitListener) Close() error { return l.close() }
 
 // Accept returns the next connection that there is room for.
 func (l *limitListener) Accept() (net.Conn, error) {

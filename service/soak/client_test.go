@@ -1,0 +1,202 @@
+//go:build soak
+
+package soak_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/sandbox"
+)
+
+// The faces of the service.
+const (
+	faceGRPC = "grpc"
+	faceREST = "rest"
+)
+
+// The outcomes for which a face has no word of its own.
+const (
+	// notAccepted is a connection that could not be made: nobody has taken the call.
+	notAccepted = "not accepted"
+	// gaveUp is a client that left before the answer came.
+	gaveUp = "client gave up"
+	// cut is a connection that broke, or an answer that broke off.
+	cut = "cut"
+)
+
+// caller calls both faces of the service as its clients do: over a few connections that all calls share, and over
+// connections that are kept.
+type caller struct {
+	conns []*grpc.ClientConn
+	next  atomic.Uint64
+	http  *http.Client
+	base  string
+}
+
+// newCaller returns a caller with so many connections to the gRPC face, which are made when they are first used.
+func newCaller(t *testing.T, service *process, conns int, options ...grpc.DialOption) *caller {
+	t.Helper()
+	c := &caller{
+		base: "http://" + service.ready.HTTP,
+		http: &http.Client{Transport: &http.Transport{
+			MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+		}},
+	}
+	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	for range conns {
+		conn, err := grpc.NewClient(service.ready.GRPC, options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.conns = append(c.conns, conn)
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
+// close ends the connections, over which nothing may be in flight any more.
+func (c *caller) close() {
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+	c.conns = nil
+	c.http.CloseIdleConnections()
+}
+
+// answer is how a call ended.
+type answer struct {
+	// outcome is the gRPC code, the HTTP status or one of the constants above.
+	outcome string
+	// kind is the error's type, such as overloaded, empty for a success and for what is no answer of the service.
+	kind string
+	// retryAfter is what the service said about when to try again.
+	retryAfter time.Duration
+	// closed says that the connection is not to be used again.
+	closed bool
+	cause  error
+}
+
+func (a answer) ok() bool       { return a.outcome == codes.OK.String() || a.outcome == "200" }
+func (a answer) refused() bool  { return a.kind == "overloaded" }
+func (a answer) String() string { return a.outcome + " " + a.kind }
+
+// call makes one call over a face. The answer's message, if there is one, is read into out.
+func (c *caller) call(ctx context.Context, face string, r rpc, in, out proto.Message) answer {
+	if face == faceGRPC {
+		return c.overGRPC(ctx, r, in, out)
+	}
+	return c.overREST(ctx, r, in, out)
+}
+
+func (c *caller) overGRPC(ctx context.Context, r rpc, in, out proto.Message) answer {
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+sandbox.APIKey)
+	conn := c.conns[c.next.Add(1)%uint64(len(c.conns))]
+	err := conn.Invoke(ctx, "/"+clientsessionv1.ClientSessionService_ServiceDesc.ServiceName+"/"+r.name, in, out)
+	s := status.Convert(err)
+	got := answer{outcome: s.Code().String(), cause: err}
+	for _, detail := range s.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			got.kind = detail.GetMetadata()["type"]
+		case *errdetails.RetryInfo:
+			got.retryAfter = detail.GetRetryDelay().AsDuration()
+		}
+	}
+	return got
+}
+
+// overREST uses POST, which every route has, for all calls: Go's client repeats no POST by itself, so one call is one
+// request and the counts of both sides can be compared.
+func (c *caller) overREST(ctx context.Context, r rpc, in, out proto.Message) answer {
+	body, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(in)
+	if err != nil {
+		return answer{outcome: "no JSON", cause: err}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+r.path, bytes.NewReader(body))
+	if err != nil {
+		return answer{outcome: "no request", cause: err}
+	}
+	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return unanswered(ctx, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return unanswered(ctx, err)
+	}
+	got := answer{outcome: strconv.Itoa(response.StatusCode), closed: response.Close}
+	if response.StatusCode == http.StatusOK {
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, out); err != nil {
+			return answer{outcome: "not JSON", cause: err}
+		}
+		return got
+	}
+	var failure struct {
+		Error struct {
+			Type string `json:"type"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal(text, &failure) // Where Seam answers without an error body, so does the service.
+	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	got.kind, got.retryAfter = failure.Error.Type, time.Duration(seconds)*time.Second
+	got.cause = fmt.Errorf("%d %s", response.StatusCode, text)
+	return got
+}
+
+// unanswered tells apart why there is no answer over REST.
+func unanswered(ctx context.Context, err error) answer {
+	operation := new(net.OpError)
+	switch {
+	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
+		return answer{outcome: gaveUp, cause: err}
+	case errors.As(err, &operation) && operation.Op == "dial":
+		return answer{outcome: notAccepted, cause: err}
+	default:
+		return answer{outcome: cut, cause: err}
+	}
+}
+
+// rpc is one of the calls of the contract, with its route over REST.
+type rpc struct{ name, path string }
+
+// grantAccess is the call that most tests make.
+func grantAccess() rpc { return rpc{"GrantAccess", "/client_sessions/grant_access"} }
+
+// grant is its request. To grant the same again changes nothing, so Seam's data do not grow.
+func grant() *clientsessionv1.GrantAccessRequest {
+	return &clientsessionv1.GrantAccessRequest{
+		ClientSessionId:     proto.String(sandbox.SessionID),
+		ConnectedAccountIds: []string{sandbox.ConnectedAccountID},
+	}
+}
+
+// grantOver grants over a face, within the deadline.
+func (c *caller) grantOver(face string, deadline time.Duration) answer {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	return c.call(ctx, face, grantAccess(), grant(), &clientsessionv1.GrantAccessResponse{})
+}

@@ -1,0 +1,121 @@
+//go:build soak
+
+package soak_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// openLoop issues calls at a fixed rate, whether or not earlier ones have been answered, as many independent clients
+// do, and returns when all have ended. A call that is late because the machine was busy is made up for at once.
+func openLoop(during time.Duration, perSecond int, issue func(i int)) {
+	var calls sync.WaitGroup
+	began := time.Now()
+	for i := range int(during.Seconds() * float64(perSecond)) {
+		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(perSecond))))
+		calls.Go(func() { issue(i) })
+	}
+	calls.Wait()
+}
+
+// record is a call that has ended.
+type record struct {
+	face, rpc string
+	// deadline is how long the client was going to wait, and early says that this may be too short for the call to be
+	// sent. Only the calls of visitors have them.
+	deadline time.Duration
+	early    bool
+
+	// fresh says that the call had a connection of its own.
+	fresh bool
+
+	issued time.Time
+	took   time.Duration
+	answer answer
+}
+
+// tally collects the calls of a run.
+type tally struct {
+	mu      sync.Mutex
+	records []record
+}
+
+// measure makes a call and adds how it ended to what is known of it.
+func (l *tally) measure(r record, call func() answer) {
+	r.issued = time.Now()
+	r.answer = call()
+	r.took = time.Since(r.issued)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, r)
+}
+
+// that returns the records for which all conditions hold. Call it when the load has ended.
+func (l *tally) that(conditions ...func(record) bool) tallied {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var chosen tallied
+	for _, r := range l.records {
+		if !slices.ContainsFunc(conditions, func(holds func(record) bool) bool { return !holds(r) }) {
+			chosen = append(chosen, r)
+		}
+	}
+	return chosen
+}
+
+func over(face string) func(record) bool { return func(r record) bool { return r.face == face } }
+func ok(r record) bool                   { return r.answer.ok() }
+func refused(r record) bool              { return r.answer.refused() }
+
+func ended(outcome string) func(record) bool {
+	return func(r record) bool { return r.answer.outcome == outcome }
+}
+
+func not(condition func(record) bool) func(record) bool {
+	return func(r record) bool { return !condition(r) }
+}
+
+// tallied are some of the calls of a run.
+type tallied []record
+
+// percentile returns the time within which so many hundredths of the calls ended, 0 when there are none.
+func (l tallied) percentile(hundredths float64) time.Duration {
+	if len(l) == 0 {
+		return 0
+	}
+	times := make([]time.Duration, len(l))
+	for i, r := range l {
+		times[i] = r.took
+	}
+	slices.Sort(times)
+	return times[max(0, int(math.Ceil(hundredths/100*float64(len(times))))-1)]
+}
+
+// outcomes counts the calls by face and outcome, a line each.
+func (l tallied) outcomes() string {
+	counts := map[string]int{}
+	for _, r := range l {
+		counts[fmt.Sprintf("%-5s %-20s %-30s", r.face, r.answer.outcome, r.answer.kind)]++
+	}
+	lines := make([]string, 0, len(counts))
+	for what, count := range counts {
+		lines = append(lines, fmt.Sprintf("  %s %7d", what, count))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// examples shows a few of the calls with the time of day, to find them in the log of the service.
+func (l tallied) examples() string {
+	var lines []string
+	for _, r := range l[:min(5, len(l))] {
+		lines = append(lines, fmt.Sprintf("  %s %s %s after %s: %v",
+			r.issued.UTC().Format("15:04:05.000"), r.face, r.rpc, milliseconds(r.took), r.answer.cause))
+	}
+	return strings.Join(lines, "\n")
+}

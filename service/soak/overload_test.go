@@ -1,0 +1,92 @@
+//go:build soak
+
+package soak_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestOverload shows what ten times as many calls as the service takes do to it: those that it accepts are nearly as
+// fast as before, the others are refused at once, and afterwards all is as it was.
+//
+// How much it takes is bounded by --max-in-flight and by how long Seam takes, and not by the machine: 20 calls of 100
+// milliseconds each are 200 a second, and ten times that are 2000 a second, which two processors can serve together
+// with the clients that send them and the Seam that answers. With the processors at their end, it would be they that
+// are measured. Each phase prints how busy they were.
+func TestOverload(t *testing.T) {
+	const (
+		maxInFlight = 20
+		seamDelay   = 100 // milliseconds
+		capacity    = maxInFlight * 1000 / seamDelay
+		deadline    = 10 * time.Second
+	)
+	seam := startSeam(t)
+	seam.inject(t, fault{DelayMS: seamDelay})
+	service := startService(t, seam, anywhere(),
+		"--max-in-flight", strconv.Itoa(maxInFlight), "--drain-delay", "0s")
+	clients := newCaller(t, service, 4)
+
+	phase := func(name string, during time.Duration, perSecond int) *tally {
+		var calls tally
+		before := readProcessors(t, seam, service)
+		openLoop(during, perSecond, func(i int) {
+			face := []string{faceGRPC, faceREST}[i%2]
+			calls.measure(record{face: face}, func() answer { return clients.grantOver(face, deadline) })
+		})
+		accepted, rejected := calls.that(ok), calls.that(refused)
+		t.Logf("%-8s %5d calls/s for %s: %d accepted (p50 %s, p99 %s), %d refused (p50 %s, p99 %s), %d other; "+
+			"%s", name, perSecond, during,
+			len(accepted), milliseconds(accepted.percentile(50)), milliseconds(accepted.percentile(99)),
+			len(rejected), milliseconds(rejected.percentile(50)), milliseconds(rejected.percentile(99)),
+			len(calls.that(not(ok), not(refused))), before.use(t))
+		return &calls
+	}
+	// The first calls open connections and fill pools, which is not what is compared.
+	phase("warm-up", 3*time.Second, capacity*8/10)
+	before := phase("before", 15*time.Second, capacity*8/10)
+	idle := service.memory(t, "VmRSS")
+	during := phase("overload", time.Minute, capacity*10)
+	overloadEnded := time.Now()
+	peak := service.memory(t, "VmHWM")
+	after := phase("after", 5*time.Second, capacity*8/10)
+	t.Logf("memory: %s before, %s at its peak, heap after a collection %s", idle, peak, service.heap(t))
+
+	for _, face := range []string{faceGRPC, faceREST} {
+		rejected := during.that(over(face), refused)
+		t.Logf("overload, %s: %d accepted (p99 %s), %d refused (p50 %s, p99 %s)", face,
+			len(during.that(over(face), ok)), milliseconds(during.that(over(face), ok).percentile(99)),
+			len(rejected), milliseconds(rejected.percentile(50)), milliseconds(rejected.percentile(99)))
+		want := map[string]string{faceGRPC: "ResourceExhausted", faceREST: "503"}[face]
+		for _, r := range rejected {
+			if r.answer.outcome != want || r.answer.retryAfter != time.Second {
+				t.Errorf("a refusal over %s is %s, to be tried again after %s", face, r.answer, r.answer.retryAfter)
+				break
+			}
+		}
+		if len(rejected) == 0 {
+			t.Errorf("nothing was refused over %s", face)
+		}
+	}
+	if got, bar := during.that(ok).percentile(99), 2*before.that(ok).percentile(99); got > bar {
+		t.Errorf("p99 of accepted calls is %s under overload, over %s", milliseconds(got), milliseconds(bar))
+	}
+	if got := during.that(refused).percentile(50); got >= 5*time.Millisecond {
+		t.Errorf("half of the refusals take %s and longer", milliseconds(got))
+	}
+	// A service that keeps itself below what it takes has to make use of what it takes.
+	if got, want := len(during.that(ok)), capacity*60*9/10; got < want {
+		t.Errorf("%d calls were accepted under overload, fewer than %d", got, want)
+	}
+	// What is still in flight from the overload keeps others out for as long as Seam takes, and no longer.
+	late := after.that(refused, func(r record) bool { return r.issued.Sub(overloadEnded) > time.Second })
+	if len(late) > 0 {
+		t.Errorf("%d calls were refused when the overload had been over for a second", len(late))
+	}
+	for _, calls := range []*tally{before, during, after} {
+		if other := calls.that(not(ok), not(refused)); len(other) > 0 {
+			t.Errorf("calls failed otherwise:\n%s\nsuch as:\n%s", calls.that().outcomes(), other.examples())
+		}
+	}
+}

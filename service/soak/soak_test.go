@@ -1,0 +1,136 @@
+//go:build soak
+
+package soak_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSoak lets the service work for SOAK_TIME, ten minutes unless it is set, on some 300 calls of all kinds a second,
+// over both faces, with clients that leave early and a Seam that fails at random. It shows that every call gets its
+// answer, that both sides count the same, and that nothing is left behind: no goroutines, no descriptors and no memory.
+func TestSoak(t *testing.T) {
+	const (
+		visits = 245 // a second; a visit is 1.2 calls on average
+		warmUp = 20 * time.Second
+	)
+	soakTime := soakTime(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	seam := startSeam(t)
+	// The end of the service is not what this is about.
+	service := startService(t, seam, anywhere(), "--drain-delay", "0s")
+
+	run := func(during time.Duration, stream uint64) *visitors {
+		v := &visitors{clients: newCaller(t, service, 4), random: rand.New(rand.NewPCG(seed, stream))}
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			misbehave(t, seam, rand.New(rand.NewPCG(seed, stream+1)), stop)
+		}()
+		defer func() {
+			close(stop)
+			<-stopped
+			seam.reset(t)
+			v.clients.close()
+		}()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			openLoop(during, visits, func(int) { v.visit() })
+		}()
+		select {
+		case <-ended:
+		case <-time.After(during + time.Minute):
+			t.Fatal("calls hang: a minute after the last was made not all have ended")
+		}
+		return v
+	}
+	// What a service that has worked has, and one that has just begun does not: pools that are filled, code that was
+	// read. And both times without a connection, so that the same is compared.
+	first := run(warmUp, 0)
+	before := settle(t, service, standing{})
+	used := readProcessors(t, seam, service)
+	calls := run(soakTime, 2)
+	use := used.use(t)
+	after := settle(t, service, before)
+
+	t.Logf("%d calls in %s, p50 %s, p99 %s, slowest %s; %s:\n%s",
+		len(calls.that()), soakTime, milliseconds(calls.that().percentile(50)),
+		milliseconds(calls.that().percentile(99)), milliseconds(calls.that().percentile(100)), use, calls.that().outcomes())
+	now := service.metrics(t)
+	t.Logf("Seam: %.0f requests for %.0f calls, %.0f repeats denied, %.0f calls refused while the breaker was open, "+
+		"which it was %d times; %.0f connections opened",
+		now.sum(t, "client_session_service_upstream_attempts_total"), now.sum(t, "grpc_server_handled_total"),
+		now.sum(t, "client_session_service_upstream_repeats_denied_total"),
+		now.sum(t, "client_session_service_upstream_refused_total"),
+		strings.Count(service.logged(t), `"to":"open"`),
+		now.sum(t, "client_session_service_upstream_connections_total"))
+	t.Logf("idle before: %s", before)
+	t.Logf("idle after:  %s; peak of memory %s", after, service.memory(t, "VmHWM"))
+	compareCounts(t, now, first, calls)
+	after.compare(t, before)
+	if panics := now.sum(t, "client_session_service_panics_total"); panics != 0 {
+		t.Errorf("%.0f calls panicked", panics)
+	}
+	for _, v := range []*visitors{first, calls} {
+		if late := v.that(func(r record) bool { return r.took > r.deadline+5*time.Second }); len(late) > 0 {
+			t.Errorf("%d calls ended more than 5 s after their deadline, such as:\n%s", len(late), late.examples())
+		}
+		if broken := v.that(ended(cut)); len(broken) > 0 {
+			t.Errorf("%d calls got no whole answer, such as:\n%s", len(broken), broken.examples())
+		}
+	}
+}
+
+// soakTime is how long the load is to last.
+func soakTime(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("SOAK_TIME")
+	if text == "" {
+		return 10 * time.Minute
+	}
+	duration, err := time.ParseDuration(text)
+	if err != nil || duration <= 0 {
+		t.Fatalf("SOAK_TIME %q is not a time above zero, such as 10m", text)
+	}
+	return duration
+}
+
+// logged returns the log.
+func (p *process) logged(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its answer
+// has reached the service; one whose client left may have ended before it was sent, and may be counted or not. Every
+// call that was taken must have been answered, also where nobody waited for the answer any more.
+func compareCounts(t *testing.T, now metrics, runs ...*visitors) {
+	t.Helper()
+	stayed, left := 0, 0
+	for _, v := range runs {
+		stayed += len(v.that(not(leaver)))
+		left += len(v.that(leaver))
+		if issued, answered := int(v.issued.Load()), len(v.that()); issued != answered {
+			t.Errorf("%d calls were issued and %d ended", issued, answered)
+		}
+	}
+	started, handled := now.started(t), now.handled(t)
+	t.Logf("clients: %d calls that waited for their answer and %d that left; service: %d taken, %d answered",
+		stayed, left, started, handled)
+	if started != handled {
+		t.Errorf("the service took %d calls and answered %d", started, handled)
+	}
+	if started < stayed || started > stayed+left {
+		t.Errorf("the service took %d calls, not from %d to %d", started, stayed, stayed+left)
+	}
+}
