@@ -601,8 +601,13 @@ export declare const IfExistsSchema: GenEnum<IfExists>;
  *
  * Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
  * (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
- * request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when Seam says
- * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error.
+ * request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when it is known
+ * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error. Where a write failed and may have
+ * been carried out, the metadata of ErrorInfo has `outcome: unknown`.
+ *
+ * Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
+ * one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
+ * when to, and by -1 not to.
  *
  * Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
  * retry policy does not act on an error that comes after headers.
@@ -618,7 +623,8 @@ export declare const ClientSessionService: GenService<{
    *
    * Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
    * UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
-   * (`PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS`), and those of GrantAccess that are about Seam itself.
+   * (`PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS`), and those of GrantAccess that are about Seam itself; UNKNOWN
+   * in place of UNAVAILABLE when another try could create another session.
    *
    * @generated from rpc seam.clientsession.v1.ClientSessionService.Create
    */
@@ -677,8 +683,8 @@ export declare const ClientSessionService: GenService<{
    * nothing, so it may be retried. One user identity at most; a new one replaces the old one. The token stays.
    *
    * Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), NOT_FOUND
-   * (`CLIENT_SESSION_NOT_FOUND`), RESOURCE_EXHAUSTED (rate limited), UNAVAILABLE (Seam cannot be reached or is down),
-   * DEADLINE_EXCEEDED, INTERNAL.
+   * (`CLIENT_SESSION_NOT_FOUND`), RESOURCE_EXHAUSTED (rate limited, or `OVERLOADED`), UNAVAILABLE (Seam cannot be
+   * reached or is down), DEADLINE_EXCEEDED, INTERNAL.
    *
    * @generated from rpc seam.clientsession.v1.ClientSessionService.GrantAccess
    */

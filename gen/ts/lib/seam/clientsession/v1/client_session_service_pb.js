@@ -143,8 +143,13 @@ export const IfExists = /*@__PURE__*/
  *
  * Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
  * (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
- * request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when Seam says
- * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error.
+ * request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when it is known
+ * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error. Where a write failed and may have
+ * been carried out, the metadata of ErrorInfo has `outcome: unknown`.
+ *
+ * Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
+ * one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
+ * when to, and by -1 not to.
  *
  * Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
  * retry policy does not act on an error that comes after headers.
