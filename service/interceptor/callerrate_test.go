@@ -190,13 +190,6 @@ func TestCallerRateBuckets(t *testing.T) {
 	}
 }
 
-func TestCallerRateOff(t *testing.T) {
-	r := newRateRig(0)
-	if passed := r.passing(t, 1000, named("a")); passed != 1000 || count(t, r.refused) != 0 {
-		t.Errorf("%d came through, %v refused", passed, count(t, r.refused))
-	}
-}
-
 // An evicted caller starts with a full bucket, and so shows that its bucket was let go: what callers make up cannot fill
 // the memory.
 func TestCallerRateKeepsABoundedNumberOfBuckets(t *testing.T) {

@@ -42,7 +42,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	var w wire
+	w := newWire()
 	address := *c.endpoint
 	address.Path += call.Path
 	if address.RawPath != "" { // The base URL has something escaped.
@@ -53,7 +53,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// Without GetBody, which would let the transport put the request again by itself.
 		Body: io.NopCloser(bytes.NewReader(text)), ContentLength: int64(len(text)),
-	}).WithContext(httptrace.WithClientTrace(ctx, w.trace()))
+	}).WithContext(httptrace.WithClientTrace(ctx, &w.ClientTrace))
 	connections := c.pool.take()
 	defer connections.release()
 	response, err := connections.RoundTrip(request)

@@ -35,8 +35,9 @@ var (
 // the calls that wait do not pile up, and Seam gets room to come back.
 type breaker struct {
 	gate *gobreaker.TwoStepCircuitBreaker[struct{}]
-	// until is when it stops being open.
-	until atomic.Pointer[time.Time]
+	// until is when it stops being open; probing is true while it is half open.
+	until   atomic.Pointer[time.Time]
+	probing atomic.Bool
 }
 
 func newBreaker(host string, logger *slog.Logger) *breaker {
@@ -54,6 +55,7 @@ func newBreaker(host string, logger *slog.Logger) *breaker {
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errSaysNothing) },
 		OnStateChange: func(host string, from, to gobreaker.State) {
+			b.probing.Store(to == gobreaker.StateHalfOpen)
 			level := slog.LevelInfo
 			if to == gobreaker.StateOpen {
 				level = slog.LevelWarn
@@ -67,29 +69,39 @@ func newBreaker(host string, logger *slog.Logger) *breaker {
 	return b
 }
 
-// allow says whether Seam may be asked. If so, done has to be called with what came of it.
-func (b *breaker) allow() (done func(error), refusal *seamerr.Error) {
+// permit is leave to make one attempt. It has to be given back with what came of it.
+type permit struct {
+	breaker *breaker
+	tell    func(error)
+	began   time.Time
+	probe   bool
+}
+
+// allow says whether Seam may be asked.
+func (b *breaker) allow() (permit, *seamerr.Error) {
 	tell, err := b.gate.Allow()
 	if err == nil {
-		probe := b.gate.State() == gobreaker.StateHalfOpen
-		began := time.Now()
-		return func(verdict error) {
-			// The gate counts each attempt in the step of the window in which it began, and forgets it with that step:
-			// this one may be forgotten already, so it is counted where it ended. Such attempts are all there is when
-			// Seam takes calls and never answers.
-			if late := time.Since(began) >= breakerWindow-breakerStep; late && !probe {
-				tell(errSaysNothing)
-				b.now(verdict)
-				return
-			}
-			tell(verdict)
-		}, nil
+		return permit{breaker: b, tell: tell, began: time.Now(), probe: b.probing.Load()}, nil
 	}
 	wait := probeWait
 	if errors.Is(err, gobreaker.ErrOpenState) {
 		wait = max(time.Until(*b.until.Load()), 0)
 	}
-	return nil, seamerr.Failing(wait)
+	return permit{}, seamerr.Failing(wait)
+}
+
+// done tells what came of the attempt.
+//
+// The gate counts each attempt in the step of the window in which it began, and forgets it with that step. One that
+// took so long that it may be forgotten already is counted where it ended: such attempts are all there is when Seam
+// takes calls and never answers.
+func (p permit) done(verdict error) {
+	if late := time.Since(p.began) >= breakerWindow-breakerStep; late && !p.probe {
+		p.tell(errSaysNothing)
+		p.breaker.now(verdict)
+		return
+	}
+	p.tell(verdict)
 }
 
 // now counts an attempt as one that began now.

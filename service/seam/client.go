@@ -116,7 +116,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 	var last attempt
 	ambiguous := false
 	for {
-		done, refusal := c.breaker.allow()
+		leave, refusal := c.breaker.allow()
 		if refusal != nil {
 			c.metrics.refused.Inc()
 			if answer.Attempts == 0 {
@@ -130,7 +130,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 		} else {
 			answer.Repeated = last.reason()
 		}
-		last = judged(done, func() attempt { return c.attempt(ctx, call, header, text, call.limit(ctx, answer.Attempts)) })
+		last = c.judged(ctx, leave, call, header, text, call.limit(ctx, answer.Attempts))
 		c.metrics.attempt(answer.Attempts, last)
 		answer.RequestID, answer.HTTPStatus = last.requestID, last.httpStatus
 		if last.err == nil {
@@ -170,10 +170,12 @@ func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int
 }
 
 // judged makes an attempt and tells the circuit breaker what came of it, even of one that panics.
-func judged(done func(error), put func() attempt) attempt {
+func (c *Client) judged(
+	ctx context.Context, leave permit, call Call, header http.Header, text []byte, limit time.Duration,
+) attempt {
 	verdict := errSaysNothing
-	defer func() { done(verdict) }()
-	a := put()
+	defer func() { leave.done(verdict) }()
+	a := c.attempt(ctx, call, header, text, limit)
 	verdict = a.verdict()
 	return a
 }

@@ -8,18 +8,19 @@ import (
 
 // metrics tell how it goes with Seam, apart from how it goes with the calls.
 type metrics struct {
-	attempts *prometheus.CounterVec
+	// attempts has the counters by attempt and fate, found once and not at each attempt.
+	attempts [maxAttempts + 1][abandoned + 1]prometheus.Counter
 	denied   prometheus.Counter
 	refused  prometheus.Counter
 	opened   prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer, breakerState func() float64) *metrics {
+	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "client_session_service_upstream_attempts_total",
+		Help: "Requests that were put to Seam, by which attempt of its call it was and what came of it.",
+	}, []string{"attempt", "outcome"})
 	m := &metrics{
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "client_session_service_upstream_attempts_total",
-			Help: "Requests that were put to Seam, by which attempt of its call it was and what came of it.",
-		}, []string{"attempt", "outcome"}),
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_upstream_repeats_denied_total",
 			Help: "Failed requests that were not repeated because there had been too many repeats.",
@@ -33,7 +34,12 @@ func newMetrics(registry prometheus.Registerer, breakerState func() float64) *me
 			Help: "Connections that were opened to Seam.",
 		}),
 	}
-	registry.MustRegister(m.attempts, m.denied, m.refused, m.opened,
+	for number := range maxAttempts {
+		for f := fine; f <= abandoned; f++ {
+			m.attempts[number+1][f] = attempts.WithLabelValues(strconv.Itoa(number+1), f.String())
+		}
+	}
+	registry.MustRegister(attempts, m.denied, m.refused, m.opened,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_breaker_state",
 			Help: "The circuit breaker: 0 closed (all is well), 1 half open (probing), 2 open (Seam is not asked).",
@@ -41,6 +47,4 @@ func newMetrics(registry prometheus.Registerer, breakerState func() float64) *me
 	return m
 }
 
-func (m *metrics) attempt(number int, a attempt) {
-	m.attempts.WithLabelValues(strconv.Itoa(number), a.fate.String()).Inc()
-}
+func (m *metrics) attempt(number int, a attempt) { m.attempts[number][a.fate].Inc() }

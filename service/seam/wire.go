@@ -10,19 +10,21 @@ import (
 
 // wire watches how far a request gets. The transport writes it in a goroutine of its own.
 type wire struct {
+	httptrace.ClientTrace
+
 	headers atomic.Bool
 	http2   atomic.Bool
 }
 
-func (w *wire) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			if connection, ok := info.Conn.(*tls.Conn); ok {
-				w.http2.Store(connection.ConnectionState().NegotiatedProtocol == "h2")
-			}
-		},
-		WroteHeaders: func() { w.headers.Store(true) },
+func newWire() *wire {
+	w := &wire{}
+	w.WroteHeaders = func() { w.headers.Store(true) }
+	w.GotConn = func(info httptrace.GotConnInfo) {
+		if connection, ok := info.Conn.(*tls.Conn); ok {
+			w.http2.Store(connection.ConnectionState().NegotiatedProtocol == "h2")
+		}
 	}
+	return w
 }
 
 // sent says whether Seam may have the whole request, which has a body and so is not whole before its headers are

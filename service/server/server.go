@@ -138,9 +138,11 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
 		interceptor.InFlight(cfg.MaxInFlight, metrics.inFlight, metrics.refused.WithLabelValues(limitInFlight)),
 		authenticate,
-		interceptor.CallerRate(cfg.CallerRPS, metrics.refused.WithLabelValues(limitCaller)),
-		interceptor.Validation(validator),
 	}
+	if cfg.CallerRPS > 0 {
+		chain = append(chain, interceptor.CallerRate(cfg.CallerRPS, metrics.refused.WithLabelValues(limitCaller)))
+	}
+	chain = append(chain, interceptor.Validation(validator))
 	s.caught = interceptor.Caught(logger, metrics.panics)
 	guarded := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
 		return interceptor.Guard(description, logger, metrics.panics)
