@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/clientsession/service/service/seamerr"
 )
 
@@ -24,9 +22,7 @@ func withoutForeignPages(next http.Handler, config Config) http.Handler {
 		site := r.Header.Get("Sec-Fetch-Site")
 		foreign := (origin != "" || site == "cross-site" || site == "same-site") && !known
 		if foreign || (config.CheckHost && !isLoopback(r.Host)) {
-			e := seamerr.ForeignPage()
-			e.RequestID = uuid.NewString()
-			writeError(w, e)
+			refuse(r.Context(), config.Logger, "foreign page", w, r, seamerr.ForeignPage())
 			return
 		}
 		next.ServeHTTP(w, r)

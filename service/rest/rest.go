@@ -43,7 +43,7 @@ type Config struct {
 	CheckHost bool
 	// Caught makes an error of a panic outside of a call, of the HTTP method and its value.
 	Caught func(ctx context.Context, method string, value any) *seamerr.Error
-	// Logger gets a line for each request that no route takes; the interceptors log the others.
+	// Logger gets a line for each request that does not become a call; the interceptors log the others.
 	Logger *slog.Logger
 }
 
@@ -162,8 +162,15 @@ func (f *face) handleRoutingError(
 	if allow := f.routes[r.URL.Path]; status == http.StatusMethodNotAllowed && len(allow) > 0 {
 		e = seamerr.MethodNotAllowed(allow)
 	}
+	refuse(ctx, f.logger, "no route", w, r, e)
+}
+
+// refuse answers a request that does not become a call, and logs what the interceptors would have.
+func refuse(
+	ctx context.Context, logger *slog.Logger, message string, w http.ResponseWriter, r *http.Request, e *seamerr.Error,
+) {
 	e.RequestID = uuid.NewString()
-	f.logger.LogAttrs(ctx, slog.LevelInfo, "no route",
+	logger.LogAttrs(ctx, slog.LevelInfo, message,
 		slog.String("http_method", loggable(r.Method)),
 		slog.String("path", loggable(r.URL.Path)),
 		slog.Int("http_status", e.HTTPStatus),

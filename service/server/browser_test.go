@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,9 @@ func TestForeignPages(t *testing.T) {
 				t.Errorf("got %d %s", response.StatusCode, text)
 			}
 		})
+	}
+	if lines := strings.Count(h.log.String(), `"msg":"foreign page"`); lines != 4 {
+		t.Errorf("%d lines in the log about pages that were refused, want 4", lines)
 	}
 	got := h.send(http.MethodPost, "/client_sessions/delete?client_session_id="+sandbox.SessionID, "",
 		"Origin", evil, "Content-Type", "text/plain", "Authorization", "")
