@@ -158,7 +158,7 @@ func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int
 		return 0, false
 	}
 	wait, ok := waitFor(attempts, last.err.RetryAfter)
-	if !ok || !fits(ctx, wait) {
+	if !ok || !fits(ctx, wait+last.likely()) {
 		return 0, false
 	}
 	if !c.budget.repeat() {

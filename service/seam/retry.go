@@ -60,10 +60,20 @@ func waitFor(attempts int, retryAfter *time.Duration) (wait time.Duration, ok bo
 	return wait + rand.N(firstBackoff<<(attempts-1)), true //nolint:gosec // Nobody gains by guessing it.
 }
 
-// fits says whether there is something left of the call's time after a wait.
-func fits(ctx context.Context, wait time.Duration) bool {
+// likely is how long another attempt is likely to take: as long as this one, but for one that got no answer, which
+// tells nothing.
+func (a attempt) likely() time.Duration {
+	if a.fate == timedOut {
+		return 0
+	}
+	return a.took
+}
+
+// fits says whether the call has more time left than that. A repeat that cannot end in time would only make a timeout
+// of an error that says more.
+func fits(ctx context.Context, needed time.Duration) bool {
 	deadline, set := ctx.Deadline()
-	return !set || wait < time.Until(deadline)
+	return !set || needed < time.Until(deadline)
 }
 
 // sleep waits and says whether the call still lives.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/config"
 	"github.com/clientsession/service/service/sandbox"
 )
 
@@ -147,5 +149,26 @@ func TestClientRetries(t *testing.T) {
 	}
 	if n, took := len(h.sandbox.Requests()), time.Since(began); n != 1 || took < time.Second {
 		t.Errorf("%d requests after %s, want 1 after some 5 s", n, took)
+	}
+}
+
+// TestRepeatThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
+// said, and not with a timeout.
+func TestRepeatThatCannotEndInTime(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = time.Second })
+	fault := sandbox.Fault{Delay: 700 * time.Millisecond, Status: http.StatusServiceUnavailable}
+	if err := h.sandbox.Inject(fault); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.grant(byID); got.status != http.StatusServiceUnavailable {
+		t.Errorf("REST: got %d %s", got.status, got.text)
+	}
+	ctx, cancel := context.WithTimeout(authorized(t), time.Second)
+	defer cancel()
+	if _, err := h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.Unavailable {
+		t.Errorf("gRPC: got %v", err)
+	}
+	if n := len(h.sandbox.Requests()); n != 2 {
+		t.Errorf("%d requests reached Seam, want one for each call", n)
 	}
 }
