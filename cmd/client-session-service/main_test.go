@@ -36,6 +36,19 @@ func command(t *testing.T, binary string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// begin starts the binary and returns its log.
+func begin(t *testing.T, cmd *exec.Cmd) io.Reader {
+	t.Helper()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return stderr
+}
+
 func exitCode(t *testing.T, err error) int {
 	t.Helper()
 	var exit *exec.ExitError
@@ -123,13 +136,7 @@ func TestProcess(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
 		"--sandbox", "--drain-delay=10m")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stderr := begin(t, cmd)
 	lines := bufio.NewScanner(stderr)
 	for _, said := range []string{`"ready"`, `"draining"`} {
 		for lines.Scan() && !strings.Contains(lines.Text(), said) {
@@ -151,13 +158,7 @@ func TestSecondSignal(t *testing.T) {
 func lifeAndDeath(t *testing.T, binary string, args []string, signal os.Signal) {
 	t.Helper()
 	cmd := command(t, binary, args...)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stderr := begin(t, cmd)
 	lines := bufio.NewScanner(stderr)
 	var log strings.Builder
 	for lines.Scan() {

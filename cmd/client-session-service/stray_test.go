@@ -40,14 +40,7 @@ func TestStrayBytes(t *testing.T) {
 
 	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
 		"--drain-delay=0s", "--seam-endpoint=http://"+seam.Addr().String())
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
+	lines := bufio.NewScanner(begin(t, cmd))
 	var log strings.Builder
 	for lines.Scan() {
 		log.WriteString(lines.Text())

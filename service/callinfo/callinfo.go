@@ -6,6 +6,7 @@
 package callinfo
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -55,7 +56,22 @@ type Call struct {
 	SeamHeader http.Header
 }
 
+// AnswerID is the id that goes on the answer: Seam's when Seam answered, since that is the one Seam's support asks for,
+// else our own.
+func (c *Call) AnswerID() string { return cmp.Or(c.SeamRequestID, c.RequestID) }
+
 type key struct{}
+
+// Begin returns the record of the call and a context that carries it. A call that has none yet came over gRPC: the REST
+// face opens a record by itself.
+func Begin(ctx context.Context) (context.Context, *Call) {
+	call := FromContext(ctx)
+	if call.Face == "" {
+		call.Face = FaceGRPC
+		ctx = NewContext(ctx, call)
+	}
+	return ctx, call
+}
 
 // NewContext returns a context that carries call.
 func NewContext(ctx context.Context, call *Call) context.Context {

@@ -41,7 +41,7 @@ func (g guard) method(fullMethod string, handler grpc.MethodHandler) grpc.Method
 		service any, ctx context.Context, decode func(any) error, chain grpc.UnaryServerInterceptor,
 	) (response any, err error) {
 		// The record is opened here where there is none yet, so that what RequestID writes into it is seen here too.
-		ctx = callinfo.NewContext(ctx, callinfo.FromContext(ctx))
+		ctx, _ = callinfo.Begin(ctx)
 		defer func() {
 			if value := recover(); value != nil {
 				response, err = nil, g.answer(ctx, fullMethod, value)
@@ -55,8 +55,8 @@ func (g guard) stream(fullMethod string, handler grpc.StreamHandler) grpc.Stream
 	return func(service any, stream grpc.ServerStream) (err error) {
 		defer func() {
 			if value := recover(); value != nil {
-				ctx := stream.Context()
-				err = g.answer(callinfo.NewContext(ctx, callinfo.FromContext(ctx)), fullMethod, value)
+				ctx, _ := callinfo.Begin(stream.Context())
+				err = g.answer(ctx, fullMethod, value)
 			}
 		}()
 		return handler(service, stream)
@@ -68,7 +68,7 @@ func (g guard) answer(ctx context.Context, fullMethod string, value any) error {
 	call := callinfo.FromContext(ctx)
 	call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
 	fault := g.caught.fault(ctx, fullMethod, value)
-	fault.RequestID = cmp.Or(call.SeamRequestID, call.RequestID)
+	fault.RequestID = call.AnswerID()
 	// It fails only outside of a call, where nobody waits for the trailer.
 	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, fault.RequestID))
 	return fault

@@ -27,23 +27,15 @@ const (
 )
 
 // RequestID is outermost: it opens the record of the call and gives it the id that all that follows names. On the way
-// back it puts an id on the answer and makes every error an *seamerr.Error that carries the same one. The id is Seam's
-// when Seam answered, since that is the one Seam's support asks for, else our own.
+// back it puts an id on the answer and makes every error an *seamerr.Error that carries the same one.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	call := callinfo.FromContext(ctx)
-	if call.Face == "" {
-		call.Face = callinfo.FaceGRPC
-		ctx = callinfo.NewContext(ctx, call)
-	}
+	ctx, call := callinfo.Begin(ctx)
 	call.RequestID = callerRequestID(ctx)
 	if call.RequestID == "" {
 		call.RequestID = uuid.NewString()
 	}
 	response, err := handler(ctx, request)
-	id := call.SeamRequestID
-	if id == "" {
-		id = call.RequestID
-	}
+	id := call.AnswerID()
 	if err == nil {
 		// It fails only outside of a call, where nobody waits for the header.
 		_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))

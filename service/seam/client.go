@@ -150,7 +150,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 
 // next says how long to wait before a request that failed is put again, or that it is not to be.
 func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, again bool) {
-	if !call.repeatable(last) {
+	if call.CallerRepeats || !last.repeatable(call.Effect) {
 		return 0, false
 	}
 	if attempts == maxAttempts {

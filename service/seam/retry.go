@@ -18,12 +18,6 @@ const (
 	longestWait = 2 * time.Second
 )
 
-// repeatable says whether it helps to put the request of an attempt again, does no harm, and is not what the caller
-// does.
-func (c Call) repeatable(last attempt) bool {
-	return !c.CallerRepeats && last.repeatable(c.Effect)
-}
-
 // failure is the error that the call ends with. Once one attempt may have been carried out, what became of a later one
 // does not settle it: a session that is not found may be the one that the first attempt deleted.
 func (c Call) failure(last attempt, ambiguous bool) *seamerr.Error {

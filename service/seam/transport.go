@@ -39,9 +39,7 @@ type generation struct {
 
 func newPool(config Config, opened prometheus.Counter) *pool {
 	p := &pool{
-		make: func() *http.Transport {
-			return newTransport(config.CAs, max(config.MaxIdleConnections, 1), opened)
-		},
+		make:   func() *http.Transport { return newTransport(config.CAs, config.MaxIdleConnections, opened) },
 		maxAge: config.MaxConnectionAge,
 	}
 	p.current.Store(p.next())
