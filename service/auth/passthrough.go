@@ -18,7 +18,7 @@ import (
 // caller's, and a call that has none ends here.
 func PassThrough() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if Exempt(info.FullMethod) {
+		if Exempt(info.FullMethod) || isReflection(info.FullMethod) {
 			return handler(ctx, request)
 		}
 		md, _ := metadata.FromIncomingContext(ctx)

@@ -87,7 +87,7 @@ func callRPC(t *testing.T, callers *auth.Callers, method string, md metadata.MD,
 		ctx = peer.NewContext(ctx, from)
 	}
 	var o outcome
-	_, o.err = auth.Held(held(t), callers)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
+	_, o.err = auth.Held(held(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
 		func(_ context.Context, request any) (any, error) {
 			o.served = true
 			return request, nil

@@ -48,6 +48,11 @@ func (c *check) serve(f serveFlags) {
 	for _, origin := range f.CORSOrigin {
 		c.CORSOrigins = append(c.CORSOrigins, c.origin(origin))
 	}
+	switch c.Reflection = Reflection(f.Reflection); c.Reflection {
+	case ReflectionAuto, ReflectionOn, ReflectionOff:
+	default:
+		c.faultf("reflection", "%q is none of auto, on, off", f.Reflection)
+	}
 	c.log(f.logFlags)
 }
 

@@ -2,7 +2,6 @@ package interceptor_test
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"testing"
 
@@ -157,15 +156,6 @@ func TestValidationRefuses(t *testing.T) {
 				t.Errorf("problems are %q\nwant %q", e.Problems, test.want)
 			}
 		})
-	}
-}
-
-// A fault of the body as such, such as broken JSON, leaves nothing to check and is the whole answer.
-func TestValidationOfUnreadableInput(t *testing.T) {
-	fault := seamerr.InvalidJSON(errors.New("at byte 5"))
-	served, err := validate(t, callinfo.Call{Unread: fault}, &request{UserIdentifierKey: new("")})
-	if served || !errors.Is(err, fault) {
-		t.Errorf("served: %t, error %v; want the fault itself", served, err)
 	}
 }
 

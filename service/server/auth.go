@@ -30,7 +30,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		m.anonymous.Set(1)
 		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
-		return auth.Held(key, nil), nil
+		return auth.Held(key, nil, cfg.Reflection == config.ReflectionOn), nil
 	}
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -45,7 +45,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	}); err != nil {
 		return nil, fmt.Errorf("--callers-file: %w", err)
 	}
-	return auth.Held(key, callers), nil
+	return auth.Held(key, callers, cfg.Reflection == config.ReflectionOn), nil
 }
 
 // ownKey returns the service's own credential.

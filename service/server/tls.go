@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/interceptor"
 	"github.com/clientsession/service/service/reload"
 	"github.com/clientsession/service/service/seam"
 )
@@ -152,10 +153,10 @@ func (i *identity) serveHTTP(server *http.Server, listener net.Listener) error {
 func http2Limits() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams: 250,
-		// A request of maxRequestBytes comes in a few frames; each connection holds memory for the largest one.
+		// A request of the largest size comes in a few frames; each connection holds memory for a few such requests.
 		MaxReadFrameSize:              64 << 10,
-		MaxReceiveBufferPerStream:     256 << 10,
-		MaxReceiveBufferPerConnection: maxRequestBytes,
+		MaxReceiveBufferPerStream:     64 << 10,
+		MaxReceiveBufferPerConnection: 4 * interceptor.MaxRequestBytes,
 		MaxDecoderHeaderTableSize:     4 << 10,
 		MaxEncoderHeaderTableSize:     4 << 10,
 		// A client that went without a word is found out by pings, and one that does not read by its full buffer.
