@@ -298,7 +298,7 @@ func (s *service) metric(t *testing.T, series string) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(series)+` (.*)$`).FindSubmatch(text)
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (.*)$`).FindSubmatch(text)
 	if found == nil {
 		return 0
 	}

@@ -15,6 +15,7 @@ import (
 // Without callers (nil) anybody may call. Reflection answers anybody if openReflection is true, else only callers that are
 // known, whatever else they may call.
 func Held(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInterceptor {
+	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		reflects := isReflection(info.FullMethod)
 		if Exempt(info.FullMethod) || (reflects && openReflection) {
@@ -23,6 +24,7 @@ func Held(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInter
 		call := callinfo.FromContext(ctx)
 		call.HeldKey = true
 		call.SeamHeader = key.Header()
+		call.Proven = true
 		if callers == nil {
 			if reflects {
 				return nil, seamerr.Unauthorized()
@@ -35,7 +37,7 @@ func Held(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInter
 			refusal.Cause = err
 			return nil, refusal
 		}
-		call.Caller = from.name
+		call.Caller, call.CallerKey = from.name, keys.ofName(from.name)
 		// The name comes from the server's own table of methods, not from what the caller wrote.
 		if rpc := path.Base(info.FullMethod); !reflects && !from.may(rpc) {
 			return nil, seamerr.Forbidden(rpc)

@@ -49,6 +49,13 @@ type Call struct {
 	// Seam, where it means something to Seam alone.
 	Caller string
 
+	// CallerKey tells callers apart where none is to be the worse for another: a hash, from which no credential can be told.
+	CallerKey uint64
+
+	// Proven is true when the caller is known, or Seam has accepted its credential before. All who are not share what one
+	// caller may have: anybody can make up credentials.
+	Proven bool
+
 	// HeldKey is true when the credential in SeamHeader is the service's own and not the caller's.
 	HeldKey bool
 

@@ -34,6 +34,7 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 			// on: dropping it would grant more than was asked for.
 			problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
 		}
+		problems = append(problems, controlCharacters(message.ProtoReflect())...)
 		broken, err := check(validator, message)
 		if err != nil {
 			return nil, seamerr.Internal(err)

@@ -139,6 +139,16 @@ func TestValidationRefuses(t *testing.T) {
 				problem("Invalid uuid", "user_identity_ids", "2"),
 			},
 		},
+		"control characters": {
+			nil,
+			&clientsessionv1.GetOrCreateRequest{
+				ConnectWebviewIds: &clientsessionv1.IdList{Ids: []string{"a", "\x7f"}}, UserIdentifierKey: new("jane\u0085doe"),
+			},
+			[]seamerr.Problem{
+				problem("Must not contain control characters", "connect_webview_ids", "1"),
+				problem("Must not contain control characters", "user_identifier_key"),
+			},
+		},
 		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.Problem{problem("Required", "client_session_id")}},
 		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
 		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},

@@ -121,6 +121,16 @@ func failures() []behaviour {
 			fields: []string{"user_identifier_key"},
 		},
 		{
+			name: "control characters",
+			body: `{"user_identifier_key":"jane_doe","connected_account_ids":["x","y\u0000"]}`,
+			message: &clientsessionv1.GrantAccessRequest{
+				UserIdentifierKey: new("jane_doe"), ConnectedAccountIds: []string{"x", "y\x00"},
+			},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text:   `Must not contain control characters for "connected_account_ids.1"`,
+			fields: []string{"connected_account_ids[1]"},
+		},
+		{
 			name: "several faults at once",
 			body: `{"user_identity_ids":["a","b"],"user_identifier_key":""}`,
 			message: &clientsessionv1.GrantAccessRequest{
