@@ -44,8 +44,7 @@ type directory struct {
 	spiffe map[string]*caller
 	dns    map[string]*caller
 	// jwts are the rules for the tokens of an issuer, by the issuer's URL; verdicts remembers tokens that passed.
-	jwts     map[string][]jwtCaller
-	issuers  map[string]*issuer
+	jwts     map[string]*jwtRules
 	verdicts *lru.Cache[[sha256.Size]byte, verdict]
 }
 
@@ -80,7 +79,7 @@ func parseDirectory(content []byte, rpcs []string, issuers *issuers) (*directory
 	}
 	d := &directory{
 		spiffe: map[string]*caller{}, dns: map[string]*caller{},
-		jwts: map[string][]jwtCaller{}, issuers: map[string]*issuer{}, verdicts: newVerdicts(),
+		jwts: map[string]*jwtRules{}, verdicts: newVerdicts(),
 	}
 	names := map[string]bool{}
 	var faults []error

@@ -22,7 +22,7 @@ import (
 
 const heldKey = "seam_held_key"
 
-func held(t *testing.T) *auth.Key {
+func held(t testing.TB) *auth.Key {
 	t.Helper()
 	key := &auth.Key{}
 	if err := key.UseAPIKey(heldKey); err != nil {
@@ -34,7 +34,7 @@ func held(t *testing.T) *auth.Key {
 func rpcNames() []string { return []string{"Create", "Get", "GrantAccess"} }
 
 // newCallers returns callers that know whom the file names. Without a clock it is the real one.
-func newCallers(t *testing.T, file string, now ...func() time.Time) *auth.Callers {
+func newCallers(t testing.TB, file string, now ...func() time.Time) *auth.Callers {
 	t.Helper()
 	clock := time.Now
 	if len(now) > 0 {
@@ -74,12 +74,12 @@ func (o outcome) cause() string {
 }
 
 // call makes a call of GrantAccess through the interceptor with a held key.
-func call(t *testing.T, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
+func call(t testing.TB, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
 	t.Helper()
 	return callRPC(t, callers, "/seam.clientsession.v1.ClientSessionService/GrantAccess", md, from)
 }
 
-func callRPC(t *testing.T, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer) outcome {
+func callRPC(t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer) outcome {
 	t.Helper()
 	record := &callinfo.Call{}
 	ctx := metadata.NewIncomingContext(callinfo.NewContext(t.Context(), record), md)

@@ -52,24 +52,43 @@ func TestNotBefore(t *testing.T) {
 
 // TestKeysOverPlainHTTP shows that keys are not taken from where somebody on the way could change them.
 func TestKeysOverPlainHTTP(t *testing.T) {
-	var from *httptest.Server
-	from = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": from.URL, "jwks_uri": "http://keys.example/keys"})
-	}))
-	defer from.Close()
-	transport := &recorder{}
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, time.Now)
-	err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
-		`", audience: a, subject: s}}]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := call(t, callers, bearer(rsaKey().sign(t, map[string]any{"iss": from.URL})), nil); got.served {
-		t.Error("served")
-	}
-	if slices.ContainsFunc(transport.asked, func(address string) bool { return strings.Contains(address, "keys.example") }) {
-		t.Errorf("asked %q", transport.asked)
+	for name, test := range map[string]struct{ keysURL, redirect string }{
+		"the address of the keys": {"http://keys.example/keys", ""},
+		"a redirect":              {"/keys", "http://keys.example/keys"},
+		"redirects without end":   {"/keys", "/keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := httptest.NewUnstartedServer(nil)
+			from.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					http.Redirect(w, r, test.redirect, http.StatusFound)
+					return
+				}
+				keysURL := test.keysURL
+				if strings.HasPrefix(keysURL, "/") {
+					keysURL = from.URL + keysURL
+				}
+				_ = json.NewEncoder(w).Encode(map[string]any{"issuer": from.URL, "jwks_uri": keysURL})
+			})
+			from.Start()
+			defer from.Close()
+			transport := &recorder{}
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, time.Now)
+			err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
+				`", audience: a, subject: s}}]`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			claims := map[string]any{"iss": from.URL, "aud": "a", "exp": time.Now().Add(time.Hour).Unix()}
+			if got := call(t, callers, bearer(rsaKey().sign(t, claims)), nil); got.served {
+				t.Error("served")
+			}
+			if len(transport.asked) == 0 || len(transport.asked) > 5 ||
+				slices.ContainsFunc(transport.asked, func(address string) bool { return strings.Contains(address, "keys.example") }) {
+				t.Errorf("asked %q", transport.asked)
+			}
+		})
 	}
 }
 
