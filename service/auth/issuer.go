@@ -101,6 +101,8 @@ func (i *issuer) fresh() bool { return i.keys != nil && i.now().Sub(i.since) < k
 
 // fetch begins to fetch the keys, from where the issuer says that they are if no address is given. It does nothing
 // while a fetch is under way, or when the last one was a moment ago.
+//
+//nolint:contextcheck,nolintlint // The fetch is to outlive its call. The linter reads this for all who call it.
 func (i *issuer) fetch(keysURL string) {
 	if i.fetching != nil || i.now().Sub(i.tried) < refetchInterval {
 		return
@@ -130,7 +132,7 @@ func (i *issuer) fetch(keysURL string) {
 // the issuer was asked a moment ago, or cannot be reached. Before any came, it fails.
 func (i *issuer) renewed(ctx context.Context, keysURL string) (*keySet, error) {
 	i.mu.Lock()
-	i.fetch(keysURL) //nolint:contextcheck // The fetch is to outlive the call.
+	i.fetch(keysURL)
 	fetched := i.fetching
 	i.mu.Unlock()
 	if fetched != nil {
@@ -150,7 +152,7 @@ func (i *issuer) renewed(ctx context.Context, keysURL string) (*keySet, error) {
 
 // verify returns the keys of which one has signed the token. With errUnsigned it returns those that have not.
 func (i *issuer) verify(ctx context.Context, token *jose.JSONWebSignature) (*keySet, error) {
-	keys := i.current() //nolint:contextcheck // What this may begin is to outlive the call.
+	keys := i.current()
 	if keys == nil {
 		var err error
 		if keys, err = i.renewed(ctx, ""); err != nil {

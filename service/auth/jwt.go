@@ -65,16 +65,23 @@ func (d *directory) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
 	return nil
 }
 
-// verdict is what came of verifying a token.
+// verdict is what came of verifying a token. It holds for as long as the token does, and the keys that it was verified
+// with are those of the issuer.
 type verdict struct {
 	caller *caller
 	until  time.Time
+	issuer *issuer
+	keys   *keySet
+}
+
+func (v verdict) holds(now time.Time) bool {
+	return now.Before(v.until) && v.issuer.current() == v.keys
 }
 
 // byJWT returns whose token it is, nil if it is nobody's. The error tells the log why.
 func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
 	digest := sha256.Sum256([]byte(text))
-	if known, ok := d.verdicts.Get(digest); ok && now.Before(known.until) {
+	if known, ok := d.verdicts.Get(digest); ok && known.holds(now) {
 		return known.caller, nil
 	}
 	token, err := parseJWT(text, now)
@@ -85,14 +92,15 @@ func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*cal
 	if from == nil {
 		return nil, errors.New("no caller has tokens of that issuer")
 	}
-	if _, err := from.issuer.verify(ctx, token.signature); err != nil {
+	keys, err := from.issuer.verify(ctx, token.signature)
+	if err != nil {
 		return nil, err
 	}
 	found, err := from.match(token)
 	if err != nil {
 		return nil, err
 	}
-	d.verdicts.Add(digest, verdict{found, token.expiry.Add(clockLeeway)})
+	d.verdicts.Add(digest, verdict{found, token.expiry.Add(clockLeeway), from.issuer, keys})
 	return found, nil
 }
 

@@ -117,3 +117,84 @@ func TestFileQuotesNoToken(t *testing.T) {
 		}
 	}
 }
+
+// TestVerdictEndsWithItsKeys shows that a token which was verified is not good for longer than the key that signed it,
+// though it has not expired.
+func TestVerdictEndsWithItsKeys(t *testing.T) {
+	t.Run("withdrawn, and nobody has noticed", func(t *testing.T) {
+		from, at, try, _ := startJWT(t, rsaKey())
+		text := rsaKey().sign(t, from.claims(at.Now(), nil))
+		if got := try(text); !got.served {
+			t.Fatal(got.cause())
+		}
+		from.publish(otherKey())
+		at.advance(10 * time.Minute)
+		if try(text).served {
+			t.Error("a token is good for ten minutes after its key was withdrawn")
+		}
+	})
+	t.Run("withdrawn, and another token tells", func(t *testing.T) {
+		from, at, try, _ := startJWT(t, rsaKey())
+		text := rsaKey().sign(t, from.claims(at.Now(), nil))
+		if got := try(text); !got.served {
+			t.Fatal(got.cause())
+		}
+		from.publish(otherKey())
+		at.advance(5 * time.Second)
+		if got := try(otherKey().sign(t, from.claims(at.Now(), nil))); !got.served {
+			t.Fatal(got.cause())
+		}
+		if try(text).served {
+			t.Error("a token is good though its key is known to be withdrawn")
+		}
+	})
+	t.Run("still there", func(t *testing.T) {
+		from, at, try, _ := startJWT(t, rsaKey())
+		text := rsaKey().sign(t, from.claims(at.Now(), nil))
+		for range 5 {
+			if got := try(text); !got.served {
+				t.Fatal(got.cause())
+			}
+			at.advance(10 * time.Minute)
+		}
+	})
+}
+
+// TestKeysAreRenewed shows that keys which are in use are fetched anew in good time: nobody waits for that, and an
+// issuer that is down then has time to come back.
+func TestKeysAreRenewed(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	served := func(_ int) bool { return try(text).served }
+	if !served(0) {
+		t.Fatal("not served")
+	}
+	from.setDown(true)
+	at.advance(5 * time.Minute)
+	before := from.asked()
+	eventually(t, "the issuer is asked for its keys", func(i int) bool { return served(i) && from.asked() > before })
+	from.setDown(false)
+	at.advance(4 * time.Minute)
+	before = from.asked()
+	eventually(t, "it is asked again", func(i int) bool { return served(i) && from.asked() == before+2 })
+	from.setDown(true)
+	at.advance(4 * time.Minute)
+	if !served(0) {
+		t.Error("keys that are four minutes old are good no more")
+	}
+	from.setDown(false)
+	from.publish(otherKey())
+	at.advance(time.Minute)
+	eventually(t, "the token of a withdrawn key is refused", func(i int) bool { return !served(i) })
+}
+
+// eventually waits for what happens on a goroutine of its own, such as a fetch of keys that nobody waits for.
+func eventually(t *testing.T, what string, holds func(i int) bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for i := 0; !holds(i); i++ {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never comes true that %s", what)
+		}
+	}
+}
