@@ -22,6 +22,8 @@ const (
 	refetchInterval = 5 * time.Second
 	// keysKept is how long a key that the issuer has withdrawn may still be good.
 	keysKept = 10 * time.Minute
+	// maxWaiting is how many calls may wait for the keys of an issuer at once.
+	maxWaiting = 256
 	// maxRedirects bounds how often an issuer may send the service elsewhere for one document.
 	maxRedirects = 3
 )
@@ -74,11 +76,14 @@ type issuer struct {
 	fetching chan struct{}
 	tried    time.Time
 	fetchErr error
+	// waiting is how many calls wait for that fetch.
+	waiting int
 }
 
 var (
 	errIssuer   = errors.New("the issuer of the token could not be asked for its keys")
 	errAddress  = errors.New("the keys of an issuer need https://, and no more than a few redirects")
+	errWaiting  = errors.New("too many calls wait for the keys of the issuer")
 	errUnsigned = errors.New("none of the issuer's keys has signed the token")
 )
 
@@ -132,22 +137,42 @@ func (i *issuer) fetch(keysURL string) {
 // the issuer was asked a moment ago, or cannot be reached. Before any came, it fails.
 func (i *issuer) renewed(ctx context.Context, keysURL string) (*keySet, error) {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	i.fetch(keysURL)
-	fetched := i.fetching
-	i.mu.Unlock()
-	if fetched != nil {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-fetched:
+	if i.fetching != nil {
+		if err := i.wait(ctx, i.fetching); err != nil {
+			return nil, err
 		}
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	if !i.fresh() {
 		return nil, cmp.Or(i.fetchErr, errIssuer)
 	}
 	return i.keys, nil
+}
+
+// wait waits until the fetch has ended. The lock is held, but not meanwhile.
+func (i *issuer) wait(ctx context.Context, fetched <-chan struct{}) error {
+	if i.waiting >= maxWaiting {
+		return errWaiting
+	}
+	i.waiting++
+	i.mu.Unlock()
+	var err error
+	select {
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-fetched:
+	}
+	i.mu.Lock()
+	i.waiting--
+	return err
+}
+
+// nextFetch is when the issuer can be asked for its keys again.
+func (i *issuer) nextFetch() time.Time {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.tried.Add(refetchInterval)
 }
 
 // verify returns the keys of which one has signed the token. With errUnsigned it returns those that have not.

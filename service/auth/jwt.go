@@ -20,8 +20,9 @@ type jwtRule struct {
 	Claims   map[string]string `yaml:"claims"`
 }
 
-// verdicts is how many verified tokens are remembered: a signature takes some 40 to 90 µs to check.
-const verdicts = 4096
+// maxVerdicts is how many tokens are remembered that passed, and how many that failed: a signature takes some 40 to
+// 90 µs to check.
+const maxVerdicts = 4096
 
 // jwtRules are the rules for the tokens of one issuer.
 type jwtRules struct {
@@ -65,10 +66,11 @@ func (d *directory) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
 	return nil
 }
 
-// verdict is what came of verifying a token. It holds for as long as the token does, and the keys that it was verified
-// with are those of the issuer.
+// verdict is what came of verifying a token: whose it is, or why it is nobody's. It holds until a time, and no longer
+// than the keys that the token was verified with are those of the issuer.
 type verdict struct {
 	caller *caller
+	err    error
 	until  time.Time
 	issuer *issuer
 	keys   *keySet
@@ -81,8 +83,10 @@ func (v verdict) holds(now time.Time) bool {
 // byJWT returns whose token it is, nil if it is nobody's. The error tells the log why.
 func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
 	digest := sha256.Sum256([]byte(text))
-	if known, ok := d.verdicts.Get(digest); ok && known.holds(now) {
-		return known.caller, nil
+	for _, remembered := range []*verdicts{d.passed, d.failed} {
+		if known, ok := remembered.Get(digest); ok && known.holds(now) {
+			return known.caller, known.err
+		}
 	}
 	token, err := parseJWT(text, now)
 	if err != nil {
@@ -92,16 +96,25 @@ func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*cal
 	if from == nil {
 		return nil, errors.New("no caller has tokens of that issuer")
 	}
-	keys, err := from.issuer.verify(ctx, token.signature)
-	if err != nil {
-		return nil, err
+	made := verdict{issuer: from.issuer}
+	made.keys, err = from.issuer.verify(ctx, token.signature)
+	switch {
+	case err == nil:
+		made.caller, made.err = from.match(token)
+		made.until = now.Add(refetchInterval)
+	case errors.Is(err, errUnsigned):
+		// The issuer may have a key by then that did sign it.
+		made.err, made.until = err, from.issuer.nextFetch()
+	default:
+		return nil, err // It says nothing about the token.
 	}
-	found, err := from.match(token)
-	if err != nil {
-		return nil, err
+	if made.err != nil {
+		d.failed.Add(digest, made)
+		return nil, made.err
 	}
-	d.verdicts.Add(digest, verdict{found, token.expiry.Add(clockLeeway), from.issuer, keys})
-	return found, nil
+	made.until = token.expiry.Add(clockLeeway)
+	d.passed.Add(digest, made)
+	return made.caller, nil
 }
 
 // match returns the caller whose rules fit a token that the issuer has signed.
@@ -125,8 +138,11 @@ func (r *jwtRules) match(token *jwt) (*caller, error) {
 	return found, nil
 }
 
-func newVerdicts() *lru.Cache[[sha256.Size]byte, verdict] {
-	cache, err := lru.New[[sha256.Size]byte, verdict](verdicts)
+// verdicts are by the SHA-256 of the token, so that no token is kept.
+type verdicts = lru.Cache[[sha256.Size]byte, verdict]
+
+func newVerdicts() *verdicts {
+	cache, err := lru.New[[sha256.Size]byte, verdict](maxVerdicts)
 	if err != nil {
 		panic(err) // Only for a size below one.
 	}

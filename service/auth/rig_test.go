@@ -81,8 +81,15 @@ func call(t testing.TB, callers *auth.Callers, md metadata.MD, from *peer.Peer) 
 
 func callRPC(t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer) outcome {
 	t.Helper()
+	return callIn(t.Context(), t, callers, method, md, from)
+}
+
+func callIn(
+	ctx context.Context, t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer,
+) outcome {
+	t.Helper()
 	record := &callinfo.Call{}
-	ctx := metadata.NewIncomingContext(callinfo.NewContext(t.Context(), record), md)
+	ctx = metadata.NewIncomingContext(callinfo.NewContext(ctx, record), md)
 	if from != nil {
 		ctx = peer.NewContext(ctx, from)
 	}
