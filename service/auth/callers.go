@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -92,24 +93,38 @@ func (d *directory) byCertificate(ctx context.Context) (*caller, error) {
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil, errors.New("neither a bearer token nor a client certificate")
 	}
-	certificate := info.State.VerifiedChains[0][0]
+	return d.byNames(info.State.VerifiedChains[0][0])
+}
+
+// byNames returns the caller who has the names in a certificate.
+func (d *directory) byNames(certificate *x509.Certificate) (*caller, error) {
 	var found []*caller
+	ids := 0
 	for _, uri := range certificate.URIs {
-		if known := d.spiffe[uri.String()]; known != nil {
-			found = append(found, known)
+		if uri.Scheme == "spiffe" {
+			ids++
 		}
+		found = append(found, d.spiffe[uri.String()])
+	}
+	if ids > 1 {
+		// The standard allows one, and readers of several could take different ones.
+		return nil, errors.New("the client certificate has more than one SPIFFE id")
 	}
 	for _, name := range certificate.DNSNames {
-		if known := d.dns[name]; known != nil {
-			found = append(found, known)
+		found = append(found, d.dns[name])
+	}
+	var one *caller
+	for _, next := range found {
+		switch {
+		case next == nil:
+		case one != nil && one != next:
+			return nil, fmt.Errorf("the client certificate is that of %s and %s", one.name, next.name)
+		default:
+			one = next
 		}
 	}
-	switch len(found) {
-	case 0:
+	if one == nil {
 		return nil, errors.New("the client certificate is nobody's")
-	case 1:
-		return found[0], nil
-	default:
-		return nil, fmt.Errorf("the client certificate is that of %s and %s", found[0].name, found[1].name)
 	}
+	return one, nil
 }
