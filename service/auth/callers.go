@@ -22,14 +22,18 @@ import (
 type Callers struct {
 	rpcs    []string
 	issuers *issuers
+	chains  *chains
 	now     func() time.Time
 	current atomic.Pointer[directory]
 }
 
 // NewCallers returns Callers that know nobody yet. rpcs are the short names of the methods that there are; client asks
-// the issuers of tokens for their keys; now is the clock.
-func NewCallers(rpcs []string, client *http.Client, now func() time.Time) *Callers {
-	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), now: now}
+// the issuers of tokens for their keys; authorities returns those whose client certificates are trusted now, nil for
+// none, and another pool whenever they change; now is the clock.
+func NewCallers(
+	rpcs []string, client *http.Client, authorities func() *x509.CertPool, now func() time.Time,
+) *Callers {
+	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now), now: now}
 }
 
 // Use replaces who may call by what a callers file says. It fails, and changes nothing, for a file with faults, and
@@ -53,7 +57,7 @@ func (c *Callers) identify(ctx context.Context) (*caller, error) {
 	})
 	switch len(values) {
 	case 0:
-		return known.byCertificate(ctx)
+		return c.byCertificate(ctx, known)
 	case 1:
 		scheme, text, _ := strings.Cut(values[0], " ")
 		if !strings.EqualFold(scheme, "bearer") || text == "" {
@@ -83,8 +87,9 @@ func (c *Callers) byToken(ctx context.Context, known *directory, text string) (*
 	return nil, errors.New("the token is nobody's")
 }
 
-// byCertificate returns whose client certificate the connection has. Only a chain that the handshake verified counts.
-func (d *directory) byCertificate(ctx context.Context) (*caller, error) {
+// byCertificate returns whose client certificate the connection has. Only one that the handshake verified counts, and
+// that it would verify now.
+func (c *Callers) byCertificate(ctx context.Context, known *directory) (*caller, error) {
 	from, _ := peer.FromContext(ctx)
 	if from == nil {
 		return nil, errors.New("no bearer token")
@@ -93,7 +98,10 @@ func (d *directory) byCertificate(ctx context.Context) (*caller, error) {
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil, errors.New("neither a bearer token nor a client certificate")
 	}
-	return d.byNames(info.State.VerifiedChains[0][0])
+	if err := c.chains.verify(info.State.PeerCertificates); err != nil {
+		return nil, err
+	}
+	return known.byNames(info.State.PeerCertificates[0])
 }
 
 // byNames returns the caller who has the names in a certificate.

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -33,21 +34,30 @@ func held(t testing.TB) *auth.Key {
 
 func rpcNames() []string { return []string{"Create", "Get", "GrantAccess"} }
 
-// newCallers returns callers that know whom the file names. Without a clock it is the real one.
+// newCallers returns callers that know whom the file names, and trust the certificates of mesh. Without a clock it is
+// the real one.
 func newCallers(t testing.TB, file string, now ...func() time.Time) *auth.Callers {
 	t.Helper()
 	clock := time.Now
 	if len(now) > 0 {
 		clock = now[0]
 	}
+	return callersTrusting(t, file, mesh().pool, clock)
+}
+
+func callersTrusting(t testing.TB, file string, authorities func() *x509.CertPool, now func() time.Time) *auth.Callers {
+	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, clock)
+	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, authorities, now)
 	if err := callers.Use([]byte(file)); err != nil {
 		t.Fatal(err)
 	}
 	return callers
 }
+
+// noAuthorities are those of a service whose callers have no certificates.
+func noAuthorities() *x509.CertPool { return nil }
 
 // outcome is what came of a call.
 type outcome struct {

@@ -74,7 +74,7 @@ func TestKeysOverPlainHTTP(t *testing.T) {
 			defer from.Close()
 			transport := &recorder{}
 			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-			callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, time.Now)
+			callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, noAuthorities, time.Now)
 			err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
 				`", audience: a, subject: s}}]`))
 			if err != nil {
@@ -111,7 +111,7 @@ func TestFileQuotesNoToken(t *testing.T) {
 		"callers: [{name: a, rpcs: [Get], token_sha256: [" + hash + "," + hash + "]}]",
 		"callers: [{name: " + token + ", rpcs: [" + token + "], token_sha256: [" + hash + "]}]",
 	} {
-		callers := auth.NewCallers(rpcNames(), &http.Client{}, time.Now)
+		callers := auth.NewCallers(rpcNames(), &http.Client{}, noAuthorities, time.Now)
 		if err := callers.Use([]byte(content)); err == nil || strings.Contains(err.Error(), token[:8]) {
 			t.Errorf("%s: %v", content, err)
 		}
