@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // clockLeeway is how far the clocks of the issuer and of the service may be apart.
@@ -23,44 +24,53 @@ func tokenTypes() []string { return []string{"jwt", "application/jwt", "at+jwt",
 // registeredClaims are the names that RFC 7519 gives a meaning.
 func registeredClaims() []string { return []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"} }
 
-// jwt is a token of which everything but the signature was checked. Its errors quote nothing of it.
-type jwt struct {
-	signature *jose.JSONWebSignature
-	// claims are read by their exact names.
-	claims   map[string]any
-	issuer   string
+// parseJWT returns a token and the issuer that it names, of which nothing is verified as yet. It reads no more than
+// that, since it does so for everybody. Its errors, like those of readClaims, quote nothing of the token.
+func parseJWT(text string) (*jose.JSONWebSignature, string, error) {
+	token, err := jose.ParseSignedCompact(text, algorithms())
+	if err != nil {
+		return nil, "", errors.New("not a JWT that is signed with an algorithm of public keys")
+	}
+	if kind, given := token.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; given {
+		if name, ok := kind.(string); !ok || !slices.Contains(tokenTypes(), strings.ToLower(name)) {
+			return nil, "", errors.New("the token's typ is that of another use")
+		}
+	}
+	var read struct {
+		Issuer string `json:"iss"`
+	}
+	// To find names that are there twice takes most of the time. readClaims does so.
+	err = json.Unmarshal(token.UnsafePayloadWithoutVerification(), &read, jsontext.AllowDuplicateNames(true))
+	if err != nil {
+		return nil, "", errors.New("the token's claims are no JSON object with a text for iss")
+	}
+	return token, read.Issuer, nil
+}
+
+// claims are what an issuer has signed. They are read by their exact names.
+type claims struct {
+	all      map[string]any
 	audience []string
 	expiry   time.Time
 }
 
-func parseJWT(text string, now time.Time) (*jwt, error) {
-	signature, err := jose.ParseSignedCompact(text, algorithms())
-	if err != nil {
-		return nil, errors.New("not a JWT that is signed with an algorithm of public keys")
-	}
-	if kind, given := signature.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; given {
-		if name, ok := kind.(string); !ok || !slices.Contains(tokenTypes(), strings.ToLower(name)) {
-			return nil, errors.New("the token's typ is that of another use")
-		}
-	}
-	token := &jwt{signature: signature}
+// readClaims reads what a token says that was verified, and whether it is good at a time.
+func readClaims(payload []byte, now time.Time) (*claims, error) {
+	read := &claims{}
 	// Names that differ in case are different ones, and a name that is there twice is an error.
-	if err := json.Unmarshal(signature.UnsafePayloadWithoutVerification(), &token.claims); err != nil {
+	if err := json.Unmarshal(payload, &read.all); err != nil {
 		return nil, errors.New("the token's claims are no JSON object with each name once")
 	}
-	var ok bool
-	if token.issuer, ok = token.claims["iss"].(string); !ok {
-		return nil, errors.New("the token's iss is no text")
-	}
-	if subject, given := token.claims["sub"]; given {
+	if subject, given := read.all["sub"]; given {
 		if _, ok := subject.(string); !ok {
 			return nil, errors.New("the token's sub is no text")
 		}
 	}
-	if token.audience, ok = texts(token.claims["aud"]); !ok {
+	var ok bool
+	if read.audience, ok = texts(read.all["aud"]); !ok {
 		return nil, errors.New("the token's aud is no text and no list of texts")
 	}
-	return token, token.checkTimes(now)
+	return read, read.checkTimes(now)
 }
 
 // texts returns a text, or a list of them, as a list.
@@ -78,10 +88,10 @@ func texts(value any) ([]string, bool) {
 }
 
 // checkTimes says whether the token is good at a time, give or take the leeway.
-func (t *jwt) checkTimes(now time.Time) error {
+func (c *claims) checkTimes(now time.Time) error {
 	times := map[string]time.Time{}
 	for _, name := range []string{"exp", "nbf", "iat"} {
-		value, given := t.claims[name]
+		value, given := c.all[name]
 		if !given {
 			continue
 		}
@@ -92,11 +102,11 @@ func (t *jwt) checkTimes(now time.Time) error {
 		times[name] = time.Unix(int64(seconds), 0)
 	}
 	var ok bool
-	if t.expiry, ok = times["exp"]; !ok {
+	if c.expiry, ok = times["exp"]; !ok {
 		return errors.New("the token has no exp")
 	}
 	switch {
-	case !now.Before(t.expiry.Add(clockLeeway)):
+	case !now.Before(c.expiry.Add(clockLeeway)):
 		return errors.New("the token has expired")
 	case times["nbf"].After(now.Add(clockLeeway)):
 		return errors.New("the token is not valid yet")
@@ -107,8 +117,8 @@ func (t *jwt) checkTimes(now time.Time) error {
 }
 
 // lookalike says whether a claim has a name that others could take for one of the names, for they ignore case.
-func (t *jwt) lookalike(names []string) bool {
-	for claim := range t.claims {
+func (c *claims) lookalike(names []string) bool {
+	for claim := range c.all {
 		like := func(name string) bool { return strings.EqualFold(claim, name) }
 		if !slices.Contains(names, claim) && slices.ContainsFunc(names, like) {
 			return true
@@ -118,12 +128,12 @@ func (t *jwt) lookalike(names []string) bool {
 }
 
 // fits says whether the token is one that the rule is about.
-func (r jwtRule) fits(token *jwt) bool {
-	if !slices.Contains(token.audience, r.Audience) || (r.Subject != "" && token.claims["sub"] != r.Subject) {
+func (r jwtRule) fits(c *claims) bool {
+	if !slices.Contains(c.audience, r.Audience) || (r.Subject != "" && c.all["sub"] != r.Subject) {
 		return false
 	}
 	for name, want := range r.Claims {
-		if token.claims[name] != want {
+		if c.all[name] != want {
 			return false
 		}
 	}

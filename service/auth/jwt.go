@@ -88,20 +88,19 @@ func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*cal
 			return known.caller, known.err
 		}
 	}
-	token, err := parseJWT(text, now)
+	token, issuer, err := parseJWT(text)
 	if err != nil {
 		return nil, err
 	}
-	from := d.jwts[token.issuer]
+	from := d.jwts[issuer]
 	if from == nil {
 		return nil, errors.New("no caller has tokens of that issuer")
 	}
 	made := verdict{issuer: from.issuer}
-	made.keys, err = from.issuer.verify(ctx, token.signature)
+	made.keys, err = from.issuer.verify(ctx, token)
 	switch {
 	case err == nil:
-		made.caller, made.err = from.match(token)
-		made.until = now.Add(refetchInterval)
+		made.caller, made.until, made.err = from.match(token.UnsafePayloadWithoutVerification(), now)
 	case errors.Is(err, errUnsigned):
 		// The issuer may have a key by then that did sign it.
 		made.err, made.until = err, from.issuer.nextFetch()
@@ -110,32 +109,36 @@ func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*cal
 	}
 	if made.err != nil {
 		d.failed.Add(digest, made)
-		return nil, made.err
+	} else {
+		d.passed.Add(digest, made)
 	}
-	made.until = token.expiry.Add(clockLeeway)
-	d.passed.Add(digest, made)
-	return made.caller, nil
+	return made.caller, made.err
 }
 
-// match returns the caller whose rules fit a token that the issuer has signed.
-func (r *jwtRules) match(token *jwt) (*caller, error) {
-	if token.lookalike(r.claims) {
-		return nil, errors.New("the token has a claim whose name differs from one that decides only in case")
+// match returns the caller whose rules fit what the issuer has signed, and until when that holds.
+func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, error) {
+	again := now.Add(refetchInterval)
+	read, err := readClaims(payload, now)
+	switch {
+	case err != nil:
+		return nil, again, err
+	case read.lookalike(r.claims):
+		return nil, again, errors.New("the token has a claim whose name differs from one that decides only in case")
 	}
 	var found *caller
 	for _, candidate := range r.rules {
 		switch {
-		case !candidate.rule.fits(token):
+		case !candidate.rule.fits(read):
 		case found != nil && found != candidate.caller:
-			return nil, fmt.Errorf("the token is that of %s and %s", found.name, candidate.caller.name)
+			return nil, again, fmt.Errorf("the token is that of %s and %s", found.name, candidate.caller.name)
 		default:
 			found = candidate.caller
 		}
 	}
 	if found == nil {
-		return nil, errors.New("the token's aud, sub or other claims are those of no caller")
+		return nil, again, errors.New("the token's aud, sub or other claims are those of no caller")
 	}
-	return found, nil
+	return found, read.expiry.Add(clockLeeway), nil
 }
 
 // verdicts are by the SHA-256 of the token, so that no token is kept.

@@ -72,6 +72,33 @@ func TestOneSignatureCheck(t *testing.T) {
 	}
 }
 
+// TestClaimsOfJunkAreNotRead shows that the claims of a token are read after its signature was checked, but for the
+// issuer: a token may have thousands.
+func TestClaimsOfJunkAreNotRead(t *testing.T) {
+	from := newIssuer(t, rsaKey())
+	forged := signer{otherKey().private, rsaKey().id, rsaKey().algorithm}
+	cost := func(claims int) float64 {
+		texts := make([]string, 12)
+		for at := range texts {
+			all := from.claims(time.Now(), map[string]any{"jti": strconv.Itoa(at)})
+			for claim := range claims {
+				all[strconv.Itoa(claim)] = 0
+			}
+			texts[at] = forged.sign(t, all)
+		}
+		callers, next := newCallers(t, from.rules(1)), 0
+		try := func() {
+			_ = call(t, callers, bearer(texts[next]), nil)
+			next++
+		}
+		try()
+		return testing.AllocsPerRun(10, try)
+	}
+	if few, many := cost(0), cost(2000); many > few+20 {
+		t.Errorf("%.0f allocations, and %.0f with two thousand claims more", few, many)
+	}
+}
+
 // TestFailedTokenIsRemembered shows that a token which failed is not verified again while that is remembered.
 func TestFailedTokenIsRemembered(t *testing.T) {
 	from := newIssuer(t, rsaKey())
@@ -114,7 +141,7 @@ func TestFailureIsForgotten(t *testing.T) {
 	}
 }
 
-// stuck is an issuer that answers when it is let go, inside of a bubble of synctest.
+// stuck is an issuer that responds when it is released, inside of a bubble of synctest.
 type stuck struct {
 	issuer  *issuer
 	release chan struct{}

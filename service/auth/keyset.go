@@ -116,7 +116,7 @@ func fetchDocument(ctx context.Context, client *http.Client, address string) ([]
 	case err != nil:
 		return nil, err
 	case response.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("it answered with status %d", response.StatusCode)
+		return nil, fmt.Errorf("its response has status %d", response.StatusCode)
 	case len(text) > maxDocumentBytes:
 		return nil, fmt.Errorf("its document is larger than %d bytes", maxDocumentBytes)
 	}
