@@ -39,7 +39,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		IdleConnTimeout:     time.Minute,
 	}}
 	s.issuers = client
-	callers := auth.NewCallers(rpcs(), client, time.Now)
+	callers := auth.NewCallers(rpcs(), client, s.identity.authorities, time.Now)
 	if err := s.read("callers file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
 		return callers.Use(contents[0])
 	}); err != nil {
@@ -86,7 +86,7 @@ func CheckCallers(file string) error {
 	if err != nil {
 		return err
 	}
-	return auth.NewCallers(rpcs(), http.DefaultClient, time.Now).Use(content)
+	return auth.NewCallers(rpcs(), http.DefaultClient, (*identity)(nil).authorities, time.Now).Use(content)
 }
 
 // PrintToken makes a bearer token for a caller and prints it with the line for the callers file.

@@ -24,8 +24,8 @@ import (
 // identity is the certificate of both faces and the authorities of the callers' certificates, kept up to date with
 // their files. A nil *identity stands for plain text.
 //
-// What changes is used for new connections. Those that are open go on, also where their client's certificate came from
-// an authority that is trusted no more: to end them, restart the service.
+// What changes is used for new connections. Those that are open go on, but a client's certificate counts on them only
+// for as long as it would in a new handshake: callers are told by the authorities of the time of each call.
 type identity struct {
 	minVersion  uint16
 	certificate atomic.Pointer[tls.Certificate]
@@ -82,6 +82,14 @@ func (i *identity) useClientCAs(contents [][]byte) error {
 	}
 	i.clientCAs.Store(pool)
 	return nil
+}
+
+// authorities returns those of the callers' certificates, nil when callers have none.
+func (i *identity) authorities() *x509.CertPool {
+	if i == nil {
+		return nil
+	}
+	return i.clientCAs.Load()
 }
 
 // config returns the configuration for a face that speaks the protocols.
