@@ -39,6 +39,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 SOAK_TIME ?= 10m
 soak: ## Load, restart and torment real processes for SOAK_TIME (10m) and some minutes more
 	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v ./service/soak
+	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v -run '^TestAttackSoak$$' ./service/server
 
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

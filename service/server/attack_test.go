@@ -7,6 +7,7 @@ import (
 	stdlog "log"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,22 @@ func (h *heldHarness) metrics(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// metric returns the value of a series without labels.
+func (h *heldHarness) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	for line := range strings.Lines(h.metrics(t)) {
+		if text, ok := strings.CutPrefix(line, name+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}
+	}
+	t.Fatalf("there is no series %s", name)
+	return 0
 }
 
 // slowHeaders opens connections that send their headers a byte at a time, and tells how long each lasted. They run

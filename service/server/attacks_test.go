@@ -8,7 +8,8 @@ import (
 
 // attacks are the rows of TestAttacks.
 func attacks() []attack {
-	return slices.Concat(identityAttacks(), headerAttacks(), pathAttacks(), wireAttacks(), bodyAttacks(), frameAttacks())
+	return slices.Concat(identityAttacks(), headerAttacks(), pathAttacks(), wireAttacks(), bodyAttacks(), frameAttacks(),
+		tokenAttacks(), unreadAttacks())
 }
 
 // identityAttacks are about who calls.

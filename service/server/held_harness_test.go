@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -34,13 +35,27 @@ type heldHarness struct {
 	*harness
 
 	jobsToken string
+	// sign makes tokens of the issuer whose token jobs has, with these claims in place of its own.
+	sign func(claims map[string]any) string
 }
 
 // startHeld runs the service with a key of its own until the test ends.
 func startHeld(t *testing.T, change ...func(*config.Config)) *heldHarness {
 	t.Helper()
-	issuer, sign := startIssuer(t)
-	file := filepath.Join(t.TempDir(), "callers.yaml")
+	file, sign := writeCallers(t, t.TempDir())
+	use := func(cfg *config.Config) {
+		cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, file
+	}
+	h := &heldHarness{harness: start(t, append([]func(*config.Config){use}, change...)...), sign: sign}
+	h.jobsToken = h.sign(nil)
+	return h
+}
+
+// writeCallers writes a callers file into a folder, and starts the issuer of the tokens of jobs.
+func writeCallers(t *testing.T, folder string) (file string, sign func(claims map[string]any) string) {
+	t.Helper()
+	issuer, signAll := startIssuer(t)
+	file = filepath.Join(folder, "callers.yaml")
 	content := `
 callers:
   - {name: orders, token_sha256: [` + sha256Of(ordersToken) + `], rpcs: ["*"]}
@@ -50,14 +65,11 @@ callers:
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	use := func(cfg *config.Config) {
-		cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, file
+	return file, func(claims map[string]any) string {
+		all := map[string]any{"iss": issuer, "aud": "sessions", "sub": "jobs", "exp": time.Now().Add(time.Hour).Unix()}
+		maps.Copy(all, claims)
+		return signAll(all)
 	}
-	h := &heldHarness{harness: start(t, append([]func(*config.Config){use}, change...)...)}
-	h.jobsToken = sign(map[string]any{
-		"iss": issuer, "aud": "sessions", "sub": "jobs", "exp": time.Now().Add(time.Hour).Unix(),
-	})
-	return h
 }
 
 // check makes a good call over each face, which must succeed at once whatever went on before.

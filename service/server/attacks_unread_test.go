@@ -1,0 +1,145 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/clientsession/service/service/interceptor"
+)
+
+// tokenAttacks are about tokens that the issuer has signed and that are good for nothing, and about those that it has
+// not.
+func tokenAttacks() []attack {
+	with := func(claims map[string]any) func(*testing.T, *heldHarness) (string, string) {
+		return func(t *testing.T, h *heldHarness) (string, string) {
+			t.Helper()
+			ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+h.sign(claims))
+			_, err := h.client().GrantAccess(ctx, grantByID())
+			return status.Code(err).String(), fmt.Sprint(status.Convert(err).Proto())
+		}
+	}
+	soon := time.Now().Add(time.Hour)
+	const no = "Unauthenticated"
+	return []attack{
+		{"JWT, nbf as text", with(map[string]any{"nbf": fmt.Sprint(soon.Unix())}), no, 0},
+		{"JWT, not yet good", with(map[string]any{"nbf": soon.Unix()}), no, 0},
+		{"JWT, issued in the future", with(map[string]any{"iat": soon.Unix()}), no, 0},
+		{"JWT, expired", with(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), no, 0},
+		{"JWT of another subject", with(map[string]any{"sub": "Jobs"}), no, 0},
+		{"JWT of another subject, and a claim that folds to it", with(map[string]any{"sub": "x", "SUB": "jobs"}), no, 0},
+		{"JWT for others", with(map[string]any{"aud": "others"}), no, 0},
+		{"200 junk JWTs", func(t *testing.T, h *heldHarness) (string, string) {
+			t.Helper()
+			refused := 0
+			for i := range 200 {
+				token := h.jobsToken[:len(h.jobsToken)-8] + fmt.Sprintf("%08d", i)
+				if got := h.grant(byID, "Authorization", "Bearer "+token); got.status == http.StatusUnauthorized {
+					refused++
+				}
+			}
+			return fmt.Sprint(refused, " refused"), ""
+		}, "200 refused", 0},
+	}
+}
+
+// unreadAttacks are about requests that never come whole, and streams that never end.
+func unreadAttacks() []attack {
+	return []attack{
+		{"stranger's body that never comes, REST", bytesOn(post("", "Content-Length: 100000"), 1), "401", 0},
+		{"stranger's message that never comes, gRPC", func(t *testing.T, h *heldHarness) (string, string) {
+			t.Helper()
+			c := h.h2(t)
+			defer c.Close()
+			if err := c.open(1, false, "authorization", ""); err != nil {
+				t.Fatal(err)
+			}
+			return c.outcome(1)
+		}, "grpc 16", 0},
+		// As many may be arriving as a quarter of --max-in-flight; the others lose their places to newer ones.
+		{"300 messages that lack a byte", unreadMessages, "44 cut off", 0},
+		{"300 health watches", watches, "44 refused", 0},
+	}
+}
+
+func unreadMessages(t *testing.T, h *heldHarness) (string, string) {
+	t.Helper()
+	cut := 0
+	var open []*h2
+	for range 3 {
+		c := h.h2(t)
+		defer c.Close()
+		for i := range 100 {
+			if err := c.open(uint32(2*i+1), false); err != nil {
+				t.Fatal(err)
+			}
+			head := envelope(0, make([]byte, interceptor.MaxRequestBytes))[:5]
+			if err := c.WriteData(uint32(2*i+1), false, head); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open = append(open, c)
+	}
+	eventually(t, wireTimeout, "all of them arrive", func() bool {
+		return h.metric(t, "client_session_service_requests_arriving") == 256
+	})
+	h.check(t) // Beside them. The first of the two calls takes one more place, which the second then has.
+	h.upstream(t)
+	for _, c := range open {
+		if err := c.WritePing(false, [8]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		for pinged := false; !pinged; {
+			frame, err := c.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch frame := frame.(type) {
+			case *http2.MetaHeadersFrame:
+				if frame.StreamEnded() {
+					cut++
+				}
+			case *http2.PingFrame:
+				pinged = frame.IsAck()
+			}
+		}
+	}
+	return fmt.Sprint(cut-1, " cut off"), ""
+}
+
+func watches(t *testing.T, h *heldHarness) (string, string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	refused := make(chan bool)
+	for _, conn := range h.connections(t, 3) {
+		for range 100 {
+			go func() {
+				stream, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{})
+				if err == nil {
+					_, err = stream.Recv()
+				}
+				refused <- status.Code(err) == codes.ResourceExhausted
+			}()
+		}
+	}
+	n := 0
+	for range 300 {
+		if <-refused {
+			n++
+		}
+	}
+	cancel()
+	eventually(t, wireTimeout, "the streams are gone", func() bool {
+		return h.metric(t, "client_session_service_grpc_streams") == 0
+	})
+	return fmt.Sprint(n, " refused"), ""
+}
