@@ -103,7 +103,8 @@ type serveFlags struct {
 	HTTPListen  string `name:"http-listen" env:"HTTP_LISTEN" default:"127.0.0.1:8080" help:"Address of the REST face."`
 	AdminListen string `name:"admin-listen" env:"ADMIN_LISTEN" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /metrics and /debug/pprof."`
 
-	SeamEndpoint string `name:"seam-endpoint" env:"SEAM_ENDPOINT" default:"https://connect.getseam.com" help:"Seam's base URL."`
+	SeamEndpoint           string `name:"seam-endpoint" env:"SEAM_ENDPOINT" default:"https://connect.getseam.com" help:"Seam's base URL."`
+	AllowPlaintextUpstream bool   `name:"allow-plaintext-upstream" env:"ALLOW_PLAINTEXT_UPSTREAM" help:"Let the service's own credential go to a --seam-endpoint on another machine over http://."`
 
 	Sandbox       bool   `name:"sandbox" env:"SANDBOX" help:"Run an in-memory Seam and use it in place of the real one."`
 	SandboxListen string `name:"sandbox-listen" env:"SANDBOX_LISTEN" default:"127.0.0.1:0" help:"Address of the sandbox."`

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		"MAX_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "CORS_ORIGIN", "SEAM_API_KEY", "SEAM_API_KEY_FILE",
 		"SEAM_PERSONAL_ACCESS_TOKEN", "SEAM_WORKSPACE_ID", "SEAM_CA_FILE", "CALLERS_FILE", "ALLOW_ANONYMOUS", "TLS_CERT_FILE",
 		"TLS_KEY_FILE", "TLS_CLIENT_CA_FILE", "TLS_MIN_VERSION", "TRUSTED_PROXY", "MAX_IN_FLIGHT", "CALLER_RPS", "DRAIN_DELAY",
-		"DRAIN_TIMEOUT", "MAX_CONNECTION_AGE",
+		"DRAIN_TIMEOUT", "MAX_CONNECTION_AGE", "ALLOW_PLAINTEXT_UPSTREAM",
 	} {
 		_ = os.Unsetenv(name)
 	}
@@ -269,6 +269,7 @@ func TestParsePrints(t *testing.T) {
 				"$DEFAULT_TIMEOUT", "--max-timeout", "$MAX_TIMEOUT", "--log-level", "$LOG_LEVEL", "--log-format", "$LOG_FORMAT",
 				"--cors-origin", "$CORS_ORIGIN", "--max-in-flight", "$MAX_IN_FLIGHT", "--caller-rps", "$CALLER_RPS", "--drain-delay",
 				"$DRAIN_DELAY", "--drain-timeout", "$DRAIN_TIMEOUT", "--max-connection-age", "$MAX_CONNECTION_AGE",
+				"--allow-plaintext-upstream", "$ALLOW_PLAINTEXT_UPSTREAM",
 			},
 		},
 		"help beside a fault": {[]string{"--grpc-listen=x", "--help"}, []string{"Usage: "}},
