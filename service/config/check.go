@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -117,10 +118,14 @@ func (c *check) endpoint(text string) *url.URL {
 // origin checks an origin in the form in which browsers send it.
 func (c *check) origin(text string) string {
 	if text == "*" {
+		if c.Held() {
+			c.faultf("cors-origin", "* would let every page in a browser use the service's credential: name those that may")
+		}
 		return text
 	}
 	parsed, err := url.Parse(text)
-	if err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text {
+	// What answers browsers would take a * within an origin for any text.
+	if err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text || strings.Contains(text, "*") {
 		c.faultf("cors-origin", "%q is not an origin: give scheme://host or scheme://host:port, or *", text)
 	}
 	return text

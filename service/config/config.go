@@ -135,7 +135,7 @@ type serveFlags struct {
 	TLSMinVersion   string   `name:"tls-min-version" env:"TLS_MIN_VERSION" default:"1.3" help:"Least version of TLS: 1.3 or 1.2."`
 	TrustedProxy    []string `name:"trusted-proxy" env:"TRUSTED_PROXY" help:"Network whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeatable."`
 
-	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or *. Repeatable; none by default."`
+	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or * unless the service has a credential of its own. Repeatable; none by default."`
 
 	logFlags
 }

@@ -21,6 +21,7 @@ func TestCredentialGuard(t *testing.T) {
 	const (
 		exposed   = "--callers-file: is needed: the service has a key of its own and listens beyond this machine"
 		plaintext = "--seam-endpoint: http:// to another machine would show the service's credential to whoever is on the way"
+		anyOrigin = "--cors-origin: * would let every page in a browser use the service's credential"
 	)
 	for name, test := range map[string]struct {
 		args []string
@@ -83,6 +84,13 @@ func TestCredentialGuard(t *testing.T) {
 		"key to no URL at all":                           {args: []string{"--seam-endpoint=http://seam.example:x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{"--seam-endpoint: is not a URL"}},
 		"no key over plaintext":                          {args: []string{"--seam-endpoint=http://seam.example"}},
 		"key over plaintext and exposed":                 {args: []string{"--seam-endpoint=http://seam.example", "--grpc-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed, plaintext}},
+		"key for every page":                             {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{anyOrigin}},
+		"key for one page and every other":               {args: []string{"--cors-origin=https://a.example", "--cors-origin=*", "--seam-api-key-file=/k"}, faults: []string{anyOrigin}},
+		"key for every page, with callers":               {args: []string{"--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey, "CORS_ORIGIN": "*"}, faults: []string{anyOrigin}},
+		"access token for every page":                    {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{anyOrigin}},
+		"key for one page":                               {args: []string{"--cors-origin=https://a.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"no key, every page":                             {args: []string{"--cors-origin=*"}},
+		"sandbox for every page":                         {args: []string{"--cors-origin=*", "--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
 		"certificate without its key":                    {args: []string{"--tls-cert-file=/c"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
 		"key without its certificate":                    {args: []string{"--tls-key-file=/k"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
 		"callers' authorities alone":                     {args: []string{"--tls-client-ca-file=/a"}, faults: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},

@@ -18,7 +18,7 @@ import (
 func withoutForeignPages(next http.Handler, config Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		known := slices.Contains(config.CORSOrigins, origin) || slices.Contains(config.CORSOrigins, "*")
+		known := slices.Contains(config.CORSOrigins, origin)
 		site := r.Header.Get("Sec-Fetch-Site")
 		foreign := (origin != "" || site == "cross-site" || site == "same-site") && !known
 		if foreign || (config.CheckHost && !isLoopback(r.Host)) {
