@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +50,16 @@ func (c *check) serve(f serveFlags) {
 	for _, origin := range f.CORSOrigin {
 		c.CORSOrigins = append(c.CORSOrigins, c.origin(origin))
 	}
+	for _, host := range f.AllowedHost {
+		if !hostName.MatchString(host) {
+			c.faultf("allowed-host", "%q is not a host name, such as sessions.example.com, without a port", host)
+		}
+		c.AllowedHosts = append(c.AllowedHosts, strings.ToLower(host))
+	}
 	c.log(f.logFlags)
 }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
 func (c *check) log(f logFlags) {
 	if err := c.LogLevel.UnmarshalText([]byte(f.LogLevel)); err != nil {

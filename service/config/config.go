@@ -38,6 +38,8 @@ type Config struct {
 	Command Command
 	// CORSOrigins are the origins whose pages may call the REST face from a browser.
 	CORSOrigins []string
+	// AllowedHosts are the names, in lower case, by which callers may address what checks the Host header.
+	AllowedHosts []string
 	// SeamCAFile has further certificate authorities for Seam's certificate, empty for the system's alone.
 	SeamCAFile string
 	// The service's own credential at Seam: none (each caller brings its own), an API key, in SeamAPIKey or in a file
@@ -136,6 +138,8 @@ type serveFlags struct {
 	TrustedProxy    []string `name:"trusted-proxy" env:"TRUSTED_PROXY" help:"Network whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeatable."`
 
 	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or * unless the service has a credential of its own. Repeatable; none by default."`
+
+	AllowedHost []string `name:"allowed-host" env:"ALLOWED_HOST" help:"Name in the Host header, beside localhost and addresses, that the admin listener answers to, and the REST face where anybody may use the service's own credential. Repeatable."`
 
 	logFlags
 }

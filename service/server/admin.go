@@ -8,11 +8,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/rest"
 )
 
 // newAdmin returns the handler of the admin listener. It is live as long as it answers at all; it is ready while the
 // service takes calls, whatever Seam does: a replica taken out because Seam is down would not bring Seam back.
-func newAdmin(registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
+func newAdmin(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
@@ -29,5 +32,12 @@ func newAdmin(registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hosts.Allow(r.Host) {
+			http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

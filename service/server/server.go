@@ -158,7 +158,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		return nil, err
 	}
 	s.admin = &http.Server{
-		Handler:           newAdmin(metrics.registry, &s.ready),
+		Handler:           newAdmin(cfg, metrics.registry, &s.ready),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,
