@@ -32,6 +32,7 @@ func (c *check) serve(f serveFlags) {
 	c.GRPCListen = c.listen("grpc-listen", f.GRPCListen)
 	c.HTTPListen = c.listen("http-listen", f.HTTPListen)
 	c.AdminListen = c.listen("admin-listen", f.AdminListen)
+	c.Pprof = f.Pprof
 	c.SeamEndpoint = c.endpoint(f.SeamEndpoint)
 	c.Sandbox = f.Sandbox
 	c.SandboxListen = c.listen("sandbox-listen", f.SandboxListen)

@@ -40,6 +40,8 @@ type Config struct {
 	CORSOrigins []string
 	// AllowedHosts are the names, in lower case, by which callers may address what checks the Host header.
 	AllowedHosts []string
+	// Pprof says to serve profiles of the process on AdminListen.
+	Pprof bool
 	// SeamCAFile has further certificate authorities for Seam's certificate, empty for the system's alone.
 	SeamCAFile string
 	// The service's own credential at Seam: none (each caller brings its own), an API key, in SeamAPIKey or in a file
@@ -103,7 +105,8 @@ type logFlags struct {
 type serveFlags struct {
 	GRPCListen  string `name:"grpc-listen" env:"GRPC_LISTEN" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" env:"HTTP_LISTEN" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" env:"ADMIN_LISTEN" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /metrics and /debug/pprof."`
+	AdminListen string `name:"admin-listen" env:"ADMIN_LISTEN" default:"127.0.0.1:9091" help:"Address of /livez, /readyz and /metrics, and of /debug/pprof with --pprof."`
+	Pprof       bool   `name:"pprof" env:"PPROF" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
 	SeamEndpoint           string `name:"seam-endpoint" env:"SEAM_ENDPOINT" default:"https://connect.getseam.com" help:"Seam's base URL."`
 	AllowPlaintextUpstream bool   `name:"allow-plaintext-upstream" env:"ALLOW_PLAINTEXT_UPSTREAM" help:"Let the service's own credential go to a --seam-endpoint on another machine over http://."`

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		"SEAM_PERSONAL_ACCESS_TOKEN", "SEAM_WORKSPACE_ID", "SEAM_CA_FILE", "CALLERS_FILE", "ALLOW_ANONYMOUS", "TLS_CERT_FILE",
 		"TLS_KEY_FILE", "TLS_CLIENT_CA_FILE", "TLS_MIN_VERSION", "TRUSTED_PROXY", "MAX_IN_FLIGHT", "CALLER_RPS", "DRAIN_DELAY",
 		"DRAIN_TIMEOUT", "MAX_CONNECTION_AGE", "ALLOW_PLAINTEXT_UPSTREAM",
-		"ALLOWED_HOST",
+		"ALLOWED_HOST", "PPROF",
 	} {
 		_ = os.Unsetenv(name)
 	}
@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 				"--sandbox", "--sandbox-listen=localhost:0", "--default-timeout=1m30s", "--max-timeout=500ms", "--log-level=debug",
 				"--log-format=text", "--cors-origin=https://a.example", "--cors-origin=http://localhost:3000", "--max-in-flight=64",
 				"--caller-rps=2.5", "--drain-delay=1s", "--drain-timeout=2s", "--max-connection-age=1h",
-				"--allowed-host=sessions.example.com", "--allowed-host=Sessions", "--allowed-host=10.1.2.3",
+				"--allowed-host=sessions.example.com", "--allowed-host=Sessions", "--allowed-host=10.1.2.3", "--pprof",
 			},
 			nil,
 			func(c *config.Config) {
@@ -66,6 +66,7 @@ func TestParse(t *testing.T) {
 				c.LogLevel, c.LogJSON = slog.LevelDebug, false
 				c.CORSOrigins = []string{"https://a.example", "http://localhost:3000"}
 				c.AllowedHosts = []string{"sessions.example.com", "sessions", "10.1.2.3"}
+				c.Pprof = true
 				c.MaxInFlight, c.CallerRPS = 64, 2.5
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = time.Second, 2*time.Second, time.Hour
 			},
@@ -77,7 +78,7 @@ func TestParse(t *testing.T) {
 				"SANDBOX": "true", "SANDBOX_LISTEN": ":4", "DEFAULT_TIMEOUT": "1s", "MAX_TIMEOUT": "2s", "LOG_LEVEL": "error",
 				"LOG_FORMAT": "text", "CORS_ORIGIN": "https://a.example,*", "MAX_IN_FLIGHT": "8", "CALLER_RPS": "100",
 				"DRAIN_DELAY": "3s", "DRAIN_TIMEOUT": "4s", "MAX_CONNECTION_AGE": "6s",
-				"ALLOWED_HOST": "a.example,b_c",
+				"ALLOWED_HOST": "a.example,b_c", "PPROF": "1",
 			},
 			func(c *config.Config) {
 				c.GRPCListen, c.HTTPListen, c.AdminListen = ":1", ":2", ":3"
@@ -87,6 +88,7 @@ func TestParse(t *testing.T) {
 				c.LogLevel, c.LogJSON = slog.LevelError, false
 				c.CORSOrigins = []string{"https://a.example", "*"}
 				c.AllowedHosts = []string{"a.example", "b_c"}
+				c.Pprof = true
 				c.MaxInFlight, c.CallerRPS = 8, 100
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = 3*time.Second, 4*time.Second, 6*time.Second
 			},
@@ -283,7 +285,7 @@ func TestParsePrints(t *testing.T) {
 				"$DEFAULT_TIMEOUT", "--max-timeout", "$MAX_TIMEOUT", "--log-level", "$LOG_LEVEL", "--log-format", "$LOG_FORMAT",
 				"--cors-origin", "$CORS_ORIGIN", "--max-in-flight", "$MAX_IN_FLIGHT", "--caller-rps", "$CALLER_RPS", "--drain-delay",
 				"$DRAIN_DELAY", "--drain-timeout", "$DRAIN_TIMEOUT", "--max-connection-age", "$MAX_CONNECTION_AGE",
-				"--allow-plaintext-upstream", "$ALLOW_PLAINTEXT_UPSTREAM", "--allowed-host", "$ALLOWED_HOST",
+				"--allow-plaintext-upstream", "$ALLOW_PLAINTEXT_UPSTREAM", "--allowed-host", "$ALLOWED_HOST", "--pprof", "$PPROF",
 			},
 		},
 		"help beside a fault": {[]string{"--grpc-listen=x", "--help"}, []string{"Usage: "}},
