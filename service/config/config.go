@@ -69,7 +69,7 @@ type Config struct {
 	// DrainDelay is how long the service still takes calls after it was told to end and has said so; DrainTimeout is how
 	// long those in flight may then take to finish.
 	DrainDelay, DrainTimeout time.Duration
-	// MaxConnectionAge is when a connection, of a gRPC client or to Seam, is to be replaced by a new one.
+	// MaxConnectionAge is when a connection, of a caller or to Seam, is to be replaced by a new one.
 	MaxConnectionAge time.Duration
 	// Version is what --version prints and Seam sees in the User-Agent.
 	Version string
@@ -122,7 +122,7 @@ type serveFlags struct {
 
 	DrainDelay       string `name:"drain-delay" env:"DRAIN_DELAY" default:"5s" help:"How long calls are still taken after SIGTERM, while load balancers hear that the service is not ready."`
 	DrainTimeout     string `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"20s" help:"How long calls in flight may take to finish after that."`
-	MaxConnectionAge string `name:"max-connection-age" env:"MAX_CONNECTION_AGE" default:"5m" help:"When connections, of gRPC clients and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
+	MaxConnectionAge string `name:"max-connection-age" env:"MAX_CONNECTION_AGE" default:"5m" help:"When connections, of callers and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
 
 	// Keys are not flags: everybody on a machine can read the flags of a process.
 	SeamAPIKey              string `kong:"-"`

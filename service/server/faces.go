@@ -87,7 +87,8 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		return fmt.Errorf("build the REST face: %w", err)
 	}
 	s.http = &http.Server{
-		Handler:           s.closingWhileDraining(face),
+		Handler:           s.closingConnections(cfg.MaxConnectionAge, face),
+		ConnContext:       acceptedNow,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		// An answer is written at once; the time before it is the call's.
