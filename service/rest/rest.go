@@ -84,7 +84,7 @@ func New(config Config) (http.Handler, error) {
 	if config.OwnCredential {
 		handler = withoutForeignPages(handler, config)
 	}
-	return withoutPanics(handler, config), nil
+	return noStore(withoutPanics(handler, config)), nil
 }
 
 // withoutPanics answers a panic in what stands around the calls: their own are caught in the chain.
