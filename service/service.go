@@ -93,7 +93,8 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response proto.Message) error {
 	call := callinfo.FromContext(ctx)
 	answer, err := s.seam.Do(ctx, seam.Call{
-		Endpoint: at, Header: call.SeamHeader, CallerRepeats: callerRepeats(ctx), In: request, Out: response,
+		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
+		CallerRepeats: callerRepeats(ctx), In: request, Out: response,
 	})
 	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
 	call.Attempts, call.Repeated = answer.Attempts, answer.Repeated

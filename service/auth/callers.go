@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,14 +22,18 @@ import (
 type Callers struct {
 	rpcs    []string
 	issuers *issuers
+	chains  *chains
 	now     func() time.Time
 	current atomic.Pointer[directory]
 }
 
 // NewCallers returns Callers that know nobody yet. rpcs are the short names of the methods that there are; client asks
-// the issuers of tokens for their keys; now is the clock.
-func NewCallers(rpcs []string, client *http.Client, now func() time.Time) *Callers {
-	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), now: now}
+// the issuers of tokens for their keys; authorities returns those whose client certificates are trusted now, nil for
+// none, and another pool whenever they change; now is the clock.
+func NewCallers(
+	rpcs []string, client *http.Client, authorities func() *x509.CertPool, now func() time.Time,
+) *Callers {
+	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now), now: now}
 }
 
 // Use replaces who may call by what a callers file says. It fails, and changes nothing, for a file with faults, and
@@ -52,7 +57,7 @@ func (c *Callers) identify(ctx context.Context) (*caller, error) {
 	})
 	switch len(values) {
 	case 0:
-		return known.byCertificate(ctx)
+		return c.byCertificate(ctx, known)
 	case 1:
 		scheme, text, _ := strings.Cut(values[0], " ")
 		if !strings.EqualFold(scheme, "bearer") || text == "" {
@@ -82,8 +87,9 @@ func (c *Callers) byToken(ctx context.Context, known *directory, text string) (*
 	return nil, errors.New("the token is nobody's")
 }
 
-// byCertificate returns whose client certificate the connection has. Only a chain that the handshake verified counts.
-func (d *directory) byCertificate(ctx context.Context) (*caller, error) {
+// byCertificate returns whose client certificate the connection has. Only one that the handshake verified counts, and
+// that it would verify now.
+func (c *Callers) byCertificate(ctx context.Context, known *directory) (*caller, error) {
 	from, _ := peer.FromContext(ctx)
 	if from == nil {
 		return nil, errors.New("no bearer token")
@@ -92,24 +98,41 @@ func (d *directory) byCertificate(ctx context.Context) (*caller, error) {
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil, errors.New("neither a bearer token nor a client certificate")
 	}
-	certificate := info.State.VerifiedChains[0][0]
+	if err := c.chains.verify(info.State.PeerCertificates); err != nil {
+		return nil, err
+	}
+	return known.byNames(info.State.PeerCertificates[0])
+}
+
+// byNames returns the caller who has the names in a certificate.
+func (d *directory) byNames(certificate *x509.Certificate) (*caller, error) {
 	var found []*caller
+	ids := 0
 	for _, uri := range certificate.URIs {
-		if known := d.spiffe[uri.String()]; known != nil {
-			found = append(found, known)
+		if uri.Scheme == "spiffe" {
+			ids++
 		}
+		found = append(found, d.spiffe[uri.String()])
+	}
+	if ids > 1 {
+		// The standard allows one, and readers of several could take different ones.
+		return nil, errors.New("the client certificate has more than one SPIFFE id")
 	}
 	for _, name := range certificate.DNSNames {
-		if known := d.dns[name]; known != nil {
-			found = append(found, known)
+		found = append(found, d.dns[name])
+	}
+	var one *caller
+	for _, next := range found {
+		switch {
+		case next == nil:
+		case one != nil && one != next:
+			return nil, fmt.Errorf("the client certificate is that of %s and %s", one.name, next.name)
+		default:
+			one = next
 		}
 	}
-	switch len(found) {
-	case 0:
+	if one == nil {
 		return nil, errors.New("the client certificate is nobody's")
-	case 1:
-		return found[0], nil
-	default:
-		return nil, fmt.Errorf("the client certificate is that of %s and %s", found[0].name, found[1].name)
 	}
+	return one, nil
 }

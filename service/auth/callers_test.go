@@ -1,16 +1,12 @@
 package auth_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"net"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
@@ -163,42 +159,4 @@ func TestNewToken(t *testing.T) {
 			t.Fatal(got.err)
 		}
 	}
-}
-
-func certificate(spiffe, dns string) *x509.Certificate {
-	c := &x509.Certificate{}
-	if spiffe != "" {
-		parsed, err := url.Parse(spiffe)
-		if err != nil {
-			panic(err)
-		}
-		c.URIs = []*url.URL{parsed}
-	}
-	if dns != "" {
-		c.DNSNames = []string{dns}
-	}
-	return c
-}
-
-func withTLS(state tls.ConnectionState) *peer.Peer {
-	return &peer.Peer{Addr: &net.TCPAddr{}, AuthInfo: credentials.TLSInfo{State: state}}
-}
-
-// verified is a peer whose certificate the handshake verified.
-func verified(spiffe, dns string) *peer.Peer {
-	leaf := certificate(spiffe, dns)
-	return withTLS(tls.ConnectionState{
-		PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf, {}}},
-	})
-}
-
-// unverified is a peer that sent a certificate which nobody checked.
-func unverified(spiffe, dns string) *peer.Peer {
-	return withTLS(tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate(spiffe, dns)}})
-}
-
-func commonName(name string) *peer.Peer {
-	leaf := certificate("", "")
-	leaf.Subject.CommonName = name
-	return withTLS(tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}})
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -43,10 +42,10 @@ type directory struct {
 	tokens []tokenEntry
 	spiffe map[string]*caller
 	dns    map[string]*caller
-	// jwts are the rules for the tokens of an issuer, by the issuer's URL; verdicts remembers tokens that passed.
-	jwts     map[string][]jwtCaller
-	issuers  map[string]*issuer
-	verdicts *lru.Cache[[sha256.Size]byte, verdict]
+	// jwts are the rules for the tokens of an issuer, by the issuer's URL.
+	jwts map[string]*jwtRules
+	// passed and failed remember tokens. They are two, so that junk crowds out nothing that is good.
+	passed, failed *verdicts
 }
 
 // caller is who calls, once proven.
@@ -80,7 +79,7 @@ func parseDirectory(content []byte, rpcs []string, issuers *issuers) (*directory
 	}
 	d := &directory{
 		spiffe: map[string]*caller{}, dns: map[string]*caller{},
-		jwts: map[string][]jwtCaller{}, issuers: map[string]*issuer{}, verdicts: newVerdicts(),
+		jwts: map[string]*jwtRules{}, passed: newVerdicts(), failed: newVerdicts(),
 	}
 	names := map[string]bool{}
 	var faults []error

@@ -72,7 +72,7 @@ func TestCallersFile(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := auth.NewCallers(rpcNames(), &http.Client{}, time.Now).Use([]byte(test.file))
+			err := auth.NewCallers(rpcNames(), &http.Client{}, noAuthorities, time.Now).Use([]byte(test.file))
 			if (err == nil) != (len(test.want) == 0) {
 				t.Fatalf("error is %v", err)
 			}

@@ -46,20 +46,26 @@ func newRSA(id string) signer {
 }
 
 // sign returns a token with the claims.
-func (s signer) sign(t *testing.T, claims map[string]any) string {
+func (s signer) sign(t testing.TB, claims map[string]any) string {
 	t.Helper()
 	return signWith(t, s.algorithm, jose.JSONWebKey{Key: s.private, KeyID: s.id}, claims, nil)
 }
 
 func signWith(
-	t *testing.T, algorithm jose.SignatureAlgorithm, key any, claims map[string]any, options *jose.SignerOptions,
+	t testing.TB, algorithm jose.SignatureAlgorithm, key any, claims map[string]any, options *jose.SignerOptions,
 ) string {
 	t.Helper()
 	made, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := made.Sign(marshal(t, claims))
+	return signText(t, made, marshal(t, claims))
+}
+
+// signText signs any text, also one that is no good JSON.
+func signText(t testing.TB, made jose.Signer, payload []byte) string {
+	t.Helper()
+	signed, err := made.Sign(payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +76,7 @@ func signWith(
 	return text
 }
 
-func marshal(t *testing.T, value any) []byte {
+func marshal(t testing.TB, value any) []byte {
 	t.Helper()
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -83,13 +89,16 @@ func marshal(t *testing.T, value any) []byte {
 type issuer struct {
 	*httptest.Server
 
-	mu       sync.Mutex
-	keys     []signer
+	mu   sync.Mutex
+	keys []signer
+	// edit changes a key before it is published; document is published in place of all keys.
+	edit     func(*jose.JSONWebKey)
+	document []byte
 	down     bool
 	requests int
 }
 
-func newIssuer(t *testing.T, keys ...signer) *issuer {
+func newIssuer(t testing.TB, keys ...signer) *issuer {
 	t.Helper()
 	i := &issuer{keys: keys}
 	i.Server = httptest.NewServer(http.HandlerFunc(i.serve))
@@ -110,11 +119,19 @@ func (i *issuer) serve(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
 		return
 	}
+	if i.document != nil {
+		_, _ = w.Write(i.document)
+		return
+	}
 	set := jose.JSONWebKeySet{}
 	for _, key := range i.keys {
-		set.Keys = append(set.Keys, jose.JSONWebKey{
+		public := jose.JSONWebKey{
 			Key: key.private.Public(), KeyID: key.id, Algorithm: string(key.algorithm), Use: "sig",
-		})
+		}
+		if i.edit != nil {
+			i.edit(&public)
+		}
+		set.Keys = append(set.Keys, public)
 	}
 	_ = json.NewEncoder(w).Encode(set)
 }

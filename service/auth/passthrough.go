@@ -16,9 +16,12 @@ import (
 
 // PassThrough is the interceptor for a service that has no credential of its own: each call goes to Seam with the
 // caller's, and a call that has none ends here.
+//
+// A caller is told from others by its credential, and that counts as proven once Seam has answered a call with it well.
 func PassThrough() grpc.UnaryServerInterceptor {
+	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if Exempt(info.FullMethod) {
+		if Exempt(info.FullMethod) || isReflection(info.FullMethod) {
 			return handler(ctx, request)
 		}
 		md, _ := metadata.FromIncomingContext(ctx)
@@ -26,8 +29,15 @@ func PassThrough() grpc.UnaryServerInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		callinfo.FromContext(ctx).SeamHeader = header
-		return handler(ctx, request)
+		call := callinfo.FromContext(ctx)
+		call.SeamHeader = header
+		call.CallerKey = keys.ofHeader(header)
+		call.Proven = keys.accepted.Contains(call.CallerKey)
+		response, err := handler(ctx, request)
+		if err == nil && call.SeamStatus != 0 {
+			keys.accepted.Add(call.CallerKey, struct{}{})
+		}
+		return response, err
 	}
 }
 

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -22,7 +23,7 @@ import (
 
 const heldKey = "seam_held_key"
 
-func held(t *testing.T) *auth.Key {
+func held(t testing.TB) *auth.Key {
 	t.Helper()
 	key := &auth.Key{}
 	if err := key.UseAPIKey(heldKey); err != nil {
@@ -33,21 +34,30 @@ func held(t *testing.T) *auth.Key {
 
 func rpcNames() []string { return []string{"Create", "Get", "GrantAccess"} }
 
-// newCallers returns callers that know whom the file names. Without a clock it is the real one.
-func newCallers(t *testing.T, file string, now ...func() time.Time) *auth.Callers {
+// newCallers returns callers that know whom the file names, and trust the certificates of mesh. Without a clock it is
+// the real one.
+func newCallers(t testing.TB, file string, now ...func() time.Time) *auth.Callers {
 	t.Helper()
 	clock := time.Now
 	if len(now) > 0 {
 		clock = now[0]
 	}
+	return callersTrusting(t, file, mesh().pool, clock)
+}
+
+func callersTrusting(t testing.TB, file string, authorities func() *x509.CertPool, now func() time.Time) *auth.Callers {
+	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, clock)
+	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, authorities, now)
 	if err := callers.Use([]byte(file)); err != nil {
 		t.Fatal(err)
 	}
 	return callers
 }
+
+// noAuthorities are those of a service whose callers have no certificates.
+func noAuthorities() *x509.CertPool { return nil }
 
 // outcome is what came of a call.
 type outcome struct {
@@ -74,20 +84,27 @@ func (o outcome) cause() string {
 }
 
 // call makes a call of GrantAccess through the interceptor with a held key.
-func call(t *testing.T, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
+func call(t testing.TB, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
 	t.Helper()
 	return callRPC(t, callers, "/seam.clientsession.v1.ClientSessionService/GrantAccess", md, from)
 }
 
-func callRPC(t *testing.T, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer) outcome {
+func callRPC(t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer) outcome {
+	t.Helper()
+	return callIn(t.Context(), t, callers, method, md, from)
+}
+
+func callIn(
+	ctx context.Context, t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer,
+) outcome {
 	t.Helper()
 	record := &callinfo.Call{}
-	ctx := metadata.NewIncomingContext(callinfo.NewContext(t.Context(), record), md)
+	ctx = metadata.NewIncomingContext(callinfo.NewContext(ctx, record), md)
 	if from != nil {
 		ctx = peer.NewContext(ctx, from)
 	}
 	var o outcome
-	_, o.err = auth.Held(held(t), callers)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
+	_, o.err = auth.Held(held(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
 		func(_ context.Context, request any) (any, error) {
 			o.served = true
 			return request, nil

@@ -52,24 +52,43 @@ func TestNotBefore(t *testing.T) {
 
 // TestKeysOverPlainHTTP shows that keys are not taken from where somebody on the way could change them.
 func TestKeysOverPlainHTTP(t *testing.T) {
-	var from *httptest.Server
-	from = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": from.URL, "jwks_uri": "http://keys.example/keys"})
-	}))
-	defer from.Close()
-	transport := &recorder{}
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, time.Now)
-	err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
-		`", audience: a, subject: s}}]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := call(t, callers, bearer(rsaKey().sign(t, map[string]any{"iss": from.URL})), nil); got.served {
-		t.Error("served")
-	}
-	if slices.ContainsFunc(transport.asked, func(address string) bool { return strings.Contains(address, "keys.example") }) {
-		t.Errorf("asked %q", transport.asked)
+	for name, test := range map[string]struct{ keysURL, redirect string }{
+		"the address of the keys": {"http://keys.example/keys", ""},
+		"a redirect":              {"/keys", "http://keys.example/keys"},
+		"redirects without end":   {"/keys", "/keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := httptest.NewUnstartedServer(nil)
+			from.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					http.Redirect(w, r, test.redirect, http.StatusFound)
+					return
+				}
+				keysURL := test.keysURL
+				if strings.HasPrefix(keysURL, "/") {
+					keysURL = from.URL + keysURL
+				}
+				_ = json.NewEncoder(w).Encode(map[string]any{"issuer": from.URL, "jwks_uri": keysURL})
+			})
+			from.Start()
+			defer from.Close()
+			transport := &recorder{}
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, noAuthorities, time.Now)
+			err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
+				`", audience: a, subject: s}}]`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			claims := map[string]any{"iss": from.URL, "aud": "a", "exp": time.Now().Add(time.Hour).Unix()}
+			if got := call(t, callers, bearer(rsaKey().sign(t, claims)), nil); got.served {
+				t.Error("served")
+			}
+			if len(transport.asked) == 0 || len(transport.asked) > 5 ||
+				slices.ContainsFunc(transport.asked, func(address string) bool { return strings.Contains(address, "keys.example") }) {
+				t.Errorf("asked %q", transport.asked)
+			}
+		})
 	}
 }
 
@@ -92,9 +111,90 @@ func TestFileQuotesNoToken(t *testing.T) {
 		"callers: [{name: a, rpcs: [Get], token_sha256: [" + hash + "," + hash + "]}]",
 		"callers: [{name: " + token + ", rpcs: [" + token + "], token_sha256: [" + hash + "]}]",
 	} {
-		callers := auth.NewCallers(rpcNames(), &http.Client{}, time.Now)
+		callers := auth.NewCallers(rpcNames(), &http.Client{}, noAuthorities, time.Now)
 		if err := callers.Use([]byte(content)); err == nil || strings.Contains(err.Error(), token[:8]) {
 			t.Errorf("%s: %v", content, err)
+		}
+	}
+}
+
+// TestVerdictEndsWithItsKeys shows that a token which was verified is not good for longer than the key that signed it,
+// though it has not expired.
+func TestVerdictEndsWithItsKeys(t *testing.T) {
+	t.Run("withdrawn, and nobody has noticed", func(t *testing.T) {
+		from, at, try, _ := startJWT(t, rsaKey())
+		text := rsaKey().sign(t, from.claims(at.Now(), nil))
+		if got := try(text); !got.served {
+			t.Fatal(got.cause())
+		}
+		from.publish(otherKey())
+		at.advance(10 * time.Minute)
+		if try(text).served {
+			t.Error("a token is good for ten minutes after its key was withdrawn")
+		}
+	})
+	t.Run("withdrawn, and another token tells", func(t *testing.T) {
+		from, at, try, _ := startJWT(t, rsaKey())
+		text := rsaKey().sign(t, from.claims(at.Now(), nil))
+		if got := try(text); !got.served {
+			t.Fatal(got.cause())
+		}
+		from.publish(otherKey())
+		at.advance(5 * time.Second)
+		if got := try(otherKey().sign(t, from.claims(at.Now(), nil))); !got.served {
+			t.Fatal(got.cause())
+		}
+		if try(text).served {
+			t.Error("a token is good though its key is known to be withdrawn")
+		}
+	})
+	t.Run("still there", func(t *testing.T) {
+		from, at, try, _ := startJWT(t, rsaKey())
+		text := rsaKey().sign(t, from.claims(at.Now(), nil))
+		for range 5 {
+			if got := try(text); !got.served {
+				t.Fatal(got.cause())
+			}
+			at.advance(10 * time.Minute)
+		}
+	})
+}
+
+// TestKeysAreRenewed shows that keys which are in use are fetched anew in good time: nobody waits for that, and an
+// issuer that is down then has time to come back.
+func TestKeysAreRenewed(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	served := func(_ int) bool { return try(text).served }
+	if !served(0) {
+		t.Fatal("not served")
+	}
+	from.setDown(true)
+	at.advance(5 * time.Minute)
+	before := from.asked()
+	eventually(t, "the issuer is asked for its keys", func(i int) bool { return served(i) && from.asked() > before })
+	from.setDown(false)
+	at.advance(4 * time.Minute)
+	before = from.asked()
+	eventually(t, "it is asked again", func(i int) bool { return served(i) && from.asked() == before+2 })
+	from.setDown(true)
+	at.advance(4 * time.Minute)
+	if !served(0) {
+		t.Error("keys that are four minutes old are good no more")
+	}
+	from.setDown(false)
+	from.publish(otherKey())
+	at.advance(time.Minute)
+	eventually(t, "the token of a withdrawn key is refused", func(i int) bool { return !served(i) })
+}
+
+// eventually waits for what happens on a goroutine of its own, such as a fetch of keys that nobody waits for.
+func eventually(t *testing.T, what string, holds func(i int) bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for i := 0; !holds(i); i++ {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never comes true that %s", what)
 		}
 	}
 }

@@ -8,6 +8,7 @@ package callinfo
 import (
 	"cmp"
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/clientsession/service/service/seamerr"
@@ -37,9 +38,8 @@ type Call struct {
 	Attempts int
 	Repeated error
 
-	// Unread is why the request could not be read from its encoding, nil when it could. It is answered at the step
-	// that validates, so that a caller without a credential learns nothing about the body.
-	Unread *seamerr.Error
+	// Request is the request as it came in: its headers are known, its body is still to be read.
+	Request Request
 
 	// Problems are what is wrong with single values of a request that could be read; the rules of the contract are
 	// checked on the others, and all is told at once.
@@ -49,11 +49,31 @@ type Call struct {
 	// Seam, where it means something to Seam alone.
 	Caller string
 
+	// CallerKey tells callers apart where none is to be the worse for another: a hash, from which no credential can be told.
+	CallerKey uint64
+
+	// Proven is true when the caller is known, or Seam has accepted its credential before. All who are not share what one
+	// caller may have: anybody can make up credentials.
+	Proven bool
+
 	// HeldKey is true when the credential in SeamHeader is the service's own and not the caller's.
 	HeldKey bool
 
 	// SeamHeader has the headers that go to Seam with the call, the credential among them. It is never logged.
 	SeamHeader http.Header
+}
+
+// Request is what a face has of a request before its body has been read.
+type Request interface {
+	// Reader reads the body. Its errors are io.EOF and *seamerr.Error.
+	io.Reader
+
+	// Decode decodes the body into message and keeps no part of it. What is wrong with single values goes into the call's
+	// Problems; the error is for a body that cannot be decoded at all.
+	Decode(call *Call, body []byte, message any) *seamerr.Error
+
+	// Cut makes a Read that waits for the body end with an error. Any goroutine may call it while one runs.
+	Cut()
 }
 
 // AnswerID is the id that goes on the answer: Seam's when Seam answered, since that is the one Seam's support asks for,

@@ -57,6 +57,11 @@ func (c *check) serve(f serveFlags) {
 		}
 		c.AllowedHosts = append(c.AllowedHosts, strings.ToLower(host))
 	}
+	switch c.Reflection = Reflection(f.Reflection); c.Reflection {
+	case ReflectionAuto, ReflectionOn, ReflectionOff:
+	default:
+		c.faultf("reflection", "%q is none of auto, on, off", f.Reflection)
+	}
 	c.log(f.logFlags)
 }
 

@@ -25,6 +25,17 @@ const (
 	CheckCallers
 )
 
+// Reflection says whom gRPC reflection answers.
+type Reflection string
+
+// Reflection answers everybody, nobody, or, by default, everybody but where the service has a credential of its own and
+// the caller is not known.
+const (
+	ReflectionAuto Reflection = "auto"
+	ReflectionOn   Reflection = "on"
+	ReflectionOff  Reflection = "off"
+)
+
 // Config is a configuration without faults.
 type Config struct {
 	// GRPCListen, HTTPListen and AdminListen are the addresses of the three listeners, host:port.
@@ -69,6 +80,8 @@ type Config struct {
 	// DrainDelay is how long the service still takes calls after it was told to end and has said so; DrainTimeout is how
 	// long those in flight may then take to finish.
 	DrainDelay, DrainTimeout time.Duration
+	// Reflection says whom gRPC reflection answers.
+	Reflection Reflection
 	// MaxConnectionAge is when a connection, of a caller or to Seam, is to be replaced by a new one.
 	MaxConnectionAge time.Duration
 	// Version is what --version prints and Seam sees in the User-Agent.
@@ -123,6 +136,8 @@ type serveFlags struct {
 	DrainDelay       string `name:"drain-delay" env:"DRAIN_DELAY" default:"5s" help:"How long calls are still taken after SIGTERM, while load balancers hear that the service is not ready."`
 	DrainTimeout     string `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"20s" help:"How long calls in flight may take to finish after that."`
 	MaxConnectionAge string `name:"max-connection-age" env:"MAX_CONNECTION_AGE" default:"5m" help:"When connections, of callers and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
+
+	Reflection string `name:"reflection" env:"REFLECTION" default:"auto" help:"Whom gRPC reflection answers: on (everybody), off (nobody), or auto: everybody, but known callers only when the service has a key of its own."`
 
 	// Keys are not flags: everybody on a machine can read the flags of a process.
 	SeamAPIKey              string `kong:"-"`

@@ -233,7 +233,6 @@ func TestInFlightExempt(t *testing.T) {
 		passes bool
 	}{
 		"health":            {"/grpc.health.v1.Health/Check", true},
-		"reflection":        {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true},
 		"looks like health": {"/grpc.health.v10.Health/Check", false},
 		"a call":            {method, false},
 	} {

@@ -18,15 +18,12 @@ import (
 	"github.com/clientsession/service/service/seamerr"
 )
 
-// Validation refuses a request that breaks the rules of the contract, or that its face could not read. All problems
+// Validation refuses a request that breaks the rules of the contract. All problems
 // are told at once, in the order of the contract's fields and in Seam's words, so that an answer given here reads like
 // one of Seam's.
 func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		call := callinfo.FromContext(ctx)
-		if call.Unread != nil {
-			return nil, call.Unread
-		}
 		message, ok := request.(proto.Message)
 		if !ok {
 			return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", request))
@@ -37,6 +34,7 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 			// on: dropping it would grant more than was asked for.
 			problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
 		}
+		problems = append(problems, controlCharacters(message.ProtoReflect())...)
 		broken, err := check(validator, message)
 		if err != nil {
 			return nil, seamerr.Internal(err)

@@ -2,7 +2,6 @@ package interceptor_test
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"testing"
 
@@ -140,6 +139,16 @@ func TestValidationRefuses(t *testing.T) {
 				problem("Invalid uuid", "user_identity_ids", "2"),
 			},
 		},
+		"control characters": {
+			nil,
+			&clientsessionv1.GetOrCreateRequest{
+				ConnectWebviewIds: &clientsessionv1.IdList{Ids: []string{"a", "\x7f"}}, UserIdentifierKey: new("jane\u0085doe"),
+			},
+			[]seamerr.Problem{
+				problem("Must not contain control characters", "connect_webview_ids", "1"),
+				problem("Must not contain control characters", "user_identifier_key"),
+			},
+		},
 		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.Problem{problem("Required", "client_session_id")}},
 		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
 		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
@@ -157,15 +166,6 @@ func TestValidationRefuses(t *testing.T) {
 				t.Errorf("problems are %q\nwant %q", e.Problems, test.want)
 			}
 		})
-	}
-}
-
-// A fault of the body as such, such as broken JSON, leaves nothing to check and is the whole answer.
-func TestValidationOfUnreadableInput(t *testing.T) {
-	fault := seamerr.InvalidJSON(errors.New("at byte 5"))
-	served, err := validate(t, callinfo.Call{Unread: fault}, &request{UserIdentifierKey: new("")})
-	if served || !errors.Is(err, fault) {
-		t.Errorf("served: %t, error %v; want the fault itself", served, err)
 	}
 }
 

@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -27,18 +26,18 @@ type inProcess struct {
 }
 
 func newInProcess(
-	description *grpc.ServiceDesc, service any, interceptors []grpc.UnaryServerInterceptor, codec *seamjson.Codec,
+	description *grpc.ServiceDesc, service any, chain grpc.UnaryServerInterceptor, codec *seamjson.Codec,
 ) *inProcess {
 	methods := map[string]grpc.MethodDesc{}
 	for _, method := range description.Methods {
 		methods["/"+description.ServiceName+"/"+method.MethodName] = method
 	}
-	return &inProcess{service: service, methods: methods, chain: chain(interceptors), codec: codec}
+	return &inProcess{service: service, methods: methods, chain: chain, codec: codec}
 }
 
-// Invoke makes one call. The request is read here from the parameters that came over HTTP, and not from the arguments,
-// which the gateway leaves empty: so it is read inside of the call, and what is wrong with it is logged and counted
-// like any other failure.
+// Invoke makes one call. The request is not that of the arguments, which the gateway leaves empty: the step Receive
+// reads it from what came over HTTP. So a caller that may not call is refused before its body is read, and what is wrong
+// with a body is logged and counted like any other failure.
 func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, reply any, options ...grpc.CallOption) error {
 	method, ok := p.methods[fullMethod]
 	if !ok {
@@ -50,16 +49,13 @@ func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, reply any,
 	}
 	md, _ := metadata.FromOutgoingContext(ctx)
 	stream := &transportStream{method: fullMethod}
-	call := &callinfo.Call{Face: callinfo.FaceREST}
-	given := parametersFrom(ctx)
+	call := &callinfo.Call{Face: callinfo.FaceREST, Request: parametersFrom(ctx, p.codec)}
 	ctx = metadata.NewIncomingContext(ctx, md)
 	ctx = grpc.NewContextWithServerTransportStream(ctx, stream)
 	ctx = callinfo.NewContext(ctx, call)
 
-	response, err := method.Handler(p.service, ctx, func(in any) error {
-		call.Problems, call.Unread = given.read(p.codec, in)
-		return nil
-	}, p.chain)
+	readLater := func(any) error { return nil }
+	response, err := method.Handler(p.service, ctx, readLater, p.chain)
 	for _, option := range options {
 		if header, ok := option.(grpc.HeaderCallOption); ok {
 			*header.HeaderAddr = stream.header
@@ -81,19 +77,6 @@ func (p *inProcess) NewStream(
 	context.Context, *grpc.StreamDesc, string, ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
 	return nil, status.Error(codes.Unimplemented, "no streams here")
-}
-
-// chain makes one interceptor of several, the first outermost, as grpc.ChainUnaryInterceptor does for a server.
-func chain(interceptors []grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		for _, interceptor := range slices.Backward(interceptors) {
-			inner := handler
-			handler = func(ctx context.Context, request any) (any, error) {
-				return interceptor(ctx, request, info, inner)
-			}
-		}
-		return handler(ctx, request)
-	}
 }
 
 // transportStream collects what a handler says beside its answer.

@@ -8,85 +8,92 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/seamerr"
 	"github.com/clientsession/service/service/seamjson"
 )
 
-// maxBodyBytes bounds a request's body. The largest honest one, with some thousand ids, is far under it.
-const maxBodyBytes = 1 << 20
-
 // parameters are what came with a request, taken off it before the gateway's generated code can read it in its own
 // way: that code drops unknown members, stops at the first of several values, and quotes values in its errors.
 type parameters struct {
-	method string
-	query  string
-	body   []byte
-	fault  *seamerr.Error
+	// headers are the names of the headers that are passed on.
+	headers []string
+	header  http.Header
+	method  string
+	query   string
+	// body is the body, and length how long it says it is: -1 when it does not say.
+	body          io.Reader
+	length, limit int64
+	connection    *http.ResponseController
+	codec         *seamjson.Codec
 }
 
 type parametersKey struct{}
 
-func parametersFrom(ctx context.Context) *parameters {
-	if given, ok := ctx.Value(parametersKey{}).(*parameters); ok {
-		return given
+func parametersFrom(ctx context.Context, codec *seamjson.Codec) *parameters {
+	p, ok := ctx.Value(parametersKey{}).(*parameters)
+	if !ok {
+		p = &parameters{body: http.NoBody}
 	}
-	return &parameters{}
+	p.codec = codec
+	return p
 }
 
-// takeParameters reads the request's body and checks the headers that are passed on. A fault is kept and not answered
-// yet: whether the caller may call at all comes first.
-func takeParameters(w http.ResponseWriter, r *http.Request, headers []string) *parameters {
-	for _, name := range headers {
-		for _, value := range r.Header.Values(name) {
+// Cut ends a read that waits for the body. It fails only for a connection that is gone, which ends it as well.
+func (p *parameters) Cut() { _ = p.connection.SetReadDeadline(time.Unix(1, 0)) }
+
+// Read reads the next part of the body.
+func (p *parameters) Read(part []byte) (int, error) {
+	if p.length > p.limit {
+		return 0, seamerr.PayloadTooLarge(int(p.limit))
+	}
+	n, err := p.body.Read(part)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, seamerr.UnreadableBody(errors.New("the body ended early or came too slowly"))
+	}
+	return n, err
+}
+
+// Decode reads the parameters into the request message. Problems with single members leave the others in the message,
+// so that those can be checked too.
+func (p *parameters) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
+	for _, name := range p.headers {
+		for _, value := range p.header.Values(name) {
 			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
 				// The gateway would drop it and go on without, as if the caller had not restricted the call so.
-				return &parameters{fault: seamerr.InvalidHeader(name, "has characters that are not allowed")}
+				return seamerr.InvalidHeader(name, "has characters that are not allowed")
 			}
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return &parameters{fault: seamerr.PayloadTooLarge()}
-	case err != nil:
-		return &parameters{fault: seamerr.UnreadableBody(errors.New("the body ended early or came too slowly"))}
-	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
-		return &parameters{fault: seamerr.InvalidContentType(r.Method)}
+	if len(body) > 0 && !isJSON(p.header.Get("Content-Type")) {
+		return seamerr.InvalidContentType(p.method)
 	}
-	return &parameters{method: r.Method, query: r.URL.RawQuery, body: body}
+	message, ok := in.(proto.Message)
+	if !ok {
+		return seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
+	}
+	if create, ok := in.(*clientsessionv1.CreateRequest); ok && p.method == http.MethodPost {
+		// Seam's two methods of this path differ in what they do about a session that exists.
+		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
+	}
+	problems, err := p.codec.ReadRequest(body, p.query, message)
+	if err == nil {
+		call.Problems = problems
+		return nil
+	}
+	if refusal, ok := errors.AsType[*seamerr.Error](err); ok {
+		return refusal
+	}
+	return seamerr.InvalidJSON(err)
 }
 
 // isJSON says whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
 func isJSON(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && mediaType == "application/json"
-}
-
-// read reads the parameters into the request message. Problems with single members leave the others in the message, so
-// that those can be checked too; an error leaves nothing to check.
-func (p *parameters) read(codec *seamjson.Codec, in any) ([]seamerr.Problem, *seamerr.Error) {
-	if p.fault != nil {
-		return nil, p.fault
-	}
-	message, ok := in.(proto.Message)
-	if !ok {
-		return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
-	}
-	if create, ok := in.(*clientsessionv1.CreateRequest); ok && p.method == http.MethodPost {
-		// Seam's two methods of this path differ in what they do about a session that exists.
-		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
-	}
-	problems, err := codec.ReadRequest(p.body, p.query, message)
-	if err == nil {
-		return problems, nil
-	}
-	if refusal, ok := errors.AsType[*seamerr.Error](err); ok {
-		return nil, refusal
-	}
-	return nil, seamerr.InvalidJSON(err)
 }

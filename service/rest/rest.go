@@ -29,8 +29,10 @@ type Config struct {
 	// Description has the handlers of the methods, and Service answers the calls.
 	Description *grpc.ServiceDesc
 	Service     clientsessionv1.ClientSessionServiceServer
-	// Interceptors are the steps before the handler, outermost first: the same as those of the gRPC server.
-	Interceptors []grpc.UnaryServerInterceptor
+	// Chain are the steps before the handler: the same as those of the gRPC server. One of them reads the request.
+	Chain grpc.UnaryServerInterceptor
+	// MaxRequestBytes bounds the body of a request.
+	MaxRequestBytes int64
 	// Headers are the names of the request headers that become metadata, in lower case. No other does.
 	Headers []string
 	// Codec reads and writes the messages.
@@ -56,7 +58,9 @@ func New(config Config) (http.Handler, error) {
 	}
 	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
 		Services().ByName("ClientSessionService")
-	f := &face{routes: routesOf(description), headers: config.Headers, logger: config.Logger}
+	f := &face{
+		routes: routesOf(description), headers: config.Headers, maxRequestBytes: config.MaxRequestBytes, logger: config.Logger,
+	}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{config.Codec}),
 		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
@@ -75,7 +79,7 @@ func New(config Config) (http.Handler, error) {
 		runtime.WithMiddlewares(f.prepare),
 	)
 	connection := newInProcess(
-		config.Description, config.Service, config.Interceptors, config.Codec)
+		config.Description, config.Service, config.Chain, config.Codec)
 	client := clientsessionv1.NewClientSessionServiceClient(connection)
 	if err := clientsessionv1.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
@@ -110,6 +114,8 @@ type face struct {
 	routes  routes
 	headers []string
 	logger  *slog.Logger
+
+	maxRequestBytes int64
 }
 
 // ServeHTTP takes off the request what the gateway would act on and Seam does not.
@@ -126,10 +132,16 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mux.ServeHTTP(w, r)
 }
 
-// prepare runs once a route has been found: it takes the parameters off the request and notes who called.
+// prepare runs once a route has been found: it takes the parameters off the request, without reading the body yet, and
+// notes who called.
 func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
-		ctx := context.WithValue(r.Context(), parametersKey{}, takeParameters(w, r, f.headers))
+		p := &parameters{
+			headers: f.headers, header: r.Header, method: r.Method, query: r.URL.RawQuery,
+			length: r.ContentLength, limit: f.maxRequestBytes,
+			body: r.Body, connection: http.NewResponseController(w),
+		}
+		ctx := context.WithValue(r.Context(), parametersKey{}, p)
 		ctx = peer.NewContext(ctx, caller(r))
 		r = r.WithContext(ctx)
 		r.Body = http.NoBody

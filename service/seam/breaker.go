@@ -1,118 +1,231 @@
 package seam
 
 import (
-	"context"
-	"errors"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/clientsession/service/service/seamerr"
 )
 
 const (
-	// breakerWindow is how far back the breaker looks, in steps of breakerStep.
-	breakerWindow, breakerStep = 10 * time.Second, time.Second
-	// breakerAttempts is the least number of attempts from which a rate is a rate.
-	breakerAttempts = 20
-	// breakerOpen is how long Seam is left alone.
-	breakerOpen = 5 * time.Second
-	// breakerProbes is how many attempts then go through, all of which have to succeed.
-	breakerProbes = 3
-	// probeWait is when to come again while the probes are under way.
-	probeWait = time.Second
+	// ownAttempts is the least number of a caller's attempts from which a rate is a rate.
+	ownAttempts = 20
+	// sharedAttempts is the same for all callers together. Each counts once a second, so these are of three callers at
+	// the least, and more than one of them has to fail.
+	sharedAttempts = 30
+	// maxOwnCircuits and maxCounted bound the memory that callers can take up, to some 2 MB.
+	maxOwnCircuits, maxCounted = 1024, 10_000
 )
 
-// What an attempt tells the breaker, beside nil for one that Seam answered.
-var (
-	errSpeaksAgainst = errors.New("it speaks against Seam")
-	errSaysNothing   = errors.New("it says nothing about Seam")
-)
+// Caller is who makes a call, as far as the circuit breaker has to know.
+type Caller struct {
+	// Key tells callers apart.
+	Key uint64
+	// Proven is true when the caller is known, or Seam has accepted its credential before. All others count as one: anybody
+	// can make up credentials.
+	Proven bool
+}
 
 // breaker stops asking Seam while most attempts fail: callers get their answer at once instead of at their deadline,
 // the calls that wait do not pile up, and Seam gets room to come back.
+//
+// A request can be such that Seam fails at it, so what one caller's requests come to must not cut off the others. Each
+// caller has a circuit of its own, which is all that its failures alone can open. The shared circuit opens when the
+// attempts of several callers fail, each of which counts once a second however many it makes.
 type breaker struct {
-	gate *gobreaker.TwoStepCircuitBreaker[struct{}]
-	// until is when it stops being open; probing is true while it is half open.
-	until   atomic.Pointer[time.Time]
-	probing atomic.Bool
+	shared *circuit
+	host   string
+	logger *slog.Logger
+	start  time.Time
+
+	mu sync.Mutex
+	// own has the circuits of the callers of which an attempt has failed.
+	own *simplelru.LRU[uint64, *circuit]
+	// counted is the second in which a caller was last counted by the shared circuit.
+	counted *simplelru.LRU[uint64, int64]
+	// barred says until when a caller must not probe the shared circuit; failed is the caller whose probe has failed since
+	// the circuit changed its state last, if failedSet.
+	barred    map[uint64]time.Time
+	failed    uint64
+	failedSet bool
 }
 
 func newBreaker(host string, logger *slog.Logger) *breaker {
-	b := &breaker{}
-	b.until.Store(&time.Time{})
-	b.gate = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:         host,
-		MaxRequests:  breakerProbes,
-		Interval:     breakerWindow,
-		BucketPeriod: breakerStep,
-		Timeout:      breakerOpen,
-		ReadyToTrip: func(counts gobreaker.Counts) bool {
-			ended := counts.TotalSuccesses + counts.TotalFailures
-			return ended >= breakerAttempts && 2*counts.TotalFailures >= ended
+	b := &breaker{host: host, logger: logger, start: time.Now(), barred: map[uint64]time.Time{}}
+	own, err := simplelru.NewLRU[uint64, *circuit](maxOwnCircuits, nil)
+	if err != nil {
+		panic(err) // Only for a size below 1.
+	}
+	counted, err := simplelru.NewLRU[uint64, int64](maxCounted, nil)
+	if err != nil {
+		panic(err)
+	}
+	b.own, b.counted = own, counted
+	b.shared = newCircuit(
+		func(ended, failed uint32) bool { return ended >= sharedAttempts && 2*failed > ended },
+		func(from, to gobreaker.State) {
+			b.mu.Lock()
+			b.failedSet = false
+			clear(b.barred)
+			b.mu.Unlock()
+			logState(logger, host, "all callers")(from, to)
 		},
-		IsExcluded: func(err error) bool { return errors.Is(err, errSaysNothing) },
-		OnStateChange: func(host string, from, to gobreaker.State) {
-			b.probing.Store(to == gobreaker.StateHalfOpen)
-			level := slog.LevelInfo
-			if to == gobreaker.StateOpen {
-				level = slog.LevelWarn
-				until := time.Now().Add(breakerOpen)
-				b.until.Store(&until)
-			}
-			logger.LogAttrs(context.Background(), level, "circuit breaker",
-				slog.String("host", host), slog.String("from", from.String()), slog.String("to", to.String()))
-		},
-	})
+	)
 	return b
 }
 
-// permit is leave to make one attempt. It has to be given back with what came of it.
+// permit is leave of both circuits to make one attempt. It has to be given back with what came of it.
 type permit struct {
 	breaker *breaker
-	tell    func(error)
-	began   time.Time
-	probe   bool
+	caller  Caller
+	// own is the zero leave when the caller has no circuit of its own yet.
+	own, shared leave
 }
 
 // allow says whether Seam may be asked.
-func (b *breaker) allow() (permit, *seamerr.Error) {
-	tell, err := b.gate.Allow()
-	if err == nil {
-		return permit{breaker: b, tell: tell, began: time.Now(), probe: b.probing.Load()}, nil
+func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
+	p := permit{breaker: b, caller: caller}
+	b.mu.Lock()
+	own, ok := b.own.Get(caller.Key)
+	b.mu.Unlock()
+	if ok {
+		var refusal *seamerr.Error
+		if p.own, refusal = own.allow(); refusal != nil {
+			// For the shared circuit it counts as the failure that it would be: else callers that are cut off by their own
+			// circuits would leave it with too little to go by.
+			if caller.Proven && b.counts(caller.Key) {
+				b.shared.now(errFailure)
+			}
+			return permit{}, refusal
+		}
 	}
-	wait := probeWait
-	if errors.Is(err, gobreaker.ErrOpenState) {
-		wait = max(time.Until(*b.until.Load()), 0)
+	var refusal *seamerr.Error
+	if p.shared, refusal = b.allowShared(caller.witness()); refusal != nil {
+		if ok {
+			p.own.done(errIgnored)
+		}
+		return permit{}, refusal
 	}
-	return permit{}, seamerr.Failing(wait)
+	return p, nil
 }
 
-// done tells what came of the attempt.
-//
-// The gate counts each attempt in the step of the window in which it began, and forgets it with that step. One that
-// took so long that it may be forgotten already is counted where it ended: such attempts are all there is when Seam
-// takes calls and never answers.
-func (p permit) done(verdict error) {
-	if late := time.Since(p.began) >= breakerWindow-breakerStep; late && !p.probe {
-		p.tell(errSaysNothing)
-		p.breaker.now(verdict)
-		return
+// allowShared asks the shared circuit. While it is half open, a caller whose probe has not succeeded has to leave the
+// probes to others for a while, and a probe that takes longer than any answer does gives its place back: so none can take
+// up all probes with attempts that fail or never end.
+func (b *breaker) allowShared(witness uint64) (leave, *seamerr.Error) {
+	l, refusal := b.shared.allow()
+	if refusal != nil || !l.probe {
+		return l, refusal
 	}
-	p.tell(verdict)
+	b.mu.Lock()
+	now := time.Now()
+	barred := now.Before(b.barred[witness])
+	if !barred {
+		b.barred[witness] = now.Add(2 * patience)
+	}
+	b.mu.Unlock()
+	if barred {
+		l.tell(errIgnored)
+		return leave{}, seamerr.Failing(probeWait)
+	}
+	tell, once := l.tell, sync.Once{}
+	late := time.AfterFunc(patience, func() { once.Do(func() { tell(errIgnored) }) })
+	l.tell = func(result error) {
+		late.Stop()
+		once.Do(func() { tell(result) })
+	}
+	return l, nil
 }
 
-// now counts an attempt as one that began now.
-func (b *breaker) now(verdict error) {
-	if b.gate.State() != gobreaker.StateClosed {
-		return // It would count as a probe.
+// witness is whom an attempt counts for: the caller, or nobody in particular.
+func (c Caller) witness() uint64 {
+	if c.Proven {
+		return c.Key
 	}
-	if tell, err := b.gate.Allow(); err == nil {
-		tell(verdict)
+	return 0
+}
+
+// done tells both circuits what came of the attempt.
+func (p permit) done(result error) {
+	b := p.breaker
+	switch {
+	case p.own.circuit != nil:
+		p.own.done(result)
+	case result == errFailure: //nolint:errorlint // It is never wrapped.
+		b.circuitOf(p.caller.Key).now(result)
+	}
+	if p.shared.probe {
+		result = b.probed(p.caller, result)
+	} else if !b.counts(p.caller.witness()) {
+		result = errIgnored
+	}
+	p.shared.done(result)
+}
+
+// circuitOf returns the caller's own circuit and makes it if there is none yet.
+func (b *breaker) circuitOf(key uint64) *circuit {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	own, ok := b.own.Get(key)
+	if !ok {
+		own = newCircuit(
+			func(ended, failed uint32) bool { return ended >= ownAttempts && 2*failed >= ended },
+			logState(b.logger, b.host, "one caller"),
+		)
+		b.own.Add(key, own)
+	}
+	return own
+}
+
+// counts says whether the shared circuit counts an attempt that has ended: the first of its caller in a second.
+func (b *breaker) counts(witness uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	second := int64(time.Since(b.start)/breakerStep) + 1
+	if last, ok := b.counted.Get(witness); ok && last == second {
+		return false
+	}
+	b.counted.Add(witness, second)
+	return true
+}
+
+// probed ends a probe of the shared circuit and returns what counts of it. A failure opens the circuit again only if it
+// is the second one, of another caller than the first: one caller must not hold it open.
+func (b *breaker) probed(caller Caller, result error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case result == nil:
+		delete(b.barred, caller.witness())
+		return nil
+	case result != errFailure: //nolint:errorlint // It is never wrapped.
+		return result
+	case !caller.Proven:
+		return errIgnored
+	case !b.failedSet || b.failed == caller.Key:
+		b.failed, b.failedSet = caller.Key, true
+		return errIgnored
+	default:
+		return errFailure
 	}
 }
 
-// state is 0 while closed, 1 while half open and 2 while open.
-func (b *breaker) state() float64 { return float64(b.gate.State()) }
+// state is that of the shared circuit: 0 while closed, 1 while half open and 2 while open.
+func (b *breaker) state() float64 { return float64(b.shared.gate.State()) }
+
+// cutOff is how many callers have an open or half-open circuit of their own.
+func (b *breaker) cutOff() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0.0
+	for _, own := range b.own.Values() {
+		if own.gate.State() != gobreaker.StateClosed {
+			n++
+		}
+	}
+	return n
+}

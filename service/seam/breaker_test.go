@@ -40,19 +40,23 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		bad   http.HandlerFunc
 		opens bool
 	}{
-		"500":                {answering(500, ``), true},
-		"501":                {answering(501, ``), true},
-		"502":                {answering(502, ``), true},
-		"503":                {answering(503, ``), true},
-		"504":                {answering(504, ``), true},
-		"end without answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		"truncated answer":   {answering(200, `{`, "content-length", "99"), true},
-		"400":                {answering(400, ``), false},
-		"401":                {answering(401, ``), false},
-		"404":                {answering(404, ``), false},
-		"429":                {answering(429, ``, "retry-after", "60"), false},
-		"redirect":           {answering(307, ``), false},
-		"unreadable answer":  {answering(200, `<html>`), false},
+		"500":                 {answering(500, ``), true},
+		"501":                 {answering(501, ``), true},
+		"500 in Seam's words": {answering(500, `{"error":{"type":"internal_server_error","message":"x"},"ok":false}`), false},
+		"501 in Seam's words": {answering(501, `{"error":{"type":"x","message":"x"},"ok":false}`), false},
+		"502":                 {answering(502, ``), true},
+		"503 in Seam's words": {answering(503, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
+		"504 in Seam's words": {answering(504, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
+		"503":                 {answering(503, ``), true},
+		"504":                 {answering(504, ``), true},
+		"end without answer":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		"truncated answer":    {answering(200, `{`, "content-length", "99"), true},
+		"400":                 {answering(400, ``), false},
+		"401":                 {answering(401, ``), false},
+		"404":                 {answering(404, ``), false},
+		"429":                 {answering(429, ``, "retry-after", "60"), false},
+		"redirect":            {answering(307, ``), false},
+		"unreadable answer":   {answering(200, `<html>`), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int32
@@ -66,17 +70,17 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 			})
 			registry := prometheus.NewRegistry()
 			client := newClient(t, u.URL, reportingTo(registry))
-			for i := range 20 {
+			for i := range 22 { // A caller's circuit counts from its first failure on.
 				if how := create(t.Context(), t, client); how == "refused" {
 					t.Fatalf("attempt %d is refused already", i+1)
 				}
 			}
-			how, state := create(t.Context(), t, client), metric(t, registry, "breaker_state")
-			if test.opens && (how != "refused" || state != 2 || u.requests.Load() != 20) {
-				t.Errorf("after 10 of 20 failed, a call is %s, the state is %v and %d requests came", how, state, u.requests.Load())
+			how, state := create(t.Context(), t, client), metric(t, registry, "callers_cut_off")
+			if test.opens && (how != "refused" || state != 1 || u.requests.Load() != 22) {
+				t.Errorf("after 11 of 22 failed, a call is %s, the state is %v and %d requests came", how, state, u.requests.Load())
 			}
 			if !test.opens && (how == "refused" || state != 0) {
-				t.Errorf("after 10 of 20 answers that were no failures, a call is %s, the state is %v", how, state)
+				t.Errorf("after 11 of 22 answers that were no failures, a call is %s, the state is %v", how, state)
 			}
 		})
 	}
@@ -139,7 +143,7 @@ func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
 				})
 			}
 			calls.Wait()
-			if state := metric(t, registry, "breaker_state"); state != 0 {
+			if state := metric(t, registry, "callers_cut_off"); state != 0 {
 				t.Errorf("the state is %v", state)
 			}
 			if n := metric(t, registry, "attempts_total", "outcome", "abandoned"); n != 60 {
@@ -227,7 +231,7 @@ func TestOutage(t *testing.T) {
 	if n := u.requests.Load(); n != 20 {
 		t.Errorf("Seam was asked %d times", n)
 	}
-	if state, refused := metric(t, registry, "breaker_state"), metric(t, registry, "refused_total"); state != 2 || refused != float64(len(took)) {
+	if state, refused := metric(t, registry, "callers_cut_off"), metric(t, registry, "refused_total"); state != 1 || refused != float64(len(took)) {
 		t.Errorf("the state is %v, %v calls are counted as refused", state, refused)
 	}
 
@@ -236,12 +240,12 @@ func TestOutage(t *testing.T) {
 	if open := time.Since(opened); open < 4900*time.Millisecond {
 		t.Errorf("the breaker was open for %s", open)
 	}
-	if state := metric(t, registry, "breaker_state"); state != 1 {
+	if state := metric(t, registry, "callers_cut_off"); state != 1 {
 		t.Errorf("after one good probe, the state is %v", state)
 	}
 	create(t.Context(), t, client)
 	create(t.Context(), t, client)
-	if state := metric(t, registry, "breaker_state"); state != 0 {
+	if state := metric(t, registry, "callers_cut_off"); state != 0 {
 		t.Errorf("after three good probes, the state is %v", state)
 	}
 	want := []string{"WARN closed to open", "INFO open to half-open", "INFO half-open to closed"}

@@ -32,7 +32,7 @@ func TestBreakerCountsSlowAttempts(t *testing.T) {
 						})
 					}
 					calls.Wait()
-					if state := b.breaker.state(); state != 2 {
+					if state := ownState(b); state != 2 {
 						t.Errorf("after 20 calls that Seam did not answer in %s, the state is %v", deadline, state)
 					}
 				})
@@ -70,7 +70,7 @@ func TestBreakerForgets(t *testing.T) {
 			}
 			time.Sleep(11 * time.Second)
 		}
-		if state := b.breaker.state(); state != 0 {
+		if state := ownState(b); state != 0 {
 			t.Errorf("after 19 failures in each eleven seconds, the state is %v", state)
 		}
 	})

@@ -66,7 +66,7 @@ func New(config Config) *Client {
 		budget:    newBudget(),
 		breaker:   newBreaker(endpoint.Host, config.Logger),
 	}
-	c.metrics = newMetrics(config.Registry, c.breaker.state)
+	c.metrics = newMetrics(config.Registry, c.breaker)
 	c.pool = newPool(config, c.metrics.opened)
 	return c
 }
@@ -80,6 +80,8 @@ type Call struct {
 
 	// Header has the caller's headers for Seam, the credential among them.
 	Header http.Header
+	// Caller is who makes the call.
+	Caller Caller
 	// CallerRepeats is true when the caller repeats calls that failed. They are not repeated here then: three attempts of
 	// ours for each of three of the caller's would be nine.
 	CallerRepeats bool
@@ -116,7 +118,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 	var last attempt
 	ambiguous := false
 	for {
-		leave, refusal := c.breaker.allow()
+		leave, refusal := c.breaker.allow(call.Caller)
 		if refusal != nil {
 			c.metrics.refused.Inc()
 			if answer.Attempts == 0 {
@@ -173,7 +175,7 @@ func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int
 func (c *Client) judged(
 	ctx context.Context, leave permit, call Call, header http.Header, text []byte, limit time.Duration,
 ) attempt {
-	verdict := errSaysNothing
+	verdict := errIgnored
 	defer func() { leave.done(verdict) }()
 	a := c.attempt(ctx, call, header, text, limit)
 	verdict = a.verdict()

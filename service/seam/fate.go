@@ -86,24 +86,29 @@ func (a attempt) repeatable(effect Effect) bool {
 }
 
 // verdict is what the attempt tells the circuit breaker. What Seam decided about a request speaks for it, whatever it
-// decided. A caller's time that ran out speaks against Seam only if it was long enough for any answer.
+// decided. A 500 in Seam's own words is about this request, which may have been made to provoke it, and says nothing. A
+// caller's time that ran out speaks against Seam only if it was long enough for any answer.
 func (a attempt) verdict() error {
 	switch a.fate {
-	case unsent, unavailable, failed, broken, timedOut, cutOff:
-		return errSpeaksAgainst
+	case unsent, unavailable, broken, timedOut, cutOff:
+		return errFailure
 	case abandoned:
 		if a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= patience {
-			return errSpeaksAgainst
+			return errFailure
 		}
-		return errSaysNothing
+		return errIgnored
 	case turnedAway:
-		return errSaysNothing
-	case fine, refused, rateLimited, unreadable, tooLong:
+		return errIgnored
+	case fine, refused, rateLimited, unreadable, tooLong, failed:
 	}
-	if a.httpStatus >= http.StatusInternalServerError {
-		return errSpeaksAgainst
+	switch {
+	case a.httpStatus < http.StatusInternalServerError:
+		return nil
+	case a.httpStatus != http.StatusGatewayTimeout && a.err.Type != "":
+		return errIgnored
+	default:
+		return errFailure
 	}
-	return nil
 }
 
 // patience is how long any answer of Seam may take: it commonly takes less than one second.

@@ -15,7 +15,7 @@ type metrics struct {
 	opened   prometheus.Counter
 }
 
-func newMetrics(registry prometheus.Registerer, breakerState func() float64) *metrics {
+func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "client_session_service_upstream_attempts_total",
 		Help: "Requests that were put to Seam, by which attempt of its call it was and what came of it.",
@@ -42,8 +42,12 @@ func newMetrics(registry prometheus.Registerer, breakerState func() float64) *me
 	registry.MustRegister(attempts, m.denied, m.refused, m.opened,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_breaker_state",
-			Help: "The circuit breaker: 0 closed (all is well), 1 half open (probing), 2 open (Seam is not asked).",
-		}, breakerState))
+			Help: "The circuit breaker of all callers: 0 closed (all is well), 1 half open (probing), 2 open (Seam is not asked).",
+		}, b.state),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "client_session_service_upstream_callers_cut_off",
+			Help: "Callers whose own circuit breaker is open or half open, since Seam fails at most of their requests.",
+		}, b.cutOff))
 	return m
 }
 

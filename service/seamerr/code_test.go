@@ -74,7 +74,7 @@ func TestOwnErrors(t *testing.T) {
 			`PATCH requests must have Content-Type header with "application/json"`,
 		},
 		{seamerr.InvalidHeader("authorization", "is odd"), 400, "invalid_input", codes.InvalidArgument, "Header authorization is odd"},
-		{seamerr.PayloadTooLarge(), 413, "payload_too_large", codes.ResourceExhausted, "Request body is larger than 1 MiB"},
+		{seamerr.PayloadTooLarge(128 << 10), 413, "payload_too_large", codes.ResourceExhausted, "Request body is larger than 128 KiB"},
 		{seamerr.UnreadableBody(nil), 400, "invalid_input", codes.InvalidArgument, "Request body could not be read"},
 		{seamerr.NotFound(), 404, "not_found", codes.NotFound, "Not found"},
 		{

@@ -1,6 +1,7 @@
 package seamerr
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -71,9 +72,36 @@ func InvalidHeader(name, fault string) *Error {
 	return local(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
 }
 
-// PayloadTooLarge refuses a body over the limit.
-func PayloadTooLarge() *Error {
-	return local(http.StatusRequestEntityTooLarge, "payload_too_large", "Request body is larger than 1 MiB", nil)
+// PayloadTooLarge refuses a body of more than limit bytes.
+func PayloadTooLarge(limit int) *Error {
+	return local(http.StatusRequestEntityTooLarge, "payload_too_large",
+		fmt.Sprintf("Request body is larger than %d KiB", limit>>10), nil)
+}
+
+// RequestTimeout reports a request body that did not come in time. Nothing was done about it.
+func RequestTimeout(cause error) *Error {
+	return local(http.StatusRequestTimeout, "request_timeout", "The request did not arrive in time", cause)
+}
+
+// InvalidMessage refuses a gRPC message that is not one of the contract's. It is the caller's fault, so it is not the
+// INTERNAL that gRPC libraries answer by themselves and operators have alerts on.
+func InvalidMessage(cause error) *Error {
+	return local(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
+}
+
+// UnknownMethod answers a gRPC method that is not there.
+func UnknownMethod() *Error {
+	return local(http.StatusNotImplemented, "method_not_found", "There is no such method", nil)
+}
+
+// Unsupported refuses what gRPC allows and the service does not, such as compressed messages.
+func Unsupported(what string) *Error {
+	return local(http.StatusNotImplemented, "unsupported", what+" is not supported", nil)
+}
+
+// StreamEnded ends a stream that has no end of its own.
+func StreamEnded(message string, cause error) *Error {
+	return local(http.StatusServiceUnavailable, "stream_ended", message, cause)
 }
 
 // UnreadableBody reports a request body that ended early or did not come in time.

@@ -98,7 +98,8 @@ func (e *Error) domain() string {
 		return DomainSeam
 	}
 	switch e.Type {
-	case "payload_too_large", "canceled", "forbidden", "overloaded", "caller_rate_limited":
+	case "payload_too_large", "canceled", "forbidden", "overloaded", "caller_rate_limited", "request_timeout",
+		"method_not_found", "unsupported", "stream_ended":
 		return DomainService
 	}
 	if strings.HasPrefix(e.Type, "upstream_") {

@@ -57,7 +57,7 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "502", "type": "upstream_answer_invalid"},
 		},
 		"too large": {
-			seamerr.PayloadTooLarge(), "PAYLOAD_TOO_LARGE", "client-session-service",
+			seamerr.PayloadTooLarge(128 << 10), "PAYLOAD_TOO_LARGE", "client-session-service",
 			map[string]string{"http_status": "413", "type": "payload_too_large"},
 		},
 		"canceled": {

@@ -56,7 +56,7 @@ func wireAttacks() []attack {
 		{"token in a trailer", bytesOn(post(fmt.Sprintf("%x\r\n%s\r\n0\r\n%s\r\n\r\n", len(byID), byID, asOrders), "Trailer: Authorization", "Transfer-Encoding: chunked"), 1), "401|400", 0},
 		{"expectation", bytesOn(post(byID, asOrders, "Expect: 100-continue"), 2), "100,200", 1},
 		{"expectation of something else", bytesOn(post(byID, asOrders, "Expect: 200-ok"), 1), "417", 0},
-		{"expectation of a stranger", bytesOn(post("", "Expect: 100-continue", "Content-Length: 2000000"), 1), "401|413|100", 0},
+		{"expectation of a stranger", bytesOn(post("", "Expect: 100-continue", "Content-Length: 2000000"), 1), "401", 0},
 		{"HTTP/0.9", bytesOn("GET /client_sessions/list\r\n\r\n", 1), "400", 0},
 		{"HTTP/1.0 without a host", bytesOn("GET /client_sessions/list HTTP/1.0\r\n\r\n", 1), "401", 0},
 		{"HTTP/3.7", bytesOn("GET / HTTP/3.7\r\nHost: a\r\n\r\n", 1), "505", 0},
@@ -76,7 +76,7 @@ func bodyAttacks() []attack {
 	_, _ = io.WriteString(w, byID)
 	_ = w.Close()
 	var keys strings.Builder
-	for i := range 60_000 {
+	for i := range 9_000 {
 		fmt.Fprintf(&keys, `"k%d":1,`, i)
 	}
 	id := `"client_session_id":"` + sandbox.SessionID + `"`
@@ -87,9 +87,9 @@ func bodyAttacks() []attack {
 	return []attack{
 		{"packed", overREST(http.MethodPost, grantPath, packed.String(), "Content-Encoding", "gzip"), invalid, 0},
 		body("100,000 brackets", strings.Repeat("[", 100_000), invalid),
-		body("100,000 objects", strings.Repeat(`{"a":`, 100_000), invalid),
-		body("brackets in a member", `{`+id+`,"connected_account_ids":`+strings.Repeat("[", 200_000)+`}`, invalid),
-		body("60,000 members", "{"+keys.String()+id+"}", invalid),
+		body("20,000 objects", strings.Repeat(`{"a":`, 20_000), invalid),
+		body("brackets in a member", `{`+id+`,"connected_account_ids":`+strings.Repeat("[", 100_000)+`}`, invalid),
+		body("9,000 members", "{"+keys.String()+id+"}", invalid),
 		body("member twice", `{`+id+`,`+id+`}`, invalid),
 		body("member twice, escaped", `{`+id+`,"client_session_\u0069d":"x"}`, invalid),
 		body("other case", `{"Client_Session_Id":"`+sandbox.SessionID+`"}`, invalid),
@@ -107,7 +107,7 @@ func bodyAttacks() []attack {
 		body("two values", `{`+id+`}{}`, invalid),
 		body("line feed after a zero byte", `{`+id+"}\x00\n", invalid),
 		body("token for an id", `{"client_session_id":3,"connected_account_ids":"`+ordersToken+`"}`, invalid),
-		body("2 MiB", `{"user_identifier_key":"`+strings.Repeat("a", 2<<20)+`"}`, "413 payload_too_large"),
+		body("2 MiB body", `{"user_identifier_key":"`+strings.Repeat("a", 2<<20)+`"}`, "413 payload_too_large"),
 		{"2 MiB without a length", bytesOn(post(strings.Repeat("80000\r\n"+strings.Repeat("a", 0x80000)+"\r\n", 4)+"0\r\n\r\n", asOrders, "Transfer-Encoding: chunked"), 1), "413", 0},
 	}
 }

@@ -33,7 +33,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		m.anonymous.Set(1)
 		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
-		return auth.Held(key, nil), nil
+		return auth.Held(key, nil, cfg.Reflection == config.ReflectionOn), nil
 	}
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -42,13 +42,13 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		IdleConnTimeout:     time.Minute,
 	}}
 	s.issuers = client
-	callers := auth.NewCallers(rpcs(), client, time.Now)
+	callers := auth.NewCallers(rpcs(), client, s.identity.authorities, time.Now)
 	if err := s.read("callers file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
 		return callers.Use(contents[0])
 	}); err != nil {
 		return nil, fmt.Errorf("--callers-file: %w", err)
 	}
-	return auth.Held(key, callers), nil
+	return auth.Held(key, callers, cfg.Reflection == config.ReflectionOn), nil
 }
 
 // ownKey returns the service's own credential.
@@ -89,7 +89,7 @@ func CheckCallers(file string) error {
 	if err != nil {
 		return err
 	}
-	return auth.NewCallers(rpcs(), http.DefaultClient, time.Now).Use(content)
+	return auth.NewCallers(rpcs(), http.DefaultClient, (*identity)(nil).authorities, time.Now).Use(content)
 }
 
 // PrintToken makes a bearer token for a caller and prints it with the line for the callers file.

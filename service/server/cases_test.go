@@ -45,8 +45,8 @@ type behaviour struct {
 	local bool
 	// noEnvelope is true when Seam sent none: over REST the body is empty then, as Seam's was.
 	noEnvelope bool
-	// grpcBare is true where grpc-go itself refuses what is no message at all, so there are no details.
-	grpcBare bool
+	// overGRPC is what is said over gRPC where the same mistake is another one there.
+	overGRPC *refusal
 	// grpcMessage is the message over gRPC where the fault in the encoding is another one there.
 	grpcMessage string
 	// reached is how many requests reach Seam: three for one that is put again in vain.
@@ -58,6 +58,19 @@ type behaviour struct {
 const (
 	grantPath = "/client_sessions/grant_access"
 	byID      = `{"client_session_id":"` + sandbox.SessionID + `","connected_account_ids":["` + sandbox.ConnectedAccountID + `"]}`
+)
+
+// refusal is how the service says no.
+type refusal struct {
+	errorType string
+	status    int
+	text      string
+	local     bool
+}
+
+var (
+	noMessage = &refusal{"invalid_input", 400, "Request message could not be decoded", false}
+	noMethod  = &refusal{"method_not_found", 501, "There is no such method", true}
 )
 
 func grantByID() *clientsessionv1.GrantAccessRequest {
@@ -108,6 +121,16 @@ func failures() []behaviour {
 			fields: []string{"user_identifier_key"},
 		},
 		{
+			name: "control characters",
+			body: `{"user_identifier_key":"jane_doe","connected_account_ids":["x","y\u0000"]}`,
+			message: &clientsessionv1.GrantAccessRequest{
+				UserIdentifierKey: new("jane_doe"), ConnectedAccountIds: []string{"x", "y\x00"},
+			},
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
+			text:   `Must not contain control characters for "connected_account_ids.1"`,
+			fields: []string{"connected_account_ids[1]"},
+		},
+		{
 			name: "several faults at once",
 			body: `{"user_identity_ids":["a","b"],"user_identifier_key":""}`,
 			message: &clientsessionv1.GrantAccessRequest{
@@ -138,33 +161,33 @@ func failures() []behaviour {
 		},
 		{
 			name: "broken JSON", body: `{"client_session_id":"seam_secretvalue02`, raw: []byte{0xff, 0xff},
-			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", grpcBare: true,
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", overGRPC: noMessage,
 		},
 		{
 			name: "trailing bytes", body: byID + `{"user_identifier_key":"seam_secretvalue03"}`, raw: []byte{0x0a, 0x7f},
-			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", grpcBare: true,
+			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", overGRPC: noMessage,
 		},
 		{
 			name: "body that is not JSON", contentType: "text/plain", body: byID, raw: []byte{0xff},
 			code: codes.InvalidArgument, status: 400, errorType: "invalid_content_type",
-			text: `POST requests must have Content-Type header with "application/json"`, grpcBare: true,
+			text: `POST requests must have Content-Type header with "application/json"`, overGRPC: noMessage,
 		},
 		{
 			name: "5 MiB body", body: `{"user_identifier_key":"` + strings.Repeat("a", 5<<20) + `"}`,
 			message: &clientsessionv1.GrantAccessRequest{UserIdentifierKey: new(strings.Repeat("a", 5<<20))},
 			code:    codes.ResourceExhausted, status: 413, errorType: "payload_too_large",
-			text: "Request body is larger than 1 MiB", grpcBare: true,
+			text: "Request body is larger than 128 KiB", local: true,
 		},
 		{
 			name: "wrong method", method: http.MethodPut, body: byID,
 			rpc: "/seam.clientsession.v1.ClientSessionService/GrantAcces", message: grantByID(),
 			code: codes.Unimplemented, status: 405, errorType: "method_not_allowed",
-			text: "only PATCH,POST accepted", grpcBare: true,
+			text: "only PATCH,POST accepted", overGRPC: noMethod,
 		},
 		{
 			name: "unknown path", path: "/client_sessions/grant_acces", body: byID,
 			rpc: "/seam.clientsession.v9.ClientSessionService/GrantAccess", message: grantByID(),
-			code: codes.Unimplemented, status: 404, errorType: "not_found", text: "Not found", grpcBare: true,
+			code: codes.Unimplemented, status: 404, errorType: "not_found", text: "Not found", overGRPC: noMethod,
 		},
 		{
 			name: "no credential", credential: "none", body: byID, message: grantByID(),

@@ -29,7 +29,7 @@ import (
 // TestEveryMethodIsGuarded asks the service itself which methods it has, so that one that is added later is in the test
 // from the start: each is on the list of those that anybody may call, or refuses a call without a credential.
 func TestEveryMethodIsGuarded(t *testing.T) {
-	h := startHeld(t)
+	h := startHeld(t, func(cfg *config.Config) { cfg.Reflection = config.ReflectionOn })
 	open := []string{
 		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List", "/grpc.health.v1.Health/Watch",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

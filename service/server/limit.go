@@ -24,6 +24,9 @@ type limitListener struct {
 	close   func() error
 }
 
+// openConnections returns how many connections there are.
+func (l *limitListener) openConnections() float64 { return float64(l.open.Load()) }
+
 // newLimitListener bounds the connections to a face that works on at most maxInFlight calls: over HTTP/1.1 each call in
 // flight has a connection, and as many again may be idle.
 func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus.Counter) *limitListener {

@@ -23,6 +23,8 @@ type metrics struct {
 	// inFlight counts the calls that are worked on, refused the calls and connections that there was no room for.
 	inFlight prometheus.Gauge
 	refused  *prometheus.CounterVec
+	// openStreams tells how many streams of gRPC there are.
+	openStreams prometheus.Gauge
 }
 
 func newMetrics(version string) *metrics {
@@ -57,7 +59,11 @@ func newMetrics(version string) *metrics {
 		Name: "client_session_service_refused_total",
 		Help: "Calls and connections that were refused at once, by the limit that they met.",
 	}, []string{"limit"})
-	for _, limit := range []string{limitInFlight, limitCaller, limitConnections} {
+	m.openStreams = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "client_session_service_grpc_streams",
+		Help: "Open streams of gRPC on all connections; each call is one.",
+	})
+	for _, limit := range []string{limitInFlight, limitCaller, limitConnections, limitStreams} {
 		m.refused.WithLabelValues(limit) // So that each series is there before the first refusal.
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -68,7 +74,7 @@ func newMetrics(version string) *metrics {
 	build.Set(1)
 	m.registry.MustRegister(
 		m.calls, m.panics, build, m.ownCredentialRefused, m.reloadFailures, m.anonymous,
-		m.inFlight, m.refused,
+		m.inFlight, m.refused, m.openStreams,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -80,7 +86,17 @@ const (
 	limitInFlight    = "in_flight"
 	limitCaller      = "caller"
 	limitConnections = "connections"
+	limitStreams     = "streams"
 )
+
+// connections tells how many connections a face has.
+func (m *metrics) connections(face string, open func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "client_session_service_connections",
+		Help:        "Open connections of callers, by face.",
+		ConstLabels: prometheus.Labels{"face": face},
+	}, open))
+}
 
 // interceptor counts and times the calls of both faces, told apart by a label.
 func (m *metrics) interceptor() grpc.UnaryServerInterceptor {

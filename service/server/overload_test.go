@@ -87,11 +87,13 @@ func TestTooManyInFlight(t *testing.T) {
 }
 
 // TestCallerRate shows that a caller that makes more calls than it may is refused over both faces, together, and that
-// another caller is none the worse for it.
+// making up credentials gets nobody more.
 func TestCallerRate(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
-	if got := h.grant(byID); got.status != http.StatusOK {
-		t.Fatalf("got %d %s", got.status, got.text)
+	for range 2 { // One as a caller that Seam has not accepted yet, and one as itself.
+		if got := h.grant(byID); got.status != http.StatusOK {
+			t.Fatalf("got %d %s", got.status, got.text)
+		}
 	}
 	_, err := h.client().GrantAccess(authorized(t), grantByID())
 	d := details(t, status.Convert(err))
@@ -103,13 +105,26 @@ func TestCallerRate(t *testing.T) {
 	if got.status != http.StatusTooManyRequests || got.failure(t)["type"] != "caller_rate_limited" || got.header.Get("Retry-After") != "100" {
 		t.Errorf("REST: got %d %s, %v", got.status, got.text, got.header)
 	}
-	if got := h.grant(byID, "Authorization", "Bearer seam_secretunknownkey"); got.status != http.StatusUnauthorized {
-		t.Errorf("another caller gets %d %s", got.status, got.text)
+	if got := h.grant(byID, "Authorization", "Bearer seam_secretunknownkey"); got.status != http.StatusTooManyRequests {
+		t.Errorf("a made-up credential gets %d %s", got.status, got.text)
 	}
 	for _, secret := range secrets() {
 		if strings.Contains(h.log.String(), secret) {
 			t.Errorf("the log holds the secret %s", secret)
 		}
+	}
+}
+
+// TestCallerRateByName shows that a known caller that makes more calls than it may leaves another one alone.
+func TestCallerRateByName(t *testing.T) {
+	h := startHeld(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
+	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
+		if got := h.grant(byID, "Authorization", "Bearer "+ordersToken); got.status != want {
+			t.Errorf("got %d %s, want %d", got.status, got.text, want)
+		}
+	}
+	if got := h.send(http.MethodPost, "/client_sessions/list", "{}", "Authorization", "Bearer "+readerToken); got.status != http.StatusOK {
+		t.Errorf("another caller gets %d %s", got.status, got.text)
 	}
 }
 

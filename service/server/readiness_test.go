@@ -30,7 +30,7 @@ func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	if err != nil || health.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health is %v, %v", health, err)
 	}
-	if _, text := h.admin("/metrics"); !strings.Contains(text, "client_session_service_upstream_breaker_state 2\n") {
+	if _, text := h.admin("/metrics"); !strings.Contains(text, "client_session_service_upstream_callers_cut_off 1\n") {
 		t.Error("the metrics do not say that the circuit breaker is open")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service"
+	"github.com/clientsession/service/service/callinfo"
 	"github.com/clientsession/service/service/config"
 	"github.com/clientsession/service/service/interceptor"
 	"github.com/clientsession/service/service/reload"
@@ -103,8 +105,11 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	}
 	metrics := newMetrics(cfg.Version)
 	overfull := metrics.refused.WithLabelValues(limitConnections)
-	s.grpcListener = newLimitListener(s.grpcListener, cfg.MaxInFlight, overfull)
-	s.httpListener = newLimitListener(s.httpListener, cfg.MaxInFlight, overfull)
+	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, overfull)
+	httpConnections := newLimitListener(s.httpListener, cfg.MaxInFlight, overfull)
+	metrics.connections(callinfo.FaceGRPC, grpcConnections.openConnections)
+	metrics.connections(callinfo.FaceREST, httpConnections.openConnections)
+	s.grpcListener, s.httpListener = grpcConnections, httpConnections
 	s.seam = seam.New(seam.Config{
 		Endpoint:           &upstream,
 		UserAgent:          "client-session-service/" + cfg.Version,
@@ -126,23 +131,34 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The order matters: what stands further out sees what the inner ones did. The request id names all
-	// that follows; the log and the metrics stand outside of the recovery and so see a panic as the error it became;
-	// room is made sure of before anything is worked on; who calls is settled before what is asked, so that a stranger
-	// learns nothing about the input.
-	chain := []grpc.UnaryServerInterceptor{
+	// The order matters: what stands further out sees what the inner ones did. The request id names all that follows; the
+	// log and the metrics stand outside of the recovery and so see a panic as the error it became; who calls is settled
+	// on the headers alone, before the body costs any memory and before what is asked, so that a stranger learns nothing
+	// about the input; a request that is whole then needs room among the calls in flight.
+	outer := []grpc.UnaryServerInterceptor{
 		interceptor.RequestID,
 		interceptor.AccessLog(logger, cfg.TrustedProxies),
 		metrics.interceptor(),
 		interceptor.Recovery(logger, metrics.panics),
-		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
-		interceptor.InFlight(cfg.MaxInFlight, metrics.inFlight, metrics.refused.WithLabelValues(limitInFlight)),
-		authenticate,
 	}
+	chain := append(slices.Clone(outer),
+		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
+		authenticate,
+	)
 	if cfg.CallerRPS > 0 {
 		chain = append(chain, interceptor.CallerRate(cfg.CallerRPS, metrics.refused.WithLabelValues(limitCaller)))
 	}
-	chain = append(chain, interceptor.Validation(validator))
+	chain = append(chain,
+		interceptor.Receive(interceptor.ReceiveConfig{
+			MaxInFlight: cfg.MaxInFlight,
+			Timeout:     min(interceptor.RequestReadTimeout, cfg.MaxTimeout),
+			Logger:      logger,
+			Registry:    metrics.registry,
+			Refused:     metrics.refused,
+		}),
+		interceptor.InFlight(cfg.MaxInFlight, metrics.inFlight, metrics.refused.WithLabelValues(limitInFlight)),
+		interceptor.Validation(validator),
+	)
 	s.caught = interceptor.Caught(logger, metrics.panics)
 	guarded := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
 		return interceptor.Guard(description, logger, metrics.panics)
@@ -150,10 +166,17 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	c := calls{
 		description: guarded(&clientsessionv1.ClientSessionService_ServiceDesc),
 		handlers:    handlers,
-		chain:       chain,
-		guarded:     guarded,
+		chain:       interceptor.Chain(chain...),
+		outer:       interceptor.Chain(outer...),
+		streams: interceptor.Chain(append(slices.Clone(outer), interceptor.Streams(interceptor.StreamsConfig{
+			Lifetime: streamLifetime(cfg),
+			Draining: s.draining,
+			Caught:   s.caught,
+			Refused:  metrics.refused.WithLabelValues(limitStreams),
+		}), authenticate)...),
+		guarded: guarded,
 	}
-	s.newGRPC(cfg, c)
+	s.newGRPC(cfg, c, metrics)
 	if err := s.newHTTP(cfg, c, codec); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/interceptor"
 	"github.com/clientsession/service/service/reload"
 	"github.com/clientsession/service/service/seam"
 )
@@ -23,8 +24,8 @@ import (
 // identity is the certificate of both faces and the authorities of the callers' certificates, kept up to date with
 // their files. A nil *identity stands for plain text.
 //
-// What changes is used for new connections. Those that are open go on, also where their client's certificate came from
-// an authority that is trusted no more: to end them, restart the service.
+// What changes is used for new connections. Those that are open go on, but a client's certificate counts on them only
+// for as long as it would in a new handshake: callers are told by the authorities of the time of each call.
 type identity struct {
 	minVersion  uint16
 	certificate atomic.Pointer[tls.Certificate]
@@ -91,6 +92,14 @@ func aeadSuites() []uint16 {
 		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 	}
+}
+
+// authorities returns those of the callers' certificates, nil when callers have none.
+func (i *identity) authorities() *x509.CertPool {
+	if i == nil {
+		return nil
+	}
+	return i.clientCAs.Load()
 }
 
 // config returns the configuration for a face that speaks the protocols.
@@ -163,10 +172,10 @@ func (i *identity) serveHTTP(server *http.Server, listener net.Listener) error {
 func http2Limits() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams: 250,
-		// A request of maxRequestBytes comes in a few frames; each connection holds memory for the largest one.
+		// A request of the largest size comes in a few frames; each connection holds memory for a few such requests.
 		MaxReadFrameSize:              64 << 10,
-		MaxReceiveBufferPerStream:     256 << 10,
-		MaxReceiveBufferPerConnection: maxRequestBytes,
+		MaxReceiveBufferPerStream:     64 << 10,
+		MaxReceiveBufferPerConnection: 4 * interceptor.MaxRequestBytes,
 		MaxDecoderHeaderTableSize:     4 << 10,
 		MaxEncoderHeaderTableSize:     4 << 10,
 		// A client that went without a word is found out by pings, and one that does not read by its full buffer.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -39,6 +40,8 @@ type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 	pem         []byte
+	// lifetime is that of what it signs from now on, an hour if it does not say.
+	lifetime time.Duration
 }
 
 func newAuthority(t *testing.T, name string) *authority {
@@ -63,7 +66,7 @@ func (a *authority) sign(t *testing.T, template *x509.Certificate) (*x509.Certif
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(cmp.Or(a.lifetime, time.Hour))
 	parent, signer := a.certificate, a.key
 	if signer == nil {
 		parent, signer = template, key

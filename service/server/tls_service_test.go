@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,11 +25,10 @@ import (
 	"github.com/clientsession/service/service/sandbox"
 )
 
-// TestServiceWithCertificates runs the whole service over TLS. It holds the key, and its one caller proves itself by
-// the certificate alone.
-func TestServiceWithCertificates(t *testing.T) {
-	dir, ours, cfg := goodFiles(t)
-	callers := filepath.Join(dir, "callers.yaml")
+// startShop starts the whole service over TLS. It holds the key, and its one caller proves itself by a certificate.
+func startShop(t *testing.T, cfg config.Config) *Server {
+	t.Helper()
+	callers := filepath.Join(t.TempDir(), "callers.yaml")
 	if err := os.WriteFile(callers, []byte("callers: [{name: shop, dns_name: shop.example.com, rpcs: ['*']}]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -53,39 +54,135 @@ func TestServiceWithCertificates(t *testing.T) {
 			t.Log(log.logged())
 		}
 	})
+	return s
+}
 
+// shopOnHTTP and shopOnGRPC return what lists sessions over one connection, and tells the status of the response, the
+// number of connections that it took up to then, and what went wrong otherwise.
+func shopOnHTTP(t *testing.T, s *Server, client *tls.Config) func() (code, connections int, err error) {
+	t.Helper()
+	client, connections := counting(client)
+	transport := &http.Transport{TLSClientConfig: client, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return func() (int, int, error) {
+		response, err := (&http.Client{Transport: transport}).Post(
+			"https://"+s.Addresses().HTTP+"/client_sessions/list", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			return 0, int(connections.Load()), err
+		}
+		text, err := io.ReadAll(response.Body)
+		if err = errors.Join(err, response.Body.Close()); err == nil && response.ProtoMajor != 2 {
+			err = errors.New(response.Proto + " " + string(text))
+		}
+		return response.StatusCode, int(connections.Load()), err
+	}
+}
+
+func shopOnGRPC(t *testing.T, s *Server, client *tls.Config) func() (code, connections int, err error) {
+	t.Helper()
+	client, connections := counting(client)
+	connection, err := grpc.NewClient(s.Addresses().GRPC, grpc.WithTransportCredentials(credentials.NewTLS(client)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	return func() (int, int, error) {
+		_, err := clientsessionv1.NewClientSessionServiceClient(connection).List(t.Context(), &clientsessionv1.ListRequest{})
+		switch status.Code(err) {
+		case codes.OK:
+			return http.StatusOK, int(connections.Load()), nil
+		case codes.Unauthenticated:
+			return http.StatusUnauthorized, int(connections.Load()), nil
+		default:
+			return 0, int(connections.Load()), err
+		}
+	}
+}
+
+// counting returns the configuration of a client that counts its handshakes.
+func counting(client *tls.Config) (*tls.Config, *atomic.Int64) {
+	handshakes := &atomic.Int64{}
+	client = client.Clone()
+	client.VerifyConnection = func(tls.ConnectionState) error {
+		handshakes.Add(1)
+		return nil
+	}
+	return client, handshakes
+}
+
+// TestServiceWithCertificates shows that the caller of the whole service is told by its certificate.
+func TestServiceWithCertificates(t *testing.T) {
+	_, ours, cfg := goodFiles(t)
+	s := startShop(t, cfg)
 	for name, test := range map[string]struct {
 		signer *authority
-		http   int
-		code   codes.Code
+		code   int
 	}{
-		"with a certificate":    {ours, http.StatusOK, codes.OK},
-		"without a certificate": {nil, http.StatusUnauthorized, codes.Unauthenticated},
+		"with a certificate":    {ours, http.StatusOK},
+		"without a certificate": {nil, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := ours.tlsClient(t, test.signer)
-			transport := &http.Transport{TLSClientConfig: client.Clone(), ForceAttemptHTTP2: true}
-			defer transport.CloseIdleConnections()
-			response, err := (&http.Client{Transport: transport}).Post(
-				"https://"+s.Addresses().HTTP+"/client_sessions/list", "application/json", strings.NewReader("{}"))
-			if err != nil {
+			if code, _, err := shopOnHTTP(t, s, client)(); err != nil || code != test.code {
+				t.Errorf("REST: %d, %v", code, err)
+			}
+			if code, _, err := shopOnGRPC(t, s, client)(); err != nil || code != test.code {
+				t.Errorf("gRPC: %d, %v", code, err)
+			}
+		})
+	}
+}
+
+// TestChangedAuthoritiesOnOpenConnections shows that a caller whose authority is trusted no more cannot go on over the
+// connection that it has, and that it can once the authority is back.
+func TestChangedAuthoritiesOnOpenConnections(t *testing.T) {
+	_, ours, cfg := goodFiles(t)
+	s := startShop(t, cfg)
+	client := ours.tlsClient(t, ours)
+	for name, list := range map[string]func() (int, int, error){
+		"REST": shopOnHTTP(t, s, client), "gRPC": shopOnGRPC(t, s, client),
+	} {
+		for _, step := range []struct {
+			trusted *authority
+			code    int
+		}{
+			{ours, http.StatusOK},
+			{newAuthority(t, "others"), http.StatusUnauthorized},
+			{ours, http.StatusOK},
+		} {
+			if err := s.identity.useClientCAs([][]byte{step.trusted.pem}); err != nil {
 				t.Fatal(err)
 			}
-			text, err := io.ReadAll(response.Body)
-			if err = errors.Join(err, response.Body.Close()); err != nil ||
-				response.StatusCode != test.http || response.ProtoMajor != 2 {
-				t.Errorf("REST: %s %d %s, %v", response.Proto, response.StatusCode, text, err)
+			for range 2 {
+				if code, connections, err := list(); err != nil || code != step.code || connections != 1 {
+					t.Errorf("%s: %d over connection %d, %v", name, code, connections, err)
+				}
 			}
-			connection, err := grpc.NewClient(s.Addresses().GRPC, grpc.WithTransportCredentials(credentials.NewTLS(client)))
-			if err != nil {
-				t.Fatal(err)
+		}
+	}
+}
+
+// TestExpiryOnOpenConnections shows the same of a certificate that expires. The first lifetime may be too short for a
+// slow machine to make even a call.
+func TestExpiryOnOpenConnections(t *testing.T) {
+	_, ours, cfg := goodFiles(t)
+	s := startShop(t, cfg)
+	for name, on := range map[string]func(*testing.T, *Server, *tls.Config) func() (int, int, error){
+		"REST": shopOnHTTP, "gRPC": shopOnGRPC,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for ours.lifetime = 2 * time.Second; ours.lifetime < time.Minute; ours.lifetime *= 2 {
+				list := on(t, s, ours.tlsClient(t, ours))
+				if code, _, err := list(); err != nil || code != http.StatusOK {
+					continue
+				}
+				time.Sleep(ours.lifetime)
+				if code, connections, err := list(); err != nil || code != http.StatusUnauthorized || connections != 1 {
+					t.Errorf("after it has expired: %d over connection %d, %v", code, connections, err)
+				}
+				return
 			}
-			defer connection.Close()
-			_, err = clientsessionv1.NewClientSessionServiceClient(connection).
-				List(t.Context(), &clientsessionv1.ListRequest{})
-			if status.Code(err) != test.code {
-				t.Errorf("gRPC: %v", err)
-			}
+			t.Error("no lifetime is long enough for a call")
 		})
 	}
 }

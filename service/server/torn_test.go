@@ -45,7 +45,7 @@ callers:
 						}
 					}
 					write(old)
-					callers := auth.NewCallers(rpcs(), http.DefaultClient, time.Now)
+					callers := auth.NewCallers(rpcs(), http.DefaultClient, (*identity)(nil).authorities, time.Now)
 					if err := callers.Use([]byte(torn)); err != nil {
 						t.Fatalf("the part is no good by itself: %v", err)
 					}

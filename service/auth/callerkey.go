@@ -1,0 +1,57 @@
+package auth
+
+import (
+	"hash/maphash"
+	"net/http"
+	"slices"
+	"strings"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/clientsession/service/service/seam"
+)
+
+// maxAccepted bounds the credentials that are remembered, to less than 1 MB.
+const maxAccepted = 10_000
+
+// callerKeys tells callers apart by hashes that nobody can aim at, and remembers whose credentials Seam has accepted. It
+// keeps no credential.
+type callerKeys struct {
+	seed     maphash.Seed
+	accepted *lru.Cache[uint64, struct{}]
+}
+
+func newCallerKeys() callerKeys {
+	accepted, err := lru.New[uint64, struct{}](maxAccepted)
+	if err != nil {
+		panic(err) // Only for a size below one.
+	}
+	return callerKeys{maphash.MakeSeed(), accepted}
+}
+
+// ofName returns the key of a caller that is known by name.
+func (k callerKeys) ofName(name string) uint64 { return maphash.String(k.seed, name) }
+
+// ofHeader returns the key of who sends the credentials that are in a header for Seam. The same credential is the same
+// caller whichever header brought it.
+func (k callerKeys) ofHeader(header http.Header) uint64 {
+	var credentials []string
+	for _, h := range seam.Headers() {
+		if !h.Credential {
+			continue
+		}
+		for _, value := range header.Values(h.Name) {
+			if words := strings.Fields(value); len(words) > 0 {
+				credentials = append(credentials, words[len(words)-1]) // What stands before it is the scheme.
+			}
+		}
+	}
+	slices.Sort(credentials)
+	var hash maphash.Hash
+	hash.SetSeed(k.seed)
+	for _, credential := range slices.Compact(credentials) {
+		_, _ = hash.WriteString(credential) // It never fails.
+		_ = hash.WriteByte(' ')
+	}
+	return hash.Sum64()
+}

@@ -1,0 +1,244 @@
+package auth_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/service/service/auth"
+)
+
+// These tests are about what a token costs, since anybody can send one.
+
+// rules is a callers file with n rules of the issuer, one subject each.
+func (i *issuer) rules(n int) string {
+	var file strings.Builder
+	file.WriteString("callers:\n")
+	for rule := range n {
+		fmt.Fprintf(&file, "- {name: c%d, rpcs: [GrantAccess], jwt: {issuer: %q, audience: client-sessions, subject: s%d}}\n",
+			rule, i.URL, rule)
+	}
+	return file.String()
+}
+
+// junk returns tokens that name a key of the issuer but were not signed by it.
+func (i *issuer) junk(t testing.TB, n int) []string {
+	t.Helper()
+	texts := make([]string, n)
+	forged := signer{otherKey().private, rsaKey().id, rsaKey().algorithm}
+	for at := range texts {
+		texts[at] = forged.sign(t, i.claims(time.Now(), map[string]any{"jti": strconv.Itoa(at)}))
+	}
+	return texts
+}
+
+// signed returns good tokens of the first rule.
+func (i *issuer) signed(t testing.TB, n int) []string {
+	t.Helper()
+	texts := make([]string, n)
+	for at := range texts {
+		texts[at] = rsaKey().sign(t, i.claims(time.Now(), map[string]any{"sub": "s0", "jti": strconv.Itoa(at)}))
+	}
+	return texts
+}
+
+// TestOneSignatureCheck shows that a token is verified once, however many rules its issuer has. What it allocates tells
+// how often: a check allocates some hundred times, a comparison never.
+func TestOneSignatureCheck(t *testing.T) {
+	from := newIssuer(t, rsaKey())
+	for name, texts := range map[string][]string{"junk": from.junk(t, 22), "good": from.signed(t, 22)} {
+		cost := func(rules int) float64 {
+			callers, next := newCallers(t, from.rules(rules)), 0
+			try := func() {
+				_ = call(t, callers, bearer(texts[next]), nil)
+				next++
+			}
+			try() // The keys come with the first.
+			return testing.AllocsPerRun(20, try)
+		}
+		if one, many := cost(1), cost(100); many > one+20 {
+			t.Errorf("%s: %.0f allocations with a rule, %.0f with a hundred", name, one, many)
+		}
+	}
+}
+
+// TestClaimsOfJunkAreNotRead shows that the claims of a token are read after its signature was checked, but for the
+// issuer: a token may have thousands.
+func TestClaimsOfJunkAreNotRead(t *testing.T) {
+	from := newIssuer(t, rsaKey())
+	forged := signer{otherKey().private, rsaKey().id, rsaKey().algorithm}
+	cost := func(claims int) float64 {
+		texts := make([]string, 12)
+		for at := range texts {
+			all := from.claims(time.Now(), map[string]any{"jti": strconv.Itoa(at)})
+			for claim := range claims {
+				all[strconv.Itoa(claim)] = 0
+			}
+			texts[at] = forged.sign(t, all)
+		}
+		callers, next := newCallers(t, from.rules(1)), 0
+		try := func() {
+			_ = call(t, callers, bearer(texts[next]), nil)
+			next++
+		}
+		try()
+		return testing.AllocsPerRun(10, try)
+	}
+	if few, many := cost(0), cost(2000); many > few+20 {
+		t.Errorf("%.0f allocations, and %.0f with two thousand claims more", few, many)
+	}
+}
+
+// TestFailedTokenIsRemembered shows that a token which failed is not verified again while that is remembered.
+func TestFailedTokenIsRemembered(t *testing.T) {
+	from := newIssuer(t, rsaKey())
+	at := time.Now()
+	callers := newCallers(t, from.rules(1), func() time.Time { return at })
+	cost := func(md metadata.MD) float64 {
+		return testing.AllocsPerRun(10, func() {
+			if call(t, callers, md, nil).served {
+				t.Error("served")
+			}
+		})
+	}
+	none := cost(nil)
+	for name, text := range map[string]string{
+		"not signed by the issuer": from.junk(t, 1)[0],
+		"of no caller":             rsaKey().sign(t, from.claims(time.Now(), map[string]any{"sub": "x"})),
+	} {
+		if got := cost(bearer(text)); got > none+10 {
+			t.Errorf("%s: %.0f allocations for a token that has failed, %.0f for none", name, got, none)
+		}
+	}
+}
+
+// TestFailureIsForgotten shows that a token which failed is tried again as soon as the issuer can be asked again.
+func TestFailureIsForgotten(t *testing.T) {
+	from, at, try, _ := startJWT(t, rsaKey())
+	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
+		t.Fatal(got.cause())
+	}
+	from.publish(otherKey())
+	text := otherKey().sign(t, from.claims(at.Now(), nil))
+	for range 2 {
+		if try(text).served {
+			t.Error("the issuer was asked again before the interval was over")
+		}
+		at.advance(2500 * time.Millisecond)
+	}
+	if got := try(text); !got.served {
+		t.Errorf("after the interval: %s", got.cause())
+	}
+}
+
+// stuck is an issuer that responds when it is released, inside of a bubble of synctest.
+type stuck struct {
+	issuer  *issuer
+	release chan struct{}
+}
+
+func newStuck(t *testing.T) (*stuck, *auth.Callers) {
+	t.Helper()
+	s := &stuck{&issuer{Server: &httptest.Server{URL: "https://issuer.example"}, keys: []signer{rsaKey()}}, make(chan struct{})}
+	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: s}, noAuthorities, time.Now)
+	if err := callers.Use([]byte(s.issuer.rule())); err != nil {
+		t.Fatal(err)
+	}
+	return s, callers
+}
+
+func (s *stuck) RoundTrip(request *http.Request) (*http.Response, error) {
+	select {
+	case <-s.release:
+	case <-request.Context().Done():
+		return nil, request.Context().Err()
+	}
+	response := httptest.NewRecorder()
+	s.issuer.serve(response, request)
+	return response.Result(), nil
+}
+
+// TestWaitersAreBounded shows that only so many calls wait for the keys of an issuer.
+func TestWaitersAreBounded(t *testing.T) {
+	const most = 256
+	rsaKey()
+	synctest.Test(t, func(t *testing.T) {
+		from, callers := newStuck(t)
+		text := rsaKey().sign(t, from.issuer.claims(time.Now(), nil))
+		var served atomic.Int64
+		for range most {
+			go func() {
+				if call(t, callers, bearer(text), nil).served {
+					served.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		began := time.Now()
+		got := call(t, callers, bearer(text), nil)
+		if got.code() != codes.Unauthenticated || time.Since(began) != 0 ||
+			!strings.Contains(got.cause(), "too many calls wait for the keys of the issuer") {
+			t.Errorf("one more: %s after %s (%s)", got.code(), time.Since(began), got.cause())
+		}
+		close(from.release)
+		synctest.Wait()
+		if got := served.Load(); got != most {
+			t.Errorf("%d of those that waited were served", got)
+		}
+		if got := call(t, callers, bearer(text), nil); !got.served {
+			t.Errorf("afterwards: %s", got.cause())
+		}
+	})
+}
+
+// TestGoneCallerIsNoFailure shows that a token is not taken for bad because a caller did not wait for the keys.
+func TestGoneCallerIsNoFailure(t *testing.T) {
+	rsaKey()
+	synctest.Test(t, func(t *testing.T) {
+		from, callers := newStuck(t)
+		text := rsaKey().sign(t, from.issuer.claims(time.Now(), nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			got := callIn(ctx, t, callers, "/seam.clientsession.v1.ClientSessionService/GrantAccess", bearer(text), nil)
+			if got.served {
+				t.Error("served without keys")
+			}
+		}()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(from.release)
+		synctest.Wait()
+		if got := call(t, callers, bearer(text), nil); !got.served {
+			t.Errorf("another call: %s", got.cause())
+		}
+	})
+}
+
+// BenchmarkJunkJWT is what a token that the issuer did not sign costs with many rules.
+func BenchmarkJunkJWT(b *testing.B) {
+	from := newIssuer(b, rsaKey())
+	texts := from.junk(b, 5000)
+	for _, rules := range []int{1, 500} {
+		for name, distinct := range map[string]int{"distinct": len(texts), "the same": 1} {
+			b.Run(fmt.Sprintf("%d rules/%s", rules, name), func(b *testing.B) {
+				callers := newCallers(b, from.rules(rules))
+				next := 0
+				for b.Loop() {
+					_ = call(b, callers, bearer(texts[next%distinct]), nil)
+					next++
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package auth_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"google.golang.org/grpc/codes"
+)
+
+// These tests are about tokens that the issuer did sign and that still tell nobody who calls, since readers could take
+// them for different things.
+
+// TestClaimsAreExact shows that claims count by their exact names and types.
+func TestClaimsAreExact(t *testing.T) {
+	at := time.Now()
+	from := newIssuer(t, rsaKey())
+	in := func(d time.Duration) int64 { return at.Add(d).Unix() }
+	text := func(d time.Duration) string { return strconv.FormatInt(in(d), 10) }
+	for name, test := range map[string]struct {
+		change map[string]any
+		good   bool
+	}{
+		"as it should be":              {nil, true},
+		"exp as a text":                {map[string]any{"exp": text(time.Hour)}, false},
+		"exp in a list":                {map[string]any{"exp": []int64{in(time.Hour)}}, false},
+		"exp is too large":             {map[string]any{"exp": 1e300}, false},
+		"exp with a fraction":          {map[string]any{"exp": float64(in(time.Hour)) + 0.5}, true},
+		"nbf as a text":                {map[string]any{"nbf": text(-time.Hour)}, false},
+		"nbf is true":                  {map[string]any{"nbf": true}, false},
+		"nbf is too large":             {map[string]any{"nbf": 1e300}, false},
+		"iat as a text":                {map[string]any{"iat": text(-time.Hour)}, false},
+		"iat ahead within leeway":      {map[string]any{"iat": in(25 * time.Second)}, true},
+		"iat ahead":                    {map[string]any{"iat": in(35 * time.Second)}, false},
+		"no iat":                       {map[string]any{"iat": nil}, true},
+		"sub in capitals":              {map[string]any{"sub": nil, "SUB": "orders"}, false},
+		"sub and Sub":                  {map[string]any{"Sub": "orders"}, false},
+		"sub with a long s":            {map[string]any{"\u017fub": "orders"}, false},
+		"aud in capitals":              {map[string]any{"aud": nil, "AUD": "client-sessions"}, false},
+		"iss in capitals beside it":    {map[string]any{"Iss": from.URL}, false},
+		"Exp beside it":                {map[string]any{"Exp": in(time.Hour)}, false},
+		"jti in capitals":              {map[string]any{"JTI": "x"}, false},
+		"claim of a rule in capitals":  {map[string]any{"team": nil, "Team": "checkout"}, false},
+		"claim of a rule in both":      {map[string]any{"Team": "checkout"}, false},
+		"claims that decide nothing":   {map[string]any{"color": "red", "Color": "blue"}, true},
+		"sub is a number":              {map[string]any{"sub": 1}, false},
+		"audience in a list of a list": {map[string]any{"aud": []any{[]string{"client-sessions"}}}, false},
+		"audience beside a number":     {map[string]any{"aud": []any{1, "client-sessions"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			callers := newCallers(t, from.rule(), func() time.Time { return at })
+			got := call(t, callers, bearer(rsaKey().sign(t, from.claims(at, test.change))), nil)
+			if got.served != test.good || (!test.good && got.code() != codes.Unauthenticated) {
+				t.Errorf("served: %t, code %s (%s)", got.served, got.code(), got.cause())
+			}
+		})
+	}
+}
+
+// TestClaimsOnce shows that a name may be in a token once, and that what is no JSON object proves nothing.
+func TestClaimsOnce(t *testing.T) {
+	at := time.Now()
+	from := newIssuer(t, rsaKey())
+	made, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: rsaKey().private}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := marshal(t, from.claims(at, nil))
+	and := func(more string) []byte { return fmt.Appendf(nil, "%s,%s}", bytes.TrimSuffix(good, []byte("}")), more) }
+	for name, test := range map[string]struct {
+		payload []byte
+		good    bool
+	}{
+		"good":                    {good, true},
+		"another claim":           {and(`"x":1`), true},
+		"sub twice":               {and(`"sub":"orders"`), false},
+		"sub twice, by an escape": {and(`"\u0073ub":"orders"`), false},
+		"claim of a rule twice":   {and(`"team":"checkout"`), false},
+		"any claim twice":         {and(`"x":1,"x":1`), false},
+		"nbf is null":             {and(`"nbf":null`), false},
+		"more after it":           {append(bytes.Clone(good), "{}"...), false},
+		"list":                    {fmt.Appendf(nil, "[%s]", good), false},
+		"null":                    {[]byte("null"), false},
+		"bad UTF-8":               {and("\"x\":\"\xff\""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			callers := newCallers(t, from.rule(), func() time.Time { return at })
+			got := call(t, callers, bearer(signText(t, made, test.payload)), nil)
+			if got.served != test.good {
+				t.Errorf("served: %t (%s)", got.served, got.cause())
+			}
+		})
+	}
+}
+
+// TestTokenType shows that a token which was made for another use proves nothing.
+func TestTokenType(t *testing.T) {
+	at := time.Now()
+	from := newIssuer(t, rsaKey())
+	for kind, good := range map[any]bool{
+		nil: true, "JWT": true, "jwt": true, "at+jwt": true, "AT+JWT": true, "application/at+jwt": true, "application/jwt": true,
+		"logout+jwt": false, "dpop+jwt": false, "secevent+jwt": false, "application/secevent+jwt": false, "": false, "JWT ": false,
+		"jose": false, 1: false,
+	} {
+		options := &jose.SignerOptions{}
+		if kind != nil {
+			options.WithHeader(jose.HeaderType, kind)
+		}
+		text := signWith(t, jose.RS256, rsaKey().private, from.claims(at, nil), options)
+		if got := call(t, newCallers(t, from.rule()), bearer(text), nil); got.served != good {
+			t.Errorf("typ %v: served %t (%s)", kind, got.served, got.cause())
+		}
+	}
+}
+
+// TestKeyUse shows that a key verifies what it is for: signatures, by the algorithm that it names.
+func TestKeyUse(t *testing.T) {
+	at := time.Now()
+	for name, test := range map[string]struct {
+		edit      func(*jose.JSONWebKey)
+		algorithm jose.SignatureAlgorithm
+		good      bool
+	}{
+		"its algorithm":        {nil, jose.RS256, true},
+		"another algorithm":    {nil, jose.PS256, false},
+		"another hash":         {nil, jose.RS512, false},
+		"no algorithm named":   {func(k *jose.JSONWebKey) { k.Algorithm = "" }, jose.PS256, true},
+		"for encryption":       {func(k *jose.JSONWebKey) { k.Use = "enc" }, jose.RS256, false},
+		"for no use":           {func(k *jose.JSONWebKey) { k.Use = "" }, jose.RS256, true},
+		"an algorithm of JWEs": {func(k *jose.JSONWebKey) { k.Algorithm = "RSA-OAEP" }, jose.RS256, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := newIssuer(t, rsaKey())
+			from.edit = test.edit
+			text := signWith(t, test.algorithm, jose.JSONWebKey{Key: rsaKey().private, KeyID: "rsa"}, from.claims(at, nil), nil)
+			if got := call(t, newCallers(t, from.rule()), bearer(text), nil); got.served != test.good {
+				t.Errorf("served: %t (%s)", got.served, got.cause())
+			}
+		})
+	}
+}
+
+// TestKeySet shows which documents of an issuer are read. What is said of them in the log quotes nothing of them.
+func TestKeySet(t *testing.T) {
+	good := marshal(t, jose.JSONWebKey{Key: rsaKey().private.Public(), KeyID: "rsa"})
+	for name, test := range map[string]struct {
+		document string
+		good     bool
+	}{
+		"a key":                    {fmt.Sprintf(`{"keys":[%s]}`, good), true},
+		"after one of no use here": {fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"X448","x":"AA"},{"kty":"RSA"},%s]}`, good), true},
+		"a megabyte":               {fmt.Sprintf(`{"keys":[%s],"pad":"%s"}`, good, strings.Repeat("x", 1<<20)), false},
+		"none":                     {`{"keys":[]}`, false},
+		"no set":                   {`{"secret":"x"}`, false},
+		"a private key":            {fmt.Sprintf(`{"keys":[%s]}`, marshal(t, jose.JSONWebKey{Key: rsaKey().private, KeyID: "rsa"})), false},
+		"no JSON":                  {"secret", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := newIssuer(t)
+			from.document = []byte(test.document)
+			got := call(t, newCallers(t, from.rule()), bearer(rsaKey().sign(t, from.claims(time.Now(), nil))), nil)
+			if got.served != test.good || strings.Contains(got.cause(), "secret") || len(got.cause()) > 1000 {
+				t.Errorf("served: %t (%.1000s)", got.served, got.cause())
+			}
+		})
+	}
+}
+
+// TestIssuerErrorQuotesNothing shows that the log does not get what an issuer writes beside an error.
+func TestIssuerErrorQuotesNothing(t *testing.T) {
+	from := newIssuer(t, rsaKey())
+	from.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret", http.StatusTeapot) })
+	got := call(t, newCallers(t, from.rule()), bearer(rsaKey().sign(t, from.claims(time.Now(), nil))), nil)
+	if got.served || !strings.Contains(got.cause(), "418") || strings.Contains(got.cause(), "secret") {
+		t.Errorf("served: %t (%s)", got.served, got.cause())
+	}
+}

@@ -1,0 +1,102 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+// ReceiveConfig is what Receive needs to know.
+type ReceiveConfig struct {
+	// MaxInFlight is how many calls there may be in flight; the limits of memory follow from it.
+	MaxInFlight int
+	// Timeout is how long a request may take to arrive.
+	Timeout time.Duration
+	// Logger gets a line when requests are cut off.
+	Logger *slog.Logger
+	// Registry gets the gauges, and Refused, by the limit that was met, counts the requests that were cut off.
+	Registry prometheus.Registerer
+	Refused  *prometheus.CounterVec
+}
+
+// Receive reads the body of the request, which is on the wire until here: so a caller that may not call costs none of
+// the memory that bodies do. It stands after the step that finds out who calls.
+func Receive(config ReceiveConfig) grpc.UnaryServerInterceptor {
+	b := &requestBuffer{
+		maxReaders: max(minReaders, config.MaxInFlight/readerShare),
+		maxBytes:   max(minBufferBytes, config.MaxInFlight*bytesPerCall),
+		timeout:    config.Timeout,
+		logger:     config.Logger,
+		cutForRoom: config.Refused.WithLabelValues("request_buffer"),
+		cutForTime: config.Refused.WithLabelValues("request_time"),
+		tooFull:    config.Refused.WithLabelValues("request_bytes"),
+	}
+	config.Registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "client_session_service_requests_arriving",
+			Help: "Requests whose body is being read.",
+		}, b.arriving),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "client_session_service_request_buffer_bytes",
+			Help: "Bytes of the requests that are in memory, arriving or in flight.",
+		}, b.inMemory),
+	)
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		call := callinfo.FromContext(ctx)
+		if call.Request == nil {
+			return nil, seamerr.Internal(fmt.Errorf("a call of %s came without a request", info.FullMethod))
+		}
+		// A health check is taken in whatever the calls in flight hold: a service that is busy is not dead.
+		r := b.enter(call.Request.Cut, !auth.Exempt(info.FullMethod))
+		defer r.release()
+		if err := r.decode(call, request); err != nil {
+			return nil, err
+		}
+		return handler(ctx, request)
+	}
+}
+
+// decode reads the body of the request and decodes it into message. It returns what the body is in at once: the message
+// has its own copy of all that it needs.
+func (r *reader) decode(call *callinfo.Call, message any) *seamerr.Error {
+	var whole body
+	defer whole.free()
+	err := r.read(call.Request, &whole)
+	if cut := r.arrived(); cut != nil {
+		return cut
+	}
+	if err != nil {
+		return err
+	}
+	return call.Request.Decode(call, whole.bytes(), message)
+}
+
+// read reads the body to its end.
+func (r *reader) read(from io.Reader, into *body) *seamerr.Error {
+	for {
+		n, err := from.Read(into.room())
+		if err != nil && !errors.Is(err, io.EOF) {
+			return seamerr.From(err)
+		}
+		into.add(n)
+		if into.length > MaxRequestBytes {
+			return seamerr.PayloadTooLarge(MaxRequestBytes)
+		}
+		if refusal := r.received(n); refusal != nil {
+			return refusal
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/seamerr"
+)
+
+const (
+	// maxStreams bounds the calls in flight of one connection. A client library waits with those beyond it.
+	maxStreams = 100
+	// windowBytes is how much of a request a client may send before the service reads it: the least that HTTP/2 has. It
+	// is fixed, since a window that grows with the bandwidth lets each stream have megabytes.
+	windowBytes = 64 << 10
+)
+
+// grpcFace is the gRPC face.
+type grpcFace struct {
+	// unknown is what a call of a method that is not there goes through, streams what the streams do.
+	unknown, streams grpc.UnaryServerInterceptor
+	// names are the full names of the streams that there are.
+	names map[string]bool
+	// open tells how many streams there are on all connections; each call is one.
+	open prometheus.Gauge
+}
+
+// unknownMethod stands for every method that is not there: what a stranger makes up is no label of a metric.
+const unknownMethod = "/unknown/unknown"
+
+func (s *Server) newGRPC(cfg config.Config, c calls, m *metrics) {
+	f := &grpcFace{unknown: c.outer, streams: c.streams, names: map[string]bool{}, open: m.openStreams}
+	s.grpc = grpc.NewServer(append(s.identity.grpcOptions(s.logger),
+		grpc.InTapHandle(f.tapStream),
+		grpc.StreamInterceptor(f.stream),
+		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return f.refuseUnknown(stream.Context()) }),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.InitialWindowSize(windowBytes),
+		grpc.InitialConnWindowSize(4*windowBytes),
+		grpc.ConnectionTimeout(10*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			// A load balancer that spreads connections can spread the calls of a client only if it connects anew now and
+			// then. Calls in flight have longer than any of them may take.
+			MaxConnectionAge: cfg.MaxConnectionAge, MaxConnectionAgeGrace: cfg.MaxTimeout + 10*time.Second,
+			// A client that is gone without a word is found within a minute.
+			Time: 40 * time.Second, Timeout: 20 * time.Second,
+		}),
+		// Clients commonly ping every 10 seconds, also while they have no call; grpc-go would end their connection.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true),
+	)...)
+	s.health = health.NewServer()
+	s.grpc.RegisterService(f.unaryAsStreams(c.guarded(&healthv1.Health_ServiceDesc), c.chain), s.health)
+	s.grpc.RegisterService(f.unaryAsStreams(c.description, c.chain), c.handlers)
+	if cfg.Reflection != config.ReflectionOff {
+		reflection.Register(s.grpc)
+	}
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, method := range info.Methods {
+			if method.IsServerStream || method.IsClientStream {
+				f.names["/"+service+"/"+method.Name] = true
+			}
+		}
+	}
+	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
+}
+
+// stream takes a stream that is one, and not a unary call, through the steps for streams.
+func (f *grpcFace) stream(
+	service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
+) error {
+	f.open.Inc()
+	defer f.open.Dec()
+	if !f.names[info.FullMethod] {
+		return handler(service, stream) // It refuses what is not there.
+	}
+	_, err := f.streams(stream.Context(), nil, &grpc.UnaryServerInfo{Server: service, FullMethod: info.FullMethod},
+		func(context.Context, any) (any, error) { return nil, handler(service, stream) })
+	return err
+}
+
+// refuseUnknown answers a call of a method that is not there, with the log and the metrics of any call.
+func (f *grpcFace) refuseUnknown(ctx context.Context) error {
+	_, err := f.unknown(ctx, nil, &grpc.UnaryServerInfo{FullMethod: unknownMethod},
+		func(context.Context, any) (any, error) { return nil, seamerr.UnknownMethod() })
+	return err
+}
