@@ -87,6 +87,12 @@ func TestProcess(t *testing.T) {
 			2, nil,
 			[]string{"faults in the configuration", "--grpc-listen: ", "--max-timeout: ", "--log-level: "},
 		},
+		"credential for the world": {
+			[]string{"--seam-endpoint=http://seam.example", "--cors-origin=*"},
+			[]string{"SEAM_API_KEY=seam_held1key_passw0rdpassw0rd"},
+			2, nil,
+			[]string{"--seam-endpoint: http:// to another machine", "set --allow-plaintext-upstream", "--cors-origin: * "},
+		},
 		"taken gRPC port":  {append(free[1:], "--grpc-listen="+taken.Addr().String()), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
 		"taken REST port":  {append(free, "--http-listen="+taken.Addr().String()), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
 		"taken admin port": {append(free, "--admin-listen="+taken.Addr().String()), nil, 1, nil, []string{"--admin-listen: ", "address already in use"}},

@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -30,6 +32,7 @@ func (c *check) serve(f serveFlags) {
 	c.GRPCListen = c.listen("grpc-listen", f.GRPCListen)
 	c.HTTPListen = c.listen("http-listen", f.HTTPListen)
 	c.AdminListen = c.listen("admin-listen", f.AdminListen)
+	c.Pprof = f.Pprof
 	c.SeamEndpoint = c.endpoint(f.SeamEndpoint)
 	c.Sandbox = f.Sandbox
 	c.SandboxListen = c.listen("sandbox-listen", f.SandboxListen)
@@ -48,6 +51,12 @@ func (c *check) serve(f serveFlags) {
 	for _, origin := range f.CORSOrigin {
 		c.CORSOrigins = append(c.CORSOrigins, c.origin(origin))
 	}
+	for _, host := range f.AllowedHost {
+		if !hostName.MatchString(host) {
+			c.faultf("allowed-host", "%q is not a host name, such as sessions.example.com, without a port", host)
+		}
+		c.AllowedHosts = append(c.AllowedHosts, strings.ToLower(host))
+	}
 	switch c.Reflection = Reflection(f.Reflection); c.Reflection {
 	case ReflectionAuto, ReflectionOn, ReflectionOff:
 	default:
@@ -55,6 +64,8 @@ func (c *check) serve(f serveFlags) {
 	}
 	c.log(f.logFlags)
 }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
 func (c *check) log(f logFlags) {
 	if err := c.LogLevel.UnmarshalText([]byte(f.LogLevel)); err != nil {
@@ -122,10 +133,14 @@ func (c *check) endpoint(text string) *url.URL {
 // origin checks an origin in the form in which browsers send it.
 func (c *check) origin(text string) string {
 	if text == "*" {
+		if c.Held() {
+			c.faultf("cors-origin", "* would let every page in a browser use the service's credential: name those that may")
+		}
 		return text
 	}
 	parsed, err := url.Parse(text)
-	if err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text {
+	// What answers browsers would take a * within an origin for any text.
+	if err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text || strings.Contains(text, "*") {
 		c.faultf("cors-origin", "%q is not an origin: give scheme://host or scheme://host:port, or *", text)
 	}
 	return text

@@ -49,6 +49,10 @@ type Config struct {
 	Command Command
 	// CORSOrigins are the origins whose pages may call the REST face from a browser.
 	CORSOrigins []string
+	// AllowedHosts are the names, in lower case, by which callers may address what checks the Host header.
+	AllowedHosts []string
+	// Pprof says to serve profiles of the process on AdminListen.
+	Pprof bool
 	// SeamCAFile has further certificate authorities for Seam's certificate, empty for the system's alone.
 	SeamCAFile string
 	// The service's own credential at Seam: none (each caller brings its own), an API key, in SeamAPIKey or in a file
@@ -78,7 +82,7 @@ type Config struct {
 	DrainDelay, DrainTimeout time.Duration
 	// Reflection says whom gRPC reflection answers.
 	Reflection Reflection
-	// MaxConnectionAge is when a connection, of a gRPC client or to Seam, is to be replaced by a new one.
+	// MaxConnectionAge is when a connection, of a caller or to Seam, is to be replaced by a new one.
 	MaxConnectionAge time.Duration
 	// Version is what --version prints and Seam sees in the User-Agent.
 	Version string
@@ -114,9 +118,11 @@ type logFlags struct {
 type serveFlags struct {
 	GRPCListen  string `name:"grpc-listen" env:"GRPC_LISTEN" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" env:"HTTP_LISTEN" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" env:"ADMIN_LISTEN" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /metrics and /debug/pprof."`
+	AdminListen string `name:"admin-listen" env:"ADMIN_LISTEN" default:"127.0.0.1:9091" help:"Address of /livez, /readyz and /metrics, and of /debug/pprof with --pprof."`
+	Pprof       bool   `name:"pprof" env:"PPROF" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
-	SeamEndpoint string `name:"seam-endpoint" env:"SEAM_ENDPOINT" default:"https://connect.getseam.com" help:"Seam's base URL."`
+	SeamEndpoint           string `name:"seam-endpoint" env:"SEAM_ENDPOINT" default:"https://connect.getseam.com" help:"Seam's base URL."`
+	AllowPlaintextUpstream bool   `name:"allow-plaintext-upstream" env:"ALLOW_PLAINTEXT_UPSTREAM" help:"Let the service's own credential go to a --seam-endpoint on another machine over http://."`
 
 	Sandbox       bool   `name:"sandbox" env:"SANDBOX" help:"Run an in-memory Seam and use it in place of the real one."`
 	SandboxListen string `name:"sandbox-listen" env:"SANDBOX_LISTEN" default:"127.0.0.1:0" help:"Address of the sandbox."`
@@ -129,7 +135,7 @@ type serveFlags struct {
 
 	DrainDelay       string `name:"drain-delay" env:"DRAIN_DELAY" default:"5s" help:"How long calls are still taken after SIGTERM, while load balancers hear that the service is not ready."`
 	DrainTimeout     string `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"20s" help:"How long calls in flight may take to finish after that."`
-	MaxConnectionAge string `name:"max-connection-age" env:"MAX_CONNECTION_AGE" default:"5m" help:"When connections, of gRPC clients and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
+	MaxConnectionAge string `name:"max-connection-age" env:"MAX_CONNECTION_AGE" default:"5m" help:"When connections, of callers and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
 
 	Reflection string `name:"reflection" env:"REFLECTION" default:"auto" help:"Whom gRPC reflection answers: on (everybody), off (nobody), or auto: everybody, but known callers only when the service has a key of its own."`
 
@@ -149,7 +155,9 @@ type serveFlags struct {
 	TLSMinVersion   string   `name:"tls-min-version" env:"TLS_MIN_VERSION" default:"1.3" help:"Least version of TLS: 1.3 or 1.2."`
 	TrustedProxy    []string `name:"trusted-proxy" env:"TRUSTED_PROXY" help:"Network whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeatable."`
 
-	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or *. Repeatable; none by default."`
+	CORSOrigin []string `name:"cors-origin" env:"CORS_ORIGIN" help:"Origin whose pages may call the REST face, such as https://app.example.com, or * unless the service has a credential of its own. Repeatable; none by default."`
+
+	AllowedHost []string `name:"allowed-host" env:"ALLOWED_HOST" help:"Name in the Host header, beside localhost and addresses, that the admin listener answers to, and the REST face where anybody may use the service's own credential. Repeatable."`
 
 	logFlags
 }

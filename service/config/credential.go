@@ -41,6 +41,10 @@ func (c *check) credential(f serveFlags) {
 		c.faultf("callers-file", "is needed: the service has a key of its own and listens beyond this machine, so whoever "+
 			"reaches it could open doors. Name a callers file, or listen on 127.0.0.1, or set --allow-anonymous")
 	}
+	if c.PlaintextUpstream() && !f.AllowPlaintextUpstream {
+		c.faultf("seam-endpoint", "http:// to another machine would show the service's credential to whoever is on the "+
+			"way. Use https://, or set --allow-plaintext-upstream")
+	}
 }
 
 // Held says whether the service has a credential of its own.
@@ -48,12 +52,19 @@ func (c Config) Held() bool {
 	return c.SeamAPIKey != "" || c.SeamAPIKeyFile != "" || c.SeamPersonalAccessToken != ""
 }
 
+// PlaintextUpstream says whether requests to Seam, and the credentials in them, leave this machine unencrypted.
+func (c Config) PlaintextUpstream() bool {
+	at := c.SeamEndpoint // It is nil if it is not a URL.
+	return !c.Sandbox && at != nil && at.Scheme == "http" && !loopbackHost(at.Hostname())
+}
+
 // loopback says whether an address is one that only this machine reaches.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	return err == nil && loopbackHost(host)
+}
+
+func loopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }

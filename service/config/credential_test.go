@@ -18,7 +18,11 @@ const (
 // TestCredentialGuard shows which ways to hold a credential start and which do not. A fault names what to set, so that
 // whoever meets it need not read the manual, and never quotes a key.
 func TestCredentialGuard(t *testing.T) {
-	const exposed = "--callers-file: is needed: the service has a key of its own and listens beyond this machine"
+	const (
+		exposed   = "--callers-file: is needed: the service has a key of its own and listens beyond this machine"
+		plaintext = "--seam-endpoint: http:// to another machine would show the service's credential to whoever is on the way"
+		anyOrigin = "--cors-origin: * would let every page in a browser use the service's credential"
+	)
 	for name, test := range map[string]struct {
 		args []string
 		env  map[string]string
@@ -56,20 +60,42 @@ func TestCredentialGuard(t *testing.T) {
 			env:    map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"},
 			faults: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
 		},
-		"access token":                   {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, held: true},
-		"access token, no workspace":     {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken}, faults: []string{"SEAM_PERSONAL_ACCESS_TOKEN needs SEAM_WORKSPACE_ID"}},
-		"workspace alone":                {env: map[string]string{"SEAM_WORKSPACE_ID": "w"}},
-		"sandbox ignores a key":          {args: []string{"--sandbox", "--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
-		"sandbox ignores a key file":     {args: []string{"--sandbox", "--seam-api-key-file=/k"}},
-		"sandbox ignores every key":      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
-		"a key is no flag":               {args: []string{"--seam-api-key=" + apiKey}, faults: []string{"unknown flag"}},
-		"an access token is no flag":     {args: []string{"--seam-personal-access-token=x"}, faults: []string{"unknown flag"}},
-		"every fault at once":            {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed, "--tls-min-version: ", "--trusted-proxy: "}},
-		"certificate without its key":    {args: []string{"--tls-cert-file=/c"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
-		"key without its certificate":    {args: []string{"--tls-key-file=/k"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
-		"callers' authorities alone":     {args: []string{"--tls-client-ca-file=/a"}, faults: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},
-		"old TLS":                        {args: []string{"--tls-min-version=1.0"}, faults: []string{`--tls-min-version: "1.0" is neither 1.3 nor 1.2`}},
-		"an address is no proxy network": {args: []string{"--trusted-proxy=10.0.0.1"}, faults: []string{`--trusted-proxy: "10.0.0.1" is not a network`}},
+		"access token":                                   {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, held: true},
+		"access token, no workspace":                     {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken}, faults: []string{"SEAM_PERSONAL_ACCESS_TOKEN needs SEAM_WORKSPACE_ID"}},
+		"workspace alone":                                {env: map[string]string{"SEAM_WORKSPACE_ID": "w"}},
+		"sandbox ignores a key":                          {args: []string{"--sandbox", "--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
+		"sandbox ignores a key file":                     {args: []string{"--sandbox", "--seam-api-key-file=/k"}},
+		"sandbox ignores every key":                      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
+		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, faults: []string{"unknown flag"}},
+		"an access token is no flag":                     {args: []string{"--seam-personal-access-token=x"}, faults: []string{"unknown flag"}},
+		"every fault at once":                            {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed, "--tls-min-version: ", "--trusted-proxy: "}},
+		"key over plaintext":                             {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{plaintext}},
+		"key file over plaintext":                        {args: []string{"--seam-endpoint=http://10.0.0.1:80/seam", "--seam-api-key-file=/k"}, faults: []string{plaintext}},
+		"access token over plaintext":                    {args: []string{"--seam-endpoint=http://[2001:db8::1]"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{plaintext}},
+		"key to localhost by a longer name":              {args: []string{"--seam-endpoint=http://localhost.seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{plaintext}},
+		"key to every address":                           {args: []string{"--seam-endpoint=http://0.0.0.0"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{plaintext}},
+		"key over plaintext, allowed":                    {args: []string{"--seam-endpoint=http://seam.example", "--allow-plaintext-upstream"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key over plaintext, allowed by environment":     {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "true"}, held: true},
+		"key over plaintext, not allowed by environment": {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "false"}, faults: []string{plaintext}},
+		"key over plaintext on loopback":                 {args: []string{"--seam-endpoint=http://127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key over plaintext on loopback, IPv6":           {args: []string{"--seam-endpoint=http://[::1]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key over plaintext to localhost":                {args: []string{"--seam-endpoint=http://localhost:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key over TLS":                                   {args: []string{"--seam-endpoint=https://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key to no URL at all":                           {args: []string{"--seam-endpoint=http://seam.example:x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{"--seam-endpoint: is not a URL"}},
+		"no key over plaintext":                          {args: []string{"--seam-endpoint=http://seam.example"}},
+		"key over plaintext and exposed":                 {args: []string{"--seam-endpoint=http://seam.example", "--grpc-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed, plaintext}},
+		"key for every page":                             {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{anyOrigin}},
+		"key for one page and every other":               {args: []string{"--cors-origin=https://a.example", "--cors-origin=*", "--seam-api-key-file=/k"}, faults: []string{anyOrigin}},
+		"key for every page, with callers":               {args: []string{"--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey, "CORS_ORIGIN": "*"}, faults: []string{anyOrigin}},
+		"access token for every page":                    {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{anyOrigin}},
+		"key for one page":                               {args: []string{"--cors-origin=https://a.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"no key, every page":                             {args: []string{"--cors-origin=*"}},
+		"sandbox for every page":                         {args: []string{"--cors-origin=*", "--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
+		"certificate without its key":                    {args: []string{"--tls-cert-file=/c"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
+		"key without its certificate":                    {args: []string{"--tls-key-file=/k"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
+		"callers' authorities alone":                     {args: []string{"--tls-client-ca-file=/a"}, faults: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},
+		"old TLS":                                        {args: []string{"--tls-min-version=1.0"}, faults: []string{`--tls-min-version: "1.0" is neither 1.3 nor 1.2`}},
+		"an address is no proxy network":                 {args: []string{"--trusted-proxy=10.0.0.1"}, faults: []string{`--trusted-proxy: "10.0.0.1" is not a network`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for variable, value := range test.env {

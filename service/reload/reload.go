@@ -2,6 +2,9 @@
 //
 // Files are polled and compared by content, and not watched: Kubernetes swaps mounted files by a symbolic link of a
 // folder above them, editors rename, and network file systems tell nobody. A faulty new content keeps the old one.
+//
+// A file that is still being written can be a good file so far, in which a restriction is missing that comes after. So
+// a new content is used only when two looks in a row have found the same.
 package reload
 
 import (
@@ -22,6 +25,8 @@ type Files struct {
 	paths    []string
 	use      func(contents [][]byte) error
 	contents [][]byte
+	// seen is what the last look found, nil when it could not read.
+	seen     [][]byte
 	failures prometheus.Counter
 	// failing is true when the last look failed.
 	failing bool
@@ -42,8 +47,9 @@ func Read(what string, paths []string, failures prometheus.Counter, use func([][
 	return f, nil
 }
 
-// Poll looks at the files again every interval until ctx ends, and has new contents used. What cannot be used is logged
-// and counted at every look, and what was there before stays in use.
+// Poll looks at the files again every interval until ctx ends, and has new contents used, at the second look that finds
+// them: within twice the interval. What cannot be used is logged and counted at every look from then on, and what was
+// there before stays in use.
 // One Poll runs at a time.
 func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.Logger) {
 	ticker := time.NewTicker(interval)
@@ -60,7 +66,12 @@ func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.L
 
 func (f *Files) look(ctx context.Context, logger *slog.Logger) {
 	contents, err := f.read()
-	changed := err == nil && !slices.EqualFunc(contents, f.contents, bytes.Equal)
+	changed := err == nil && !same(contents, f.contents)
+	settled := same(contents, f.seen)
+	f.seen = contents
+	if changed && !settled {
+		return
+	}
 	if changed {
 		err = f.use(contents)
 	}
@@ -77,6 +88,8 @@ func (f *Files) look(ctx context.Context, logger *slog.Logger) {
 	}
 	f.contents, f.failing = contents, false
 }
+
+func same(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
 func (f *Files) read() ([][]byte, error) {
 	contents := make([][]byte, len(f.paths))

@@ -41,8 +41,9 @@ type Config struct {
 	CORSOrigins []string
 	// OwnCredential is true when to reach the service is to use its credential at Seam, and not the caller's own.
 	OwnCredential bool
-	// CheckHost is true when only the service's own machine reaches it and needs nothing to prove there.
+	// CheckHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it answers to.
 	CheckHost bool
+	Hosts     Hosts
 	// Caught makes an error of a panic outside of a call, of the HTTP method and its value.
 	Caught func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that does not become a call; the interceptors log the others.
@@ -87,7 +88,7 @@ func New(config Config) (http.Handler, error) {
 	if config.OwnCredential {
 		handler = withoutForeignPages(handler, config)
 	}
-	return withoutPanics(handler, config), nil
+	return noStore(withoutPanics(handler, config)), nil
 }
 
 // withoutPanics answers a panic in what stands around the calls: their own are caught in the chain.

@@ -3,16 +3,18 @@ package server
 import (
 	"io"
 	"net/http"
-	"net/http/pprof"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/service/service/rest"
 )
 
 // newAdmin returns the handler of the admin listener. It is live as long as it answers at all; it is ready while the
 // service takes calls, whatever Seam does: a replica taken out because Seam is down would not bring Seam back.
-func newAdmin(registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
+func newAdmin(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
@@ -25,9 +27,15 @@ func newAdmin(registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
 		_, _ = io.WriteString(w, "ok\n")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	if cfg.Pprof {
+		mux.Handle("GET /debug/pprof/", newProfiles())
+	}
+	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hosts.Allow(r.Host) {
+			http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

@@ -19,6 +19,9 @@ import (
 // authentication returns the step that decides whose credential goes to Seam and who may call. Files that it reads are
 // polled once the service runs.
 func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServerInterceptor, error) {
+	if cfg.PlaintextUpstream() {
+		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
+	}
 	if !cfg.Held() {
 		return auth.PassThrough(), nil
 	}

@@ -23,6 +23,7 @@ func TestForeignPages(t *testing.T) {
 	h := startHeld(t, func(c *config.Config) {
 		c.CallersFile = ""
 		c.CORSOrigins = []string{own}
+		c.AllowedHosts = []string{"sessions.example.com"}
 	})
 	before := h.grants()
 	for name, c := range map[string]struct {
@@ -36,7 +37,9 @@ func TestForeignPages(t *testing.T) {
 		"a page of another's":           {"", []string{"Origin", evil}, http.StatusForbidden},
 		"a page without a name":         {"", []string{"Origin", "null"}, http.StatusForbidden},
 		"an image in a page":            {"", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+		"a name that was given":         {"sessions.example.com", nil, http.StatusOK},
 		"a name pointed at the machine": {"evil.example:8080", nil, http.StatusForbidden},
+		"another machine's address":     {"192.0.2.1:8080", nil, http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			headers := append([]string{"Authorization", ""}, c.headers...)
@@ -60,8 +63,8 @@ func TestForeignPages(t *testing.T) {
 			}
 		})
 	}
-	if lines := strings.Count(h.log.String(), `"msg":"foreign page"`); lines != 4 {
-		t.Errorf("%d lines in the log about pages that were refused, want 4", lines)
+	if lines := strings.Count(h.log.String(), `"msg":"foreign page"`); lines != 5 {
+		t.Errorf("%d lines in the log about pages that were refused, want 5", lines)
 	}
 	got := h.send(http.MethodPost, "/client_sessions/delete?client_session_id="+sandbox.SessionID, "",
 		"Origin", evil, "Content-Type", "text/plain", "Authorization", "")

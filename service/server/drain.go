@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 )
@@ -52,11 +53,21 @@ func (s *Server) drain(delay time.Duration) error {
 	return err
 }
 
-// closingWhileDraining has callers over HTTP/1.1 connect anew while the service still takes calls. When it takes no
-// more, nobody is about to send on a connection that is then closed.
-func (s *Server) closingWhileDraining(next http.Handler) http.Handler {
+// acceptedKey is the key of the time at which a connection of the REST face was accepted, in its requests' contexts.
+type acceptedKey struct{}
+
+func acceptedNow(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, acceptedKey{}, time.Now())
+}
+
+// closingConnections has callers connect anew, as the gRPC server does by itself: while the service drains and still
+// takes calls, so that nobody is about to send on a connection that is then closed; and when the connection is older
+// than maxAge, if that is not 0, so that a load balancer can spread them. Over HTTP/2 net/http makes a graceful GOAWAY
+// of it.
+func (s *Server) closingConnections(maxAge time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.ready.Load() {
+		accepted, _ := r.Context().Value(acceptedKey{}).(time.Time)
+		if !s.ready.Load() || (maxAge > 0 && time.Since(accepted) > maxAge) {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)

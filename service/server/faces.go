@@ -44,7 +44,8 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		Headers:         headers,
 		CORSOrigins:     cfg.CORSOrigins,
 		OwnCredential:   cfg.Held(),
-		CheckHost:       cfg.CallersFile == "" && onLoopback(s.httpListener.Addr()),
+		CheckHost:       cfg.CallersFile == "",
+		Hosts:           rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
 		Codec:           codec,
 		Logger:          s.logger,
 		Caught:          s.caught,
@@ -53,7 +54,8 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		return fmt.Errorf("build the REST face: %w", err)
 	}
 	s.http = &http.Server{
-		Handler:           s.closingWhileDraining(face),
+		Handler:           s.closingConnections(cfg.MaxConnectionAge, face),
+		ConnContext:       acceptedNow,
 		ReadHeaderTimeout: 10 * time.Second,
 		// The step Receive answers a body that comes too slowly; this one ends what no call reads.
 		ReadTimeout: interceptor.RequestReadTimeout + 2*time.Second,

@@ -23,10 +23,10 @@ import (
 // request stands in the table of failures: unknown members, trailing bytes, wrong types, wrong methods, unknown paths,
 // bodies that are too large or no JSON, 429 and 401.
 
-// TestAnswerHeaders shows that an answer has Seam's headers and no other, whatever is asked for.
+// TestAnswerHeaders shows that an answer has Seam's headers, and one against caches, whatever is asked for.
 func TestAnswerHeaders(t *testing.T) {
 	h := start(t)
-	allowed := []string{"Content-Length", "Content-Type", "Date", "Seam-Request-Id"}
+	allowed := []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Seam-Request-Id"}
 	for name, got := range map[string]answer{
 		"good":     h.grant(byID, "TE", "trailers"),
 		"bad":      h.grant(`{}`, "TE", "trailers"),

@@ -87,7 +87,8 @@ func TestPanics(t *testing.T) {
 			got := h.send(http.MethodPost, path, byID)
 			failure := got.failure(t)
 			if got.status != http.StatusInternalServerError || failure["type"] != "internal_server_error" ||
-				failure["request_id"] == "" || failure["request_id"] != got.header.Get("Seam-Request-Id") {
+				failure["request_id"] == "" || failure["request_id"] != got.header.Get("Seam-Request-Id") ||
+				got.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("REST: got %d %s, %v", got.status, got.text, got.header)
 			}
 			if lines := strings.Count(log.String(), `"msg":"panic"`); lines != want {

@@ -61,8 +61,8 @@ type Server struct {
 	identity *identity
 }
 
-// pollInterval is how often files are looked at: a key that was replaced is in use within as long.
-const pollInterval = 10 * time.Second
+// pollInterval is how often files are looked at: a key that was replaced is in use within twice as long.
+const pollInterval = 5 * time.Second
 
 // New builds the service and opens its listeners, so that an address that is taken stops the start.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
@@ -181,7 +181,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		return nil, err
 	}
 	s.admin = &http.Server{
-		Handler:           newAdmin(metrics.registry, &s.ready),
+		Handler:           newAdmin(cfg, metrics.registry, &s.ready),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -84,6 +84,16 @@ func (i *identity) useClientCAs(contents [][]byte) error {
 	return nil
 }
 
+// aeadSuites are the suites of TLS 1.2 that have forward secrecy and authenticate what they encrypt. Those of 1.3 all
+// do, and are not chosen here.
+func aeadSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
+}
+
 // authorities returns those of the callers' certificates, nil when callers have none.
 func (i *identity) authorities() *x509.CertPool {
 	if i == nil {
@@ -98,6 +108,7 @@ func (i *identity) config(protocols ...string) *tls.Config {
 	current := func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		inner := &tls.Config{
 			MinVersion:   i.minVersion,
+			CipherSuites: aeadSuites(),
 			NextProtos:   protocols,
 			Certificates: []tls.Certificate{*i.certificate.Load()},
 		}

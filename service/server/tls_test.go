@@ -127,6 +127,40 @@ func TestTLSVersions(t *testing.T) {
 	}
 }
 
+// TestTLS12Suites shows that TLS 1.2 takes AEAD suites only: CBC's padding has been a way in more than once.
+func TestTLS12Suites(t *testing.T) {
+	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	writePair(t, dir, ours)
+	cfg := tlsConfig(dir)
+	cfg.TLSMinVersion = tls.VersionTLS12
+	r := startTLS(t, cfg)
+	for name, test := range map[string]struct {
+		suite uint16
+		good  bool
+	}{
+		"AES-128-GCM":       {tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true},
+		"AES-256-GCM":       {tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, true},
+		"ChaCha20-Poly1305": {tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, true},
+		"AES-128-CBC":       {tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, false},
+		"AES-256-CBC":       {tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, false},
+	} {
+		// Over HTTP/2 other parts refuse CBC too, so REST is called over HTTP/1.1, and gRPC by its handshake alone.
+		for face, protocol := range map[string]string{r.http: "http/1.1", r.grpc: "h2"} {
+			client := ours.tlsClient(t, nil)
+			client.MaxVersion, client.CipherSuites, client.NextProtos = tls.VersionTLS12, []uint16{test.suite}, []string{protocol}
+			connection, err := tls.Dial("tcp", face, client)
+			if !test.good {
+				refused(t, err, "handshake failure")
+			} else if err != nil || connection.ConnectionState().CipherSuite != test.suite {
+				t.Errorf("%s over %s: %v", name, protocol, err)
+			}
+			if err == nil {
+				_ = connection.Close()
+			}
+		}
+	}
+}
+
 func TestTLSProtocols(t *testing.T) {
 	ours, dir := newAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)

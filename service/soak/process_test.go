@@ -103,7 +103,7 @@ func startService(t *testing.T, seam *process, at addresses, flags ...string) *p
 	t.Helper()
 	return start(t, append([]string{
 		"--grpc-listen", at.grpc, "--http-listen", at.http, "--admin-listen", at.admin,
-		"--seam-endpoint", seam.ready.Seam,
+		"--seam-endpoint", seam.ready.Seam, "--pprof",
 	}, flags...)...)
 }
 

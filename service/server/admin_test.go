@@ -1,0 +1,40 @@
+package server_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/clientsession/service/service/config"
+)
+
+// adminAs asks the admin listener by another host than its own.
+func (h *harness) adminAs(host, path string) int {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://"+h.at.Admin+path, http.NoBody)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	request.Host = host
+	response, err := h.http.Do(request)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	return response.StatusCode
+}
+
+// TestAdminHost shows that a page in a browser cannot read the admin listener by a name that was pointed at it, also
+// where the service has no credential of its own.
+func TestAdminHost(t *testing.T) {
+	h := start(t, func(cfg *config.Config) { cfg.AllowedHosts = []string{"metrics.example.com"} })
+	for host, want := range map[string]int{
+		h.at.Admin: http.StatusOK, "localhost": http.StatusOK, "10.1.2.3:9091": http.StatusOK, "[2001:db8::1]": http.StatusOK,
+		"metrics.example.com:9091": http.StatusOK, "evil.example:9091": http.StatusForbidden, "pod": http.StatusForbidden,
+	} {
+		for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+			if code := h.adminAs(host, path); code != want {
+				t.Errorf("%s at %s gets %d, want %d", path, host, code, want)
+			}
+		}
+	}
+}
