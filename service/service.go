@@ -94,10 +94,13 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 	call := callinfo.FromContext(ctx)
 	answer, err := s.seam.Do(ctx, seam.Call{
 		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
-		CallerRepeats: callerRepeats(ctx), In: request, Out: response,
+		OwnCredential: call.HeldKey, CallerRepeats: callerRepeats(ctx), In: request, Out: response,
 	})
 	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
-	call.Attempts, call.Repeated = answer.Attempts, answer.Repeated
+	call.Attempts, call.Repeated, call.Skipped = answer.Attempts, answer.Repeated, answer.Skipped
+	if call.Face == callinfo.FaceREST {
+		call.SeamBody = answer.Body
+	}
 	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.HeldKey && refusal.RefusesCredential() {
 		s.ownCredentialRefused.Inc()
 		return seamerr.OwnCredential(refusal)

@@ -34,6 +34,13 @@ type Call struct {
 	// SeamStatus is the HTTP status of Seam's answer, 0 when Seam did not answer.
 	SeamStatus int
 
+	// SeamBody is Seam's response to a call over REST that was answered well: the face hands it on as it is. Empty when it
+	// had none.
+	SeamBody []byte
+
+	// Skipped are the names of members of Seam's response that are not of the type they are documented to be.
+	Skipped []string
+
 	// Attempts is how many requests were put to Seam, Repeated why the last one was put again, nil if there was one only.
 	Attempts int
 	Repeated error

@@ -48,20 +48,34 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 			attributes = append(attributes, slog.Int("attempts", call.Attempts))
 		}
 		if call.Repeated != nil {
-			attributes = append(attributes, slog.String("repeated_after", call.Repeated.Error()))
+			attributes = append(attributes, slog.String("repeated_after", clip(call.Repeated.Error(), maxCauseBytes)))
+		}
+		if len(call.Skipped) > 0 {
+			attributes = append(attributes, slog.String("skipped_members", strings.Join(call.Skipped, ",")))
 		}
 		if failure != nil {
-			attributes = append(attributes, slog.String("type", failure.Type))
+			attributes = append(attributes, slog.String("type", clip(failure.Type, maxTypeBytes)))
 			if failure.OutcomeUnknown {
 				attributes = append(attributes, slog.String("outcome", "unknown"))
 			}
 			if failure.Cause != nil {
-				attributes = append(attributes, slog.String("cause", failure.Cause.Error()))
+				attributes = append(attributes, slog.String("cause", clip(failure.Cause.Error(), maxCauseBytes)))
 			}
 		}
 		logger.LogAttrs(ctx, level, "call", attributes...)
 		return response, err
 	}
+}
+
+// What a line may have of a text whose parts may come from outside.
+const maxTypeBytes, maxCauseBytes = 64, 512
+
+// clip cuts a text to a length in bytes.
+func clip(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "")
 }
 
 func codeOf(failure *seamerr.Error) codes.Code {

@@ -22,12 +22,14 @@ func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	if e.HTTPStatus == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
-	body, err := e.Envelope()
-	if err != nil {
-		body = nil // Data that came as JSON is JSON again, so this cannot be; the status still tells.
+	body, contentType := e.Body, e.ContentType
+	if body == nil {
+		// Data that came as JSON is JSON again, so there is no error; if there were, the status would still tell.
+		body, _ = e.Envelope()
+		contentType = "application/json"
 	}
 	if body != nil {
-		header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", contentType)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.HTTPStatus)

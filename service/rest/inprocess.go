@@ -2,16 +2,13 @@ package rest
 
 import (
 	"context"
-	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
 	"github.com/clientsession/service/service/seamjson"
 )
 
@@ -38,24 +35,21 @@ func newInProcess(
 // Invoke makes one call. The request is not that of the arguments, which the gateway leaves empty: the step Receive
 // reads it from what came over HTTP. So a caller that may not call is refused before its body is read, and what is wrong
 // with a body is logged and counted like any other failure.
-func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, reply any, options ...grpc.CallOption) error {
+func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, _ any, options ...grpc.CallOption) error {
 	method, ok := p.methods[fullMethod]
 	if !ok {
 		return status.Errorf(codes.Unimplemented, "unknown method %s", fullMethod)
 	}
-	out, ok := reply.(proto.Message)
-	if !ok {
-		return status.Errorf(codes.Internal, "reply of type %T is no message", reply)
-	}
 	md, _ := metadata.FromOutgoingContext(ctx)
 	stream := &transportStream{method: fullMethod}
-	call := &callinfo.Call{Face: callinfo.FaceREST, Request: parametersFrom(ctx, p.codec)}
+	parameters := parametersFrom(ctx, p.codec)
+	call := &callinfo.Call{Face: callinfo.FaceREST, Request: parameters}
 	ctx = metadata.NewIncomingContext(ctx, md)
 	ctx = grpc.NewContextWithServerTransportStream(ctx, stream)
 	ctx = callinfo.NewContext(ctx, call)
 
 	readLater := func(any) error { return nil }
-	response, err := method.Handler(p.service, ctx, readLater, p.chain)
+	_, err := method.Handler(p.service, ctx, readLater, p.chain)
 	for _, option := range options {
 		if header, ok := option.(grpc.HeaderCallOption); ok {
 			*header.HeaderAddr = stream.header
@@ -64,11 +58,7 @@ func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, reply any,
 	if err != nil {
 		return err
 	}
-	answer, ok := response.(proto.Message)
-	if !ok {
-		return seamerr.Internal(fmt.Errorf("answer of type %T is no message", response))
-	}
-	proto.Merge(out, answer)
+	parameters.response = call.SeamBody
 	return nil
 }
 

@@ -31,6 +31,8 @@ type parameters struct {
 	length, limit int64
 	connection    *http.ResponseController
 	codec         *seamjson.Codec
+	// response is Seam's response, once the call has been answered well.
+	response []byte
 }
 
 type parametersKey struct{}

@@ -35,7 +35,7 @@ type Config struct {
 	MaxRequestBytes int64
 	// Headers are the names of the request headers that become metadata, in lower case. No other does.
 	Headers []string
-	// Codec reads and writes the messages.
+	// Codec reads the requests.
 	Codec *seamjson.Codec
 	// CORSOrigins are the origins whose pages may call from a browser; none if empty.
 	CORSOrigins []string
@@ -62,7 +62,8 @@ func New(config Config) (http.Handler, error) {
 		routes: routesOf(description), headers: config.Headers, maxRequestBytes: config.MaxRequestBytes, logger: config.Logger,
 	}
 	f.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{config.Codec}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
+		runtime.WithForwardResponseRewriter(seamResponse),
 		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
 			// The gateway passes Authorization on by itself; let through here, it would arrive twice.
 			return strings.ToLower(name), incoming[name] && name != "Authorization"

@@ -3,6 +3,7 @@ package seam
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,9 +20,14 @@ func errorAnswer(response *http.Response, id string, text []byte, header http.He
 		e.RequestID = id
 		return e
 	}
-	e := seamerr.FromEnvelope(response.StatusCode, text)
-	if e.RequestID == "" || !fit(e.RequestID) {
+	if response.StatusCode == http.StatusProxyAuthRequired {
+		e := seamerr.ProxyRefused()
 		e.RequestID = id
+		return e
+	}
+	e := seamerr.FromResponse(response.StatusCode, response.Header.Get("Content-Type"), text)
+	if id != "" || !fit(e.RequestID) {
+		e.RequestID = id // The SDKs read the one in the header.
 	}
 	newScrubber(header).error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
@@ -43,17 +49,23 @@ func describe(response *http.Response, text []byte) string {
 	return fmt.Sprintf("%d bytes of %s without Seam's error", len(text), contentType)
 }
 
-// requestID returns the id that Seam gave the request, if it is fit to be passed on.
-func requestID(header http.Header) string {
-	id := header.Get("Seam-Request-Id")
-	if !fit(id) {
+// requestID returns the id that Seam gave the request, if it is fit to be passed on. The header is the one the request
+// was sent with: what echoes a request's credentials may do so here, too.
+func requestID(response, request http.Header) string {
+	id := response.Get("Seam-Request-Id")
+	if !fit(id) || newScrubber(request).text(id) != id {
 		return ""
 	}
 	return id
 }
 
-// fit says whether a request id can stand in a header: Seam's are UUIDs.
-func fit(id string) bool { return len(id) <= 128 && Printable(id) }
+// requestIDPattern is what a request id may look like: Seam's are UUIDs.
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
+
+// fit says whether a request id can stand in a header and in the log, where nothing that looks like a credential may.
+func fit(id string) bool {
+	return requestIDPattern.MatchString(id) && !credentialPattern.MatchString(id)
+}
 
 // maxRetryAfter keeps a junk value from telling callers to come back in a year.
 const maxRetryAfter = time.Hour

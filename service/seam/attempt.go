@@ -24,6 +24,9 @@ type attempt struct {
 	// requestID and httpStatus are Seam's, empty and 0 when no answer came.
 	requestID  string
 	httpStatus int
+	// body is the text of a success, and skipped are the members of it that could not be read.
+	body    []byte
+	skipped []string
 	// sent is true when Seam may have the whole request.
 	sent bool
 	took time.Duration
@@ -70,7 +73,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 
 // broken is a request to which there was no answer.
 func (c *Client) broken(ctx, caller context.Context, err error, sent bool) attempt {
-	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), err)
+	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
 	if ended(caller) {
 		return attempt{fate: abandoned, err: endOf(caller, cause), sent: sent}
 	}
@@ -98,7 +101,7 @@ func notTakenUp(err error) bool {
 
 // answered reads the answer to a request.
 func (c *Client) answered(ctx, caller context.Context, call Call, response *http.Response) attempt {
-	a := attempt{requestID: requestID(response.Header), httpStatus: response.StatusCode}
+	a := attempt{requestID: requestID(response.Header, call.Header), httpStatus: response.StatusCode}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// Nobody asked for another protocol, and the body of this answer is the bare connection, which has no end.
 		_ = response.Body.Close()
@@ -108,7 +111,7 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 	text, err := readBody(response)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
-		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err)
+		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, fromOutside(err))
 		switch {
 		case ended(caller):
 			a.fate, a.err = abandoned, endOf(caller, cause)
@@ -130,11 +133,22 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 		a.fate, a.err = fateOf(response.StatusCode), errorAnswer(response, a.requestID, text, call.Header)
 		return a
 	}
-	if err := c.codec.ReadAnswer(text, call.Out); err != nil {
+	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
+		return a
+	}
+	envelope, err := c.codec.ReadAnswer(text, call.Out)
+	if err == nil {
+		err = call.Success.check(envelope, call.Out)
+	}
+	if err == nil && call.OwnCredential && newScrubber(call.Header).finds(text) {
+		err = errors.New("it has the service's own credential")
+	}
+	if err != nil {
 		proto.Reset(call.Out)
 		a.fate, a.err = unreadable, seamerr.BadAnswer(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err))
 		return a.named()
 	}
+	a.body, a.skipped = text, envelope.Skipped
 	return a
 }
 

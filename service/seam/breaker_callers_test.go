@@ -23,7 +23,7 @@ func poisoned(down *atomic.Bool) http.HandlerFunc {
 		case r.Header.Get("Poison") != "" || down.Load():
 			w.WriteHeader(http.StatusBadGateway)
 		default:
-			_, _ = io.WriteString(w, `{"ok":true}`)
+			_, _ = io.WriteString(w, success)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 
 // What opens the breaker is that Seam fails, and not that callers are wrong, too many, or gone.
 func TestWhatOpensTheBreaker(t *testing.T) {
-	good := answering(200, `{"ok":true}`)
+	good := answering(200, success)
 	for name, test := range map[string]struct {
 		bad   http.HandlerFunc
 		opens bool
@@ -189,7 +190,7 @@ func (j *journal) changes(t *testing.T) []string {
 func TestOutage(t *testing.T) {
 	t.Parallel() // Five seconds are waited.
 	var well atomic.Bool
-	good, bad := answering(200, `{"ok":true}`), answering(503, ``)
+	good, bad := answering(200, success), answering(503, ``)
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if well.Load() {
 			good(w, r)
@@ -215,7 +216,7 @@ func TestOutage(t *testing.T) {
 			break // The machine is so slow that the breaker is about to half-open.
 		}
 		wantError(t, err, "upstream_failing", codes.Unavailable)
-		if err.HTTPStatus != 503 || err.Final || err.OutcomeUnknown || answer != (seam.Answer{}) {
+		if err.HTTPStatus != 503 || err.Final || err.OutcomeUnknown || !reflect.DeepEqual(answer, seam.Answer{}) {
 			t.Fatalf("answer %+v, error %+v", answer, err)
 		}
 		if err.RetryAfter == nil || *err.RetryAfter <= 0 || *err.RetryAfter > 5*time.Second {

@@ -56,7 +56,7 @@ func (s *sick) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(s.statusWhenFailed)
 		return
 	}
-	_, _ = w.Write([]byte(`{"ok":true}`))
+	_, _ = w.Write([]byte(success))
 }
 
 // holding has requests wait until the returned function is called. Its channel has to be of the test's bubble.

@@ -61,9 +61,11 @@ func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b 
 
 // call makes the smallest call to an endpoint.
 func (b bubble) call(ctx context.Context, at Endpoint) (Answer, *seamerr.Error) {
-	answer, err := b.Do(ctx, Call{
-		Endpoint: at, In: &clientsessionv1.GrantAccessRequest{}, Out: &clientsessionv1.GrantAccessResponse{},
-	})
+	call := Call{Endpoint: at, In: &clientsessionv1.GrantAccessRequest{}, Out: &clientsessionv1.GrantAccessResponse{}}
+	if at.Success == Sessions {
+		call.Out = &clientsessionv1.ListResponse{}
+	}
+	answer, err := b.Do(ctx, call)
 	e, _ := errors.AsType[*seamerr.Error](err)
 	return answer, e
 }
@@ -73,6 +75,9 @@ func (b bubble) once(ctx context.Context) *seamerr.Error {
 	_, e := b.call(ctx, Create())
 	return e
 }
+
+// success is a response that is one to a request of any kind.
+const success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
 
 // pipes is a network of one listener.
 type pipes struct {

@@ -80,6 +80,8 @@ type Call struct {
 
 	// Header has the caller's headers for Seam, the credential among them.
 	Header http.Header
+	// OwnCredential is true when the credential in Header is the service's own, which no caller may see in a response.
+	OwnCredential bool
 	// Caller is who makes the call.
 	Caller Caller
 	// CallerRepeats is true when the caller repeats calls that failed. They are not repeated here then: three attempts of
@@ -97,6 +99,10 @@ type Answer struct {
 	HTTPStatus int
 	// Attempts is how many requests were put to Seam.
 	Attempts int
+	// Body is the response of a success as Seam wrote it, empty for a 204. Skipped are the names of members in it that are
+	// of another type than documented.
+	Body    []byte
+	Skipped []string
 	// Repeated is why the last of them was put again, nil if there was one only.
 	Repeated error
 }
@@ -136,6 +142,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 		c.metrics.attempt(answer.Attempts, last)
 		answer.RequestID, answer.HTTPStatus = last.requestID, last.httpStatus
 		if last.err == nil {
+			answer.Body, answer.Skipped = last.body, last.skipped
 			return answer, nil
 		}
 		ambiguous = ambiguous || last.ambiguous()

@@ -85,7 +85,11 @@ func TestAnswer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err, err.Cause)
 			}
-			if answer != test.answer || out.GetClientSession().GetToken() != test.token {
+			if string(answer.Body) != body && (string(answer.Body) != `{}` || test.token != "") {
+				t.Errorf("the body is %s", answer.Body)
+			}
+			answer.Body = nil
+			if !reflect.DeepEqual(answer, test.answer) || out.GetClientSession().GetToken() != test.token {
 				t.Errorf("answer is %+v with %v", answer, out)
 			}
 		})
@@ -106,7 +110,7 @@ func flushing(body string) http.HandlerFunc {
 func TestRequestID(t *testing.T) {
 	long := strings.Repeat("x", 128)
 	for id, want := range map[string]string{
-		"": "", "req-1": "req-1", "with space": "with space", long: long, long + "x": "", "caf\xc3\xa9": "", "a\tb": "", "\xff": "",
+		"": "", "req-1": "req-1", "with space": "", "seam_cst1abc": "", "x:seam_abc": "", "eyJhbGciOiJub25lIn0": "", long: long, long + "x": "", "caf\xc3\xa9": "", "a\tb": "", "\xff": "",
 	} {
 		for _, status := range []int{200, 404, 302} {
 			answer, _, err := grant(t.Context(), t, newClient(t, serve(t, answering(status, `{}`, "seam-request-id", id)).URL))

@@ -22,13 +22,13 @@ import (
 // Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as answers.
 func TestConnectionIsReused(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
-		"answers":         answering(200, `{"ok":true}`),
+		"answers":         answering(200, success),
 		"empty answers":   answering(200, ``),
 		"errors":          answering(404, `{"error":{"type":"t","message":"m"}}`),
 		"redirects":       answering(307, `moved`, "location", "/elsewhere"),
 		"broken JSON":     answering(200, `{"ok":`),
 		"long errors":     answering(503, strings.Repeat("x", 1<<20)),
-		"without lengths": flushing(`{"ok":true}`),
+		"without lengths": flushing(success),
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, handler)
@@ -51,7 +51,7 @@ func TestConnectionsOfParallelCallsAreReused(t *testing.T) {
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		inFlight.Done()
 		inFlight.Wait()
-		_, _ = io.WriteString(w, `{"ok":true}`)
+		_, _ = io.WriteString(w, success)
 	})
 	client := newClient(t, u.URL)
 	for wave := range 4 {
@@ -82,7 +82,7 @@ func startTLS(t *testing.T, h2 bool, certificates ...tls.Certificate) (*upstream
 	u := &upstream{}
 	u.Server = u.unstarted(func(w http.ResponseWriter, r *http.Request) {
 		protocols <- r.Proto
-		_, _ = io.WriteString(w, `{"ok":true}`)
+		_, _ = io.WriteString(w, success)
 	})
 	u.EnableHTTP2 = h2
 	u.TLS = &tls.Config{Certificates: certificates}
@@ -121,7 +121,7 @@ func TestTLS(t *testing.T) {
 func TestTLSFailure(t *testing.T) {
 	stranger, _ := startTLS(t, true, selfSigned(t))
 	trusted, _ := startTLS(t, true)
-	plain := serve(t, answering(200, `{"ok":true}`))
+	plain := serve(t, answering(200, success))
 	for name, test := range map[string]struct {
 		u   *upstream
 		url string

@@ -60,14 +60,14 @@ func TestMoveIsFollowed(t *testing.T) {
 	at.Store(&[4]byte{127, 0, 0, 1})
 	resolving(t, &at)
 
-	older, olderClosed := closing(t, false, answering(200, `{"ok":true}`))
+	older, olderClosed := closing(t, false, answering(200, success))
 	_, port, _ := net.SplitHostPort(older.Listener.Addr().String())
 	listener, err := net.Listen("tcp", "127.0.0.2:"+port)
 	if err != nil {
 		t.Skipf("this machine has no second address: %v", err)
 	}
 	newer := &upstream{}
-	newer.Server = newer.unstarted(answering(200, `{"ok":true}`))
+	newer.Server = newer.unstarted(answering(200, success))
 	_ = newer.Listener.Close()
 	newer.Listener = listener
 	newer.Start()

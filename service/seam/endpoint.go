@@ -19,38 +19,42 @@ type Endpoint struct {
 	Method string
 	Path   string
 	Effect Effect
+	// Success is what a 2xx response has to tell to be one.
+	Success Success
 }
 
 // Create is the endpoint that creates a session and fails if the user identifier has one. To repeat it adds a session,
 // or fails because of the one that the first request made.
-func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create", Adds} }
+func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create", Adds, OneSession} }
 
 // CreateOrReturn is the endpoint that creates a session, or returns the one that the user identifier has. Keyed says
 // whether the request has a user identifier.
 func CreateOrReturn(keyed bool) Endpoint {
-	return Endpoint{http.MethodPut, "/client_sessions/create", setsIf(keyed)}
+	return Endpoint{http.MethodPut, "/client_sessions/create", setsIf(keyed), OneSession}
 }
 
 // Get is the endpoint that returns a session.
-func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get", Reads} }
+func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get", Reads, OneSession} }
 
 // GetOrCreate is the endpoint that returns the session of a user identifier, updated, or creates it. Keyed says whether
 // the request has a user identifier.
 func GetOrCreate(keyed bool) Endpoint {
-	return Endpoint{http.MethodPost, "/client_sessions/get_or_create", setsIf(keyed)}
+	return Endpoint{http.MethodPost, "/client_sessions/get_or_create", setsIf(keyed), OneSession}
 }
 
 // List is the endpoint that returns the sessions of a workspace.
-func List() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/list", Reads} }
+func List() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/list", Reads, Sessions} }
 
 // GrantAccess is the endpoint that grants a session access.
-func GrantAccess() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/grant_access", Sets} }
+func GrantAccess() Endpoint {
+	return Endpoint{http.MethodPost, "/client_sessions/grant_access", Sets, Granted}
+}
 
 // Revoke is the endpoint that revokes a session.
-func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revoke", Sets} }
+func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revoke", Sets, Done} }
 
 // Delete is the endpoint that deletes a session.
-func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Sets} }
+func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Sets, Done} }
 
 // setsIf returns the effect of a request that finds by its key what an earlier one has made.
 func setsIf(keyed bool) Effect {

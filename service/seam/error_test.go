@@ -26,7 +26,7 @@ func TestSeamsErrors(t *testing.T) {
 		"envelope": {
 			answering(404, notFound, "seam-request-id", "r-header"), codes.NotFound,
 			seamerr.Error{
-				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-body",
+				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-header",
 				Data: map[string]any{"a": []any{json.Number("1")}},
 			},
 		},
@@ -43,15 +43,26 @@ func TestSeamsErrors(t *testing.T) {
 			answering(401, `{"error":{"type":"unauthorized","message":"m"}}`), codes.Unauthenticated,
 			seamerr.Error{HTTPStatus: 401, Type: "unauthorized", Message: "m"},
 		},
-		"envelope of another content type": {
-			answering(500, `{"error":{"type":"internal_server_error","message":"m"}}`, "content-type", "text/html"), codes.Internal,
+		"failure": {
+			answering(500, `{"error":{"type":"internal_server_error","message":"m"}}`), codes.Internal,
 			// The grant may have been made. To make it again does no harm, so its caller may.
 			seamerr.Error{HTTPStatus: 500, Type: "internal_server_error", Message: "m", OutcomeUnknown: true},
+		},
+		"id that is none in the header": {
+			answering(404, notFound, "seam-request-id", "no id"), codes.NotFound,
+			seamerr.Error{
+				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-body",
+				Data: map[string]any{"a": []any{json.Number("1")}},
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, test.handler).URL))
 			wantError(t, err, test.want.Type, test.code)
+			if len(err.Body) == 0 || err.ContentType != "application/json" {
+				t.Errorf("%s %s is handed on", err.ContentType, err.Body)
+			}
+			err.Body, err.ContentType = nil, ""
 			if !reflect.DeepEqual(*err, test.want) {
 				t.Errorf("error is %+v\nwant %+v", *err, test.want)
 			}
@@ -127,6 +138,7 @@ func TestRetryAfter(t *testing.T) {
 func echo(write func(text string) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text := write(fmt.Sprint(r.Header))
+		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = fmt.Fprintf(w, `{"error":{"type":"bad_header","message":%[1]s,"request_id":%[1]s,"data":{"headers":%[1]s},`+
 			`"validation_errors":{"_errors":[%[1]s]}}}`, text)
@@ -172,12 +184,17 @@ func TestEchoedCredential(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var read any
+			var read, handedOn any
 			if err := json.Unmarshal(envelope, &read); err != nil {
 				t.Fatal(err)
 			}
+			if e.Body != nil {
+				if err := json.Unmarshal(e.Body, &handedOn); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for face, text := range map[string]string{
-				"REST": fmt.Sprint(read), "gRPC": fmt.Sprint(e.GRPCStatus().Details()) + e.GRPCStatus().Message(),
+				"REST": fmt.Sprint(read, handedOn), "gRPC": fmt.Sprint(e.GRPCStatus().Details()) + e.GRPCStatus().Message(),
 				"log": fmt.Sprint(e, e.Cause),
 			} {
 				if strings.Contains(text, test.secret) || strings.Contains(text, strings.Trim(quote(test.secret), `"`)) {

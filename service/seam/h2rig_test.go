@@ -129,7 +129,7 @@ func (s h2Stream) head() {
 // answer writes a whole answer.
 func (s h2Stream) answer() error {
 	s.head()
-	return s.WriteData(s.id, true, []byte(`{"ok":true}`))
+	return s.WriteData(s.id, true, []byte(success))
 }
 
 // reset ends the stream with an error.

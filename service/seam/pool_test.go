@@ -60,7 +60,7 @@ func untilChanged(t *testing.T, u *upstream, client *seam.Client) (began time.Ti
 func TestConnectionsAreChanged(t *testing.T) {
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
-			u, closed := closing(t, h2, answering(200, `{"ok":true}`))
+			u, closed := closing(t, h2, answering(200, success))
 			registry := prometheus.NewRegistry()
 			client := newClient(t, u.URL, changing, reportingTo(registry))
 			made := time.Now()
@@ -93,9 +93,9 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 		// before is what the upstream says while the connections change, after is what it says later.
 		before, after string
 	}{
-		"HTTP/1.1, before the answer": {false, calls, ``, `{"ok":true}`},
+		"HTTP/1.1, before the answer": {false, calls, ``, success},
 		"HTTP/1.1, within the answer": {false, calls, `{"ok":`, `true}`},
-		"HTTP/2, before the answer":   {true, 1, ``, `{"ok":true}`},
+		"HTTP/2, before the answer":   {true, 1, ``, success},
 		"HTTP/2, within the answer":   {true, 1, `{"ok":`, `true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 					<-r.Context().Done()
 					return
 				}
-				_, _ = io.WriteString(w, `{"ok":true}`)
+				_, _ = io.WriteString(w, success)
 			})
 			client := newClient(t, u.URL, changing)
 			grant(t.Context(), t, client)
@@ -187,7 +187,7 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 
 // A client that is told nothing of an age keeps its connection.
 func TestConnectionsWithoutAge(t *testing.T) {
-	u, closed := closing(t, false, answering(200, `{"ok":true}`))
+	u, closed := closing(t, false, answering(200, success))
 	client := newClient(t, u.URL)
 	for end := time.Now().Add(2 * age); time.Now().Before(end); {
 		grant(t.Context(), t, client)
@@ -200,7 +200,7 @@ func TestConnectionsWithoutAge(t *testing.T) {
 // Whoever waits for a connection under load gets one, and not each call another one, also while they change.
 func TestChangeUnderLoad(t *testing.T) {
 	const callers = 20
-	u, closed := closing(t, false, answering(200, `{"ok":true}`))
+	u, closed := closing(t, false, answering(200, success))
 	client := newClient(t, u.URL, changing)
 	ended := make(chan int, callers)
 	end := time.Now().Add(5 * age)

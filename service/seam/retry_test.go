@@ -28,9 +28,9 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 
 // Callers must not see that a request failed as long as one of its repeats does not.
 func TestRepeatSucceeds(t *testing.T) {
-	// All but the last member of the first answer can be read, and must not get into the second.
-	unreadable := answering(200, `{"client_session":{"token":"seam_cst-of-the-first"},"ok":"yes"}`, "seam-request-id", "r-1")
-	good := answering(200, `{"ok":true}`, "seam-request-id", "r-2")
+	// All but the end of the first answer can be read, and must not get into the second.
+	unreadable := answering(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
+	good := answering(200, success, "seam-request-id", "r-2")
 	for name, test := range map[string]struct {
 		handlers []http.HandlerFunc
 		attempts int
@@ -41,7 +41,7 @@ func TestRepeatSucceeds(t *testing.T) {
 		"the third time": {
 			[]http.HandlerFunc{answering(503, ``), answering(500, `{"error":{"type":"t","message":"secret"}}`), good}, 3, "HTTP status 500, t",
 		},
-		"after an answer half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 answer: ok: expected boolean, found string"},
+		"after an answer half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 answer: ok: not JSON at byte 55"},
 		"after an end": {
 			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: EOF",
 		},
@@ -53,7 +53,7 @@ func TestRepeatSucceeds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err, err.Cause)
 			}
-			if !out.GetOk() || out.GetClientSession() != nil {
+			if !out.GetOk() || out.GetClientSession().GetToken() != "t" || out.GetClientSession().GetWorkspaceId() != "" {
 				t.Errorf("answer is %v", out)
 			}
 			if answer.RequestID != "r-2" || answer.HTTPStatus != 200 || answer.Attempts != test.attempts {
@@ -132,7 +132,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 		"date by a clock a year behind": {503, in(lastYear)},
 	} {
 		var came stamps
-		answers := inTurn(answering(test.status, ``, test.headers...), answering(200, `{"ok":true}`))
+		answers := inTurn(answering(test.status, ``, test.headers...), answering(200, success))
 		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			came.add()
 			answers(w, r)
@@ -182,7 +182,7 @@ func TestLongRetryAfter(t *testing.T) {
 func TestJunkRetryAfter(t *testing.T) {
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
 		t.Run(value, func(t *testing.T) {
-			u := serve(t, inTurn(answering(429, ``, "retry-after", value), answering(200, `{"ok":true}`)))
+			u := serve(t, inTurn(answering(429, ``, "retry-after", value), answering(200, success)))
 			began := time.Now()
 			if answer, _, err := grant(t.Context(), t, newClient(t, u.URL)); err != nil || answer.Attempts != 2 {
 				t.Fatalf("answer %+v, error %v", answer, err)
@@ -250,7 +250,7 @@ func TestCallerRepeats(t *testing.T) {
 func TestRepeatsAreBounded(t *testing.T) {
 	const calls = 300
 	dice := rand.New(rand.NewPCG(1, 2)) // Under half of the attempts fail, or the circuit breaker would open.
-	good, bad := answering(200, `{"ok":true}`), answering(503, ``)
+	good, bad := answering(200, success), answering(503, ``)
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if dice.Float64() < 0.3 { // The calls come one after the other.
 			bad(w, r)

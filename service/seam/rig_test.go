@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,6 +89,9 @@ func (u *upstream) unstarted(handler http.HandlerFunc) *httptest.Server {
 // answering returns a handler that gives one answer; headers are name and value in turn.
 func answering(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
+		if strings.HasPrefix(body, "{") {
+			w.Header().Set("Content-Type", "application/json")
+		}
 		for i := 0; i < len(headers); i += 2 {
 			w.Header().Set(headers[i], headers[i+1])
 		}
@@ -202,6 +206,9 @@ func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer,
 	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
 }
 
+// success is a response that is one to a request of any kind.
+const success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
+
 // grantOnce is grant for a caller that repeats by itself, so that what is seen is one request and what came of it.
 func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
 	t.Helper()
@@ -219,6 +226,9 @@ func put(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call)
 	t.Helper()
 	out := &response{}
 	call.Header, call.In, call.Out = authorized(), &request{}, out
+	if call.Success == seam.Sessions {
+		call.Out = &clientsessionv1.ListResponse{}
+	}
 	answer, err := client.Do(ctx, call)
 	if err == nil {
 		return answer, out, nil

@@ -1,7 +1,11 @@
 package seam
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/clientsession/service/service/seamerr"
@@ -10,6 +14,7 @@ import (
 // scrubber blots a request's credentials out of the error that came back for it. What comes from outside is shown to
 // callers, and something on the way that echoes a request's headers is not unheard of.
 type scrubber struct {
+	secrets  []string
 	replacer *strings.Replacer
 }
 
@@ -18,7 +23,7 @@ const shortestSecret = 8
 
 // newScrubber returns a scrubber for the credentials of a request's header: the values and the words in them.
 func newScrubber(header http.Header) scrubber {
-	var pairs []string
+	var secrets, pairs []string
 	for _, h := range Headers() {
 		if !h.Credential {
 			continue
@@ -26,40 +31,60 @@ func newScrubber(header http.Header) scrubber {
 		value := header.Get(h.Name)
 		for _, secret := range append([]string{value}, strings.Fields(value)...) {
 			if len(secret) >= shortestSecret {
+				secrets = append(secrets, secret)
 				pairs = append(pairs, secret, "(redacted)")
 			}
 		}
 	}
-	return scrubber{strings.NewReplacer(pairs...)}
+	return scrubber{secrets, strings.NewReplacer(pairs...)}
 }
+
+// finds says whether a text has one of the credentials.
+func (s scrubber) finds(text []byte) bool {
+	return slices.ContainsFunc(s.secrets, func(secret string) bool { return bytes.Contains(text, []byte(secret)) })
+}
+
+// text scrubs a text.
+func (s scrubber) text(text string) string { return s.replacer.Replace(text) }
 
 // error scrubs every text of e that Seam wrote. It works on the texts and not on the JSON they came in, where the same
-// text can be written in many ways.
+// text can be written in many ways; a body that hides a credential in one of those is not handed on.
 func (s scrubber) error(e *seamerr.Error) {
-	e.Type = s.replacer.Replace(e.Type)
-	e.Message = s.replacer.Replace(e.Message)
-	e.RequestID = s.replacer.Replace(e.RequestID)
-	e.Data = s.object(e.Data)
-	e.ValidationErrors = s.object(e.ValidationErrors)
+	e.Type = s.text(e.Type)
+	e.Message = s.text(e.Message)
+	e.RequestID = s.text(e.RequestID)
+	e.Data = s.value(e.Data)
+	e.ValidationErrors, _ = s.value(e.ValidationErrors).(map[string]any)
+	e.Body = s.body(e.Body)
 }
 
-func (s scrubber) object(object map[string]any) map[string]any {
-	if object == nil {
+// body scrubs JSON.
+func (s scrubber) body(body []byte) []byte {
+	if body == nil {
 		return nil
 	}
-	scrubbed := make(map[string]any, len(object))
-	for name, value := range object {
-		scrubbed[s.replacer.Replace(name)] = s.value(value)
+	scrubbed := []byte(s.text(string(body)))
+	var read any
+	if err := json.Unmarshal(scrubbed, &read); err != nil || !reflect.DeepEqual(read, s.value(read)) {
+		return nil
 	}
 	return scrubbed
 }
 
+// value scrubs a JSON value.
 func (s scrubber) value(value any) any {
 	switch value := value.(type) {
 	case string:
-		return s.replacer.Replace(value)
+		return s.text(value)
 	case map[string]any:
-		return s.object(value)
+		if value == nil {
+			return value
+		}
+		scrubbed := make(map[string]any, len(value))
+		for name, member := range value {
+			scrubbed[s.text(name)] = s.value(member)
+		}
+		return scrubbed
 	case []any:
 		scrubbed := make([]any, len(value))
 		for i, element := range value {

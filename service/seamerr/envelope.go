@@ -3,8 +3,10 @@ package seamerr
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"mime"
+	"regexp"
+	"strings"
 )
 
 // envelope is the body of Seam's error answers. `data` and `validation_errors` are objects or not there at all.
@@ -50,33 +52,56 @@ func (e *Error) Envelope() ([]byte, error) {
 	return body, nil
 }
 
-// FromEnvelope reads the body of an error answer of Seam. A body that is not Seam's envelope (empty, HTML, the text of
-// a proxy) gives an error without a type.
-func FromEnvelope(httpStatus int, body []byte) *Error {
-	var read envelope
-	if !json.Valid(body) {
-		body = nil // Also what has something after the envelope.
+// maxBodyBytes bounds the body of an error that is handed on.
+const maxBodyBytes = 64 << 10
+
+// FromResponse reads a response of Seam that is an error. It is Seam's own only if its content type is that of JSON and
+// its body the envelope with a type and a message; any other (empty, HTML, another API's JSON) gives an error without a
+// type. JSON of either kind is kept, to be handed on over REST.
+func FromResponse(httpStatus int, contentType string, body []byte) *Error {
+	e := &Error{
+		HTTPStatus: httpStatus,
+		Message:    fmt.Sprintf("Seam answered with HTTP status %d and no error of its own", httpStatus),
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil || (mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json")) || !json.Valid(body) {
+		return e
+	}
+	if len(body) <= maxBodyBytes {
+		e.Body, e.ContentType = body, contentType
+	}
+	if mediaType == "application/json" {
+		e.readEnvelope(body)
+	}
+	return e
+}
+
+// readEnvelope takes over what Seam's envelope says, if the body is one.
+func (e *Error) readEnvelope(body []byte) {
+	var read struct {
+		Error struct {
+			Type             any `json:"type"`
+			Message          any `json:"message"`
+			RequestID        any `json:"request_id"`
+			Data             any `json:"data"`
+			ValidationErrors any `json:"validation_errors"`
+		} `json:"error"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber() // Numbers in `data` keep their digits.
-	err := decoder.Decode(&read)
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		err = nil // A member of another type than documented does not cost the reader the others.
+	if decoder.Decode(&read) != nil {
+		return
 	}
-	if err != nil || read.Error.Type == "" {
-		return &Error{
-			HTTPStatus: httpStatus,
-			Message:    fmt.Sprintf("Seam answered with HTTP status %d and no error of its own", httpStatus),
-		}
+	errorType, isText := read.Error.Type.(string)
+	message, isMessage := read.Error.Message.(string)
+	if !isText || !isMessage || !errorTypePattern.MatchString(errorType) || strings.HasPrefix(errorType, "seam_") {
+		return
 	}
-	data, _ := read.Error.Data.(map[string]any)
-	validationErrors, _ := read.Error.ValidationErrors.(map[string]any)
-	return &Error{
-		HTTPStatus:       httpStatus,
-		Type:             read.Error.Type,
-		Message:          read.Error.Message,
-		Data:             data,
-		ValidationErrors: validationErrors,
-		RequestID:        read.Error.RequestID,
-	}
+	e.Type, e.Message, e.Data = errorType, message, read.Error.Data
+	e.RequestID, _ = read.Error.RequestID.(string)
+	e.ValidationErrors, _ = read.Error.ValidationErrors.(map[string]any)
 }
+
+// errorTypePattern is what Seam's error types look like, which do not begin as its keys and tokens do. They are logged,
+// and end up in the details of a gRPC status.
+var errorTypePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)

@@ -37,10 +37,9 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 		"nested validation": `{"error":{"type":"t","message":"m","validation_errors":{"_errors":[],"a":{"_errors":["x"],"0":{"_errors":["y"],"b":{"_errors":[]}}}}},"ok":false}`,
 		"odd validation":    `{"error":{"type":"t","message":"m","validation_errors":{"a":5,"b":[1],"_errors":"x"}},"ok":false}`,
 		"text of all kinds": `{"error":{"type":"t","message":"\u0000\u2028é😀\"\\<script>"},"ok":false}`,
-		"type not as usual": `{"error":{"type":"Some Type!","message":"m"},"ok":false}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			body, err := seamerr.FromEnvelope(400, []byte(text)).Envelope()
+			body, err := seamerr.FromResponse(400, "application/json", []byte(text)).Envelope()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,59 +48,78 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	}
 }
 
-// An envelope that is not quite Seam's gives as much as can be had of it.
-func TestFromEnvelope(t *testing.T) {
-	for name, test := range map[string]struct{ body, want string }{
-		"unknown members":      {`{"error":{"type":"t","message":"m","new":1},"new":2,"ok":false}`, `{"error":{"type":"t","message":"m"},"ok":false}`},
-		"no message":           {`{"error":{"type":"t"}}`, `{"error":{"type":"t","message":""},"ok":false}`},
-		"nulls":                {`{"error":{"type":"t","message":null,"request_id":null,"data":null,"validation_errors":null},"ok":null}`, `{"error":{"type":"t","message":""},"ok":false}`},
-		"data is a list":       {`{"error":{"type":"t","message":"m","data":[1]}}`, `{"error":{"type":"t","message":"m"},"ok":false}`},
-		"data is a text":       {`{"error":{"type":"t","message":"m","data":"x"}}`, `{"error":{"type":"t","message":"m"},"ok":false}`},
-		"validation is a list": {`{"error":{"type":"t","message":"m","validation_errors":["x"]}}`, `{"error":{"type":"t","message":"m"},"ok":false}`},
-		"ok is true":           {`{"error":{"type":"t","message":"m"},"ok":true}`, `{"error":{"type":"t","message":"m"},"ok":false}`},
-		"text not UTF-8":       {"{\"error\":{\"type\":\"t\",\"message\":\"a\xffb\"}}", `{"error":{"type":"t","message":"a\ufffdb"},"ok":false}`},
+// An envelope that is not quite as documented gives as much as can be had of it, and is handed on as it came.
+func TestFromResponse(t *testing.T) {
+	for name, test := range map[string]struct {
+		body string
+		data any
+	}{
+		"unknown members":      {`{"error":{"type":"t","message":"m","new":1},"new":2,"ok":false}`, nil},
+		"nulls":                {`{"error":{"type":"t","message":"m","request_id":null,"data":null,"validation_errors":null},"ok":null}`, nil},
+		"data is a list":       {`{"error":{"type":"t","message":"m","data":[1]}}`, []any{json.Number("1")}},
+		"data is a text":       {`{"error":{"type":"t","message":"m","data":"x"}}`, "x"},
+		"validation is a list": {`{"error":{"type":"t","message":"m","validation_errors":["x"]}}`, nil},
+		"ok is true":           {`{"error":{"type":"t","message":"m"},"ok":true}`, nil},
+		"another order":        {`{"ok":false,"error":{"request_id":"r","message":"m","type":"t"}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := seamerr.FromEnvelope(418, []byte(test.body))
-			if e.HTTPStatus != 418 || e.Local || e.Cause != nil {
+			const contentType = "application/json; charset=utf-8"
+			e := seamerr.FromResponse(418, contentType, []byte(test.body))
+			if e.HTTPStatus != 418 || e.Type != "t" || e.Message != "m" || e.Local || e.Cause != nil || !reflect.DeepEqual(e.Data, test.data) {
 				t.Errorf("error is %+v", e)
 			}
-			body, err := e.Envelope()
-			if err != nil {
-				t.Fatal(err)
+			if string(e.Body) != test.body || e.ContentType != contentType {
+				t.Errorf("%s %s is handed on", e.ContentType, e.Body)
 			}
-			same(t, body, test.want)
 		})
 	}
 }
 
-// A body that is no envelope of Seam gives an error without a type and without one word of the body, which may be the
-// page of a proxy with anything in it. SDKs tell such an answer by its missing envelope, so none may be made up.
-func TestFromEnvelopeOfStrangers(t *testing.T) {
-	const secret = "echoed-secret"
-	for name, body := range map[string]string{
-		"empty":            ``,
-		"HTML":             `<html><h1>502 Bad Gateway</h1>echoed-secret</html>`,
-		"text":             `echoed-secret`,
-		"JSON of others":   `{"message":"echoed-secret","code":5}`,
-		"empty object":     `{}`,
-		"null":             `null`,
-		"a list":           `[{"error":{"type":"t"}}]`,
-		"error is a text":  `{"error":"echoed-secret"}`,
-		"error is null":    `{"error":null,"ok":false}`,
-		"no type":          `{"error":{"message":"echoed-secret"}}`,
-		"empty type":       `{"error":{"type":"","message":"echoed-secret"}}`,
-		"type is a number": `{"error":{"type":5,"message":"echoed-secret"}}`,
-		"broken off":       `{"error":{"type":"t","message":"echoed-secret"`,
-		"two envelopes":    `{"error":{"type":"t","message":"echoed-secret"}}{"error":{"type":"t"}}`,
+// A body that is no envelope of Seam gives an error without a type, and says nothing over gRPC, where it may be the page of
+// a proxy with anything in it. JSON is handed on over REST: SDKs make of it what they can.
+func TestFromResponseOfStrangers(t *testing.T) {
+	const secret, envelope = "echoed-secret", `{"error":{"type":"t","message":"echoed-secret"},"ok":false}`
+	for name, test := range map[string]struct {
+		contentType, body string
+		kept              bool
+	}{
+		"empty":                  {"application/json", ``, false},
+		"HTML":                   {"text/html", `<html><h1>502 Bad Gateway</h1>echoed-secret</html>`, false},
+		"text":                   {"text/plain", `echoed-secret`, false},
+		"HTML that says JSON":    {"application/json", `<html>echoed-secret</html>`, false},
+		"envelope as HTML":       {"text/html", envelope, false},
+		"envelope without type":  {"", envelope, false},
+		"envelope as a problem":  {"application/problem+json", envelope, true},
+		"problem":                {"application/problem+json", `{"type":"about:blank","title":"echoed-secret","status":502}`, true},
+		"JSON of others":         {"application/json", `{"message":"echoed-secret","code":5}`, true},
+		"empty object":           {"application/json", `{}`, true},
+		"null":                   {"application/json", `null`, true},
+		"a list":                 {"application/json", `[{"error":{"type":"t","message":"m"}}]`, true},
+		"error is a text":        {"application/json", `{"error":"echoed-secret"}`, true},
+		"error is null":          {"application/json", `{"error":null,"ok":false}`, true},
+		"no type":                {"application/json", `{"error":{"message":"echoed-secret"}}`, true},
+		"empty type":             {"application/json", `{"error":{"type":"","message":"echoed-secret"}}`, true},
+		"type is a number":       {"application/json", `{"error":{"type":5,"message":"echoed-secret"}}`, true},
+		"type is no name":        {"application/json", `{"error":{"type":"Some Type!","message":"echoed-secret"}}`, true},
+		"type like a credential": {"application/json", `{"error":{"type":"seam_cst1abc","message":"echoed-secret"}}`, true},
+		"type without an end":    {"application/json", `{"error":{"type":"` + strings.Repeat("t", 200_000) + `","message":"echoed-secret"}}`, false},
+		"no message":             {"application/json", `{"error":{"type":"t"}}`, true},
+		"message is a number":    {"application/json", `{"error":{"type":"t","message":5}}`, true},
+		"broken off":             {"application/json", `{"error":{"type":"t","message":"echoed-secret"`, false},
+		"two envelopes":          {"application/json", envelope + envelope, false},
+		"over the limit":         {"application/json", `{"message":"` + strings.Repeat("x", 64<<10) + `"}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := seamerr.FromEnvelope(502, []byte(body))
+			e := seamerr.FromResponse(502, test.contentType, []byte(test.body))
 			if want := "Seam answered with HTTP status 502 and no error of its own"; e.Type != "" || e.Message != want || e.HTTPStatus != 502 {
 				t.Errorf("error is %+v", e)
 			}
-			if text := fmt.Sprintf("%+v %s", e, e.GRPCStatus()); strings.Contains(text, secret) {
-				t.Errorf("the body is quoted: %s", text)
+			if kept := e.Body != nil; kept != test.kept || (kept && (string(e.Body) != test.body || e.ContentType != test.contentType)) {
+				t.Errorf("%s %.100s is handed on", e.ContentType, e.Body)
+			}
+			status := e.GRPCStatus().Proto().String()
+			if strings.Contains(status, secret) || strings.Contains(status, seamerr.DomainSeam) {
+				t.Errorf("the status is %s", status)
 			}
 			if made, err := e.Envelope(); made != nil || err != nil {
 				t.Errorf("envelope is %s, error %v; want none", made, err)

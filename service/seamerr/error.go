@@ -29,8 +29,13 @@ type Error struct {
 	// Message is Seam's message, or a fixed text of ours.
 	Message string
 
-	// Data is Seam's `data` member, nil when there is none.
-	Data map[string]any
+	// Data is Seam's `data` member, of any JSON type, nil when there is none.
+	Data any
+
+	// Body is the JSON that Seam, or what answered in its place, sent with the error, and ContentType its type. The REST
+	// face hands it on as it came. Nil when there was none, or when the error is the service's own.
+	Body        []byte
+	ContentType string
 
 	// ValidationErrors is Seam's `validation_errors` member when Seam found the problems, nil otherwise.
 	ValidationErrors map[string]any

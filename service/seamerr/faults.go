@@ -1,6 +1,7 @@
 package seamerr
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -174,6 +175,13 @@ func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
 		unknown.HTTPStatus = http.StatusFailedDependency
 	}
 	return &unknown
+}
+
+// ProxyRefused reports that a proxy on the way to Seam wants the service to authenticate: the operator's to mend and
+// not the caller's.
+func ProxyRefused() *Error {
+	return local(http.StatusInternalServerError, "upstream_proxy_refused", "The service is not set up right",
+		errors.New("a proxy on the way to Seam answered with HTTP status 407"))
 }
 
 // Internal reports a fault of the service.

@@ -10,9 +10,9 @@ import (
 	"github.com/clientsession/service/service/seamerr"
 )
 
-// FuzzFromEnvelope: whatever stands in for Seam's error, the caller gets an answer on both faces that its own
+// FuzzFromResponse: whatever stands in for Seam's error, the caller gets an answer on both faces that its own
 // libraries can read.
-func FuzzFromEnvelope(f *testing.F) {
+func FuzzFromResponse(f *testing.F) {
 	for _, text := range []string{
 		``, `{}`, `null`, `<html>`, `{"error":{"type":"t","message":"m","request_id":"r","data":{"a":[1]}},"ok":false}`,
 		`{"error":{"type":"invalid_input","validation_errors":{"_errors":["x"],"a":{"0":{"_errors":["y",1,null]}}}}}`,
@@ -24,7 +24,7 @@ func FuzzFromEnvelope(f *testing.F) {
 		f.Add(599, []byte(text))
 	}
 	f.Fuzz(func(t *testing.T, httpStatus int, text []byte) {
-		e := seamerr.FromEnvelope(httpStatus, text)
+		e := seamerr.FromResponse(httpStatus, "application/json", text)
 		st := e.GRPCStatus()
 		if !utf8.ValidString(st.Message()) {
 			t.Errorf("message %q is not UTF-8", st.Message())

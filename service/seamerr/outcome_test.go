@@ -30,14 +30,14 @@ func TestWithUnknownOutcome(t *testing.T) {
 		"timeout":      {seamerr.Timeout(cause), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 424}},
 		"bad answer":   {seamerr.BadAnswer(cause), told{codes.Internal, 502}, told{codes.Internal, 424}},
 		"canceled":     {seamerr.Canceled(cause), told{codes.Canceled, 499}, told{codes.Canceled, 499}},
-		"Seam's 500":   {seamerr.FromEnvelope(500, nil), told{codes.Internal, 500}, told{codes.Internal, 500}},
-		"Seam's 502":   {seamerr.FromEnvelope(502, nil), told{codes.Unavailable, 502}, told{codes.Unknown, 502}},
-		"Seam's 503":   {seamerr.FromEnvelope(503, nil), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
-		"Seam's 504":   {seamerr.FromEnvelope(504, nil), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 504}},
-		"a CDN's 522":  {seamerr.FromEnvelope(522, nil), told{codes.Unavailable, 522}, told{codes.Unknown, 522}},
-		"Seam's words": {seamerr.FromEnvelope(503, []byte(`{"error":{"type":"t","message":"m"}}`)), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
+		"Seam's 500":   {seamerr.FromResponse(500, "application/json", nil), told{codes.Internal, 500}, told{codes.Internal, 500}},
+		"Seam's 502":   {seamerr.FromResponse(502, "application/json", nil), told{codes.Unavailable, 502}, told{codes.Unknown, 502}},
+		"Seam's 503":   {seamerr.FromResponse(503, "application/json", nil), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
+		"Seam's 504":   {seamerr.FromResponse(504, "application/json", nil), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 504}},
+		"a CDN's 522":  {seamerr.FromResponse(522, "application/json", nil), told{codes.Unavailable, 522}, told{codes.Unknown, 522}},
+		"Seam's words": {seamerr.FromResponse(503, "application/json", []byte(`{"error":{"type":"t","message":"m"}}`)), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
 		"what a later attempt said": {
-			seamerr.FromEnvelope(404, []byte(`{"error":{"type":"client_session_not_found","message":"m"}}`)),
+			seamerr.FromResponse(404, "application/json", []byte(`{"error":{"type":"client_session_not_found","message":"m"}}`)),
 			told{codes.NotFound, 404},
 			told{codes.NotFound, 404},
 		},
@@ -97,11 +97,11 @@ func TestOutcomeInEnvelope(t *testing.T) {
 			seamerr.Failing(0), `{"error":{"type":"upstream_failing","message":"Seam is failing and was not asked"},"ok":false}`,
 		},
 		"Seam's": {
-			seamerr.FromEnvelope(500, []byte(`{"error":{"type":"t","message":"m"}}`)).WithUnknownOutcome(false),
+			seamerr.FromResponse(500, "application/json", []byte(`{"error":{"type":"t","message":"m"}}`)).WithUnknownOutcome(false),
 			`{"error":{"type":"t","message":"m"},"ok":false}`,
 		},
 		"Seam's, with data": {
-			seamerr.FromEnvelope(500, []byte(`{"error":{"type":"t","message":"m","data":{"a":1}}}`)).WithUnknownOutcome(true),
+			seamerr.FromResponse(500, "application/json", []byte(`{"error":{"type":"t","message":"m","data":{"a":1}}}`)).WithUnknownOutcome(true),
 			`{"error":{"type":"t","message":"m","data":{"a":1}},"ok":false}`,
 		},
 	} {
@@ -113,7 +113,7 @@ func TestOutcomeInEnvelope(t *testing.T) {
 			same(t, got, test.want)
 		})
 	}
-	if got, err := seamerr.FromEnvelope(503, nil).WithUnknownOutcome(false).Envelope(); got != nil || err != nil {
+	if got, err := seamerr.FromResponse(503, "application/json", nil).WithUnknownOutcome(false).Envelope(); got != nil || err != nil {
 		t.Errorf("an envelope was made up: %s, %v", got, err)
 	}
 }

@@ -1,6 +1,7 @@
 package seamerr
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,10 +70,51 @@ func (e *Error) details() []protoadapt.MessageV1 {
 	if e.RetryAfter != nil {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(*e.RetryAfter)})
 	}
-	if data, err := structpb.NewStruct(e.Data); err == nil && len(e.Data) > 0 && proto.Size(data) <= maxDataBytes {
+	if data := e.data(); data != nil {
 		details = append(details, data)
 	}
 	return details
+}
+
+// data is Seam's `data` as a detail, nil when there is none or it is too large.
+func (e *Error) data() protoadapt.MessageV1 {
+	if e.Data == nil {
+		return nil
+	}
+	value, err := structpb.NewValue(plain(e.Data))
+	if err != nil || proto.Size(value) > maxDataBytes {
+		return nil
+	}
+	if object := value.GetStructValue(); object != nil {
+		if len(object.GetFields()) == 0 {
+			return nil
+		}
+		return object
+	}
+	return value
+}
+
+// plain returns a JSON value with its numbers as doubles, which is what a detail can say.
+func plain(value any) any {
+	switch value := value.(type) {
+	case json.Number:
+		number, _ := value.Float64()
+		return number
+	case map[string]any:
+		object := make(map[string]any, len(value))
+		for name, member := range value {
+			object[name] = plain(member)
+		}
+		return object
+	case []any:
+		list := make([]any, len(value))
+		for i, element := range value {
+			list[i] = plain(element)
+		}
+		return list
+	default:
+		return value
+	}
 }
 
 // reason is Seam's type in the form that ErrorInfo asks for, or the name of the HTTP status of an answer without type.
@@ -95,6 +137,9 @@ func (e *Error) reason() string {
 // domain is the service's own only for types that Seam does not have.
 func (e *Error) domain() string {
 	if !e.Local {
+		if e.Type == "" {
+			return DomainService // Nobody knows who it was that answered so.
+		}
 		return DomainSeam
 	}
 	switch e.Type {

@@ -42,7 +42,7 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "404", "type": "client_session_not_found"},
 		},
 		"without an envelope": {
-			&seamerr.Error{HTTPStatus: 502}, "BAD_GATEWAY", "connect.getseam.com", map[string]string{"http_status": "502"},
+			&seamerr.Error{HTTPStatus: 502}, "BAD_GATEWAY", "client-session-service", map[string]string{"http_status": "502"},
 		},
 		"Seam's name of ours": {
 			seamerr.Unauthorized(), "UNAUTHORIZED", "connect.getseam.com",
@@ -84,8 +84,8 @@ func TestErrorInfo(t *testing.T) {
 			seamerr.Timeout(nil).WithUnknownOutcome(true), "UPSTREAM_TIMEOUT", "client-session-service",
 			map[string]string{"http_status": "504", "type": "upstream_timeout", "outcome": "unknown"},
 		},
-		"outcome unknown, Seam's": {
-			seamerr.FromEnvelope(503, nil).WithUnknownOutcome(false), "SERVICE_UNAVAILABLE", "connect.getseam.com",
+		"outcome unknown, nobody's": {
+			seamerr.FromResponse(503, "application/json", nil).WithUnknownOutcome(false), "SERVICE_UNAVAILABLE", "client-session-service",
 			map[string]string{"http_status": "503", "outcome": "unknown"},
 		},
 		"Seam using a name of ours": {
@@ -153,6 +153,16 @@ func TestDetails(t *testing.T) {
 	}
 }
 
+// Seam documents an object as data; whatever else it may be reaches the caller too.
+func TestDataOfAnyType(t *testing.T) {
+	for _, data := range []any{"x", true, 1.5, []any{"a", nil}} {
+		values := detail[*structpb.Value]((&seamerr.Error{HTTPStatus: 400, Type: "t", Data: data}).GRPCStatus())
+		if len(values) != 1 || !reflect.DeepEqual(values[0].AsInterface(), data) {
+			t.Errorf("data %v is told as %v", data, values)
+		}
+	}
+}
+
 // What was not said must not be there as an empty detail: a client asks for the detail and not for its content.
 func TestDetailsLeftOut(t *testing.T) {
 	for name, e := range map[string]*seamerr.Error{
@@ -178,7 +188,7 @@ func TestDetailsLeftOut(t *testing.T) {
 
 // Seam's own validation_errors become the same violations as problems of ours.
 func TestViolationsOfSeam(t *testing.T) {
-	e := seamerr.FromEnvelope(400, []byte(`{"error":{"type":"invalid_input","message":"m","validation_errors":{
+	e := seamerr.FromResponse(400, "application/json", []byte(`{"error":{"type":"invalid_input","message":"m","validation_errors":{
 		"_errors":["top",5],
 		"b":{"_errors":["b1","b2"]},
 		"a":{"_errors":[],"1":{"_errors":["a1"],"c":{"_errors":["a1c"]}},"2":"no object"},

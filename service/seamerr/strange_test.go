@@ -17,7 +17,7 @@ func TestWrongTypesBeside(t *testing.T) {
 		`{"error":{"type":"t","message":"m","data":"text","validation_errors":[1]},"ok":false}`,
 		`{"error":{"message":"m","data":{"e":1e999},"type":"t"},"ok":false}`,
 	} {
-		if e := FromEnvelope(http.StatusBadRequest, []byte(body)); e.Type != "t" || e.Message != "m" {
+		if e := FromResponse(http.StatusBadRequest, "application/json", []byte(body)); e.Type != "t" || e.Message != "m" {
 			t.Errorf("%s gives %+v", body, e)
 		}
 	}
@@ -26,9 +26,16 @@ func TestWrongTypesBeside(t *testing.T) {
 // TestNumbersKeepTheirDigits shows that data goes out over REST as it came in.
 func TestNumbersKeepTheirDigits(t *testing.T) {
 	const data = `"data":{"big":12345678901234567890,"small":1.0}`
-	e := FromEnvelope(http.StatusBadRequest, []byte(`{"error":{"type":"t","message":"m",`+data+`},"ok":false}`))
-	if body, err := e.Envelope(); err != nil || !strings.Contains(string(body), data) {
-		t.Errorf("got %s, %v", body, err)
+	e := FromResponse(http.StatusBadRequest, "application/json", []byte(`{"error":{"type":"t","message":"m",`+data+`},"ok":false}`))
+	for _, kept := range [][]byte{e.Body, nil} { // As it came, and made anew.
+		e.Body = kept
+		body, err := e.Envelope()
+		if kept != nil {
+			body = kept
+		}
+		if err != nil || !strings.Contains(string(body), data) {
+			t.Errorf("got %s, %v", body, err)
+		}
 	}
 	if st := e.GRPCStatus(); len(st.Details()) != 2 {
 		t.Errorf("got the details %v, want ErrorInfo and Struct", st.Details())
@@ -43,7 +50,7 @@ func TestStatusesOfProxies(t *testing.T) {
 		522: codes.Unavailable, 523: codes.Unavailable, 524: codes.DeadlineExceeded, 525: codes.Unavailable,
 		526: codes.Unavailable, 599: codes.Internal,
 	} {
-		e := FromEnvelope(httpStatus, nil)
+		e := FromResponse(httpStatus, "application/json", nil)
 		if e.GRPCCode() != code || !reason.MatchString(e.reason()) {
 			t.Errorf("%d gives %s, reason %q; want %s", httpStatus, e.GRPCCode(), e.reason(), code)
 		}

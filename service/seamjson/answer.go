@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,51 +17,141 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// ReadAnswer reads an answer of Seam into m. It is lenient where Seam may grow: unknown members are passed over, and
-// null is the same as absent. It fails for text that is not one JSON object and for a known member of another type;
-// its errors name the member and never quote a value.
-func (c *Codec) ReadAnswer(data []byte, m proto.Message) error {
+// Envelope is what a response of Seam says beside what the message takes up.
+type Envelope struct {
+	// Empty is true for an object without members.
+	Empty bool
+	// OK is true when `ok` is true, and NotOK when it is false. Error is true when there is an `error`.
+	OK, NotOK, Error bool
+	// Session and Sessions are true when there is a `client_session` object, a `client_sessions` array.
+	Session, Sessions bool
+	// Skipped are the names of members, 10 at the most, that are documented and were of another type: they are unset.
+	Skipped []string
+}
+
+const maxSkipped = 10
+
+func (e *Envelope) skip(name string) {
+	if len(e.Skipped) < maxSkipped && !slices.Contains(e.Skipped, name) {
+		e.Skipped = append(e.Skipped, name)
+	}
+}
+
+// ReadAnswer reads a response of Seam into m. What the response tells has happened, so it is lenient: null is the same
+// as absent, a member of another type than documented is left unset, and the members of a session that are not
+// documented go into its additional_members. It fails for text that is not one JSON object, and for a list with an
+// element that is no session. Its errors name the member and never quote a value.
+func (c *Codec) ReadAnswer(data []byte, m proto.Message) (Envelope, error) {
+	var envelope Envelope
 	table, err := c.of(m)
 	if err != nil {
-		return err
+		return envelope, err
 	}
-	// Seam's answer has happened: a doubled member or a stray byte in a text is no reason to lose it.
+	// A doubled member or a stray byte in a text is no reason to lose a response.
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if kind := dec.PeekKind(); kind != '{' {
-		return syntaxOr(dec, fmt.Errorf("expected an object, found %s", kindName(kind)))
+		return envelope, syntaxOr(dec, fmt.Errorf("expected an object, found %s", kindName(kind)))
 	}
-	if err := table.readAnswer(dec, m.ProtoReflect()); err != nil {
-		return err
+	r := answerReader{dec, &envelope}
+	if err := r.readEnvelope(table, m.ProtoReflect()); err != nil {
+		return envelope, err
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the JSON object")
+		return envelope, errors.New("there is more after the JSON object")
 	}
-	return nil
+	return envelope, nil
 }
 
-func (t *message) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) error {
-	if _, err := dec.ReadToken(); err != nil {
+type answerReader struct {
+	*jsontext.Decoder
+
+	envelope *Envelope
+}
+
+// readEnvelope reads the response as such.
+func (r answerReader) readEnvelope(t *message, m protoreflect.Message) error {
+	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadValue()
+	r.envelope.Empty = r.PeekKind() == '}'
+	for r.PeekKind() == '"' {
+		name, err := r.ReadValue()
 		if err != nil {
 			return syntax(err)
 		}
 		f, known := t.field(name)
-		if !known || dec.PeekKind() == 'n' {
-			if err := dec.SkipValue(); err != nil {
-				return syntax(err)
-			}
-			continue
+		isOK, isError := string(name) == `"ok"`, string(name) == `"error"`
+		kind := r.PeekKind() // From here on the name is gone.
+		switch {
+		case isOK:
+			r.envelope.OK, r.envelope.NotOK = kind == 't', r.envelope.NotOK || kind == 'f'
+		case isError:
+			r.envelope.Error = r.envelope.Error || kind != 'n'
+		case known && f.list:
+			r.envelope.Sessions = kind == '['
+		case known:
+			r.envelope.Session = kind == '{'
 		}
-		if err := f.readAnswer(dec, m); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+		if err := r.readMember(f, known, m); err != nil {
+			return err
 		}
 	}
-	_, err := dec.ReadToken()
+	_, err := r.ReadToken()
 	return syntax(err)
+}
+
+// readMember reads the value of a member, or passes it over.
+func (r answerReader) readMember(f *field, known bool, m protoreflect.Message) error {
+	if !known || r.PeekKind() == 'n' {
+		return syntax(r.SkipValue())
+	}
+	if err := r.read(f, m); err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
+	}
+	return nil
+}
+
+// readSession reads an object within the response.
+func (r answerReader) readSession(t *message, m protoreflect.Message) error {
+	if _, err := r.ReadToken(); err != nil {
+		return syntax(err)
+	}
+	var additional additionalMembers
+	for r.PeekKind() == '"' {
+		name, err := r.ReadValue()
+		if err != nil {
+			return syntax(err)
+		}
+		f, known := t.field(name)
+		if !known && t.additional != nil {
+			text := memberName(name) // Before the next read, which takes the place of the name.
+			value, err := r.ReadValue()
+			if err != nil {
+				return syntax(err)
+			}
+			additional.add(text, value)
+			continue
+		}
+		if err := r.readMember(f, known, m); err != nil {
+			return err
+		}
+	}
+	additional.set(m, t.additional)
+	_, err := r.ReadToken()
+	return syntax(err)
+}
+
+// memberName is the name of a member as it stands in the JSON, quotes and all, without them.
+func memberName(quoted jsontext.Value) string {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return strings.ToValidUTF8(string(quoted[1:len(quoted)-1]), "\ufffd")
+	}
+	name, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return ""
+	}
+	return string(name)
 }
 
 // field finds the field of a member by its name as it stands in the JSON, quotes and all. Names that are written with
@@ -68,79 +161,118 @@ func (t *message) field(quoted jsontext.Value) (*field, bool) {
 		f, known := t.byName[string(quoted[1:len(quoted)-1])]
 		return f, known
 	}
-	name, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return nil, false
-	}
-	f, known := t.byName[string(name)]
+	f, known := t.byName[memberName(quoted)]
 	return f, known
 }
 
-func (f *field) readAnswer(dec *jsontext.Decoder, m protoreflect.Message) error {
-	if !f.descriptor.IsList() {
-		v, err := f.readAnswerValue(dec, m, nil)
-		if err != nil {
-			return err
-		}
+func (r answerReader) read(f *field, m protoreflect.Message) error {
+	if f.list {
+		return r.readList(f, m)
+	}
+	if kind := r.PeekKind(); !f.accepts(kind) && (f.kind != kindInt || kind != '"') {
+		return r.skip(f, kind)
+	}
+	if f.kind == kindMessage {
+		nested := m.NewField(f.descriptor)
+		m.Set(f.descriptor, nested)
+		return r.readSession(f.nested, nested.Message())
+	}
+	token, err := r.ReadToken()
+	if err != nil {
+		return syntax(err)
+	}
+	if v, ok := f.lenientValue(token); ok {
 		m.Set(f.descriptor, v)
-		return nil
+	} else {
+		r.envelope.skip(f.name)
 	}
-	if kind := dec.PeekKind(); kind != '[' {
-		return syntaxOr(dec, fmt.Errorf("expected an array, found %s", kindName(kind)))
+	return nil
+}
+
+// skip passes over a value of another type than documented. A text that is broken here has no type.
+func (r answerReader) skip(f *field, kind jsontext.Kind) error {
+	if kind != 0 {
+		r.envelope.skip(f.name)
 	}
-	if _, err := dec.ReadToken(); err != nil {
+	return syntax(r.SkipValue())
+}
+
+func (r answerReader) readList(f *field, m protoreflect.Message) error {
+	if kind := r.PeekKind(); kind != '[' {
+		return r.skip(f, kind)
+	}
+	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
 	list := m.NewField(f.descriptor).List()
-	for dec.PeekKind() != ']' {
-		v, err := f.readAnswerValue(dec, m, list)
-		if err != nil {
-			return err
+	for r.PeekKind() != ']' {
+		kind := r.PeekKind()
+		switch {
+		case f.accepts(kind) && f.kind == kindMessage:
+			element := list.NewElement()
+			if err := r.readSession(f.nested, element.Message()); err != nil {
+				return err
+			}
+			list.Append(element)
+		case f.accepts(kind):
+			token, err := r.ReadToken()
+			if err != nil {
+				return syntax(err)
+			}
+			list.Append(protoreflect.ValueOfString(token.String()))
+		case f.kind == kindMessage:
+			// To leave a session out of a list would be to say that there is none.
+			return syntaxOr(r.Decoder, fmt.Errorf("expected object, found %s", kindName(kind)))
+		default:
+			if err := r.skip(f, kind); err != nil {
+				return err
+			}
 		}
-		list.Append(v)
 	}
 	m.Set(f.descriptor, protoreflect.ValueOfList(list))
-	_, err := dec.ReadToken()
+	_, err := r.ReadToken()
 	return syntax(err)
 }
 
-// readAnswerValue reads one value: of the field of m, or, where list is not nil, for that list.
-func (f *field) readAnswerValue(
-	dec *jsontext.Decoder, m protoreflect.Message, list protoreflect.List,
-) (protoreflect.Value, error) {
-	var none protoreflect.Value
-	kind := dec.PeekKind()
-	if !f.accepts(kind) {
-		return none, syntaxOr(dec, fmt.Errorf("expected %s, found %s", f.expects(), kindName(kind)))
-	}
-	if f.kind == kindMessage {
-		var nested protoreflect.Value
-		if list != nil {
-			nested = list.NewElement()
-		} else {
-			nested = m.NewField(f.descriptor)
+// lenientValue turns a token into the field's value as well as that can be done.
+func (f *field) lenientValue(token jsontext.Token) (v protoreflect.Value, ok bool) {
+	switch f.kind {
+	case kindBool:
+		return protoreflect.ValueOfBool(token.Bool()), true
+	case kindInt:
+		text := token.String()
+		number, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(number >= math.MinInt32 && number <= math.MaxInt32) { // Nor is it NaN.
+			return v, false
 		}
-		return nested, f.nested.readAnswer(dec, nested.Message())
+		return protoreflect.ValueOfInt32(int32(number)), true
+	case kindTimestamp:
+		instant, ok := lenientTime(token.String())
+		if !ok {
+			return v, false
+		}
+		return protoreflect.ValueOfMessage(timestamppb.New(instant).ProtoReflect()), true
+	default:
+		return protoreflect.ValueOfString(token.String()), true
 	}
-	token, err := dec.ReadToken()
-	if err != nil {
-		return none, syntax(err)
-	}
-	return f.value(token)
 }
 
-// value turns a token of an accepted kind into the field's value.
+// lenientTime reads a time of RFC 3339, also one whose offset is written in another way of ISO 8601.
+func lenientTime(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05Z07:00:00"} {
+		if instant, err := time.Parse(layout, text); err == nil {
+			return instant, timestamppb.New(instant).CheckValid() == nil
+		}
+	}
+	return time.Time{}, false
+}
+
+// value turns a token of an accepted kind into the value of a field of a request.
 func (f *field) value(token jsontext.Token) (protoreflect.Value, error) {
 	var none protoreflect.Value
 	switch f.kind {
 	case kindBool:
 		return protoreflect.ValueOfBool(token.Bool()), nil
-	case kindInt:
-		number, err := token.Float()
-		if err != nil || number != math.Trunc(number) || number < math.MinInt32 || number > math.MaxInt32 {
-			return none, errors.New("expected an integer of 32 bits")
-		}
-		return protoreflect.ValueOfInt32(int32(number)), nil
 	case kindTimestamp:
 		instant, err := time.Parse(time.RFC3339, token.String())
 		if err != nil {

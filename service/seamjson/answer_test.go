@@ -1,10 +1,16 @@
 package seamjson_test
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/clientsession/service/service/seamjson"
 )
 
 func TestReadAnswerAccepts(t *testing.T) {
@@ -22,7 +28,7 @@ func TestReadAnswerAccepts(t *testing.T) {
 		"empty session":       {`{"client_session":{}}`, of(&session{})},
 		"null everywhere":     {`{"client_session":{"token":null,"created_at":null,"device_count":null,"connect_webview_ids":null,"user_identifier_key":null},"ok":null}`, of(&session{})},
 		"empty lists":         {`{"client_session":{"connect_webview_ids":[]}}`, of(&session{})},
-		"unknown members":     {`{"a":[{"ok":"x"}],"client_session":{"b":{"token":5},"token":"t","c":null},"d":1e999}`, of(&session{Token: "t"})},
+		"unknown members":     {`{"a":[{"ok":"x"}],"client_session":{"b":{"token":5},"token":"t","c":null},"d":1e999}`, of(&session{Token: "t", AdditionalMembers: additional(`{"b":{"token":5},"c":null}`)})},
 		"camel case unknown":  {`{"clientSession":5}`, &response{}},
 		"empty optional":      {`{"client_session":{"customer_key":""}}`, of(&session{CustomerKey: new("")})},
 		"offset":              {`{"client_session":{"created_at":"2025-06-15T18:54:17.946+02:00"}}`, of(&session{CreatedAt: stamp("2025-06-15T16:54:17.946Z")})},
@@ -41,7 +47,7 @@ func TestReadAnswerAccepts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := &response{}
-			if err := newCodec(t).ReadAnswer([]byte(test.text), got); err != nil {
+			if _, err := newCodec(t).ReadAnswer([]byte(test.text), got); err != nil {
 				t.Fatal(err)
 			}
 			wantEqual(t, got, test.want)
@@ -54,30 +60,7 @@ func TestReadAnswerAccepts(t *testing.T) {
 }
 
 func TestReadAnswerRefuses(t *testing.T) {
-	in := func(member string) string { return `{"client_session":{` + member + `},"ok":true}` }
 	for name, test := range map[string]struct{ text, want string }{
-		"fraction of a device":  {in(`"device_count":1.5`), "client_session: device_count: expected an integer of 32 bits"},
-		"count beyond doubles":  {in(`"device_count":1e999`), "client_session: device_count: expected an integer of 32 bits"},
-		"huge count":            {in(`"device_count":1e300`), "client_session: device_count: expected an integer of 32 bits"},
-		"count over 32 bits":    {in(`"device_count":2147483648`), "client_session: device_count: expected an integer of 32 bits"},
-		"count as text":         {in(`"device_count":"3"`), "client_session: device_count: expected number, found string"},
-		"count NaN as text":     {in(`"device_count":"NaN"`), "client_session: device_count: expected number, found string"},
-		"time as number":        {in(`"created_at":1750006457`), "client_session: created_at: expected string, found number"},
-		"time with a space":     {in(`"created_at":"2025-06-15 SECRET"`), "client_session: created_at: expected a date and time of RFC 3339"},
-		"no time":               {in(`"created_at":""`), "client_session: created_at: expected a date and time of RFC 3339"},
-		"time without offset":   {in(`"expires_at":"2025-06-15T16:54:17"`), "client_session: expires_at: expected a date and time of RFC 3339"},
-		"date that is not":      {in(`"expires_at":"2025-02-30T00:00:00Z"`), "client_session: expires_at: expected a date and time of RFC 3339"},
-		"year before protobuf":  {in(`"expires_at":"0000-01-01T00:00:00Z"`), "client_session: expires_at: expected a date and time of RFC 3339"},
-		"year after protobuf":   {in(`"expires_at":"9999-12-31T23:59:59-01:00"`), "client_session: expires_at: expected a date and time of RFC 3339"},
-		"ok as text":            {`{"ok":"SECRET"}`, "ok: expected boolean, found string"},
-		"ok as number":          {`{"ok":1}`, "ok: expected boolean, found number"},
-		"session as text":       {`{"client_session":"SECRET"}`, "client_session: expected object, found string"},
-		"session as list":       {`{"client_session":["SECRET"]}`, "client_session: expected object, found array"},
-		"text as number":        {in(`"token":5`), "client_session: token: expected string, found number"},
-		"text as object":        {in(`"token":{"SECRET":"SECRET"}`), "client_session: token: expected string, found object"},
-		"list as text":          {in(`"connect_webview_ids":"SECRET"`), "client_session: connect_webview_ids: expected an array, found string"},
-		"number in a list":      {in(`"connect_webview_ids":["SECRET",1]`), "client_session: connect_webview_ids: expected string, found number"},
-		"null in a list":        {in(`"connect_webview_ids":[null]`), "client_session: connect_webview_ids: expected string, found null"},
 		"a list":                {`["SECRET"]`, "expected an object, found array"},
 		"a text":                {`"SECRET"`, "expected an object, found string"},
 		"null":                  {`null`, "expected an object, found null"},
@@ -88,7 +71,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 		"ends in a list":        {`{"client_session":{"connect_webview_ids":["SECRET"`, "client_session: connect_webview_ids: the JSON ends early, at byte 56"},
 		"ends in what is new":   {`{"new":{"SECRET":[`, "the JSON ends early, at byte 24"},
 		"broken value":          {`{"client_session":{"token":SECRET}}`, "client_session: token: not JSON at byte 27"},
-		"no value in a list":    {`{"client_session":{"connect_webview_ids":[}}`, "client_session: connect_webview_ids: expected string, found nothing"},
+		"no value in a list":    {`{"client_session":{"connect_webview_ids":[}}`, "client_session: connect_webview_ids: not JSON at byte 42"},
 		"comma before the end":  {`{"ok":true,}`, "not JSON at byte 10"},
 		"a second object":       {`{"ok":true}{"SECRET":1}`, "there is more after the JSON object"},
 		"words behind":          {`{"ok":true} SECRET`, "there is more after the JSON object"},
@@ -97,7 +80,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(test.text, "SECRET", secret)
-			err := newCodec(t).ReadAnswer([]byte(text), &response{})
+			_, err := newCodec(t).ReadAnswer([]byte(text), &response{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -113,8 +96,107 @@ func TestReadAnswerRefuses(t *testing.T) {
 func TestReadAnswerRefusesEveryPrefix(t *testing.T) {
 	codec := newCodec(t)
 	for end := range len(fullAnswer) {
-		if err := codec.ReadAnswer([]byte(fullAnswer[:end]), &response{}); err == nil {
+		if _, err := codec.ReadAnswer([]byte(fullAnswer[:end]), &response{}); err == nil {
 			t.Errorf("the first %d bytes were read as a whole answer", end)
 		}
 	}
+}
+
+// A member of another type than documented is left unset, and said to be: the response has happened, and callers can go on
+// without it.
+func TestReadAnswerSkips(t *testing.T) {
+	for member, test := range map[string]struct {
+		want    *session
+		skipped []string
+	}{
+		`"device_count":1.5`:                          {&session{DeviceCount: 1}, nil},
+		`"device_count":"4"`:                          {&session{DeviceCount: 4}, nil},
+		`"device_count":3e9`:                          {&session{}, []string{"device_count"}},
+		`"device_count":1e999`:                        {&session{}, []string{"device_count"}},
+		`"device_count":"NaN"`:                        {&session{}, []string{"device_count"}},
+		`"device_count":[]`:                           {&session{}, []string{"device_count"}},
+		`"created_at":"2025-06-15T18:54:17+0200"`:     {&session{CreatedAt: stamp("2025-06-15T16:54:17Z")}, nil},
+		`"created_at":"2025-06-15T18:54:17+02"`:       {&session{CreatedAt: stamp("2025-06-15T16:54:17Z")}, nil},
+		`"created_at":"2025-06-15T18:54:17+02:00:30"`: {&session{CreatedAt: stamp("2025-06-15T16:53:47Z")}, nil},
+		`"created_at":1750006457`:                     {&session{}, []string{"created_at"}},
+		`"created_at":"2025-06-15T16:54:17"`:          {&session{}, []string{"created_at"}},
+		`"created_at":"0000-01-01T00:00:00Z"`:         {&session{}, []string{"created_at"}},
+		`"expires_at":"9999-12-31T23:59:59-01:00"`:    {&session{}, []string{"expires_at"}},
+		`"token":5`:                                    {&session{}, []string{"token"}},
+		`"token":{"a":[1]}`:                            {&session{}, []string{"token"}},
+		`"connect_webview_ids":"x"`:                    {&session{}, []string{"connect_webview_ids"}},
+		`"connect_webview_ids":["a",null,1,{},"b"]`:    {&session{ConnectWebviewIds: []string{"a", "b"}}, []string{"connect_webview_ids"}},
+		`"token":5,"workspace_id":6,"token":[],"a":[]`: {&session{AdditionalMembers: additional(`{"a":[]}`)}, []string{"token", "workspace_id"}},
+	} {
+		t.Run(member, func(t *testing.T) {
+			got := &response{}
+			envelope, err := newCodec(t).ReadAnswer([]byte(`{"client_session":{`+member+`},"ok":true}`), got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, got, &response{ClientSession: test.want, Ok: true})
+			if !slices.Equal(envelope.Skipped, test.skipped) || !envelope.OK || !envelope.Session {
+				t.Errorf("envelope is %+v", envelope)
+			}
+		})
+	}
+}
+
+func TestEnvelope(t *testing.T) {
+	for text, want := range map[string]seamjson.Envelope{
+		`{}`:                               {Empty: true},
+		`{"ok":true}`:                      {OK: true},
+		`{"ok":false}`:                     {NotOK: true},
+		`{"ok":false,"ok":true}`:           {OK: true, NotOK: true},
+		`{"ok":1}`:                         {Skipped: []string{"ok"}},
+		`{"ok":null}`:                      {},
+		`{"error":{"type":"x"}}`:           {Error: true},
+		`{"error":null}`:                   {},
+		`{"client_session":{}}`:            {Session: true},
+		`{"client_session":null}`:          {},
+		`{"client_session":"x"}`:           {Skipped: []string{"client_session"}},
+		`{"client_sessions":[],"ok":true}`: {OK: true},
+		`{"status":"maintenance"}`:         {},
+	} {
+		got, err := newCodec(t).ReadAnswer([]byte(text), &response{})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// What the contract does not know is handed on as far as a Struct can say it and other languages can read it.
+func TestAdditionalMembers(t *testing.T) {
+	nested := func(depth int) string { return strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth) }
+	for members, want := range map[string]string{
+		`"a":1,"b":"x","c":true,"d":null,"e":[1,{"f":2.5}]`: `{"a":1,"b":"x","c":true,"d":null,"e":[1,{"f":2.5}]}`,
+		`"a":` + nested(32):                         `{"a":` + nested(32) + `}`,
+		`"a":` + nested(33):                         `{}`,
+		`"a":` + nested(9000) + `,"b":1`:            `{"b":1}`,
+		`"a":1e999,"b":1`:                           `{"b":1}`,
+		`"\u0061":1`:                                `{"a":1}`,
+		`"a":"` + strings.Repeat("x", 70_000) + `"`: `{}`,
+		`"additional_members":{"a":1}`:              `{"additional_members":{"a":1}}`,
+	} {
+		got := &response{}
+		if _, err := newCodec(t).ReadAnswer([]byte(`{"client_session":{`+members+`}}`), got); err != nil {
+			t.Errorf("%.100s: %v", members, err)
+			continue
+		}
+		expected := additional(want)
+		if len(expected.GetFields()) == 0 {
+			expected = nil
+		}
+		if !proto.Equal(got.GetClientSession().GetAdditionalMembers(), expected) {
+			t.Errorf("%.100s: got %v, want %s", members, got, want)
+		}
+	}
+}
+
+func additional(text string) *structpb.Struct {
+	s := &structpb.Struct{}
+	if err := protojson.Unmarshal([]byte(text), s); err != nil {
+		panic(err)
+	}
+	return s
 }

@@ -9,7 +9,6 @@ import (
 // BenchmarkCodec compares the codec with protojson, which it is there to outrun, in the same run.
 func BenchmarkCodec(b *testing.B) {
 	codec := newCodec(b)
-	answer := &response{ClientSession: fullSession(), Ok: true}
 	question := []byte(`{"client_session_id":"c2cbd177-1ef1-414d-a2c5-e64ec6ffd7aa",` +
 		`"connected_account_ids":["5e1cdd5f-2b3a-4e5b-9d8c-000000000001","5e1cdd5f-2b3a-4e5b-9d8c-000000000002"]}`)
 	lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
@@ -18,10 +17,8 @@ func BenchmarkCodec(b *testing.B) {
 		name string
 		do   func() error
 	}{
-		{"read answer/seamjson", func() error { return codec.ReadAnswer([]byte(fullAnswer), &response{}) }},
+		{"read answer/seamjson", func() error { _, err := codec.ReadAnswer([]byte(fullAnswer), &response{}); return err }},
 		{"read answer/protojson", func() error { return lenient.Unmarshal([]byte(fullAnswer), &response{}) }},
-		{"write answer/seamjson", func() error { _, err := codec.AppendAnswer(nil, answer); return err }},
-		{"write answer/protojson", func() error { _, err := seamLike.Marshal(answer); return err }},
 		{"read request/seamjson", func() error { _, err := codec.ReadRequest(question, "", &request{}); return err }},
 		{"read request/protojson", func() error { return protojson.Unmarshal(question, &request{}) }},
 		{"write request/seamjson", func() error {

@@ -1,9 +1,9 @@
-// Package seamjson reads and writes Seam's JSON straight from and to the messages of the contract.
+// Package seamjson reads Seam's JSON straight into the messages of the contract, and writes requests in it.
 //
-// Seam's JSON differs from protobuf's own mapping: a nullable member is null rather than absent, an unset list of a
-// request is absent, a null is refused where Seam refuses it, and an error names the faulty member in Seam's words
-// and never quotes a value. The tables that each message needs are built once; reading and writing is no slower than
-// protojson, and where answers are concerned faster (see the benchmark).
+// Seam's JSON differs from protobuf's own mapping: a null is refused where Seam refuses it, a list that was given is
+// told from none, and an error names the faulty member in Seam's words and never quotes a value. The tables that each
+// message needs are built once; reading and writing is no slower than protojson, and where responses are concerned
+// faster (see the benchmark).
 package seamjson
 
 import (
@@ -24,6 +24,8 @@ type Codec struct {
 type message struct {
 	fields []*field
 	byName map[string]*field
+	// additional is the field for the members of a response that the contract does not know, nil where there is none.
+	additional protoreflect.FieldDescriptor
 	// bodyOnly is true for a request that Seam does not read from the query string.
 	bodyOnly bool
 }
@@ -35,8 +37,6 @@ type field struct {
 	kind       kind
 	// quoted is the member's name as it is written: quoted, with the colon.
 	quoted string
-	// nullable is true for a member that Seam writes as null when it is unset.
-	nullable bool
 	// exactlyOne is true for a list that has one element when it is given.
 	exactlyOne bool
 	// list is true for an array in JSON; ids is the field inside of the message that wraps one, nil where none does.
@@ -80,6 +80,10 @@ func (c *Codec) add(descriptor protoreflect.MessageDescriptor) (*message, error)
 	m := &message{byName: map[string]*field{}, bodyOnly: bodyOnly(descriptor)}
 	c.messages[descriptor.FullName()] = m
 	for i := range descriptor.Fields().Len() {
+		if isStruct(descriptor.Fields().Get(i)) {
+			m.additional = descriptor.Fields().Get(i)
+			continue
+		}
 		if ours(descriptor.Fields().Get(i)) {
 			continue
 		}
@@ -103,7 +107,6 @@ func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error
 		descriptor: descriptor,
 		name:       name,
 		quoted:     string(quoted) + ":",
-		nullable:   nullable(descriptor),
 		exactlyOne: descriptor.IsList() && exactlyOne(descriptor),
 		list:       descriptor.IsList(),
 		null:       nullTwin(descriptor),
@@ -141,12 +144,6 @@ func (c *Codec) of(m proto.Message) (*message, error) {
 	return known, nil
 }
 
-// nullable says which members of Seam's answers are null, not absent, when they are unset. It is one member in the
-// whole API, so it is named here and not by an option of the contract that every stub would carry.
-func nullable(descriptor protoreflect.FieldDescriptor) bool {
-	return descriptor.FullName() == "seam.clientsession.v1.ClientSession.user_identifier_key"
-}
-
 // exactlyOne reads from the contract's rules whether a list that is given must have one element.
 func exactlyOne(descriptor protoreflect.FieldDescriptor) bool {
 	rules, ok := proto.GetExtension(descriptor.Options(), validate.E_Field).(*validate.FieldRules)
@@ -159,6 +156,11 @@ func ours(descriptor protoreflect.FieldDescriptor) bool {
 	oneof := descriptor.ContainingOneof()
 	return descriptor.Kind() == protoreflect.EnumKind ||
 		(descriptor.Kind() == protoreflect.BoolKind && oneof != nil && !oneof.IsSynthetic())
+}
+
+// isStruct says whether a field is a google.protobuf.Struct, which holds what the contract does not know.
+func isStruct(descriptor protoreflect.FieldDescriptor) bool {
+	return descriptor.Message() != nil && descriptor.Message().FullName() == "google.protobuf.Struct"
 }
 
 // nullTwin returns the field of the same oneof that stands for null: `bool without_x` beside `string x_id`.

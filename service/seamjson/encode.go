@@ -11,26 +11,17 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// AppendRequest appends m as a request to Seam: what is unset is left out.
+// AppendRequest appends m as a request to Seam: what is unset is left out. Responses are not written: those of Seam are
+// handed on as they come.
 func (c *Codec) AppendRequest(dst []byte, m proto.Message) ([]byte, error) {
-	return c.append(dst, m, false)
-}
-
-// AppendAnswer appends m as an answer of Seam: empty lists and false are written, a nullable member that is unset is
-// null, an optional one is left out.
-func (c *Codec) AppendAnswer(dst []byte, m proto.Message) ([]byte, error) {
-	return c.append(dst, m, true)
-}
-
-func (c *Codec) append(dst []byte, m proto.Message, answer bool) ([]byte, error) {
 	table, err := c.of(m)
 	if err != nil {
 		return dst, err
 	}
-	return table.append(dst, m.ProtoReflect(), answer)
+	return table.append(dst, m.ProtoReflect())
 }
 
-func (t *message) append(dst []byte, m protoreflect.Message, answer bool) ([]byte, error) {
+func (t *message) append(dst []byte, m protoreflect.Message) ([]byte, error) {
 	dst = append(dst, '{')
 	first := len(dst)
 	var err error
@@ -40,20 +31,17 @@ func (t *message) append(dst []byte, m protoreflect.Message, answer bool) ([]byt
 			dst = append(dst, "null"...)
 			continue
 		}
-		set := m.Has(f.descriptor)
-		if !set && (!answer || (f.descriptor.HasPresence() && !f.nullable)) {
+		if !m.Has(f.descriptor) {
 			continue
 		}
 		dst = append(comma(dst, first), f.quoted...)
 		switch {
-		case !set && f.nullable:
-			dst = append(dst, "null"...)
 		case f.ids != nil:
-			dst, err = f.appendList(dst, m.Get(f.descriptor).Message().Get(f.ids).List(), answer)
+			dst, err = f.appendList(dst, m.Get(f.descriptor).Message().Get(f.ids).List())
 		case f.list:
-			dst, err = f.appendList(dst, m.Get(f.descriptor).List(), answer)
+			dst, err = f.appendList(dst, m.Get(f.descriptor).List())
 		default:
-			dst, err = f.appendValue(dst, m.Get(f.descriptor), answer)
+			dst, err = f.appendValue(dst, m.Get(f.descriptor))
 		}
 		if err != nil {
 			return dst, fmt.Errorf("%s: %w", f.name, err)
@@ -70,28 +58,26 @@ func comma(dst []byte, first int) []byte {
 	return dst
 }
 
-func (f *field) appendList(dst []byte, list protoreflect.List, answer bool) ([]byte, error) {
+func (f *field) appendList(dst []byte, list protoreflect.List) ([]byte, error) {
 	dst = append(dst, '[')
 	var err error
 	for i := range list.Len() {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = f.appendValue(dst, list.Get(i), answer); err != nil {
+		if dst, err = f.appendValue(dst, list.Get(i)); err != nil {
 			return dst, err
 		}
 	}
 	return append(dst, ']'), nil
 }
 
-func (f *field) appendValue(dst []byte, v protoreflect.Value, answer bool) ([]byte, error) {
+func (f *field) appendValue(dst []byte, v protoreflect.Value) ([]byte, error) {
 	switch f.kind {
 	case kindString:
 		return jsontext.AppendQuote(dst, v.String())
 	case kindBool:
 		return strconv.AppendBool(dst, v.Bool()), nil
-	case kindInt:
-		return strconv.AppendInt(dst, v.Int(), 10), nil
 	case kindTimestamp:
 		stamp, ok := v.Message().Interface().(*timestamppb.Timestamp)
 		if !ok {
@@ -102,7 +88,7 @@ func (f *field) appendValue(dst []byte, v protoreflect.Value, answer bool) ([]by
 		}
 		return appendTime(dst, stamp.AsTime()), nil
 	default:
-		return f.nested.append(dst, v.Message(), answer)
+		return dst, fmt.Errorf("a request has no member such as %s", f.name)
 	}
 }
 

@@ -9,43 +9,11 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service/seamjson"
 )
 
-func TestAppendAnswer(t *testing.T) {
-	for name, test := range map[string]struct {
-		message *response
-		want    string
-	}{
-		"nothing":    {&response{}, `{"ok":false}`},
-		"no session": {&response{Ok: true}, `{"ok":true}`},
-		"all of it":  {&response{ClientSession: fullSession(), Ok: true}, fullAnswer},
-		"none of it": {
-			// A session without a key has null, one without a customer or an identity has no such member at all.
-			&response{ClientSession: &session{}, Ok: true},
-			`{"client_session":{"client_session_id":"","workspace_id":"","token":"","user_identifier_key":null,` +
-				`"device_count":0,"connect_webview_ids":[],"connected_account_ids":[],"user_identity_ids":[]},"ok":true}`,
-		},
-		"empty is not unset": {
-			&response{ClientSession: &session{UserIdentifierKey: new(""), CustomerKey: new("")}},
-			`{"client_session":{"client_session_id":"","workspace_id":"","token":"","user_identifier_key":"",` +
-				`"device_count":0,"connect_webview_ids":[],"connected_account_ids":[],"user_identity_ids":[],` +
-				`"customer_key":""},"ok":false}`,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := newCodec(t).AppendAnswer(nil, test.message)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got) != test.want {
-				t.Errorf("answer is %s\nwant      %s", got, test.want)
-			}
-		})
-	}
-}
-
-func TestAppendAnswerTimes(t *testing.T) {
+func TestAppendRequestTimes(t *testing.T) {
 	for _, test := range []struct {
 		stamp *timestamppb.Timestamp
 		want  string
@@ -63,48 +31,35 @@ func TestAppendAnswerTimes(t *testing.T) {
 		{stamp("9999-12-31T23:59:59.999999999Z"), "9999-12-31T23:59:59.999999999Z"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			text, err := newCodec(t).AppendAnswer(nil, &response{ClientSession: &session{CreatedAt: test.stamp}})
+			text, err := newCodec(t).AppendRequest(nil, &clientsessionv1.CreateRequest{ExpiresAt: test.stamp})
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The standard library reads it back, so that no fault of our reader can hide one of our writer.
-			var got struct {
-				ClientSession struct {
-					CreatedAt string `json:"created_at"`
-				} `json:"client_session"`
-			}
-			if err := json.Unmarshal(text, &got); err != nil {
-				t.Fatal(err)
-			}
-			if got.ClientSession.CreatedAt != test.want {
-				t.Errorf("time is %s, want %s", got.ClientSession.CreatedAt, test.want)
+			if want := `{"expires_at":"` + test.want + `"}`; string(text) != want {
+				t.Errorf("request is %s, want %s", text, want)
 			}
 		})
 	}
 }
 
-func TestAppendAnswerTexts(t *testing.T) {
+func TestAppendRequestTexts(t *testing.T) {
 	for _, text := range []string{
 		"", "plain", `quote " backslash \ slash /`, "\x00\x01\x1f\x7f", "\b\f\n\r\t", "Zoë", "日本", "😀",
 		"\u2028\u2029", "<script>&</script>", "\ufffd", "\u00a0",
 	} {
-		written, err := newCodec(t).AppendAnswer(nil, &response{ClientSession: &session{
-			Token: text, ConnectWebviewIds: []string{text, text}, CustomerKey: &text,
-		}})
+		written, err := newCodec(t).AppendRequest(nil, &request{UserIdentifierKey: &text, ConnectWebviewIds: []string{text, text}})
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
+		// The standard library reads it back, so that no fault of our reader can hide one of our writer.
 		var got struct {
-			ClientSession struct {
-				Token             string   `json:"token"`
-				ConnectWebviewIDs []string `json:"connect_webview_ids"`
-				CustomerKey       string   `json:"customer_key"`
-			} `json:"client_session"`
+			Key string   `json:"user_identifier_key"`
+			IDs []string `json:"connect_webview_ids"`
 		}
 		if err := json.Unmarshal(written, &got); err != nil {
 			t.Fatalf("%q: %s: %v", text, written, err)
 		}
-		if s := got.ClientSession; s.Token != text || len(s.ConnectWebviewIDs) != 2 || s.ConnectWebviewIDs[1] != text || s.CustomerKey != text {
+		if got.Key != text || len(got.IDs) != 2 || got.IDs[1] != text {
 			t.Errorf("%q was written as %s", text, written)
 		}
 	}
@@ -151,19 +106,18 @@ func TestAppendFails(t *testing.T) {
 	invalid := "\xff" + secret
 	codec := newCodec(t)
 	for name, test := range map[string]struct {
-		append func([]byte, proto.Message) ([]byte, error)
 		proto.Message
 		want string
 	}{
-		"text not UTF-8":    {codec.AppendAnswer, &response{ClientSession: &session{Token: invalid}}, "client_session: token: "},
-		"element not UTF-8": {codec.AppendRequest, &request{ConnectWebviewIds: []string{"a", invalid}}, "connect_webview_ids: "},
+		"text not UTF-8":    {&request{UserIdentifierKey: &invalid}, "user_identifier_key: "},
+		"element not UTF-8": {&request{ConnectWebviewIds: []string{"a", invalid}}, "connect_webview_ids: "},
 		"time out of range": {
-			codec.AppendAnswer, &response{ClientSession: &session{CreatedAt: &timestamppb.Timestamp{Seconds: 1 << 60}}},
-			"client_session: created_at: ",
+			&clientsessionv1.CreateRequest{ExpiresAt: &timestamppb.Timestamp{Seconds: 1 << 60}}, "expires_at: ",
 		},
+		"a response": {&response{ClientSession: &session{}}, "client_session: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := test.append(nil, test.Message)
+			_, err := codec.AppendRequest(nil, test.Message)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -179,12 +133,12 @@ func TestAppendFails(t *testing.T) {
 func TestUnknownMessage(t *testing.T) {
 	codec := newCodec(t)
 	stranger := structpb.NewNullValue()
-	_, appendAnswer := codec.AppendAnswer(nil, stranger)
 	_, appendRequest := codec.AppendRequest(nil, stranger)
+	_, readAnswer := codec.ReadAnswer([]byte(`{}`), stranger)
 	_, readRequest := codec.ReadRequest([]byte(`{}`), "", stranger)
 	for name, err := range map[string]error{
-		"AppendAnswer": appendAnswer, "AppendRequest": appendRequest, "ReadRequest": readRequest,
-		"ReadAnswer": codec.ReadAnswer([]byte(`{}`), stranger),
+		"AppendRequest": appendRequest, "ReadRequest": readRequest,
+		"ReadAnswer": readAnswer,
 	} {
 		if err == nil || err.Error() != "google.protobuf.Value is not a message of this codec" {
 			t.Errorf("%s: error is %v", name, err)

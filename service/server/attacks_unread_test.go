@@ -121,6 +121,7 @@ func watches(t *testing.T, h *heldHarness) (string, string) {
 	defer cancel()
 	refused := make(chan bool)
 	for _, conn := range h.connections(t, 3) {
+		defer conn.Close() // The test goes on for long.
 		for range 100 {
 			go func() {
 				stream, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{})

@@ -152,10 +152,13 @@ func TestRepeatedGrant(t *testing.T) {
 
 // TestAnswerWithoutSession shows what a caller gets when Seam makes the grant and does not send the session.
 func TestAnswerWithoutSession(t *testing.T) {
-	for _, body := range []string{`{}`, `{"ok":true}`} {
+	for body, want := range map[string]string{`{}`: `{}`, `{"ok":true}`: `{"ok":true}`, ``: `{"ok":true}`} {
 		t.Run(body, func(t *testing.T) {
 			h := start(t)
 			fault := sandbox.Fault{Status: http.StatusOK, Body: body, ContentType: "application/json"}
+			if body == "" {
+				fault.Status = http.StatusNoContent
+			}
 			if err := h.sandbox.Inject(fault); err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +166,7 @@ func TestAnswerWithoutSession(t *testing.T) {
 			if err != nil || !got.GetOk() || got.ClientSession != nil { //nolint:protogetter // Presence.
 				t.Errorf("gRPC: got %v, %v", got, err)
 			}
-			if got := h.grant(byID); got.status != http.StatusOK || got.text != `{"ok":true}` {
+			if got := h.grant(byID); got.status != http.StatusOK || got.text != want {
 				t.Errorf("REST: got %d %s", got.status, got.text)
 			}
 		})

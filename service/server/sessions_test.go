@@ -118,16 +118,16 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 		checkStatus(t, i, status.Convert(err), want)
 		return
 	}
-	text, err := codec.AppendAnswer(nil, response)
+	text, err := json.Marshal(want.members)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := said{status: http.StatusOK}
-	if err := json.Unmarshal(text, &got.members); err != nil {
-		t.Fatal(err)
+	expected := newMessage(t, s.rpc+"Response")
+	if _, err := codec.ReadAnswer(text, expected); err != nil || want.status != http.StatusOK {
+		t.Fatalf("step %d: the sandbox answers %d %s, %v", i, want.status, text, err)
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("step %d over gRPC:\ngot  %v\nwant %v", i, got, want)
+	if !proto.Equal(response, expected) {
+		t.Errorf("step %d over gRPC:\ngot  %v\nwant %v", i, response, expected)
 	}
 }
 

@@ -9,6 +9,7 @@ package clientsessionv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -61,8 +62,13 @@ type ClientSession struct {
 	// The user identity that the session acts for. Unset when the session has none; the REST face leaves it out then,
 	// as Seam does.
 	UserIdentityId *string `protobuf:"bytes,12,opt,name=user_identity_id,json=userIdentityId,proto3,oneof" json:"user_identity_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What Seam says of the session beyond the fields above, by the names of Seam's JSON: members that Seam documented
+	// after this contract was written. Unset when there are none. Numbers are those of a double, and members that nest
+	// deeper than 32 levels, or are more than 64 KiB together, are left out. The REST face hands on Seam's own JSON, with
+	// nothing left out.
+	AdditionalMembers *structpb.Struct `protobuf:"bytes,13,opt,name=additional_members,json=additionalMembers,proto3" json:"additional_members,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ClientSession) Reset() {
@@ -180,11 +186,18 @@ func (x *ClientSession) GetUserIdentityId() string {
 	return ""
 }
 
+func (x *ClientSession) GetAdditionalMembers() *structpb.Struct {
+	if x != nil {
+		return x.AdditionalMembers
+	}
+	return nil
+}
+
 var File_seam_clientsession_v1_client_session_proto protoreflect.FileDescriptor
 
 const file_seam_clientsession_v1_client_session_proto_rawDesc = "" +
 	"\n" +
-	"*seam/clientsession/v1/client_session.proto\x12\x15seam.clientsession.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x04\n" +
+	"*seam/clientsession/v1/client_session.proto\x12\x15seam.clientsession.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x05\n" +
 	"\rClientSession\x12*\n" +
 	"\x11client_session_id\x18\x01 \x01(\tR\x0fclientSessionId\x12!\n" +
 	"\fworkspace_id\x18\x02 \x01(\tR\vworkspaceId\x129\n" +
@@ -200,7 +213,8 @@ const file_seam_clientsession_v1_client_session_proto_rawDesc = "" +
 	"\x11user_identity_ids\x18\n" +
 	" \x03(\tB\x02\x18\x01R\x0fuserIdentityIds\x12&\n" +
 	"\fcustomer_key\x18\v \x01(\tH\x01R\vcustomerKey\x88\x01\x01\x12-\n" +
-	"\x10user_identity_id\x18\f \x01(\tH\x02R\x0euserIdentityId\x88\x01\x01B\x16\n" +
+	"\x10user_identity_id\x18\f \x01(\tH\x02R\x0euserIdentityId\x88\x01\x01\x12K\n" +
+	"\x12additional_members\x18\r \x01(\v2\x17.google.protobuf.StructB\x03\x80\x01\x01R\x11additionalMembersB\x16\n" +
 	"\x14_user_identifier_keyB\x0f\n" +
 	"\r_customer_keyB\x13\n" +
 	"\x11_user_identity_idBz\n" +
@@ -222,15 +236,17 @@ var file_seam_clientsession_v1_client_session_proto_msgTypes = make([]protoimpl.
 var file_seam_clientsession_v1_client_session_proto_goTypes = []any{
 	(*ClientSession)(nil),         // 0: seam.clientsession.v1.ClientSession
 	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 2: google.protobuf.Struct
 }
 var file_seam_clientsession_v1_client_session_proto_depIdxs = []int32{
 	1, // 0: seam.clientsession.v1.ClientSession.created_at:type_name -> google.protobuf.Timestamp
 	1, // 1: seam.clientsession.v1.ClientSession.expires_at:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 2: seam.clientsession.v1.ClientSession.additional_members:type_name -> google.protobuf.Struct
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_seam_clientsession_v1_client_session_proto_init() }

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*seam/clientsession/v1/client_session.proto\x12\x15seam.clientsession.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x04\n\rClientSession\x12*\n\x11\x63lient_session_id\x18\x01 \x01(\tR\x0f\x63lientSessionId\x12!\n\x0cworkspace_id\x18\x02 \x01(\tR\x0bworkspaceId\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x19\n\x05token\x18\x05 \x01(\tB\x03\x80\x01\x01R\x05token\x12\x33\n\x13user_identifier_key\x18\x06 \x01(\tH\x00R\x11userIdentifierKey\x88\x01\x01\x12!\n\x0c\x64\x65vice_count\x18\x07 \x01(\x05R\x0b\x64\x65viceCount\x12.\n\x13\x63onnect_webview_ids\x18\x08 \x03(\tR\x11\x63onnectWebviewIds\x12\x32\n\x15\x63onnected_account_ids\x18\t \x03(\tR\x13\x63onnectedAccountIds\x12.\n\x11user_identity_ids\x18\n \x03(\tB\x02\x18\x01R\x0fuserIdentityIds\x12&\n\x0c\x63ustomer_key\x18\x0b \x01(\tH\x01R\x0b\x63ustomerKey\x88\x01\x01\x12-\n\x10user_identity_id\x18\x0c \x01(\tH\x02R\x0euserIdentityId\x88\x01\x01\x42\x16\n\x14_user_identifier_keyB\x0f\n\r_customer_keyB\x13\n\x11_user_identity_idBz\n\'com.clientsession.seam.clientsession.v1P\x01ZMgithub.com/clientsession/service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*seam/clientsession/v1/client_session.proto\x12\x15seam.clientsession.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x05\n\rClientSession\x12*\n\x11\x63lient_session_id\x18\x01 \x01(\tR\x0f\x63lientSessionId\x12!\n\x0cworkspace_id\x18\x02 \x01(\tR\x0bworkspaceId\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x19\n\x05token\x18\x05 \x01(\tB\x03\x80\x01\x01R\x05token\x12\x33\n\x13user_identifier_key\x18\x06 \x01(\tH\x00R\x11userIdentifierKey\x88\x01\x01\x12!\n\x0c\x64\x65vice_count\x18\x07 \x01(\x05R\x0b\x64\x65viceCount\x12.\n\x13\x63onnect_webview_ids\x18\x08 \x03(\tR\x11\x63onnectWebviewIds\x12\x32\n\x15\x63onnected_account_ids\x18\t \x03(\tR\x13\x63onnectedAccountIds\x12.\n\x11user_identity_ids\x18\n \x03(\tB\x02\x18\x01R\x0fuserIdentityIds\x12&\n\x0c\x63ustomer_key\x18\x0b \x01(\tH\x01R\x0b\x63ustomerKey\x88\x01\x01\x12-\n\x10user_identity_id\x18\x0c \x01(\tH\x02R\x0euserIdentityId\x88\x01\x01\x12K\n\x12\x61\x64\x64itional_members\x18\r \x01(\x0b\x32\x17.google.protobuf.StructB\x03\x80\x01\x01R\x11\x61\x64\x64itionalMembersB\x16\n\x14_user_identifier_keyB\x0f\n\r_customer_keyB\x13\n\x11_user_identity_idBz\n\'com.clientsession.seam.clientsession.v1P\x01ZMgithub.com/clientsession/service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTSESSION'].fields_by_name['token']._serialized_options = b'\200\001\001'
   _globals['_CLIENTSESSION'].fields_by_name['user_identity_ids']._loaded_options = None
   _globals['_CLIENTSESSION'].fields_by_name['user_identity_ids']._serialized_options = b'\030\001'
-  _globals['_CLIENTSESSION']._serialized_start=103
-  _globals['_CLIENTSESSION']._serialized_end=727
+  _globals['_CLIENTSESSION'].fields_by_name['additional_members']._loaded_options = None
+  _globals['_CLIENTSESSION'].fields_by_name['additional_members']._serialized_options = b'\200\001\001'
+  _globals['_CLIENTSESSION']._serialized_start=133
+  _globals['_CLIENTSESSION']._serialized_end=834
 # @@protoc_insertion_point(module_scope)

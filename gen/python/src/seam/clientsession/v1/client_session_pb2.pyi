@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -48,6 +49,7 @@ class ClientSession(_message.Message):
     USER_IDENTITY_IDS_FIELD_NUMBER: _builtins.int
     CUSTOMER_KEY_FIELD_NUMBER: _builtins.int
     USER_IDENTITY_ID_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_MEMBERS_FIELD_NUMBER: _builtins.int
     client_session_id: _builtins.str
     """The id of the client session, a UUID."""
     workspace_id: _builtins.str
@@ -93,6 +95,14 @@ class ClientSession(_message.Message):
         `user_identity_id`, which replaces it.
         """
 
+    @_builtins.property
+    def additional_members(self) -> _struct_pb2.Struct:
+        """What Seam says of the session beyond the fields above, by the names of Seam's JSON: members that Seam documented
+        after this contract was written. Unset when there are none. Numbers are those of a double, and members that nest
+        deeper than 32 levels, or are more than 64 KiB together, are left out. The REST face hands on Seam's own JSON, with
+        nothing left out.
+        """
+
     def __init__(
         self,
         *,
@@ -108,10 +118,11 @@ class ClientSession(_message.Message):
         user_identity_ids: _abc.Iterable[_builtins.str] | None = ...,
         customer_key: _builtins.str | None = ...,
         user_identity_id: _builtins.str | None = ...,
+        additional_members: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_key", b"_customer_key", "_user_identifier_key", b"_user_identifier_key", "_user_identity_id", b"_user_identity_id", "created_at", b"created_at", "customer_key", b"customer_key", "expires_at", b"expires_at", "user_identifier_key", b"user_identifier_key", "user_identity_id", b"user_identity_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_key", b"_customer_key", "_user_identifier_key", b"_user_identifier_key", "_user_identity_id", b"_user_identity_id", "additional_members", b"additional_members", "created_at", b"created_at", "customer_key", b"customer_key", "expires_at", b"expires_at", "user_identifier_key", b"user_identifier_key", "user_identity_id", b"user_identity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_key", b"_customer_key", "_user_identifier_key", b"_user_identifier_key", "_user_identity_id", b"_user_identity_id", "client_session_id", b"client_session_id", "connect_webview_ids", b"connect_webview_ids", "connected_account_ids", b"connected_account_ids", "created_at", b"created_at", "customer_key", b"customer_key", "device_count", b"device_count", "expires_at", b"expires_at", "token", b"token", "user_identifier_key", b"user_identifier_key", "user_identity_id", b"user_identity_id", "user_identity_ids", b"user_identity_ids", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_key", b"_customer_key", "_user_identifier_key", b"_user_identifier_key", "_user_identity_id", b"_user_identity_id", "additional_members", b"additional_members", "client_session_id", b"client_session_id", "connect_webview_ids", b"connect_webview_ids", "connected_account_ids", b"connected_account_ids", "created_at", b"created_at", "customer_key", b"customer_key", "device_count", b"device_count", "expires_at", b"expires_at", "token", b"token", "user_identifier_key", b"user_identifier_key", "user_identity_id", b"user_identity_id", "user_identity_ids", b"user_identity_ids", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__customer_key: _TypeAlias = _typing.Literal["customer_key"]  # noqa: Y015
     _WhichOneofArgType__customer_key: _TypeAlias = _typing.Literal["_customer_key", b"_customer_key"]  # noqa: Y015

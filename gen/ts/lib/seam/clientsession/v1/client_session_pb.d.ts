@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -111,6 +111,16 @@ export declare type ClientSession = Message<"seam.clientsession.v1.ClientSession
    * @generated from field: optional string user_identity_id = 12;
    */
   userIdentityId?: string | undefined;
+
+  /**
+   * What Seam says of the session beyond the fields above, by the names of Seam's JSON: members that Seam documented
+   * after this contract was written. Unset when there are none. Numbers are those of a double, and members that nest
+   * deeper than 32 levels, or are more than 64 KiB together, are left out. The REST face hands on Seam's own JSON, with
+   * nothing left out.
+   *
+   * @generated from field: google.protobuf.Struct additional_members = 13;
+   */
+  additionalMembers?: JsonObject | undefined;
 };
 
 /**
