@@ -14,7 +14,7 @@
 // The package shares no code with the service it helps to test, because it is
 // also the independent second opinion about what that service should answer.
 // Where nobody knows what the real API does, the assumption made here is one
-// function in unknown.go.
+// function in unknown.go or in one of the files beside it, unknown_*.go.
 package sandbox
 
 import (

@@ -8,8 +8,11 @@ import (
 )
 
 // Nobody outside Seam knows what the real API does in the cases of this file,
-// or it is known only by inference. Each function is one assumption, so that a
-// fact that turns up later changes one place.
+// or it is known only by inference. Each function is one assumption with its
+// reason, so that a fact that turns up later changes one place. The files
+// unknown_*.go beside it go on with what is not about the sessions themselves.
+// Where two guesses are equal, the stricter is taken, because a sandbox that
+// accepts too much hides the mistakes of a client.
 
 // unknownMembers reports the members of a body that an endpoint does not
 // declare. Assumed: they are refused, because that is what helps the author of
@@ -52,47 +55,6 @@ func firstListElement(text string) value {
 // in an id does not matter, as in a database column of type uuid.
 func storedID(id string) string {
 	return strings.ToLower(id)
-}
-
-// errUnknownConsoleToken is the answer to a JWT that is not known. Assumed: no
-// error of its own.
-func errUnknownConsoleToken() *apiError {
-	return errUnauthorized("No authentication methods succeeded")
-}
-
-// errUnknownPublishableKey is the answer to a publishable key that is not
-// known. Assumed: no error of its own.
-func errUnknownPublishableKey() *apiError {
-	return errUnauthorized("No authentication methods succeeded")
-}
-
-// errClientSessionToken is the answer to a client session token that opens
-// nothing. The types are known. Assumed: the wording of the messages.
-func errClientSessionToken(kind string) *apiError {
-	message := map[string]string{
-		"client_session_not_found": "Client session not found",
-		"client_session_expired":   "Client session expired",
-		"client_session_revoked":   "Client session revoked",
-	}[kind]
-	return &apiError{status: http.StatusUnauthorized, kind: kind, message: message}
-}
-
-// errNoUserIdentifier is the answer to a publishable key that comes without a
-// user. Assumed: the wording, and that it comes before validation.
-func errNoUserIdentifier() *apiError {
-	return &apiError{
-		status: http.StatusUnauthorized, kind: "publishable_key_requires_user_identifier_key",
-		message: "A publishable key requires a user_identifier_key",
-	}
-}
-
-// errMustBeEmpty is the answer to a publishable key that asks for resources.
-// Assumed: the wording.
-func errMustBeEmpty() *apiError {
-	return &apiError{
-		status: http.StatusForbidden, kind: "publishable_keys_must_create_empty_client_sessions",
-		message: "Publishable keys must create empty client sessions",
-	}
 }
 
 // grantsAnything tells whether a create asks for resources. Assumed: a user
