@@ -109,14 +109,14 @@ func (s *Sandbox) ClearRequests() {
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := uuid.NewString()
 	w.Header().Set(headerRequestID, requestID)
-	setCORS(w.Header(), r)
 
 	path := normalPath(r.URL.Path)
-	body := receive(r)
 	if strings.HasPrefix(path, controlPrefix) {
-		s.control(r.Method, path, body).write(w, requestID)
+		s.control(r, path).write(w, requestID)
 		return
 	}
+	setCORS(w.Header(), r)
+	body := receive(r)
 	s.requests.add(r, body.bytes)
 	if r.Method == http.MethodOptions {
 		// A preflight is a question of the browser, so it takes no fault away
