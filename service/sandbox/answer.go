@@ -102,21 +102,3 @@ func (a answer) write(w http.ResponseWriter, requestID string) {
 	// A failed write means that the client has gone, which is its own choice.
 	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
 }
-
-// setCORS lets pages of any origin call the sandbox, as the real API does for
-// the credentials that browsers hold.
-func setCORS(h http.Header, r *http.Request) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "seam-request-id")
-	if r.Method != http.MethodOptions {
-		return
-	}
-	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
-	// A wildcard would leave out Authorization, so the asked names are echoed.
-	asked := r.Header.Get("Access-Control-Request-Headers")
-	if asked == "" {
-		asked = "authorization, content-type"
-	}
-	h.Set("Access-Control-Allow-Headers", asked)
-	h.Set("Vary", "Access-Control-Request-Headers")
-}

@@ -115,13 +115,13 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.control(r, path).write(w, requestID)
 		return
 	}
-	setCORS(w.Header(), r)
+	setCORS(w, r)
 	body := receive(r)
 	s.requests.add(r, body.bytes)
-	if r.Method == http.MethodOptions {
-		// A preflight is a question of the browser, so it takes no fault away
-		// from the request that the test is about.
-		w.WriteHeader(http.StatusNoContent)
+	if isPreflight(r) {
+		// It is a question of the browser, so it takes no fault away from the
+		// request that the test is about.
+		answerPreflight(w, r)
 		return
 	}
 	if fault, ok := s.faults.take(path); ok {
