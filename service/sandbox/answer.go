@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"strings"
 )
 
 const headerRequestID = "Seam-Request-Id"
@@ -45,19 +44,6 @@ func errorAnswer(err *apiError) answer {
 	return answer{status: err.status, err: err}
 }
 
-func methodNotAllowed(methods []string) answer {
-	list := strings.Join(methods, ",")
-	a := errorAnswer(&apiError{
-		status: http.StatusMethodNotAllowed, kind: "method_not_allowed", message: "only " + list + " accepted",
-	})
-	a.allow = strings.Join(methods, ", ")
-	return a
-}
-
-func errUnknownPath() *apiError {
-	return &apiError{status: http.StatusNotFound, kind: "not_found", message: "Not found"}
-}
-
 // errInput is a refused input that is not about one field.
 func errInput(message string) *apiError {
 	return &apiError{status: http.StatusBadRequest, kind: "invalid_input", message: message}
@@ -71,10 +57,6 @@ func errSessionNotFound() *apiError {
 	return &apiError{
 		status: http.StatusNotFound, kind: "client_session_not_found", message: "Could not find client session",
 	}
-}
-
-func errRateLimited() *apiError {
-	return &apiError{status: http.StatusTooManyRequests, kind: "too_many_requests", message: "Too many requests"}
 }
 
 // write sends the answer. requestID is what the request id header also says.

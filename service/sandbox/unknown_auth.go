@@ -134,7 +134,8 @@ func errNoUserIdentifier() *apiError {
 	}
 }
 
-// errMustBeEmpty is the answer to a publishable key that asks for resources. Assumed: the wording.
+// errMustBeEmpty is the answer to a publishable key that asks for resources. Assumed: the wording, which follows the
+// type.
 func errMustBeEmpty() *apiError {
 	return &apiError{
 		status: http.StatusForbidden, kind: "publishable_keys_must_create_empty_client_sessions",

@@ -1,6 +1,9 @@
 package sandbox
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // This file has what nobody outside Seam knows about its HTTP, below the endpoints. See unknown.go.
 
@@ -21,4 +24,26 @@ func answerPreflight(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Headers", asked)
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// errUnknownPath is the answer to a path that is not there. The status is known. Assumed: the type and the wording.
+func errUnknownPath() *apiError {
+	return &apiError{status: http.StatusNotFound, kind: "not_found", message: "Not found"}
+}
+
+// methodNotAllowed is the answer to a method that a path does not have. Known: the text for create. Assumed: others are
+// listed in the same way, by the alphabet, and Allow, which HTTP asks for, is there.
+func methodNotAllowed(methods []string) answer {
+	list := strings.Join(methods, ",")
+	a := errorAnswer(&apiError{
+		status: http.StatusMethodNotAllowed, kind: "method_not_allowed", message: "only " + list + " accepted",
+	})
+	a.allow = strings.Join(methods, ", ")
+	return a
+}
+
+// errRateLimited is the answer to too many requests. Assumed: the type and the wording, because rate limits are
+// documented for devices only.
+func errRateLimited() *apiError {
+	return &apiError{status: http.StatusTooManyRequests, kind: "too_many_requests", message: "Too many requests"}
 }
