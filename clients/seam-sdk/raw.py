@@ -12,7 +12,7 @@ ANSWER_SECONDS = 30
 # The headers of an answer that clients act on. Of the id of a request only the presence can be compared.
 COMPARED_HEADERS = ("content-type", "retry-after", "allow")
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PURGE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE")
 
 
 def load():

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"strings"
 )
 
 const headerRequestID = "Seam-Request-Id"
@@ -45,19 +44,6 @@ func errorAnswer(err *apiError) answer {
 	return answer{status: err.status, err: err}
 }
 
-func methodNotAllowed(methods []string) answer {
-	list := strings.Join(methods, ",")
-	a := errorAnswer(&apiError{
-		status: http.StatusMethodNotAllowed, kind: "method_not_allowed", message: "only " + list + " accepted",
-	})
-	a.allow = strings.Join(methods, ", ")
-	return a
-}
-
-func errUnknownPath() *apiError {
-	return &apiError{status: http.StatusNotFound, kind: "not_found", message: "Not found"}
-}
-
 // errInput is a refused input that is not about one field.
 func errInput(message string) *apiError {
 	return &apiError{status: http.StatusBadRequest, kind: "invalid_input", message: message}
@@ -71,10 +57,6 @@ func errSessionNotFound() *apiError {
 	return &apiError{
 		status: http.StatusNotFound, kind: "client_session_not_found", message: "Could not find client session",
 	}
-}
-
-func errRateLimited() *apiError {
-	return &apiError{status: http.StatusTooManyRequests, kind: "too_many_requests", message: "Too many requests"}
 }
 
 // write sends the answer. requestID is what the request id header also says.
@@ -101,22 +83,4 @@ func (a answer) write(w http.ResponseWriter, requestID string) {
 	w.WriteHeader(a.status)
 	// A failed write means that the client has gone, which is its own choice.
 	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
-}
-
-// setCORS lets pages of any origin call the sandbox, as the real API does for
-// the credentials that browsers hold.
-func setCORS(h http.Header, r *http.Request) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "seam-request-id")
-	if r.Method != http.MethodOptions {
-		return
-	}
-	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
-	// A wildcard would leave out Authorization, so the asked names are echoed.
-	asked := r.Header.Get("Access-Control-Request-Headers")
-	if asked == "" {
-		asked = "authorization, content-type"
-	}
-	h.Set("Access-Control-Allow-Headers", asked)
-	h.Set("Vary", "Access-Control-Request-Headers")
 }

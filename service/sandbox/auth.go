@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,7 +37,7 @@ type credential struct {
 func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) (caller, *apiError) {
 	c := offeredCredential(h)
 	if c.kind&allowed == 0 {
-		return caller{}, errUnauthorized("No authentication methods succeeded")
+		return caller{}, errMayNotCall()
 	}
 	switch c.kind {
 	case callerAPIKey:
@@ -44,7 +45,7 @@ func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) 
 		if !known {
 			return caller{}, errUnauthorized("API Key not found")
 		}
-		return caller{kind: c.kind, workspaceID: key.workspaceID, apiKeyID: key.id}, nil
+		return callerOfKey(key), nil
 	case callerAccessToken:
 		workspaces, known := st.accessTokens[c.value]
 		if !known {
@@ -68,98 +69,38 @@ func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) 
 	}
 }
 
-// offeredCredential picks the credential by the headers and its prefix. The
-// zero credential means that there is none of a known form.
-func offeredCredential(h http.Header) credential {
-	if bearer, present := authorization(h); present {
-		return bearer
+// credentialOf reads a token by its prefix. It is the zero credential when the prefix is unknown, or that of a kind
+// which does not belong where the token was found.
+func credentialOf(token string, kinds callerKind) credential {
+	kind := kindOf(token)
+	if kind&kinds == 0 {
+		return credential{}
 	}
-	if token := firstHeader(h, "client-session-token", "seam-client-session-token"); token != "" {
-		return credential{callerClientSession, token}
-	}
-	if key := firstHeader(h, "seam-publishable-key"); strings.HasPrefix(key, "seam_pk") {
-		return credential{callerPublishableKey, key}
-	}
-	return credential{}
+	return credential{kind, token}
 }
 
-// authorization reads the Authorization header. An empty one is an absent one.
-func authorization(h http.Header) (_ credential, present bool) {
-	scheme, token, _ := strings.Cut(firstHeader(h, "Authorization"), " ")
-	token = strings.TrimSpace(token)
-	isBearer := strings.EqualFold(scheme, "Bearer")
+func kindOf(token string) callerKind {
 	switch {
-	case scheme == "", isBearer && token == "":
-		return credential{}, false
-	case !isBearer:
-		return credential{}, true
 	case strings.HasPrefix(token, "seam_cst"):
-		return credential{callerClientSession, token}, true
+		return callerClientSession
 	case strings.HasPrefix(token, "seam_at"):
-		return credential{callerAccessToken, token}, true
+		return callerAccessToken
 	case strings.HasPrefix(token, "seam_pk"):
-		// A publishable key belongs in its own header and opens nothing here.
-		return credential{}, true
+		return callerPublishableKey
 	case strings.HasPrefix(token, "seam_"):
-		return credential{callerAPIKey, token}, true
+		return callerAPIKey
 	case strings.HasPrefix(token, "ey"):
-		return credential{callerConsole, token}, true
-	default:
-		return credential{}, true
+		return callerConsole
 	}
+	return 0
 }
 
 // callerInWorkspace makes the caller of a credential that is valid in several
 // workspaces and so must name one.
 func callerInWorkspace(kind callerKind, h http.Header, workspaces []string) (caller, *apiError) {
-	named := strings.ToLower(firstHeader(h, "seam-workspace"))
-	for _, workspaceID := range workspaces {
-		if named == workspaceID {
-			return caller{kind: kind, workspaceID: workspaceID}, nil
-		}
+	named := storedID(headerValue(h, "seam-workspace"))
+	if !slices.Contains(workspaces, named) {
+		return caller{}, errWorkspace()
 	}
-	return caller{}, &apiError{
-		status: http.StatusUnauthorized, kind: "workspace_not_found", message: "Workspace not found",
-	}
-}
-
-func (st *store) callerOfToken(token string, now time.Time) (caller, *apiError) {
-	owner, known := st.byToken[token]
-	switch {
-	case !known:
-		return caller{}, errClientSessionToken("client_session_not_found")
-	case !owner.revokedAt.IsZero():
-		return caller{}, errClientSessionToken("client_session_revoked")
-	case !now.Before(owner.expiresAt):
-		return caller{}, errClientSessionToken("client_session_expired")
-	}
-	return caller{kind: callerClientSession, workspaceID: owner.workspaceID, session: owner}, nil
-}
-
-// withUserIdentifier completes the body of a caller with a publishable key,
-// who must say which user it acts for in the body or in a header.
-func withUserIdentifier(root value, h http.Header) (value, *apiError) {
-	const name = "user_identifier_key"
-	if root.kind != kindObject || root.has(name) {
-		return root, nil
-	}
-	key := firstHeader(h, "seam-user-identifier-key", "user-identifier-key")
-	if key == "" {
-		return value{}, errNoUserIdentifier()
-	}
-	root.members = append(root.members, member{name, textValue(key)})
-	return root, nil
-}
-
-// firstHeader is the first header of the names that is not empty: some SDKs
-// always send every credential header and leave the unused ones empty.
-func firstHeader(h http.Header, names ...string) string {
-	for _, name := range names {
-		for _, v := range h.Values(name) {
-			if v = strings.TrimSpace(v); v != "" {
-				return v
-			}
-		}
-	}
-	return ""
+	return caller{kind: kind, workspaceID: named}, nil
 }

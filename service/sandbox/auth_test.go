@@ -1,6 +1,8 @@
 package sandbox_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -73,7 +75,12 @@ func TestCredentials(t *testing.T) {
 		{"empty bearer", []string{"Authorization", "Bearer "}, everywhere(refused)},
 		{"api key", bearer(sandbox.APIKey), everywhere(allowed)},
 		{"api key and empty headers", bearer(sandbox.APIKey, empty...), everywhere(allowed)},
-		{"api key, lower case scheme", []string{"Authorization", "bearer " + sandbox.APIKey}, everywhere(allowed)},
+		{"api key, lower case scheme", []string{"Authorization", "bearer " + sandbox.APIKey}, everywhere(refused)},
+		{"api key, upper case scheme", []string{"Authorization", "BEARER " + sandbox.APIKey}, everywhere(refused)},
+		{"api key, two spaces", bearer(" " + sandbox.APIKey), everywhere(refused)},
+		{"api key, space after it", bearer(sandbox.APIKey + " "), everywhere(allowed)},
+		{"api key without a scheme", []string{"Authorization", sandbox.APIKey}, everywhere(refused)},
+		{"api key and the workspace of another", bearer(sandbox.APIKey, "seam-workspace", sandbox.OtherWorkspaceID), everywhere(allowed)},
 		{"unknown api key", bearer("seam_nobody"), everywhere(unauthorized("API Key not found"))},
 		{"basic", []string{"Authorization", "Basic " + sandbox.APIKey}, everywhere(refused)},
 		{"unknown form", bearer("abc"), everywhere(refused)},
@@ -90,12 +97,20 @@ func TestCredentials(t *testing.T) {
 		{"session token in other header", []string{"seam-client-session-token", sandbox.KeylessSessionToken}, only(allowed, "get")},
 		{"session token after empty header", []string{"client-session-token", "", "seam-client-session-token", sandbox.KeylessSessionToken}, only(allowed, "get")},
 		{"unknown session token", bearer("seam_cst1x"), only(outcome{401, "client_session_not_found", "Client session not found"}, "get")},
-		{"unknown session token in header", []string{"client-session-token", "x"}, only(outcome{401, "client_session_not_found", "Client session not found"}, "get")},
+		{"unknown session token in header", []string{"client-session-token", "seam_cst1x"}, only(outcome{401, "client_session_not_found", "Client session not found"}, "get")},
+		{"no session token in its header", []string{"client-session-token", "x"}, everywhere(refused)},
+		{"api key in the header of a session token", []string{"client-session-token", sandbox.APIKey}, everywhere(refused)},
+		{"no session token before a good one", []string{"client-session-token", "x", "seam-client-session-token", sandbox.SessionToken}, everywhere(refused)},
+		{"session token beside a lower case scheme", []string{"Authorization", "bearer x", "client-session-token", sandbox.SessionToken}, everywhere(refused)},
+		{"session token beside an empty bearer", []string{"Authorization", "Bearer ", "client-session-token", sandbox.SessionToken}, everywhere(refused)},
+		{"session token beside an empty header", []string{"Authorization", "", "client-session-token", sandbox.KeylessSessionToken}, only(allowed, "get")},
+		{"session token as bearer and in header", bearer(sandbox.KeylessSessionToken, "client-session-token", sandbox.KeylessSessionToken), only(allowed, "get")},
 		{"revoked session token", bearer(sandbox.RevokedSessionToken), only(outcome{401, "client_session_revoked", "Client session revoked"}, "get")},
 		{"expired session token", bearer(sandbox.ExpiredSessionToken), only(outcome{401, "client_session_expired", "Client session expired"}, "get")},
 		{"publishable key", []string{"seam-publishable-key", sandbox.PublishableKey}, only(allowed, "create", "get_or_create")},
 		{"publishable key as bearer", bearer(sandbox.PublishableKey), everywhere(refused)},
-		{"unknown publishable key", []string{"seam-publishable-key", "seam_pk1nobody"}, everywhere(refused)},
+		{"publishable key beside an empty bearer", []string{"Authorization", "Bearer ", "seam-publishable-key", sandbox.PublishableKey}, everywhere(refused)},
+		{"unknown publishable key", []string{"seam-publishable-key", "seam_pk1nobody"}, only(noWorkspace, "create", "get_or_create")},
 		{"no publishable key", []string{"seam-publishable-key", sandbox.APIKey}, everywhere(refused)},
 	}
 	for _, test := range tests {
@@ -114,6 +129,32 @@ func TestCredentials(t *testing.T) {
 						t.Errorf("the error repeats the credential: %s", res.body)
 					}
 				}
+			}
+		})
+	}
+}
+
+// TestRepeatedHeaders shows that a second header of one name is not passed over, also when the first alone would do.
+func TestRepeatedHeaders(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	for name, c := range map[string]struct {
+		header http.Header
+		status int
+	}{
+		"two keys":             {http.Header{"Authorization": {"Bearer " + sandbox.APIKey, "Bearer " + sandbox.OtherAPIKey}}, 401},
+		"a key twice":          {http.Header{"Authorization": {"Bearer " + sandbox.APIKey, "Bearer " + sandbox.APIKey}}, 401},
+		"a key and an empty":   {http.Header{"Authorization": {"Bearer " + sandbox.APIKey, ""}}, 200},
+		"two workspaces":       {http.Header{"Authorization": {"Bearer " + sandbox.AccessToken}, "Seam-Workspace": {sandbox.WorkspaceID, sandbox.OtherWorkspaceID}}, 401},
+		"two tokens":           {http.Header{"Client-Session-Token": {sandbox.SessionToken, sandbox.KeylessSessionToken}}, 401},
+		"an empty and a token": {http.Header{"Client-Session-Token": {"", sandbox.SessionToken}}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/client_sessions/get?client_session_id="+sandbox.SessionID, http.NoBody)
+			r.Header = c.header
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code != c.status {
+				t.Errorf("status %d, body %s", w.Code, w.Body)
 			}
 		})
 	}

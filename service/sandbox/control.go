@@ -11,7 +11,7 @@ import (
 )
 
 // controlPrefix starts the paths that steer the sandbox itself. They need no
-// credential, take no faults and are not logged.
+// credential, take no cross-origin requests, take no faults and are not logged.
 const controlPrefix = "/_sandbox/"
 
 // maxControlDelay keeps a delay in milliseconds within a time.Duration.
@@ -47,7 +47,10 @@ type requestsJSON struct {
 	OK       bool         `json:"ok"`
 }
 
-func (s *Sandbox) control(method, path string, body received) answer {
+func (s *Sandbox) control(r *http.Request, path string) answer {
+	if err := rejectCrossOrigin(r); err != nil {
+		return errorAnswer(err)
+	}
 	type handler struct {
 		method string
 		serve  func(received) answer
@@ -68,11 +71,11 @@ func (s *Sandbox) control(method, path string, body received) answer {
 	for _, h := range handlers {
 		methods = append(methods, h.method)
 	}
-	i := slices.Index(methods, method)
+	i := slices.Index(methods, r.Method)
 	if i < 0 {
 		return methodNotAllowed(methods)
 	}
-	return handlers[i].serve(body)
+	return handlers[i].serve(receive(r))
 }
 
 func okAnswer() answer {

@@ -89,12 +89,6 @@ func (c *call) newSession() *session {
 	return s
 }
 
-// givenExpiry reads expires_at, which validation has accepted.
-func givenExpiry(in input) time.Time {
-	t, _ := time.Parse(time.RFC3339, in.text("expires_at"))
-	return t.Truncate(time.Millisecond)
-}
-
 func (c *call) get() (any, *apiError) {
 	if !c.in.has("client_session_id") && !c.in.has("user_identifier_key") {
 		if c.caller.session == nil {
@@ -118,26 +112,6 @@ func (c *call) list() (any, *apiError) {
 	return listAnswer{ClientSessions: list, OK: true}, nil
 }
 
-// listed tells whether a session passes all filters of a list.
-func (c *call) listed(s *session) bool {
-	in := c.in
-	switch {
-	case in.has("client_session_id") && s.id != storedID(in.text("client_session_id")):
-		return false
-	case in.has("user_identifier_key") && s.userIdentifierKey != in.text("user_identifier_key"):
-		return false
-	case in["without_user_identifier_key"].flag && s.userIdentifierKey != "":
-		return false
-	case !matches(in, "connect_webview_id", s.connectWebviewIDs):
-		return false
-	}
-	var identities []string
-	if s.userIdentityID != "" {
-		identities = []string{s.userIdentityID}
-	}
-	return matches(in, "user_identity_id", identities)
-}
-
 // matches applies a filter whose null asks for sessions that have none.
 func matches(in input, name string, have []string) bool {
 	switch in[name].kind {
@@ -148,17 +122,6 @@ func matches(in input, name string, have []string) bool {
 	default:
 		return slices.Contains(have, in.text(name))
 	}
-}
-
-// needsAnyParameter refuses a grant that says nothing at all. An empty list
-// says nothing.
-func needsAnyParameter(in input) []problem {
-	for _, v := range in {
-		if v.kind != kindArray || len(v.items) > 0 {
-			return nil
-		}
-	}
-	return []problem{{msg: "At least one parameter must be provided"}}
 }
 
 func (c *call) grantAccess() (any, *apiError) {

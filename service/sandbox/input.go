@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -82,27 +81,19 @@ func decodeBody(method, contentType string, body received) (value, *apiError) {
 		}
 	}
 	if body.tooLarge {
-		return value{}, &apiError{
-			status: http.StatusRequestEntityTooLarge, kind: "payload_too_large",
-			message: "Request body is larger than 1 MiB",
-		}
+		return value{}, errTooLarge()
 	}
 	if body.broken {
-		return value{}, errInput("Invalid JSON")
+		return value{}, errInvalidJSON()
 	}
 	if len(body.bytes) == 0 {
 		return emptyBody(), nil
 	}
 	root, err := parse(body.bytes)
 	if err != nil {
-		return value{}, errInput("Invalid JSON")
+		return value{}, errInvalidJSON()
 	}
 	return root, nil
-}
-
-func isJSON(contentType string) bool {
-	mediaType, _, err := mime.ParseMediaType(contentType)
-	return err == nil && mediaType == "application/json"
 }
 
 // parse reads one JSON document. Whether the syntax is right, nothing trails
@@ -164,7 +155,7 @@ func parseObject(decoder *json.Decoder) (value, error) {
 		}
 		name, _ := token.(string)
 		if seen[name] {
-			return value{}, errors.New("duplicate member name")
+			return value{}, errRepeatedMember()
 		}
 		seen[name] = true
 		v, err := parseValue(decoder)
@@ -187,15 +178,14 @@ func decodeQuery(raw string, e endpoint) ([]member, *apiError) {
 		}
 		name, text, err := unescapePair(pair)
 		if err != nil {
-			return nil, errQuery("Invalid query string")
+			return nil, errInvalidQuery()
 		}
-		if name == "_strict" {
-			// The SDKs add it to every query. It is not a parameter.
+		if isStrictMark(name) {
 			continue
 		}
 		i := slices.IndexFunc(e.fields, func(f field) bool { return f.name == name })
 		if i < 0 || !readsQuery(e) {
-			return nil, errQuery(fmt.Sprintf("Unrecognized query parameter: '%s'", name))
+			return nil, errUnknownParameter(name)
 		}
 		at := slices.IndexFunc(members, func(m member) bool { return m.name == name })
 		switch {
@@ -204,7 +194,7 @@ func decodeQuery(raw string, e endpoint) ([]member, *apiError) {
 		case e.fields[i].kind == kindArray:
 			members[at].value.items = append(members[at].value.items, textValue(text))
 		default:
-			return nil, errQuery(fmt.Sprintf("Repeated query parameter: '%s'", name))
+			return nil, errRepeatedParameter(name)
 		}
 	}
 	return members, nil
@@ -228,14 +218,10 @@ func queryValue(f field, text string) value {
 		return firstListElement(text)
 	case f.kind == kindBoolean && (text == "true" || text == "false"):
 		return value{kind: kindBoolean, flag: text == "true"}
-	case f.nullable && text == "":
-		return value{kind: kindNull}
+	case text == "":
+		return emptyParameter(f)
 	}
 	return textValue(text)
-}
-
-func errQuery(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, kind: "invalid_query_params", message: message}
 }
 
 // merge puts the parameters of the query and of the body together. A member

@@ -63,6 +63,8 @@ func normalPath(path string) string {
 }
 
 // answer runs the checks of an API request in their order and then the request.
+// The order is assumed: who calls is settled before what is asked, so that a
+// stranger learns nothing about its input.
 func (s *Sandbox) answer(r *http.Request, path string, body received) answer {
 	endpoint, known := s.endpoints[path]
 	if !known {

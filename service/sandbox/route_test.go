@@ -164,35 +164,3 @@ func TestOrderOfChecks(t *testing.T) {
 	g.send("POST", "/client_sessions/get", `{}`, key...).
 		fails(400, "invalid_input", "Either client_session_id or user_identifier_key must be provided")
 }
-
-func TestCORS(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
-	if err := g.Inject(sandbox.Fault{Status: 500, Times: 1}); err != nil {
-		t.Fatal(err)
-	}
-	res := g.send("OPTIONS", "/client_sessions/grant_access", "",
-		"Access-Control-Request-Headers", "authorization,seam-workspace")
-	if res.status != 204 || len(res.body) != 0 || res.header.Get("seam-request-id") == "" {
-		t.Errorf("status %d, %v", res.status, res.header)
-	}
-	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin":   "*",
-		"Access-Control-Allow-Methods":  "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-		"Access-Control-Allow-Headers":  "authorization,seam-workspace",
-		"Access-Control-Expose-Headers": "seam-request-id",
-	} {
-		if got := res.header.Get(name); got != want {
-			t.Errorf("%s is %q", name, got)
-		}
-	}
-	if got := g.send("OPTIONS", "/", "").header.Get("Access-Control-Allow-Headers"); got != "authorization, content-type" {
-		t.Errorf("allowed headers %q", got)
-	}
-	res = g.api("GET", "list", "")
-	if res.status != 500 {
-		t.Errorf("a preflight took the fault: %d", res.status)
-	}
-	if res.header.Get("Access-Control-Allow-Origin") != "*" || res.header.Get("Access-Control-Expose-Headers") != "seam-request-id" {
-		t.Errorf("headers %v", res.header)
-	}
-}

@@ -87,6 +87,10 @@ func (g *rig) try(ctx context.Context, method, target, body string, headers ...s
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+			continue
+		}
 		req.Header[http.CanonicalHeaderKey(headers[i])] = []string{headers[i+1]}
 	}
 	res, err := g.client.Do(req)

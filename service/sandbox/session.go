@@ -3,7 +3,6 @@ package sandbox
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"time"
 
@@ -212,10 +211,4 @@ func orNull(text string) *string {
 		return nil
 	}
 	return &text
-}
-
-// timestamp formats like JavaScript does: UTC and exactly three digits.
-func timestamp(t time.Time) string {
-	t = t.UTC()
-	return fmt.Sprintf("%s.%03dZ", t.Format("2006-01-02T15:04:05"), t.Nanosecond()/int(time.Millisecond))
 }

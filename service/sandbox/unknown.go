@@ -2,51 +2,18 @@ package sandbox
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 )
 
 // Nobody outside Seam knows what the real API does in the cases of this file,
-// or it is known only by inference. Each function is one assumption, so that a
-// fact that turns up later changes one place.
-
-// unknownMembers reports the members of a body that an endpoint does not
-// declare. Assumed: they are refused, because that is what helps the author of
-// a client most.
-func unknownMembers(names []string) []problem {
-	if len(names) == 0 {
-		return nil
-	}
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = "'" + name + "'"
-	}
-	return []problem{{msg: "Unrecognized key(s) in object: " + strings.Join(quoted, ", ")}}
-}
-
-// emptyBody is what no body at all stands for. Assumed: an empty object for
-// every content type, also for application/json.
-func emptyBody() value {
-	return value{kind: kindObject}
-}
-
-// readsQuery tells whether an endpoint takes parameters from the query string.
-// Assumed: one that reads only the body refuses them rather than ignoring
-// them, so that a misplaced parameter does not go unnoticed.
-func readsQuery(e endpoint) bool {
-	return e.query
-}
-
-// firstListElement reads the first appearance of a list parameter in a query.
-// Assumed: `name=` is the empty list, and not a list of one empty string.
-func firstListElement(text string) value {
-	list := value{kind: kindArray}
-	if text != "" {
-		list.items = []value{textValue(text)}
-	}
-	return list
-}
+// or it is known only by inference. Each function is one assumption with its
+// reason, so that a fact that turns up later changes one place. The files
+// unknown_*.go beside it go on with what is not about the sessions themselves.
+// Where two guesses are equal, the stricter is taken, because a sandbox that
+// accepts too much hides the mistakes of a client.
 
 // storedID is the form in which ids are kept. Assumed: the case of the letters
 // in an id does not matter, as in a database column of type uuid.
@@ -54,56 +21,16 @@ func storedID(id string) string {
 	return strings.ToLower(id)
 }
 
-// errUnknownConsoleToken is the answer to a JWT that is not known. Assumed: no
-// error of its own.
-func errUnknownConsoleToken() *apiError {
-	return errUnauthorized("No authentication methods succeeded")
-}
-
-// errUnknownPublishableKey is the answer to a publishable key that is not
-// known. Assumed: no error of its own.
-func errUnknownPublishableKey() *apiError {
-	return errUnauthorized("No authentication methods succeeded")
-}
-
-// errClientSessionToken is the answer to a client session token that opens
-// nothing. The types are known. Assumed: the wording of the messages.
-func errClientSessionToken(kind string) *apiError {
-	message := map[string]string{
-		"client_session_not_found": "Client session not found",
-		"client_session_expired":   "Client session expired",
-		"client_session_revoked":   "Client session revoked",
-	}[kind]
-	return &apiError{status: http.StatusUnauthorized, kind: kind, message: message}
-}
-
-// errNoUserIdentifier is the answer to a publishable key that comes without a
-// user. Assumed: the wording, and that it comes before validation.
-func errNoUserIdentifier() *apiError {
-	return &apiError{
-		status: http.StatusUnauthorized, kind: "publishable_key_requires_user_identifier_key",
-		message: "A publishable key requires a user_identifier_key",
-	}
-}
-
-// errMustBeEmpty is the answer to a publishable key that asks for resources.
-// Assumed: the wording.
-func errMustBeEmpty() *apiError {
-	return &apiError{
-		status: http.StatusForbidden, kind: "publishable_keys_must_create_empty_client_sessions",
-		message: "Publishable keys must create empty client sessions",
-	}
-}
-
 // grantsAnything tells whether a create asks for resources. Assumed: a user
-// identity is a resource too.
+// identity is a resource too, because it opens as much, and an empty list is
+// none, because the session stays empty.
 func grantsAnything(in input) bool {
 	return len(in.texts("connect_webview_ids")) > 0 || len(in.texts("connected_account_ids")) > 0 ||
 		givenIdentity(in) != ""
 }
 
 // errKeyExists is the answer to a POST create of a key that is taken. The type
-// is known. Assumed: the wording.
+// is known. Assumed: the wording, which nobody should depend on.
 func errKeyExists() *apiError {
 	return &apiError{
 		status: http.StatusBadRequest, kind: "client_session_token_already_exists",
@@ -112,8 +39,9 @@ func errKeyExists() *apiError {
 }
 
 // holderForCreate finds the session that a create or get_or_create with the
-// key means. Assumed: an expired session still holds its key, and a revoked
-// one has lost it.
+// key means. Assumed: an expired session still holds its key, because its
+// expiry can be moved, and a revoked one has lost it, because nothing brings it
+// back.
 func (st *store) holderForCreate(workspaceID, key string) *session {
 	s := st.holder(workspaceID, key)
 	if s == nil || !s.revokedAt.IsZero() {
@@ -123,7 +51,7 @@ func (st *store) holderForCreate(workspaceID, key string) *session {
 }
 
 // holder finds the session that a key names elsewhere. Assumed: the newest one
-// that is not revoked, else the newest.
+// that is not revoked, else the newest, because that is whom the key means now.
 func (st *store) holder(workspaceID, key string) *session {
 	var best *session
 	for _, s := range st.byKey[userKey{workspaceID, key}] {
@@ -142,12 +70,15 @@ func (st *store) holder(workspaceID, key string) *session {
 }
 
 // putExisting is what a PUT create does to the session that holds the key.
-// Assumed: nothing. The lists and the expiry stay.
+// Assumed: nothing. The lists and the expiry stay, because it is said to return
+// the existing session and not to change it.
 func (c *call) putExisting(*session) {}
 
 // updateExisting is what get_or_create does to the session that holds the key.
 // Known: given lists replace, and the expiry is updated. Assumed: what is not
-// given stays, except that an expired session gets a new default lifetime.
+// given stays, except that an expired session gets a new default lifetime,
+// because the caller asks for a session to use. An empty list is given, and a
+// user identity is replaced as a list is.
 func (c *call) updateExisting(s *session) {
 	if c.in.has("connect_webview_ids") {
 		s.connectWebviewIDs = grant(nil, c.in.texts("connect_webview_ids"))
@@ -167,13 +98,14 @@ func (c *call) updateExisting(s *session) {
 }
 
 // defaultLifetime is how long a session lives when nobody says. Assumed: one
-// year.
+// year. No source says anything, and a test needs a time that does not pass.
 func defaultLifetime() time.Duration {
 	return 365 * 24 * time.Hour
 }
 
 // givenIdentity is the user identity that an input names. Assumed: the
-// singular form wins over the deprecated list, and an empty text names none.
+// singular form wins over the deprecated list, and an empty text names none,
+// because it cannot be an id.
 func givenIdentity(in input) string {
 	if identity := in.text("user_identity_id"); identity != "" {
 		return identity
@@ -185,19 +117,22 @@ func givenIdentity(in input) string {
 }
 
 // customerKeyOf is the customer key of a new session. Assumed: customer_id is
-// accepted and leaves no trace in the session.
+// accepted and leaves no trace in the session, because the documented session
+// has no member for it.
 func customerKeyOf(in input) string {
 	return in.text("customer_key")
 }
 
 // errNoSelector is the answer to a request that names no session. Assumed: the
-// status, the type and the wording.
+// status and the type, because it is the input that lacks something; and the
+// wording.
 func errNoSelector() *apiError {
 	return errInput("Either client_session_id or user_identifier_key must be provided")
 }
 
 // selectForGet finds the session that a get names. Assumed: when both
-// selectors are given, both must fit.
+// selectors are given, both must fit, so that a client that mixes them up
+// notices.
 func (c *call) selectForGet() *session {
 	key := c.in.text("user_identifier_key")
 	if !c.in.has("client_session_id") {
@@ -211,16 +146,17 @@ func (c *call) selectForGet() *session {
 }
 
 // maySee tells whether the caller may see a session of its workspace. Assumed:
-// a client session sees itself only, and all others see also revoked and
-// expired sessions.
+// a client session sees itself only, because its token is given away, and all
+// others see also revoked and expired sessions, because they can delete them.
 func (c *call) maySee(s *session) bool {
 	return c.caller.session == nil || c.caller.session == s
 }
 
-// selectForGrant finds the session that a grant names. Assumed: the id selects
-// and the key is then associated with that session, in place of the key it had
-// before. A key that another session holds is refused. A revoked or expired
-// session can still be granted access.
+// selectForGrant finds the session that a grant names. Known: the id selects
+// and the key is then associated with that session. Assumed: in place of the
+// key it had before. A key that another session holds is refused, so that a key
+// names one session. A revoked or expired session can still be granted access,
+// because its token stays useless.
 func (c *call) selectForGrant() (*session, *apiError) {
 	key := c.in.text("user_identifier_key")
 	if !c.in.has("client_session_id") {
@@ -247,13 +183,14 @@ func (c *call) selectForGrant() (*session, *apiError) {
 }
 
 // refuseUnknownResources is where ids of resources that do not exist would be
-// refused. Assumed: every id is accepted.
+// refused. Assumed: every id is accepted, because the documented errors have
+// none for it.
 func (c *call) refuseUnknownResources() *apiError {
 	return nil
 }
 
 // grantIdentity gives a user identity to a session. Assumed: a session has one
-// at most and a new one overwrites it.
+// at most and a new one overwrites it, because its list takes just one.
 func (c *call) grantIdentity(s *session) {
 	if identity := givenIdentity(c.in); identity != "" {
 		s.userIdentityID = identity
@@ -261,7 +198,8 @@ func (c *call) grantIdentity(s *session) {
 }
 
 // deviceCount is how many devices a session reaches. Assumed: those of its
-// connected accounts. Only the seeded account has any.
+// connected accounts, because devices come with accounts. Only the seeded
+// account has any.
 func deviceCount(s *session) int {
 	count := 0
 	for _, id := range s.connectedAccountIDs {
@@ -273,7 +211,7 @@ func deviceCount(s *session) int {
 }
 
 // revokeSession revokes a session. Assumed: to revoke it again succeeds and
-// keeps the first time.
+// keeps the first time, because a client that retries wants just that.
 func (c *call) revokeSession(s *session) *apiError {
 	if s.revokedAt.IsZero() {
 		s.revokedAt = c.now.Truncate(time.Millisecond)
@@ -282,12 +220,49 @@ func (c *call) revokeSession(s *session) *apiError {
 }
 
 // errDeleteMissing is the answer to a delete of a session that is not there.
-// Assumed: the same for one that was deleted before and one that never was.
+// Assumed: the same for one that was deleted before and one that never was,
+// because nothing is left to tell them apart by.
 func errDeleteMissing() *apiError {
 	return errSessionNotFound()
 }
 
-// listOrder orders a list. Assumed: oldest first, by the time of creation.
+// listOrder orders a list. Assumed: oldest first, by the time of creation,
+// because some order has to repeat.
 func listOrder(a, b *session) int {
 	return cmp.Or(a.createdAt.Compare(b.createdAt), cmp.Compare(a.sequence, b.sequence))
+}
+
+// listed tells whether a session passes all filters of a list. Assumed: each filter that is given has to fit, false is
+// no filter, and an id that nobody has lists nothing rather than being refused, because no format is asked of it.
+func (c *call) listed(s *session) bool {
+	in := c.in
+	switch {
+	case in.has("client_session_id") && s.id != storedID(in.text("client_session_id")):
+		return false
+	case in.has("user_identifier_key") && s.userIdentifierKey != in.text("user_identifier_key"):
+		return false
+	case in["without_user_identifier_key"].flag && s.userIdentifierKey != "":
+		return false
+	case !matches(in, "connect_webview_id", s.connectWebviewIDs):
+		return false
+	}
+	var identities []string
+	if s.userIdentityID != "" {
+		identities = []string{s.userIdentityID}
+	}
+	return matches(in, "user_identity_id", identities)
+}
+
+// givenExpiry reads expires_at, which validation has accepted. Assumed: a time in the past is accepted and the session
+// has expired then, and less than a millisecond is dropped, because the samples show milliseconds.
+func givenExpiry(in input) time.Time {
+	t, _ := time.Parse(time.RFC3339, in.text("expires_at"))
+	return t.Truncate(time.Millisecond)
+}
+
+// timestamp formats a time. Known: RFC 3339 with milliseconds or microseconds and any offset. Assumed: milliseconds of
+// UTC, as JavaScript writes them and most samples show; when Seam writes another form is not known.
+func timestamp(t time.Time) string {
+	t = t.UTC()
+	return fmt.Sprintf("%s.%03dZ", t.Format("2006-01-02T15:04:05"), t.Nanosecond()/int(time.Millisecond))
 }

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // field declares one parameter of an endpoint. The order of the declarations
@@ -101,8 +99,6 @@ type problem struct {
 	msg  string
 }
 
-const msgRequired = "Required"
-
 // validate checks the whole input and reports every problem at once.
 func validate(e endpoint, root value) (input, []problem) {
 	if root.kind != kindObject {
@@ -154,7 +150,7 @@ func (f field) check(v value) []problem {
 func (f field) checkItems(items []value) []problem {
 	var problems []problem
 	if f.exactlyOne && len(items) != 1 {
-		problems = append(problems, problem{[]string{f.name}, "Array must contain exactly 1 element(s)"})
+		problems = append(problems, problem{[]string{f.name}, msgNotOne})
 	}
 	for i, item := range items {
 		index := strconv.Itoa(i)
@@ -170,17 +166,13 @@ func (f field) checkItems(items []value) []problem {
 func (f field) checkText(text string, path ...string) []problem {
 	switch {
 	case f.notEmpty && text == "":
-		return []problem{{path, "String must contain at least 1 character(s)"}}
+		return []problem{{path, msgEmpty}}
 	case f.uuid && !isUUID(text):
-		return []problem{{path, "Invalid uuid"}}
+		return []problem{{path, msgNotUUID}}
 	case f.datetime && !isDatetime(text):
-		return []problem{{path, "Invalid datetime"}}
+		return []problem{{path, msgNotDatetime}}
 	}
 	return nil
-}
-
-func wrongKind(want, got kind) string {
-	return fmt.Sprintf("Expected %s, received %s", want, got)
 }
 
 // isUUID accepts the hyphenated form of any version and nothing else. The
@@ -203,16 +195,6 @@ func isUUID(text string) bool {
 		}
 	}
 	return true
-}
-
-// datetimeShape is what RFC 3339 allows and no more: the parser of the time
-// package also takes hours of one digit and a comma before the fraction.
-var datetimeShape = regexp.MustCompile(
-	`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-
-func isDatetime(text string) bool {
-	_, err := time.Parse(time.RFC3339, text)
-	return err == nil && datetimeShape.MatchString(text)
 }
 
 func errProblems(problems []problem) *apiError {

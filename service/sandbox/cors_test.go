@@ -1,0 +1,111 @@
+package sandbox_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/clientsession/service/service/sandbox"
+)
+
+const pageOrigin = "https://app.example.com"
+
+// allows checks what a browser checks of any answer before it shows it to a page that sent credentials.
+func (r reply) allows(origin string) {
+	r.t.Helper()
+	for name, want := range map[string]string{
+		"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin",
+	} {
+		if got := r.header.Values(name); !slices.Equal(got, []string{want}) {
+			r.t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestCORS shows that a page of any origin can read every answer of the API, and its request id.
+func TestCORS(t *testing.T) {
+	g := newRig(t, sandbox.Options{})
+	key := []string{"Authorization", "Bearer " + sandbox.APIKey}
+	tests := []struct {
+		name, method, path string
+		headers            []string
+		fault              sandbox.Fault
+		status             int
+	}{
+		{"success", "GET", "/client_sessions/list", key, sandbox.Fault{}, 200},
+		{"doubled slash", "GET", "//client_sessions/list", key, sandbox.Fault{}, 200},
+		{"no credential", "GET", "/client_sessions/list", nil, sandbox.Fault{}, 401},
+		{"no method", "DELETE", "/client_sessions/list", key, sandbox.Fault{}, 405},
+		{"no path", "GET", "/client_sessions", key, sandbox.Fault{}, 404},
+		{"no input", "POST", "/client_sessions/grant_access", key, sandbox.Fault{}, 400},
+		{"rate limit", "GET", "/client_sessions/list", key, sandbox.Fault{RateLimit: true, Times: 1}, 429},
+		{"status", "GET", "/client_sessions/list", key, sandbox.Fault{Status: 500, Times: 1}, 500},
+	}
+	for _, test := range tests {
+		for _, origin := range []string{pageOrigin, "http://localhost:3000", "null"} {
+			t.Run(test.name+" "+origin, func(t *testing.T) {
+				if test.fault.Times > 0 {
+					g.inject(test.fault)
+				}
+				res := g.send(test.method, test.path, "", append([]string{"Origin", origin}, test.headers...)...)
+				if res.status != test.status {
+					t.Errorf("status %d", res.status)
+				}
+				res.allows(origin)
+				if got := res.header.Get("Access-Control-Expose-Headers"); got != "seam-request-id" {
+					t.Errorf("exposed is %q", got)
+				}
+			})
+		}
+	}
+	// Who is no browser gets none of it, but a cache must know that a browser would.
+	res := g.api("GET", "list", "")
+	noCORS(t, res)
+	if res.header.Get("Vary") != "Origin" {
+		t.Errorf("Vary is %q", res.header.Get("Vary"))
+	}
+}
+
+// TestPreflight shows that a page may send every request that an SDK sends.
+func TestPreflight(t *testing.T) {
+	g := newRig(t, sandbox.Options{})
+	g.inject(sandbox.Fault{Status: 500, Times: 1})
+	for _, asked := range []string{"authorization,content-type,seam-sdk-name,seam-sdk-version,seam-workspace", ""} {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+			headers := []string{"Origin", pageOrigin, "Access-Control-Request-Method", method}
+			if asked != "" {
+				headers = append(headers, "Access-Control-Request-Headers", asked)
+			}
+			res := g.send("OPTIONS", "/client_sessions/grant_access", "", headers...)
+			if res.status != http.StatusOK || len(res.body) != 0 || res.header.Get("seam-request-id") == "" {
+				t.Errorf("status %d, %v, %q", res.status, res.header, res.body)
+			}
+			res.allows(pageOrigin)
+			// A browser takes no wildcard for a request with credentials, so the method has to be named.
+			methods := strings.Split(res.header.Get("Access-Control-Allow-Methods"), ", ")
+			if !slices.Contains(methods, method) {
+				t.Errorf("%s is not among %q", method, methods)
+			}
+			if got := res.header.Get("Access-Control-Allow-Headers"); got != asked {
+				t.Errorf("allowed headers are %q, asked were %q", got, asked)
+			}
+		}
+	}
+	if res := g.api("GET", "list", ""); res.status != 500 {
+		t.Errorf("a preflight took the fault: %d", res.status)
+	}
+}
+
+// TestOptions shows that OPTIONS is a method like any other where it is no preflight.
+func TestOptions(t *testing.T) {
+	g := newRig(t, sandbox.Options{})
+	for _, headers := range [][]string{nil, {"Origin", pageOrigin}, {"Access-Control-Request-Method", "POST"}} {
+		g.send("OPTIONS", "/client_sessions/list", "", headers...).fails(405, "method_not_allowed", "only GET,POST accepted")
+		g.send("OPTIONS", "/", "", headers...).fails(404, "not_found", "Not found")
+	}
+	g.inject(sandbox.Fault{Status: 500, Times: 1})
+	if res := g.send("OPTIONS", "/client_sessions/list", ""); res.status != 500 {
+		t.Errorf("status %d, and not that of the fault", res.status)
+	}
+}
