@@ -28,13 +28,7 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 		if !ok {
 			return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", request))
 		}
-		problems := slices.Clone(call.Problems)
-		if len(message.ProtoReflect().GetUnknown()) > 0 {
-			// A field that this version of the contract does not know may be a restriction that a newer caller counts
-			// on: dropping it would grant more than was asked for.
-			problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
-		}
-		problems = append(problems, controlCharacters(message.ProtoReflect())...)
+		problems := append(slices.Clone(call.Problems), malformed(message.ProtoReflect())...)
 		broken, err := check(validator, message)
 		if err != nil {
 			return nil, seamerr.Internal(err)

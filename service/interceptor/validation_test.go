@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/service/service/callinfo"
@@ -23,7 +24,7 @@ func problem(message string, path ...string) seamerr.Problem {
 }
 
 // withUnknown returns the request with a field that this version of the contract does not know.
-func withUnknown(r *request) *request {
+func withUnknown[M proto.Message](r M) M {
 	r.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 1000, protowire.VarintType), 1))
 	return r
 }
@@ -147,6 +148,26 @@ func TestValidationRefuses(t *testing.T) {
 			[]seamerr.Problem{
 				problem("Must not contain control characters", "connect_webview_ids", "1"),
 				problem("Must not contain control characters", "user_identifier_key"),
+			},
+		},
+		"time out of range": {
+			nil,
+			&clientsessionv1.CreateRequest{ExpiresAt: &timestamppb.Timestamp{Seconds: 1 << 50}},
+			[]seamerr.Problem{problem("Invalid datetime", "expires_at")},
+		},
+		"negative nanoseconds": {
+			nil,
+			&clientsessionv1.GetOrCreateRequest{ExpiresAt: &timestamppb.Timestamp{Nanos: -5}},
+			[]seamerr.Problem{problem("Invalid datetime", "expires_at")},
+		},
+		"unknown fields within": {
+			nil,
+			&clientsessionv1.GetOrCreateRequest{
+				ConnectWebviewIds: withUnknown(&clientsessionv1.IdList{}), ExpiresAt: withUnknown(&timestamppb.Timestamp{}),
+			},
+			[]seamerr.Problem{
+				problem("Unrecognized field(s) in message", "connect_webview_ids"),
+				problem("Unrecognized field(s) in message", "expires_at"),
 			},
 		},
 		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.Problem{problem("Required", "client_session_id")}},
