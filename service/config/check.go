@@ -106,6 +106,11 @@ func (c *check) load(f serveFlags) {
 		c.faultf("caller-rps", "%q is not a number from 0 to 1000000", f.CallerRPS)
 	}
 	c.CallerRPS = rps
+	mebibytes, err := strconv.ParseUint(f.MaxResponseMiB, 10, 16)
+	if err != nil || mebibytes == 0 || mebibytes > 1024 {
+		c.faultf("max-response-mib", "%q is not a number from 1 to 1024", f.MaxResponseMiB)
+	}
+	c.MaxResponseBytes = int(mebibytes) << 20
 	delay, err := time.ParseDuration(f.DrainDelay)
 	if err != nil || delay < 0 {
 		c.faultf("drain-delay", "%q is not a time, such as 5s or 0s", f.DrainDelay)

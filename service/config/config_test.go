@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		"MAX_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "CORS_ORIGIN", "SEAM_API_KEY", "SEAM_API_KEY_FILE",
 		"SEAM_PERSONAL_ACCESS_TOKEN", "SEAM_WORKSPACE_ID", "SEAM_CA_FILE", "CALLERS_FILE", "ALLOW_ANONYMOUS", "TLS_CERT_FILE",
 		"TLS_KEY_FILE", "TLS_CLIENT_CA_FILE", "TLS_MIN_VERSION", "TRUSTED_PROXY", "MAX_IN_FLIGHT", "CALLER_RPS", "DRAIN_DELAY",
-		"DRAIN_TIMEOUT", "MAX_CONNECTION_AGE", "REFLECTION", "ALLOW_PLAINTEXT_UPSTREAM",
+		"DRAIN_TIMEOUT", "MAX_CONNECTION_AGE", "REFLECTION", "MAX_RESPONSE_MIB", "ALLOW_PLAINTEXT_UPSTREAM",
 		"ALLOWED_HOST", "PPROF",
 	} {
 		_ = os.Unsetenv(name)
@@ -36,7 +36,7 @@ func defaults() config.Config {
 		SeamEndpoint:  &url.URL{Scheme: "https", Host: "connect.getseam.com"},
 		SandboxListen: "127.0.0.1:0",
 		TLSMinVersion: tls.VersionTLS13,
-		MaxInFlight:   1024, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second, MaxConnectionAge: 5 * time.Minute,
+		MaxInFlight:   1024, MaxResponseBytes: 8 << 20, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second, MaxConnectionAge: 5 * time.Minute,
 		Reflection: config.ReflectionAuto,
 		LogJSON:    true, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
 	}
@@ -54,7 +54,7 @@ func TestParse(t *testing.T) {
 				"--grpc-listen=:1", "--http-listen", "0.0.0.0:2", "--admin-listen=[::1]:3", "--seam-endpoint=http://localhost:4/seam/",
 				"--sandbox", "--sandbox-listen=localhost:0", "--default-timeout=1m30s", "--max-timeout=500ms", "--log-level=debug",
 				"--log-format=text", "--cors-origin=https://a.example", "--cors-origin=http://localhost:3000", "--max-in-flight=64",
-				"--caller-rps=2.5", "--drain-delay=1s", "--drain-timeout=2s", "--max-connection-age=1h", "--reflection=off",
+				"--caller-rps=2.5", "--drain-delay=1s", "--drain-timeout=2s", "--max-connection-age=1h", "--reflection=off", "--max-response-mib=64",
 				"--allowed-host=sessions.example.com", "--allowed-host=Sessions", "--allowed-host=10.1.2.3", "--pprof",
 			},
 			nil,
@@ -69,7 +69,7 @@ func TestParse(t *testing.T) {
 				c.Pprof = true
 				c.MaxInFlight, c.CallerRPS = 64, 2.5
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = time.Second, 2*time.Second, time.Hour
-				c.Reflection = config.ReflectionOff
+				c.Reflection, c.MaxResponseBytes = config.ReflectionOff, 64<<20
 			},
 		},
 		"environment": {
@@ -174,6 +174,9 @@ func TestParseFaults(t *testing.T) {
 		"timeout of zero":          {[]string{"--default-timeout=0s"}, "--default-timeout: \"0s\" is not a time above zero"},
 		"negative timeout":         {[]string{"--max-timeout=-1s"}, "--max-timeout: \"-1s\" is not a time above zero"},
 		"timeout, no unit":         {[]string{"--max-timeout=30"}, "--max-timeout: \"30\" is not a time above zero"},
+		"response of nothing":      {[]string{"--max-response-mib=0"}, "--max-response-mib: \"0\" is not a number from 1 to 1024"},
+		"response too long":        {[]string{"--max-response-mib=1025"}, "--max-response-mib: \"1025\" is not a number from 1 to 1024"},
+		"response with a unit":     {[]string{"--max-response-mib=8MiB"}, "--max-response-mib: \"8MiB\" is not a number from 1 to 1024"},
 		"reflection":               {[]string{"--reflection=maybe"}, "--reflection: \"maybe\" is none of auto, on, off"},
 		"level":                    {[]string{"--log-level=loud"}, "--log-level: \"loud\" is none of debug, info, warn, error"},
 		"format":                   {[]string{"--log-format=xml"}, "--log-format: \"xml\" is neither json nor text"},

@@ -21,7 +21,7 @@ func TestParsePrints(t *testing.T) {
 				"--grpc-listen", "$GRPC_LISTEN", "--http-listen", "$HTTP_LISTEN", "--admin-listen", "$ADMIN_LISTEN", "--seam-endpoint",
 				"$SEAM_ENDPOINT", "--sandbox ", "$SANDBOX", "--sandbox-listen", "$SANDBOX_LISTEN", "--default-timeout",
 				"$DEFAULT_TIMEOUT", "--max-timeout", "$MAX_TIMEOUT", "--log-level", "$LOG_LEVEL", "--log-format", "$LOG_FORMAT",
-				"--cors-origin", "$CORS_ORIGIN", "--max-in-flight", "$MAX_IN_FLIGHT", "--caller-rps", "$CALLER_RPS", "--drain-delay",
+				"--cors-origin", "$CORS_ORIGIN", "--max-in-flight", "$MAX_IN_FLIGHT", "--caller-rps", "$CALLER_RPS", "--max-response-mib", "$MAX_RESPONSE_MIB", "--drain-delay",
 				"$DRAIN_DELAY", "--drain-timeout", "$DRAIN_TIMEOUT", "--max-connection-age", "$MAX_CONNECTION_AGE",
 				"--allow-plaintext-upstream", "$ALLOW_PLAINTEXT_UPSTREAM", "--allowed-host", "$ALLOWED_HOST", "--pprof", "$PPROF",
 			},

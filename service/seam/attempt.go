@@ -108,7 +108,7 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 		a.fate, a.err = refused, seamerr.BadAnswer(errors.New("switched to another protocol"))
 		return a.named()
 	}
-	text, err := readBody(response)
+	text, err := readBody(response, c.maxResponseBytes)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
 		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, fromOutside(err))
@@ -167,22 +167,22 @@ func (a attempt) reason() error {
 }
 
 // readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
-func readBody(response *http.Response) ([]byte, error) {
+func readBody(response *http.Response, limit int) ([]byte, error) {
 	defer response.Body.Close() //nolint:errcheck // Nothing is left to lose: the body has been read or given up.
 	var text bytes.Buffer
-	if n := response.ContentLength; n > 0 && n <= maxAnswerBytes {
+	if n := response.ContentLength; n > 0 && n <= int64(limit) {
 		text.Grow(int(n) + bytes.MinRead)
 	}
-	if _, err := text.ReadFrom(io.LimitReader(response.Body, maxAnswerBytes+1)); err != nil {
+	if _, err := text.ReadFrom(io.LimitReader(response.Body, int64(limit)+1)); err != nil {
 		return nil, err
 	}
-	if text.Len() > maxAnswerBytes {
-		return nil, errTooLong
+	if text.Len() > limit {
+		return nil, fmt.Errorf("%w of %d bytes", errTooLong, limit)
 	}
 	return text.Bytes(), nil
 }
 
-var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
+var errTooLong = errors.New("the response is longer than the limit")
 
 // ended says whether a call's time is over or its caller has left. The context may not know yet that the deadline has
 // passed: the network has clocks of its own.

@@ -3,6 +3,7 @@
 package seam
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -20,8 +21,8 @@ import (
 	"github.com/clientsession/service/service/seamjson"
 )
 
-// maxAnswerBytes bounds what is read of one answer: a list of 10,000 sessions is about 5 MB.
-const maxAnswerBytes = 8 << 20
+// defaultMaxResponseBytes bounds what is read of one response: a list of 10,000 sessions is about 5 MB.
+const defaultMaxResponseBytes = 8 << 20
 
 // Config is what a Client needs to know.
 type Config struct {
@@ -33,6 +34,8 @@ type Config struct {
 	Codec *seamjson.Codec
 	// CAs are the authorities that Seam's certificate may come from, nil for the system's.
 	CAs *x509.CertPool
+	// MaxResponseBytes bounds what is read of one response, 8 MiB if 0.
+	MaxResponseBytes int
 	// MaxIdleConnections is how many connections are kept: as many as there can be calls at once.
 	MaxIdleConnections int
 	// MaxConnectionAge is how long a connection is used, 0 for as long as it lasts.
@@ -48,10 +51,12 @@ type Client struct {
 	endpoint  *url.URL
 	userAgent string
 	codec     *seamjson.Codec
-	pool      *pool
-	budget    *budget
-	breaker   *breaker
-	metrics   *metrics
+	// maxResponseBytes bounds what is read of one response.
+	maxResponseBytes int
+	pool             *pool
+	budget           *budget
+	breaker          *breaker
+	metrics          *metrics
 }
 
 // New returns a client for the endpoint.
@@ -62,9 +67,11 @@ func New(config Config) *Client {
 	c := &Client{
 		endpoint:  &endpoint,
 		userAgent: config.UserAgent,
-		codec:     config.Codec,
-		budget:    newBudget(),
-		breaker:   newBreaker(endpoint.Host, config.Logger),
+
+		maxResponseBytes: cmp.Or(config.MaxResponseBytes, defaultMaxResponseBytes),
+		codec:            config.Codec,
+		budget:           newBudget(),
+		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
 	c.metrics = newMetrics(config.Registry, c.breaker)
 	c.pool = newPool(config, c.metrics.opened)

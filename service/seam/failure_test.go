@@ -117,6 +117,14 @@ func TestLongestAnswer(t *testing.T) {
 			t.Errorf("%d bytes: answer %v, error %v", size, out, err)
 		}
 	}
+	// The operator may set another limit.
+	for size, fits := range map[int]bool{1000: true, 1001: false} {
+		body := success + strings.Repeat(" ", size-len(success))
+		client := newClient(t, serve(t, answering(200, body)).URL, func(c *seam.Config) { c.MaxResponseBytes = 1000 })
+		if _, _, err := grant(t.Context(), t, client); fits != (err == nil) {
+			t.Errorf("%d bytes with a limit of 1000: %v", size, err)
+		}
+	}
 }
 
 // Headers without end are not read without end either.

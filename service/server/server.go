@@ -115,6 +115,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		UserAgent:          "client-session-service/" + cfg.Version,
 		Codec:              codec,
 		CAs:                authorities,
+		MaxResponseBytes:   cfg.MaxResponseBytes,
 		MaxIdleConnections: cfg.MaxInFlight,
 		MaxConnectionAge:   cfg.MaxConnectionAge,
 		Logger:             logger,

@@ -602,8 +602,17 @@ export declare const IfExistsSchema: GenEnum<IfExists>;
  * Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
  * (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
  * request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when it is known
- * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error. Where a write failed and may have
+ * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error (`google.protobuf.Value` where that is
+ * no object). The domain of ErrorInfo is `connect.getseam.com` for what Seam says and for what the service refuses in
+ * Seam's words, else `client-session-service`, also for an error without Seam's envelope. Where a write failed and may have
  * been carried out, the metadata of ErrorInfo has `outcome: unknown`.
+ *
+ * Requests: a field that this contract does not know, a time that is none, and a control character in a string are
+ * INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
+ *
+ * Responses: a 2xx of Seam is a success only if it has what tells of one: the session with its id and token, the list of
+ * sessions, `ok`. Any other is INTERNAL (`UPSTREAM_ANSWER_INVALID`), with an unknown outcome where something may have
+ * changed. A member of a session that is not of its documented type is left unset.
  *
  * Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
  * one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
@@ -664,6 +673,8 @@ export declare const ClientSessionService: GenService<{
   /**
    * Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
    * about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
+   * The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
+   * longer list ends with INTERNAL (`UPSTREAM_ANSWER_INVALID`).
    *
    * Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
    * about Seam itself.
