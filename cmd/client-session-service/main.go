@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/clientsession/service/service/config"
@@ -54,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func start(cfg config.Config, logger *slog.Logger) int {
-	slog.SetDefault(slog.New(withoutQuotes{logger.Handler()})) // The standard log writes to this one.
+	slog.SetDefault(slog.New(server.StandardLog{Handler: logger.Handler()})) // The standard log writes to this one.
 	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, end := context.WithCancel(context.Background())
@@ -80,17 +79,6 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return fmt.Errorf("start: %w", err)
 	}
 	return s.Run(ctx)
-}
-
-// withoutQuotes is a log in which no line quotes anything. It takes what libraries write to the standard log by
-// themselves: net/http's client quotes what came over a connection to Seam, and that can be an answer with a token.
-type withoutQuotes struct{ slog.Handler }
-
-func (w withoutQuotes) Handle(ctx context.Context, line slog.Record) error {
-	text, _, _ := strings.Cut(line.Message, `"`)
-	muted := slog.NewRecord(line.Time, slog.LevelWarn, "standard log", line.PC)
-	muted.AddAttrs(slog.String("text", text[:min(len(text), 100)]))
-	return w.Handler.Handle(ctx, muted)
 }
 
 func newLogger(cfg config.Config, out io.Writer) *slog.Logger {

@@ -63,7 +63,7 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		WriteTimeout:   cfg.MaxTimeout + 60*time.Second,
 		IdleTimeout:    120 * time.Second,
 		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+		ErrorLog:       slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}
 	return nil
 }

@@ -186,7 +186,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(StandardLog{logger.Handler()}, slog.LevelWarn),
 	}
 	return s, nil
 }

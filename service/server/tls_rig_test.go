@@ -172,7 +172,7 @@ func startTLS(t *testing.T, cfg config.Config) *tlsRig {
 			w.Header().Set("Caller", caller(r.TLS))
 			_, _ = io.WriteString(w, r.Proto)
 		}),
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(StandardLog{logger.Handler()}, slog.LevelWarn),
 	}
 	var running sync.WaitGroup
 	serve := func(at *string, serve func(net.Listener) error) {

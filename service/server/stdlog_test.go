@@ -1,0 +1,40 @@
+package server
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestFailedHandshakeIsOneShortLine shows that what a stranger offers in a handshake is not logged, over either face:
+// crypto/tls quotes the names of protocols that it does not know, which can be 50 KB.
+func TestFailedHandshakeIsOneShortLine(t *testing.T) {
+	dir := t.TempDir()
+	authority := newAuthority(t, "authority")
+	writePair(t, dir, authority)
+	r := startTLS(t, tlsConfig(dir))
+	config := authority.tlsClient(t, nil)
+	for range 200 {
+		config.NextProtos = append(config.NextProtos, "seam_secret"+strings.Repeat("x", 240))
+	}
+	for _, address := range []string{r.grpc, r.http} {
+		if connection, err := tls.Dial("tcp", address, config); err == nil {
+			t.Error("the handshake succeeds")
+			_ = connection.Close()
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for strings.Count(r.logged(), "\n") < 2 && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	lines := strings.Split(strings.TrimSpace(r.logged()), "\n")
+	if len(lines) != 2 {
+		t.Errorf("%d lines: %.1000s", len(lines), r.logged())
+	}
+	for _, line := range lines {
+		if len(line) > 400 || strings.Contains(line, "seam_secret") {
+			t.Errorf("a line of %d bytes: %.1000s", len(line), line)
+		}
+	}
+}
