@@ -139,8 +139,13 @@ func unreadStreams(ctx context.Context, t *testing.T, address string, streams in
 		id := uint32(2*i + 1)
 		block.Reset()
 		for _, field := range [][2]string{
-			{":method", "POST"}, {":scheme", "http"}, {":path", "/seam.clientsession.v1.ClientSessionService/GrantAccess"},
-			{":authority", "a"}, {"content-type", "application/grpc"}, {"te", "trailers"}, {"authorization", fmt.Sprint("Bearer seam_stranger", i)},
+			{":method", "POST"},
+			{":scheme", "http"},
+			{":path", "/seam.clientsession.v1.ClientSessionService/GrantAccess"},
+			{":authority", "a"},
+			{"content-type", "application/grpc"},
+			{"te", "trailers"},
+			{"authorization", fmt.Sprint("Bearer seam_stranger", i)},
 		} {
 			_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
 		}

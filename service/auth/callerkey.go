@@ -14,8 +14,8 @@ import (
 // maxAccepted bounds the credentials that are remembered, to less than 1 MB.
 const maxAccepted = 10_000
 
-// callerKeys tells callers apart by hashes that nobody can aim at, and remembers whose credentials Seam has accepted. It
-// keeps no credential.
+// callerKeys tells callers apart by hashes that nobody can aim at, and remembers whose credentials Seam has accepted.
+// It keeps no credential.
 type callerKeys struct {
 	seed     maphash.Seed
 	accepted *lru.Cache[uint64, struct{}]

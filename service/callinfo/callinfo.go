@@ -34,8 +34,8 @@ type Call struct {
 	// SeamStatus is the HTTP status of Seam's answer, 0 when Seam did not answer.
 	SeamStatus int
 
-	// SeamBody is Seam's response to a call over REST that was answered well: the face hands it on as it is. Empty when it
-	// had none.
+	// SeamBody is Seam's response to a call over REST that was answered well: the face hands it on as it is. Empty when
+	// it had none.
 	SeamBody []byte
 
 	// Skipped are the names of members of Seam's response that are not of the type they are documented to be.
@@ -56,7 +56,8 @@ type Call struct {
 	// Seam, where it means something to Seam alone.
 	Caller string
 
-	// CallerKey tells callers apart where none is to be the worse for another: a hash, from which no credential can be told.
+	// CallerKey tells callers apart where none is to be the worse for another: a hash, from which no credential can be
+	// told.
 	CallerKey uint64
 
 	// Proven is true when the caller is known, or Seam has accepted its credential before. All who are not share what one

@@ -1,6 +1,7 @@
 package interceptor
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,8 +12,8 @@ import (
 	"github.com/clientsession/service/service/seamerr"
 )
 
-// malformed returns what is wrong with a message that no rule of the contract says, since it goes for every field: fields
-// that the contract does not have, times that are none, and control characters.
+// malformed returns what is wrong with a message that no rule of the contract says, since it goes for every field:
+// fields that the contract does not have, times that are none, and control characters.
 func malformed(message protoreflect.Message) []seamerr.Problem {
 	var problems []seamerr.Problem
 	if len(message.GetUnknown()) > 0 {
@@ -37,15 +38,15 @@ func malformed(message protoreflect.Message) []seamerr.Problem {
 	return problems
 }
 
-// malformedWithin returns what is wrong with a message within a request: a time, or a list of ids, which in Seam's words
-// is the member itself.
+// malformedWithin returns what is wrong with a message within a request: a time, or a list of ids, which in Seam's
+// words is the member itself.
 func malformedWithin(path []string, message protoreflect.Message) []seamerr.Problem {
 	if stamp, ok := message.Interface().(*timestamppb.Timestamp); ok && stamp.CheckValid() != nil {
 		return []seamerr.Problem{{Path: path, Message: "Invalid datetime"}}
 	}
 	problems := malformed(message)
 	for i, problem := range problems {
-		problems[i].Path = append(path[:1:1], problem.Path[min(1, len(problem.Path)):]...)
+		problems[i].Path = slices.Concat(path, problem.Path[min(1, len(problem.Path)):])
 	}
 	return problems
 }

@@ -85,7 +85,8 @@ func (r *reader) decode(call *callinfo.Call, message any) *seamerr.Error {
 func (r *reader) read(from io.Reader, into *body) *seamerr.Error {
 	for {
 		n, err := from.Read(into.room())
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return seamerr.From(err)
 		}
 		into.add(n)
@@ -95,7 +96,7 @@ func (r *reader) read(from io.Reader, into *body) *seamerr.Error {
 		if refusal := r.received(n); refusal != nil {
 			return refusal
 		}
-		if err != nil {
+		if ended {
 			return nil
 		}
 	}

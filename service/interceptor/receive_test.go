@@ -67,7 +67,7 @@ type receiveHarness struct {
 	log      *logLines
 }
 
-func newReceive(maxInFlight int) *receiveHarness {
+func newReceive() *receiveHarness {
 	h := &receiveHarness{
 		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}),
 		registry: prometheus.NewRegistry(),
@@ -75,7 +75,7 @@ func newReceive(maxInFlight int) *receiveHarness {
 	var logger *slog.Logger
 	logger, h.log = newLog(slog.LevelInfo)
 	h.step = interceptor.Receive(interceptor.ReceiveConfig{
-		MaxInFlight: maxInFlight, Timeout: 10 * time.Second, Logger: logger, Registry: h.registry, Refused: h.refused,
+		MaxInFlight: 1, Timeout: 10 * time.Second, Logger: logger, Registry: h.registry, Refused: h.refused,
 	})
 	return h
 }
@@ -141,7 +141,7 @@ func TestReceive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newReceive(1)
+				h := newReceive()
 				if got := errorType(t, h.call(t, method, test.request, ok)); got != test.want {
 					t.Errorf("the call ended with %s, want %s", got, test.want)
 				}
@@ -153,7 +153,7 @@ func TestReceive(t *testing.T) {
 	}
 	for length, want := range map[int]string{len(long): "ok", len(long) + 1: "payload_too_large"} {
 		synctest.Test(t, func(t *testing.T) {
-			h, r := newReceive(1), newArriving()
+			h, r := newReceive(), newArriving()
 			ended := h.call(t, method, r, ok)
 			for text := long + "y"; length > 0; {
 				n := min(length, 16<<10)
@@ -178,7 +178,7 @@ func TestReceive(t *testing.T) {
 // TestReceiveTooSlow shows that a request which does not arrive in time is cut off, each when its own time is over.
 func TestReceiveTooSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newReceive(1)
+		h := newReceive()
 		first := h.call(t, method, newArriving(), ok)
 		time.Sleep(4 * time.Second)
 		second := h.call(t, method, newArriving(), ok)
@@ -214,7 +214,7 @@ func TestReceiveTooSlow(t *testing.T) {
 // read, and that one line says so.
 func TestReceiveManyUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newReceive(1)
+		h := newReceive()
 		var unread []<-chan error
 		for range 64 {
 			unread = append(unread, h.call(t, method, newArriving(), ok))
@@ -252,7 +252,7 @@ func TestReceiveManyUnread(t *testing.T) {
 // health check gets in whatever the calls hold.
 func TestReceiveMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newReceive(1)
+		h := newReceive()
 		leave := make(chan struct{})
 		hold := func(context.Context, any) (any, error) {
 			<-leave

@@ -2,7 +2,6 @@ package interceptor
 
 import (
 	"container/list"
-	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -133,7 +132,7 @@ func (b *requestBuffer) makeRoom(cause string) {
 	b.cutOldest(b.cutForRoom, tooManyRequests(cause))
 	if now := time.Now(); now.Sub(b.logged) >= pressureLogInterval {
 		b.logged = now
-		b.logger.LogAttrs(context.Background(), slog.LevelWarn, "requests are cut off while they arrive",
+		b.logger.Warn("requests are cut off while they arrive",
 			slog.String("cause", cause), slog.Int("arriving", b.readers.Len()+1), slog.Int("bytes", b.bytes))
 	}
 }

@@ -33,8 +33,8 @@ func newInProcess(
 }
 
 // Invoke makes one call. The request is not that of the arguments, which the gateway leaves empty: the step Receive
-// reads it from what came over HTTP. So a caller that may not call is refused before its body is read, and what is wrong
-// with a body is logged and counted like any other failure.
+// reads it from what came over HTTP. So a caller that may not call is refused before its body is read, and what is
+// wrong with a body is logged and counted like any other failure. The response is Seam's own (see seamResponse).
 func (p *inProcess) Invoke(ctx context.Context, fullMethod string, _, _ any, options ...grpc.CallOption) error {
 	method, ok := p.methods[fullMethod]
 	if !ok {

@@ -59,7 +59,8 @@ func New(config Config) (http.Handler, error) {
 	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
 		Services().ByName("ClientSessionService")
 	f := &face{
-		routes: routesOf(description), headers: config.Headers, maxRequestBytes: config.MaxRequestBytes, logger: config.Logger,
+		routes: routesOf(description), headers: config.Headers, maxRequestBytes: config.MaxRequestBytes,
+		logger: config.Logger,
 	}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),

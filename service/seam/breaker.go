@@ -25,8 +25,8 @@ const (
 type Caller struct {
 	// Key tells callers apart.
 	Key uint64
-	// Proven is true when the caller is known, or Seam has accepted its credential before. All others count as one: anybody
-	// can make up credentials.
+	// Proven is true when the caller is known, or Seam has accepted its credential before. All others count as one:
+	// anybody can make up credentials.
 	Proven bool
 }
 
@@ -47,8 +47,8 @@ type breaker struct {
 	own *simplelru.LRU[uint64, *circuit]
 	// counted is the second in which a caller was last counted by the shared circuit.
 	counted *simplelru.LRU[uint64, int64]
-	// barred says until when a caller must not probe the shared circuit; failed is the caller whose probe has failed since
-	// the circuit changed its state last, if failedSet.
+	// barred says until when a caller must not probe the shared circuit; failed is the caller whose probe has failed
+	// since the circuit changed its state last, if failedSet.
 	barred    map[uint64]time.Time
 	failed    uint64
 	failedSet bool
@@ -114,8 +114,8 @@ func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
 }
 
 // allowShared asks the shared circuit. While it is half open, a caller whose probe has not succeeded has to leave the
-// probes to others for a while, and a probe that takes longer than any answer does gives its place back: so none can take
-// up all probes with attempts that fail or never end.
+// probes to others for a while, and a probe that takes longer than any answer does gives its place back: so none can
+// take up all probes with attempts that fail or never end.
 func (b *breaker) allowShared(witness uint64) (leave, *seamerr.Error) {
 	l, refusal := b.shared.allow()
 	if refusal != nil || !l.probe {

@@ -1,7 +1,6 @@
 package seam
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -25,8 +24,8 @@ const (
 
 // What an attempt tells a circuit, beside nil for one that Seam answered.
 var (
-	errFailure = errors.New("Seam failed")
-	errIgnored = errors.New("it says nothing about Seam")
+	errFailure = errors.New("failure")
+	errIgnored = errors.New("ignored")
 )
 
 // circuit is one circuit breaker.
@@ -37,8 +36,8 @@ type circuit struct {
 	probing atomic.Bool
 }
 
-// newCircuit returns a closed circuit. trips says whether it opens, by the attempts in the window that have ended and how
-// many of them failed. changed is told of each change of state.
+// newCircuit returns a closed circuit. trips says whether it opens, by the attempts in the window that have ended and
+// how many of them failed. changed is told of each change of state.
 func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gobreaker.State)) *circuit {
 	c := &circuit{}
 	c.until.Store(&time.Time{})
@@ -111,11 +110,11 @@ func (c *circuit) now(result error) {
 // logState writes a line about a change of state.
 func logState(logger *slog.Logger, host, scope string) func(from, to gobreaker.State) {
 	return func(from, to gobreaker.State) {
-		level := slog.LevelInfo
+		log := logger.Info
 		if to == gobreaker.StateOpen {
-			level = slog.LevelWarn
+			log = logger.Warn
 		}
-		logger.LogAttrs(context.Background(), level, "circuit breaker", slog.String("host", host),
+		log("circuit breaker", slog.String("host", host),
 			slog.String("scope", scope), slog.String("from", from.String()), slog.String("to", to.String()))
 	}
 }

@@ -106,8 +106,8 @@ type Answer struct {
 	HTTPStatus int
 	// Attempts is how many requests were put to Seam.
 	Attempts int
-	// Body is the response of a success as Seam wrote it, empty for a 204. Skipped are the names of members in it that are
-	// of another type than documented.
+	// Body is the response of a success as Seam wrote it, empty for a 204. Skipped are the names of members in it that
+	// are of another type than documented.
 	Body    []byte
 	Skipped []string
 	// Repeated is why the last of them was put again, nil if there was one only.

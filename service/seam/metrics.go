@@ -42,7 +42,7 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	registry.MustRegister(attempts, m.denied, m.refused, m.opened,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_breaker_state",
-			Help: "The circuit breaker of all callers: 0 closed (all is well), 1 half open (probing), 2 open (Seam is not asked).",
+			Help: "The circuit breaker of all callers: 0 closed, 1 half open (probing), 2 open (Seam is not asked).",
 		}, b.state),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_callers_cut_off",

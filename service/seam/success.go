@@ -10,8 +10,8 @@ import (
 	"github.com/clientsession/service/service/seamjson"
 )
 
-// Success is what a 2xx response has to tell to be a success. A proxy or a page of maintenance answers with 200 too, and
-// a caller must not take that for a session that was revoked.
+// Success is what a 2xx response has to tell to be a success. A proxy or a page of maintenance answers with 200 too,
+// and a caller must not take that for a session that was revoked.
 type Success int
 
 const (
@@ -19,8 +19,8 @@ const (
 	OneSession Success = iota
 	// Sessions needs the list of sessions, which may be empty.
 	Sessions
-	// Granted needs the session or `"ok": true`. Seam's reference page shows an empty object for a grant that was made, so
-	// that is one too.
+	// Granted needs the session or `"ok": true`. Seam's reference page shows an empty object for a grant that was made,
+	// so that is one too.
 	Granted
 	// Done needs `"ok": true`.
 	Done

@@ -259,7 +259,8 @@ func (f *field) lenientValue(token jsontext.Token) (v protoreflect.Value, ok boo
 
 // lenientTime reads a time of RFC 3339, also one whose offset is written in another way of ISO 8601.
 func lenientTime(text string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05Z07:00:00"} {
+	const local = "2006-01-02T15:04:05"
+	for _, layout := range []string{time.RFC3339, local + "Z0700", local + "Z07", local + "Z07:00:00"} {
 		if instant, err := time.Parse(layout, text); err == nil {
 			return instant, timestamppb.New(instant).CheckValid() == nil
 		}

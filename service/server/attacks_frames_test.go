@@ -28,7 +28,7 @@ func frameAttacks() []attack {
 			t.Helper()
 			c := h.h2(t)
 			defer c.Close()
-			if err := c.open(1, false, pairs...); err == nil {
+			if err := c.open(1, pairs...); err == nil {
 				for len(body) > 16<<10 && err == nil {
 					err = c.WriteData(1, false, body[:16<<10])
 					body = body[16<<10:]
@@ -89,7 +89,7 @@ func rapidResets(t *testing.T, h *heldHarness) (string, string) {
 		go func() { _, _ = io.Copy(io.Discard, c.Conn) }() // It ends when the connection is closed.
 		stream := uint32(1)
 		for ; sent < streams; sent++ {
-			if c.open(stream, false) != nil || c.WriteRSTStream(stream, http2.ErrCodeCancel) != nil {
+			if c.open(stream) != nil || c.WriteRSTStream(stream, http2.ErrCodeCancel) != nil {
 				break // The service has had enough of this connection; the next one is as good.
 			}
 			stream += 2

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -109,7 +110,7 @@ func (h *heldHarness) goodCall(ctx context.Context, overREST bool) error {
 	}
 	defer response.Body.Close()
 	if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
-		return &http.ProtocolError{ErrorString: response.Status + string(text)}
+		return fmt.Errorf("%s %s", response.Status, text)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func unreadAttacks() []attack {
 			t.Helper()
 			c := h.h2(t)
 			defer c.Close()
-			if err := c.open(1, false, "authorization", ""); err != nil {
+			if err := c.open(1, "authorization", ""); err != nil {
 				t.Fatal(err)
 			}
 			return c.outcome(1)
@@ -78,7 +78,7 @@ func unreadMessages(t *testing.T, h *heldHarness) (string, string) {
 		c := h.h2(t)
 		defer c.Close()
 		for i := range 100 {
-			if err := c.open(uint32(2*i+1), false); err != nil {
+			if err := c.open(uint32(2*i + 1)); err != nil {
 				t.Fatal(err)
 			}
 			head := envelope(0, make([]byte, interceptor.MaxRequestBytes))[:5]

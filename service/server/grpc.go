@@ -41,7 +41,9 @@ func (s *Server) newGRPC(cfg config.Config, c calls, m *metrics) {
 	s.grpc = grpc.NewServer(append(s.identity.grpcOptions(s.logger),
 		grpc.InTapHandle(f.tapStream),
 		grpc.StreamInterceptor(f.stream),
-		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return f.refuseUnknown(stream.Context()) }),
+		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			return f.refuseUnknown(stream.Context())
+		}),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(windowBytes),

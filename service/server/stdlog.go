@@ -7,7 +7,7 @@ import (
 )
 
 // maxOutsideBytes bounds what is logged of a text whose parts may be the other end's.
-const maxOutsideBytes = 100
+const maxOutsideBytes = 200
 
 // StandardLog is the handler for what libraries write to a log of their own accord: the standard log, and the error logs
 // of HTTP servers. net/http quotes there what came over a connection, and that can be a response with a token, or a name

@@ -16,7 +16,7 @@ func TestFailedHandshakeIsOneShortLine(t *testing.T) {
 	r := startTLS(t, tlsConfig(dir))
 	config := authority.tlsClient(t, nil)
 	for range 200 {
-		config.NextProtos = append(config.NextProtos, "seam_secret"+strings.Repeat("x", 240))
+		config.NextProtos = append(config.NextProtos, "stranger"+strings.Repeat("x", 240))
 	}
 	for _, address := range []string{r.grpc, r.http} {
 		if connection, err := tls.Dial("tcp", address, config); err == nil {
@@ -33,7 +33,7 @@ func TestFailedHandshakeIsOneShortLine(t *testing.T) {
 		t.Errorf("%d lines: %.1000s", len(lines), r.logged())
 	}
 	for _, line := range lines {
-		if len(line) > 400 || strings.Contains(line, "seam_secret") {
+		if len(line) > 400 || strings.Contains(line, "stranger") {
 			t.Errorf("a line of %d bytes: %.1000s", len(line), line)
 		}
 	}

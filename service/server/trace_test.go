@@ -31,7 +31,9 @@ func TestRefusalsLeaveATrace(t *testing.T) {
 		labelled string
 	}{
 		"malformed message": {
-			call, []byte{0xff}, nil, codes.InvalidArgument, "INVALID_INPUT",
+			call,
+			[]byte{0xff},
+			nil, codes.InvalidArgument, "INVALID_INPUT",
 			`grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService"`,
 		},
 		"message over the limit": {
@@ -39,7 +41,10 @@ func TestRefusalsLeaveATrace(t *testing.T) {
 			`grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService"`,
 		},
 		"no credential": {
-			call, []byte{0xff}, []string{"authorization", ""}, codes.Unauthenticated, "UNAUTHORIZED",
+			call,
+			[]byte{0xff},
+			[]string{"authorization", ""},
+			codes.Unauthenticated, "UNAUTHORIZED",
 			`grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService"`,
 		},
 		"unknown method": {

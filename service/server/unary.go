@@ -57,7 +57,7 @@ type cutKey struct{}
 // tapStream sees the headers of each stream before anything else does. It refuses the paths that grpc-go would answer
 // by itself, and makes the reads of the others such that they can be cut off.
 func (f *grpcFace) tapStream(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if service, _, ok := strings.Cut(strings.TrimPrefix(info.FullMethodName, "/"), "/"); !ok || service == info.FullMethodName {
+	if path, rooted := strings.CutPrefix(info.FullMethodName, "/"); !rooted || !strings.Contains(path, "/") {
 		return nil, f.refuseUnknown(ctx)
 	}
 	ctx, cut := context.WithCancel(ctx)

@@ -106,7 +106,7 @@ func (h *heldHarness) h2(t *testing.T) *h2 {
 
 // open writes the headers of a stream: those of a good call, but for what the pairs say. An empty value takes a header
 // away, and a name that begins with + comes in addition.
-func (c *h2) open(stream uint32, end bool, pairs ...string) error {
+func (c *h2) open(stream uint32, pairs ...string) error {
 	fields := []hpack.HeaderField{
 		{Name: ":method", Value: "POST"},
 		{Name: ":scheme", Value: "http"},
@@ -138,7 +138,7 @@ func (c *h2) open(stream uint32, end bool, pairs ...string) error {
 	block := c.header.Bytes()
 	first := block[:min(len(block), frame)]
 	rest := block[len(first):]
-	err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndStream: end, EndHeaders: len(rest) == 0})
+	err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndHeaders: len(rest) == 0})
 	for err == nil && len(rest) > 0 {
 		next := rest[:min(len(rest), frame)]
 		rest = rest[len(next):]
@@ -201,7 +201,7 @@ func (h *heldHarness) frames(t *testing.T, pairs ...string) (outcome, said strin
 	}
 	c := h.h2(t)
 	defer c.Close()
-	if err := c.open(1, false, pairs...); err == nil {
+	if err := c.open(1, pairs...); err == nil {
 		_ = c.WriteData(1, true, envelope(0, payload))
 	}
 	return c.outcome(1)
