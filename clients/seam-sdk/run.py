@@ -52,7 +52,7 @@ def run(service, commands, chosen):
     scenarios = load_scenarios()
     enough = True
     for name, command in commands.items():
-        suitable = [s for s in scenarios if name == s.get("only", {}).get("sdk", name) and chosen.only in s["name"]]
+        suitable = [s for s in scenarios if is_for(name, s) and chosen.only in s["name"]]
         run_sdk(suite, service, name, command, suitable)
         if not chosen.only and len(suitable) < LEAST_SCENARIOS:
             print(f"{name} has only {len(suitable)} scenarios, which is less than {LEAST_SCENARIOS}")
@@ -63,11 +63,7 @@ def run(service, commands, chosen):
                 suite.record("http", request["name"], raw.compare_answers(service, request))
     if chosen.sdk or chosen.only:
         print("this was a part of the suite")
-    for part, (passed, failed) in suite.parts.items():
-        print(f"{part}: {passed} of {passed + failed} the same or known to differ")
-    passed, failed = (sum(counts) for counts in zip([0, 0], *suite.parts.values()))
-    print(f"{passed} passed, {failed} failed")
-    return 0 if enough and passed and not failed else 1
+    return 0 if suite.report() and enough else 1
 
 
 class Suite:
@@ -87,6 +83,14 @@ class Suite:
             for problem in problems:
                 print(f"     {problem}")
 
+    def report(self):
+        """Prints the counts, and returns whether there is something that passed and nothing that failed."""
+        for part, (passed, failed) in self.parts.items():
+            print(f"{part}: {passed} of {passed + failed} the same or known to differ")
+        passed, failed = (sum(counts) for counts in zip([0, 0], *self.parts.values()))
+        print(f"{passed} passed, {failed} failed")
+        return passed and not failed
+
 
 def load_scenarios():
     document = json.loads((toolchain.HERE / "scenarios.json").read_text())
@@ -94,6 +98,10 @@ def load_scenarios():
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"scenarios.json has two scenarios with one name: {repeated}")
     return [filled_in(scenario, document) for scenario in document["scenarios"]]
+
+
+def is_for(sdk_name, scenario):
+    return scenario.get("only", {}).get("sdk", sdk_name) == sdk_name
 
 
 def filled_in(value, document):

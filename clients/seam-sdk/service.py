@@ -24,11 +24,14 @@ GOOD_CALLS = 20
 class Service:
     """A running service. Its two targets are sandbox_url (Seam, as it were) and face_url (the REST face before it)."""
 
-    def __init__(self, binary):
+    # Whether preflights are requests. How many a browser sends depends on what it remembers, so they do not compare.
+    with_preflights = False
+
+    def __init__(self, binary, *flags):
         self.process = subprocess.Popen(
             [binary, "--sandbox", "--sandbox-listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0",
              "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--log-level=info",
-             "--log-format=json"],
+             "--log-format=json", *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env=toolchain.quiet_environment())
         self.lines = queue.Queue()
@@ -91,7 +94,8 @@ class Service:
         """The paths of the requests that the sandbox got since this was last asked, whoever sent them."""
         requests = self.control("GET", "requests")["requests"]
         self.control("DELETE", "requests")
-        return ["/" + request["path"].lstrip("/") for request in requests]
+        return ["/" + request["path"].lstrip("/") for request in requests
+                if self.with_preflights or request["method"] != "OPTIONS"]
 
     def control(self, method, route, body=None):
         connection = http.client.HTTPConnection(self.sandbox_address, timeout=CONTROL_SECONDS)

@@ -56,6 +56,21 @@ def install_javascript():
     return ["node", str(HERE / "call_javascript.mjs")]
 
 
+def install_browser():
+    """Installs the JavaScript SDK and Chromium, and returns the command that makes calls in a page, without the directory
+    that it needs."""
+    install_javascript()
+    if shutil.which("chromium") is None:
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            raise CannotRun("install Chromium (the package chromium on Debian): there is no chromium in PATH")
+        print("installing Chromium", flush=True)
+        run(["apt-get", "update"])
+        run(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends", "chromium"])
+    if (chromium := shutil.which("chromium")) is None:
+        raise CannotRun("apt-get installed the package chromium, and there is still no chromium in PATH")
+    return ["node", str(HERE / "call_browser.mjs"), chromium]
+
+
 def install_python():
     """Installs the Python SDK and returns the command that makes calls with it."""
     environment = HERE / ".venv"

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/config"
 	"github.com/clientsession/service/service/sandbox"
 )
 
@@ -146,44 +145,5 @@ func TestLongList(t *testing.T) {
 	answer := h.send(http.MethodGet, "/client_sessions/list", "")
 	if answer.status != http.StatusOK || len(answer.text) != len(text) || answer.text != text {
 		t.Errorf("REST: %d, %d bytes, want the %d bytes that Seam sent", answer.status, len(answer.text), len(text))
-	}
-}
-
-// TestCORS shows who may call from a browser: pages of the configured origins, and nobody by default.
-func TestCORS(t *testing.T) {
-	const origin, stranger = "https://app.example.com", "https://evil.example.com"
-	preflight := []string{
-		"Access-Control-Request-Method", "PATCH", "Access-Control-Request-Headers", "authorization,content-type",
-	}
-	open := start(t, func(cfg *config.Config) { cfg.CORSOrigins = []string{origin} })
-	closed := start(t)
-	for name, c := range map[string]struct {
-		h       *harness
-		origin  string
-		allowed string
-		status  int
-	}{
-		"configured":      {open, origin, origin, http.StatusNoContent},
-		"stranger":        {open, stranger, "", http.StatusNoContent},
-		"none by default": {closed, origin, "", http.StatusMethodNotAllowed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := c.h.send(http.MethodOptions, grantPath, "", append(preflight, "Origin", c.origin)...)
-			if got.status != c.status || got.header.Get("Access-Control-Allow-Origin") != c.allowed {
-				t.Errorf("preflight: %d, %v", got.status, got.header)
-			}
-			if c.allowed != "" && (got.header.Get("Access-Control-Allow-Methods") != "PATCH" ||
-				got.header.Get("Access-Control-Allow-Headers") != "authorization,content-type") {
-				t.Errorf("preflight allows %v", got.header)
-			}
-			for _, body := range []string{byID, `{}`} {
-				got = c.h.grant(body, "Origin", c.origin)
-				exposed := got.header.Get("Access-Control-Expose-Headers")
-				if got.header.Get("Access-Control-Allow-Origin") != c.allowed ||
-					strings.EqualFold(exposed, "seam-request-id") != (c.allowed != "") {
-					t.Errorf("answer %d: %v", got.status, got.header)
-				}
-			}
-		})
 	}
 }
