@@ -95,8 +95,8 @@ func (r *unaryRequest) Cut() { r.cut() }
 // messageHeaderBytes is the length of what stands before each message: whether it is compressed, and its length.
 const messageHeaderBytes = 5
 
-// Read reads the next part of the message. What it returns is a copy, so that a message in frames of one byte each takes
-// no more memory than any other.
+// Read reads the next part of the message. What it returns is a copy, so that a message in frames of one byte each
+// takes no more memory than any other.
 func (r *unaryRequest) Read(p []byte) (int, error) {
 	if !r.begun {
 		if err := r.begin(); err != nil {
