@@ -47,10 +47,12 @@ bench: ## Run the benchmarks
 lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
 	$(LINT) run --build-tags soak
 	cd clients/go && ../../$(LINT) run ./...
+	@set -e; for module in . gen/go clients/go; do go -C $$module mod tidy -diff; done
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/
+	rm -rf gen/go/seam gen/gateway
 	$(BUF) generate
 	$(BUF) generate --template tools/node/buf.gen.yaml
 	$(BUF) generate --template tools/python/buf.gen.yaml

@@ -1,4 +1,4 @@
-module github.com/clientsession/service
+module github.com/clientsession/client-session-service
 
 go 1.26.0
 
@@ -6,6 +6,7 @@ require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.1
 	buf.build/go/protovalidate v1.4.0
 	github.com/alecthomas/kong v1.17.0
+	github.com/clientsession/client-session-service/gen/go v0.0.0
 	github.com/go-jose/go-jose/v4 v4.1.4
 	github.com/go-json-experiment/json v1.27.2
 	github.com/google/uuid v1.6.0
@@ -47,3 +48,7 @@ tool (
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	google.golang.org/protobuf/cmd/protoc-gen-go
 )
+
+// The stubs of this very checkout, so that a plain clone builds. The service is released as a binary and an image, and
+// nothing imports its module, so that the replacement stands in nobody's way.
+replace github.com/clientsession/client-session-service/gen/go => ./gen/go

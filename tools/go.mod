@@ -1,4 +1,4 @@
-module github.com/clientsession/service/tools
+module github.com/clientsession/client-session-service/tools
 
 go 1.26.7
 

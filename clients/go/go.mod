@@ -1,10 +1,10 @@
 // A module of its own, so that what an example or its runner needs never becomes something that the service needs.
-module github.com/clientsession/service/clients/go
+module github.com/clientsession/client-session-service/clients/go
 
 go 1.26.0
 
 require (
-	github.com/clientsession/service v0.0.0
+	github.com/clientsession/client-session-service/gen/go v0.0.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
@@ -12,12 +12,11 @@ require (
 
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.1 // indirect
-	github.com/grpc-ecosystem/grpc-gateway/v2 v2.33.0 // indirect
-	golang.org/x/net v0.61.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/text v0.43.0 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20261026165753-2ffab32bce7e // indirect
 )
 
 // The stubs of this very checkout. A program elsewhere leaves this out and requires a version instead.
-replace github.com/clientsession/service => ../..
+replace github.com/clientsession/client-session-service/gen/go => ../../gen/go

@@ -11,8 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/server"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/server"
 )
 
 // version is set at build time with -ldflags.

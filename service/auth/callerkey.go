@@ -8,7 +8,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // maxAccepted bounds the credentials that are remembered, to less than 1 MB.

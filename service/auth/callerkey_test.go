@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
 // passThrough makes a call with a credential and returns its record. It ends as the handler says.

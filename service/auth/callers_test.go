@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
-	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/client-session-service/service/auth"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/client-session-service/service/auth"
 )
 
 // TestCallersFile shows which callers files are refused, and that nothing in the refusal is a token.

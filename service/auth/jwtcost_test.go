@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/client-session-service/service/auth"
 )
 
 // These tests are about what a token costs, since anybody can send one.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/client-session-service/service/auth"
 )
 
 // TestAPIKey shows what passes for an API key. A file usually ends in a line break, so white space around it is fine;

@@ -9,9 +9,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seam"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // PassThrough is the interceptor for a service that has no credential of its own: each call goes to Seam with the

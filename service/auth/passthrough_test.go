@@ -12,9 +12,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 func TestForward(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 const heldKey = "seam_held_key"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/auth"
+	"github.com/clientsession/client-session-service/service/auth"
 )
 
 // TestKeysAreForgotten shows that a key which the issuer has withdrawn is not good for ever.

@@ -11,7 +11,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // The faces a call can come in by.

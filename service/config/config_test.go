@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // TestMain takes the flags' variables out of the environment that the tests are run in.

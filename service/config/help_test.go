@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 func TestParsePrints(t *testing.T) {

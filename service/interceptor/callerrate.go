@@ -11,9 +11,9 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 const (

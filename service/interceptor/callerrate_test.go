@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
 // rateRig is the step with the counter of its refusals.

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
 func TestDeadline(t *testing.T) {

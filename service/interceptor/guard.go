@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
 // Guard returns a copy of the service's description whose handlers make an INTERNAL error of a panic. A handler that

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/interceptor"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // gateRig is the step with a handler in which calls stay until they are let go.

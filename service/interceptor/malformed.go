@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // malformed returns what is wrong with a message that no rule of the contract says, since it goes for every field:

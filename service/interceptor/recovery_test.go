@@ -13,7 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
 func TestRecovery(t *testing.T) {

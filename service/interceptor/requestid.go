@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 const (

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/interceptor"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // headers stands in for the transport of a call and takes the headers of its answer.

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
 // TestStreams shows how many streams there may be, that none lasts longer than it may or than the service, and that a

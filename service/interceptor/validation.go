@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // Validation refuses a request that breaks the rules of the contract. All problems

@@ -11,10 +11,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/interceptor"
-	"github.com/clientsession/service/service/seamerr"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 type request = clientsessionv1.GrantAccessRequest

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/clientsession/service/service/reload"
+	"github.com/clientsession/client-session-service/service/reload"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

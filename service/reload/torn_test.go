@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clientsession/service/service/reload"
+	"github.com/clientsession/client-session-service/service/reload"
 )
 
 // TestOnlySettledContentIsUsed shows that content is not used before a second look in a row has found it: whoever writes

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // withoutForeignPages refuses what a page in a browser may send to any address without being asked. Where the service

@@ -3,7 +3,7 @@ package rest_test
 import (
 	"testing"
 
-	"github.com/clientsession/service/service/rest"
+	"github.com/clientsession/client-session-service/service/rest"
 )
 
 // TestHosts shows which Host headers a listener answers to: what nobody can point at it, and the names it was given.

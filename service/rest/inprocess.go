@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamjson"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 // inProcess is the connection that the gateway's generated code calls through. It hands the call to the handler in

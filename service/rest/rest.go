@@ -16,10 +16,11 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/seamerr"
-	"github.com/clientsession/service/service/seamjson"
+	gateway "github.com/clientsession/client-session-service/gen/gateway/seam/clientsession/v1"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 const headerRequestID = "Seam-Request-Id"
@@ -83,7 +84,7 @@ func New(config Config) (http.Handler, error) {
 	connection := newInProcess(
 		config.Description, config.Service, config.Chain, config.Codec)
 	client := clientsessionv1.NewClientSessionServiceClient(connection)
-	if err := clientsessionv1.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
+	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
 	handler := withCORS(f, config)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // TestControlRejectsCrossOrigin shows that a page in a browser cannot steer a sandbox: neither by a request across

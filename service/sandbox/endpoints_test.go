@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 func byID(id string) string {

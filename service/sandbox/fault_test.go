@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 func (g *rig) inject(f sandbox.Fault) {

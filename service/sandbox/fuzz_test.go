@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // FuzzInput sends any input to any endpoint. Whatever it is, the answer is a

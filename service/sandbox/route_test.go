@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 func TestMethodForms(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 func TestMain(m *testing.M) {

@@ -3,7 +3,7 @@ package sandbox_test
 import (
 	"testing"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 func TestValidation(t *testing.T) {

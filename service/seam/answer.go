@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // errorAnswer reads an answer that is not a 2xx, to which Seam gave the id. The header is the one the request was sent

@@ -13,7 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // attempt is what came of one request.

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/seamerr"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // poisoned is an upstream that is well, but for the requests of those who know how to provoke a failure.

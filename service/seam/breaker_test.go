@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // create makes a call that is not repeated, so that the attempts are as many as the calls.

@@ -12,8 +12,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/seamerr"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // wantRefused fails unless a call was refused by the circuit breaker, to come back after the wait.

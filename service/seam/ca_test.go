@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // newCA returns a certificate authority and its PEM block.

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/clientsession/service/service/seamerr"
-	"github.com/clientsession/service/service/seamjson"
+	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 // defaultMaxResponseBytes bounds what is read of one response: a list of 10,000 sessions is about 5 MB.

@@ -16,7 +16,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as answers.

@@ -11,8 +11,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 func TestSeamsErrors(t *testing.T) {

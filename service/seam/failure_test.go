@@ -17,8 +17,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // An answer that cannot be understood is INTERNAL and not UNAVAILABLE: the grant may have been made, so no client

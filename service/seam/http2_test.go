@@ -8,7 +8,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // An upstream that hangs behind a live connection is found out by its silence, and further calls use another

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 const age = 200 * time.Millisecond

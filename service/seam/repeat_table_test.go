@@ -15,8 +15,8 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // What it does to put a request to an endpoint once more, in the order of the columns of the table.

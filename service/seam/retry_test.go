@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // inTurn answers each request with the next handler, and from the last one on with that.

@@ -22,10 +22,10 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/seam"
-	"github.com/clientsession/service/service/seamerr"
-	"github.com/clientsession/service/service/seamjson"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 type (

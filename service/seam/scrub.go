@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // scrubber blots a request's credentials out of the error that came back for it. What comes from outside is shown to

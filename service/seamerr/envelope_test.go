@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // same fails unless two JSON texts say the same.

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // FuzzFromResponse: whatever stands in for Seam's error, the caller gets an answer on both faces that its own

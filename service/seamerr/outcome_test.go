@@ -9,7 +9,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // Where a repeat could double the effect, no client may take the error for one to repeat by itself: gRPC clients repeat

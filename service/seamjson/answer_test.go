@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/clientsession/service/service/seamjson"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 func TestReadAnswerAccepts(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
 // An answer with many sessions is read and written like one with one.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 func problem(message string, path ...string) seamerr.Problem {

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/rest"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/rest"
 )
 
 // newAdmin returns the handler of the admin listener. It is live as long as it answers at all; it is ready while the

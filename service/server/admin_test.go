@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // adminAs asks the admin listener by another host than its own.

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // ageRig is a service whose connections have a maximum age, and one client of its REST face.

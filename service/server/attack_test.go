@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/sandbox"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // attack is one thing that somebody may try on a service that holds a key. Those with a caller's token in them show

@@ -23,7 +23,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // TestAttackSoak tries all of the attacks again and again on one real process, with good calls beside them all the time,

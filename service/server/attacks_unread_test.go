@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/clientsession/service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
 // tokenAttacks are about tokens that the issuer has signed and that are good for nothing, and about those that it has

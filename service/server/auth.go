@@ -10,10 +10,10 @@ import (
 
 	"google.golang.org/grpc"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/reload"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/reload"
 )
 
 // authentication returns the step that decides whose credential goes to Seam and who may call. Files that it reads are

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // TestNothingIsCached shows that no response of the REST face may be kept by a cache on the way: sessions have tokens.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // TestCORS shows which pages a browser lets call, and which with credentials, as Seam's JavaScript SDK does with a client

@@ -8,12 +8,12 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/clientsession/service/service"
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/interceptor"
-	"github.com/clientsession/service/service/rest"
-	"github.com/clientsession/service/service/seam"
-	"github.com/clientsession/service/service/seamjson"
+	"github.com/clientsession/client-session-service/service"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/rest"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 // maxHeaderBytes bounds the headers of a request on both faces.

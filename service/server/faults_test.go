@@ -11,7 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // fault is one thing that can happen between the service and Seam. Each lives once, and is played over both faces

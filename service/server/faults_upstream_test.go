@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // brokenSeam is an upstream of bare sockets, for what the sandbox cannot do. It answers well until it breaks, then plays

@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // The tests of this file are about what grpc-gateway does by default and Seam does not. What is about a failing

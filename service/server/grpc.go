@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 const (

@@ -19,8 +19,8 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // The bearer tokens of the callers in these tests. The sandbox's API key is the service's own.

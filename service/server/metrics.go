@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
 
-	"github.com/clientsession/service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
 // metrics are the series of the service, in a registry of its own.

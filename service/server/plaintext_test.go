@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // TestPlaintextUpstreamWarns shows that a service whose requests to Seam leave the machine unencrypted says so, once.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // TestProfilesAreOff shows that nobody gets at the insides of the process where the operator did not ask for it.

@@ -10,8 +10,8 @@ import (
 
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/server"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/server"
 )
 
 // TestReadinessDoesNotFollowSeam shows that a service whose Seam is down stays in its load balancer, where it answers

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // RunSandbox runs the in-memory Seam alone until ctx ends.

@@ -1,6 +1,6 @@
 package server_test
 
-import "github.com/clientsession/service/service/sandbox"
+import "github.com/clientsession/client-session-service/service/sandbox"
 
 // scenario is a short sequence of requests as Seam documents them. Each is sent to the sandbox itself, to the REST
 // face and, as a message, to the gRPC face; all three must say the same.

@@ -4,7 +4,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/clientsession/service/service/config"
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // streamGrace is how long the streams of a server that drains go on: long enough for those who watch its health to

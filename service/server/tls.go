@@ -15,10 +15,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/interceptor"
-	"github.com/clientsession/service/service/reload"
-	"github.com/clientsession/service/service/seam"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/reload"
+	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // identity is the certificate of both faces and the authorities of the callers' certificates, kept up to date with

@@ -14,8 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/clientsession/service/service/auth"
-	"github.com/clientsession/service/service/reload"
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/reload"
 )
 
 // TestTornCallersFile cuts a callers file, while it is written, where what there is of it is a good file in which a caller

@@ -15,9 +15,9 @@ import (
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/clientsession/service/service/callinfo"
-	"github.com/clientsession/service/service/interceptor"
-	"github.com/clientsession/service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // unaryAsStreams returns a copy of the description in which the unary methods are served as streams of one message each

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/clientsession/service/service/config"
-	"github.com/clientsession/service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // TestSeamOverTLS shows that Seam's certificate is checked, and that --seam-ca-file adds to those who may vouch for it.

@@ -25,8 +25,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/service/service/sandbox"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // The faces of the service.

@@ -35,7 +35,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(folder)
 	binary = filepath.Join(folder, "client-session-service")
-	build := exec.Command("go", "build", "-o", binary, "github.com/clientsession/service/cmd/client-session-service")
+	build := exec.Command("go", "build", "-o", binary, "github.com/clientsession/client-session-service/cmd/client-session-service")
 	if text, err := build.CombinedOutput(); err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "build the service: %v\n%s", err, text)
 		return 1

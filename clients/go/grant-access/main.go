@@ -12,8 +12,8 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
-	client "github.com/clientsession/service/clients/go"
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	client "github.com/clientsession/client-session-service/clients/go"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
 func main() {

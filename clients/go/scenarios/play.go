@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	client "github.com/clientsession/service/clients/go"
-	clientsessionv1 "github.com/clientsession/service/gen/go/seam/clientsession/v1"
+	client "github.com/clientsession/client-session-service/clients/go"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
 const requestIDHeader = "seam-request-id"

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 
+	extClientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc"
@@ -35,9 +36,9 @@ var (
 	_ = metadata.Join
 )
 
-func request_ClientSessionService_Create_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Create_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateRequest
+		protoReq extClientsessionv1.CreateRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -50,9 +51,9 @@ func request_ClientSessionService_Create_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Create_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Create_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateRequest
+		protoReq extClientsessionv1.CreateRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -62,9 +63,9 @@ func local_request_ClientSessionService_Create_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_Create_1(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Create_1(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateRequest
+		protoReq extClientsessionv1.CreateRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -77,9 +78,9 @@ func request_ClientSessionService_Create_1(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Create_1(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Create_1(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateRequest
+		protoReq extClientsessionv1.CreateRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -91,9 +92,9 @@ func local_request_ClientSessionService_Create_1(ctx context.Context, marshaler 
 
 var filter_ClientSessionService_Get_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_ClientSessionService_Get_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Get_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetRequest
+		protoReq extClientsessionv1.GetRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -109,9 +110,9 @@ func request_ClientSessionService_Get_0(ctx context.Context, marshaler runtime.M
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Get_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Get_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetRequest
+		protoReq extClientsessionv1.GetRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -124,9 +125,9 @@ func local_request_ClientSessionService_Get_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_Get_1(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Get_1(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetRequest
+		protoReq extClientsessionv1.GetRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -139,9 +140,9 @@ func request_ClientSessionService_Get_1(ctx context.Context, marshaler runtime.M
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Get_1(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Get_1(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetRequest
+		protoReq extClientsessionv1.GetRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -151,9 +152,9 @@ func local_request_ClientSessionService_Get_1(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_GetOrCreate_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_GetOrCreate_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetOrCreateRequest
+		protoReq extClientsessionv1.GetOrCreateRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -166,9 +167,9 @@ func request_ClientSessionService_GetOrCreate_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_GetOrCreate_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_GetOrCreate_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetOrCreateRequest
+		protoReq extClientsessionv1.GetOrCreateRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -180,9 +181,9 @@ func local_request_ClientSessionService_GetOrCreate_0(ctx context.Context, marsh
 
 var filter_ClientSessionService_List_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_ClientSessionService_List_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_List_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListRequest
+		protoReq extClientsessionv1.ListRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -198,9 +199,9 @@ func request_ClientSessionService_List_0(ctx context.Context, marshaler runtime.
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_List_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_List_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListRequest
+		protoReq extClientsessionv1.ListRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -213,9 +214,9 @@ func local_request_ClientSessionService_List_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_List_1(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_List_1(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListRequest
+		protoReq extClientsessionv1.ListRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -228,9 +229,9 @@ func request_ClientSessionService_List_1(ctx context.Context, marshaler runtime.
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_List_1(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_List_1(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListRequest
+		protoReq extClientsessionv1.ListRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -240,9 +241,9 @@ func local_request_ClientSessionService_List_1(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_GrantAccess_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_GrantAccess_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GrantAccessRequest
+		protoReq extClientsessionv1.GrantAccessRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -255,9 +256,9 @@ func request_ClientSessionService_GrantAccess_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_GrantAccess_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_GrantAccess_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GrantAccessRequest
+		protoReq extClientsessionv1.GrantAccessRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -267,9 +268,9 @@ func local_request_ClientSessionService_GrantAccess_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_GrantAccess_1(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_GrantAccess_1(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GrantAccessRequest
+		protoReq extClientsessionv1.GrantAccessRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -282,9 +283,9 @@ func request_ClientSessionService_GrantAccess_1(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_GrantAccess_1(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_GrantAccess_1(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GrantAccessRequest
+		protoReq extClientsessionv1.GrantAccessRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -294,9 +295,9 @@ func local_request_ClientSessionService_GrantAccess_1(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_Revoke_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Revoke_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq RevokeRequest
+		protoReq extClientsessionv1.RevokeRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -309,9 +310,9 @@ func request_ClientSessionService_Revoke_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Revoke_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Revoke_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq RevokeRequest
+		protoReq extClientsessionv1.RevokeRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -323,9 +324,9 @@ func local_request_ClientSessionService_Revoke_0(ctx context.Context, marshaler 
 
 var filter_ClientSessionService_Delete_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_ClientSessionService_Delete_0(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Delete_0(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteRequest
+		protoReq extClientsessionv1.DeleteRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -341,9 +342,9 @@ func request_ClientSessionService_Delete_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Delete_0(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Delete_0(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteRequest
+		protoReq extClientsessionv1.DeleteRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -356,9 +357,9 @@ func local_request_ClientSessionService_Delete_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func request_ClientSessionService_Delete_1(ctx context.Context, marshaler runtime.Marshaler, client ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ClientSessionService_Delete_1(ctx context.Context, marshaler runtime.Marshaler, client extClientsessionv1.ClientSessionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteRequest
+		protoReq extClientsessionv1.DeleteRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -371,9 +372,9 @@ func request_ClientSessionService_Delete_1(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_ClientSessionService_Delete_1(ctx context.Context, marshaler runtime.Marshaler, server ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ClientSessionService_Delete_1(ctx context.Context, marshaler runtime.Marshaler, server extClientsessionv1.ClientSessionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteRequest
+		protoReq extClientsessionv1.DeleteRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -388,7 +389,7 @@ func local_request_ClientSessionService_Delete_1(ctx context.Context, marshaler 
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterClientSessionServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterClientSessionServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server ClientSessionServiceServer) error {
+func RegisterClientSessionServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extClientsessionv1.ClientSessionServiceServer) error {
 	mux.Handle(http.MethodPost, pattern_ClientSessionService_Create_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -660,15 +661,15 @@ func RegisterClientSessionServiceHandlerFromEndpoint(ctx context.Context, mux *r
 // RegisterClientSessionServiceHandler registers the http handlers for service ClientSessionService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterClientSessionServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterClientSessionServiceHandlerClient(ctx, mux, NewClientSessionServiceClient(conn))
+	return RegisterClientSessionServiceHandlerClient(ctx, mux, extClientsessionv1.NewClientSessionServiceClient(conn))
 }
 
 // RegisterClientSessionServiceHandlerClient registers the http handlers for service ClientSessionService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "ClientSessionServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "ClientSessionServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extClientsessionv1.ClientSessionServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extClientsessionv1.ClientSessionServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "ClientSessionServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterClientSessionServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client ClientSessionServiceClient) error {
+// "extClientsessionv1.ClientSessionServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterClientSessionServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extClientsessionv1.ClientSessionServiceClient) error {
 	mux.Handle(http.MethodPost, pattern_ClientSessionService_Create_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
