@@ -31,7 +31,7 @@ func New(client *seam.Client, ownCredentialRefused prometheus.Counter) *Service 
 
 // Create creates a client session. The contract says what each method takes and the errors it ends with.
 func (s *Service) Create(ctx context.Context, request *pb.CreateRequest) (*pb.CreateResponse, error) {
-	at := seam.CreateOrReturn(request.GetUserIdentifierKey() != "")
+	at := seam.CreateOrGet(request.GetUserIdentifierKey() != "")
 	if request.GetIfExists() == pb.IfExists_IF_EXISTS_FAIL {
 		at = seam.Create()
 	}
@@ -94,16 +94,16 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 	call := callinfo.FromContext(ctx)
 	answer, err := s.seam.Do(ctx, seam.Call{
 		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
-		OwnCredential: call.HeldKey, CallerRepeats: callerRepeats(ctx), In: request, Out: response,
+		ServiceCredential: call.ServiceCredential, CallerRetries: callerRetries(ctx), In: request, Out: response,
 	})
 	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
-	call.Attempts, call.Repeated, call.Skipped = answer.Attempts, answer.Repeated, answer.Skipped
+	call.Attempts, call.RetryReason, call.Skipped = answer.Attempts, answer.RetryReason, answer.Skipped
 	if call.Face == callinfo.FaceREST {
 		call.SeamBody = answer.Body
 	}
-	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.HeldKey && refusal.RefusesCredential() {
+	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.ServiceCredential && refusal.RefusesCredential() {
 		s.ownCredentialRefused.Inc()
-		return seamerr.OwnCredential(refusal)
+		return seamerr.ServiceCredentialRefused(refusal)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ type Callers struct {
 	issuers *issuers
 	chains  *chains
 	now     func() time.Time
-	current atomic.Pointer[directory]
+	current atomic.Pointer[callerSet]
 }
 
 // NewCallers returns Callers that know nobody yet. rpcs are the short names of the methods that there are; client asks
@@ -36,10 +36,10 @@ func NewCallers(
 	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now), now: now}
 }
 
-// Use replaces who may call by what a callers file says. It fails, and changes nothing, for a file with faults, and
+// Load replaces who may call by what a callers file says. It fails, and changes nothing, for a file with faults, and
 // names every one of them.
-func (c *Callers) Use(content []byte) error {
-	read, err := parseDirectory(content, c.rpcs, c.issuers)
+func (c *Callers) Load(content []byte) error {
+	read, err := parseCallerSet(content, c.rpcs, c.issuers)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *Callers) identify(ctx context.Context) (*caller, error) {
 	}
 }
 
-func (c *Callers) byToken(ctx context.Context, known *directory, text string) (*caller, error) {
+func (c *Callers) byToken(ctx context.Context, known *callerSet, text string) (*caller, error) {
 	digest := sha256.Sum256([]byte(text))
 	var found *caller
 	for _, entry := range known.tokens {
@@ -89,7 +89,7 @@ func (c *Callers) byToken(ctx context.Context, known *directory, text string) (*
 
 // byCertificate returns whose client certificate the connection has. Only one that the handshake verified counts, and
 // that it would verify now.
-func (c *Callers) byCertificate(ctx context.Context, known *directory) (*caller, error) {
+func (c *Callers) byCertificate(ctx context.Context, known *callerSet) (*caller, error) {
 	from, _ := peer.FromContext(ctx)
 	if from == nil {
 		return nil, errors.New("no bearer token")
@@ -105,7 +105,7 @@ func (c *Callers) byCertificate(ctx context.Context, known *directory) (*caller,
 }
 
 // byNames returns the caller who has the names in a certificate.
-func (d *directory) byNames(certificate *x509.Certificate) (*caller, error) {
+func (d *callerSet) byNames(certificate *x509.Certificate) (*caller, error) {
 	var found []*caller
 	ids := 0
 	for _, uri := range certificate.URIs {

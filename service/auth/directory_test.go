@@ -72,7 +72,7 @@ func TestCallersFile(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := auth.NewCallers(rpcNames(), &http.Client{}, noAuthorities, time.Now).Use([]byte(test.file))
+			err := auth.NewCallers(rpcNames(), &http.Client{}, noAuthorities, time.Now).Load([]byte(test.file))
 			if (err == nil) != (len(test.want) == 0) {
 				t.Fatalf("error is %v", err)
 			}
@@ -108,7 +108,7 @@ func TestCallersFileAsJSON(t *testing.T) {
 // TestUse shows that a new file counts at once, and that a faulty one changes nothing.
 func TestUse(t *testing.T) {
 	callers := newCallers(t, callersFile())
-	if err := callers.Use([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "]}]")); err == nil {
+	if err := callers.Load([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "]}]")); err == nil {
 		t.Fatal("a caller without RPCs is fine")
 	}
 	if got := call(t, callers, bearer(token), nil); got.caller != "frontend" {
@@ -117,7 +117,7 @@ func TestUse(t *testing.T) {
 	if got := call(t, callers, bearer("x"), nil); got.served {
 		t.Error("a caller of a faulty file may call")
 	}
-	if err := callers.Use([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "], rpcs: [GrantAccess]}]")); err != nil {
+	if err := callers.Load([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "], rpcs: [GrantAccess]}]")); err != nil {
 		t.Fatal(err)
 	}
 	if got := call(t, callers, bearer(token), nil); got.served {

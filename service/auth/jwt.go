@@ -38,7 +38,7 @@ type jwtCaller struct {
 	caller *caller
 }
 
-func (d *directory) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
+func (d *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
 	var faults []error
 	if parsed, err := url.Parse(rule.Issuer); err != nil || parsed.Host == "" || !trustworthy(parsed) {
 		faults = append(faults, errors.New("jwt.issuer: needs an https:// URL"))
@@ -81,7 +81,7 @@ func (v verdict) holds(now time.Time) bool {
 }
 
 // byJWT returns whose token it is, nil if it is nobody's. The error tells the log why.
-func (d *directory) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
+func (d *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
 	digest := sha256.Sum256([]byte(text))
 	for _, remembered := range []*verdicts{d.passed, d.failed} {
 		if known, ok := remembered.Get(digest); ok && known.holds(now) {

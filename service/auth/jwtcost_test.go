@@ -151,7 +151,7 @@ func newStuck(t *testing.T) (*stuck, *auth.Callers) {
 	t.Helper()
 	s := &stuck{&issuer{Server: &httptest.Server{URL: "https://issuer.example"}, keys: []signer{rsaKey()}}, make(chan struct{})}
 	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: s}, noAuthorities, time.Now)
-	if err := callers.Use([]byte(s.issuer.rule())); err != nil {
+	if err := callers.Load([]byte(s.issuer.rule())); err != nil {
 		t.Fatal(err)
 	}
 	return s, callers

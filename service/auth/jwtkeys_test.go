@@ -21,7 +21,7 @@ func startJWT(t *testing.T, keys ...signer) (*issuer, *clock, func(text string) 
 	}
 	use := func(file string) {
 		t.Helper()
-		if err := callers.Use([]byte(file)); err != nil {
+		if err := callers.Load([]byte(file)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 func PassThrough() grpc.UnaryServerInterceptor {
 	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if Exempt(info.FullMethod) || isReflection(info.FullMethod) {
+		if IsPublic(info.FullMethod) || isReflection(info.FullMethod) {
 			return handler(ctx, request)
 		}
 		md, _ := metadata.FromIncomingContext(ctx)

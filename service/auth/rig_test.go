@@ -50,7 +50,7 @@ func callersTrusting(t testing.TB, file string, authorities func() *x509.CertPoo
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, authorities, now)
-	if err := callers.Use([]byte(file)); err != nil {
+	if err := callers.Load([]byte(file)); err != nil {
 		t.Fatal(err)
 	}
 	return callers
@@ -104,7 +104,7 @@ func callIn(
 		ctx = peer.NewContext(ctx, from)
 	}
 	var o outcome
-	_, o.err = auth.Held(held(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
+	_, o.err = auth.ServiceCredential(held(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
 		func(_ context.Context, request any) (any, error) {
 			o.served = true
 			return request, nil

@@ -75,7 +75,7 @@ func TestKeysOverPlainHTTP(t *testing.T) {
 			transport := &recorder{}
 			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 			callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, noAuthorities, time.Now)
-			err := callers.Use([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
+			err := callers.Load([]byte(`callers: [{name: a, rpcs: [GrantAccess], jwt: {issuer: "` + from.URL +
 				`", audience: a, subject: s}}]`))
 			if err != nil {
 				t.Fatal(err)
@@ -112,7 +112,7 @@ func TestFileQuotesNoToken(t *testing.T) {
 		"callers: [{name: " + token + ", rpcs: [" + token + "], token_sha256: [" + hash + "]}]",
 	} {
 		callers := auth.NewCallers(rpcNames(), &http.Client{}, noAuthorities, time.Now)
-		if err := callers.Use([]byte(content)); err == nil || strings.Contains(err.Error(), token[:8]) {
+		if err := callers.Load([]byte(content)); err == nil || strings.Contains(err.Error(), token[:8]) {
 			t.Errorf("%s: %v", content, err)
 		}
 	}

@@ -43,14 +43,14 @@ type Call struct {
 
 	// Attempts is how many requests were put to Seam, Repeated why the last one was put again, nil if there was one only.
 	Attempts int
-	Repeated error
+	RetryReason error
 
 	// Request is the request as it came in: its headers are known, its body is still to be read.
 	Request Request
 
-	// Problems are what is wrong with single values of a request that could be read; the rules of the contract are
+	// Violations are what is wrong with single values of a request that could be read; the rules of the contract are
 	// checked on the others, and all is told at once.
-	Problems []seamerr.Problem
+	Violations []seamerr.FieldViolation
 
 	// Caller is who calls, once proven: the name in the callers file. Empty when the caller's own credential goes to
 	// Seam, where it means something to Seam alone.
@@ -64,8 +64,8 @@ type Call struct {
 	// caller may have: anybody can make up credentials.
 	Proven bool
 
-	// HeldKey is true when the credential in SeamHeader is the service's own and not the caller's.
-	HeldKey bool
+	// ServiceCredential is true when the credential in SeamHeader is the service's own and not the caller's.
+	ServiceCredential bool
 
 	// SeamHeader has the headers that go to Seam with the call, the credential among them. It is never logged.
 	SeamHeader http.Header
@@ -84,9 +84,9 @@ type Request interface {
 	Cut()
 }
 
-// AnswerID is the id that goes on the answer: Seam's when Seam answered, since that is the one Seam's support asks for,
+// ResponseID is the id that goes on the answer: Seam's when Seam answered, since that is the one Seam's support asks for,
 // else our own.
-func (c *Call) AnswerID() string { return cmp.Or(c.SeamRequestID, c.RequestID) }
+func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.RequestID) }
 
 type key struct{}
 

@@ -138,7 +138,7 @@ func (c *check) endpoint(text string) *url.URL {
 // origin checks an origin in the form in which browsers send it.
 func (c *check) origin(text string) string {
 	if text == "*" {
-		if c.Held() {
+		if c.HasServiceCredential() {
 			c.faultf("cors-origin", "* would let every page in a browser use the service's credential: name those that may")
 		}
 		return text

@@ -47,8 +47,8 @@ func (c *check) credential(f serveFlags) {
 	}
 }
 
-// Held says whether the service has a credential of its own.
-func (c Config) Held() bool {
+// HasServiceCredential says whether the service has a credential of its own.
+func (c Config) HasServiceCredential() bool {
 	return c.SeamAPIKey != "" || c.SeamAPIKeyFile != "" || c.SeamPersonalAccessToken != ""
 }
 

@@ -106,8 +106,8 @@ func TestCredentialGuard(t *testing.T) {
 				t.Errorf("the error quotes a key: %v", err)
 			}
 			if len(test.faults) == 0 {
-				if err != nil || got.Held() != test.held {
-					t.Errorf("held: %t, error %v", got.Held(), err)
+				if err != nil || got.HasServiceCredential() != test.held {
+					t.Errorf("held: %t, error %v", got.HasServiceCredential(), err)
 				}
 				return
 			}
@@ -159,7 +159,7 @@ func TestSandboxTakesNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Held() || got.SeamAPIKey+got.SeamAPIKeyFile+got.SeamPersonalAccessToken+got.SeamWorkspaceID != "" {
+	if got.HasServiceCredential() || got.SeamAPIKey+got.SeamAPIKeyFile+got.SeamPersonalAccessToken+got.SeamWorkspaceID != "" {
 		t.Errorf("the sandbox gets %+v", got)
 	}
 }

@@ -47,8 +47,8 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 		if call.Attempts > 0 {
 			attributes = append(attributes, slog.Int("attempts", call.Attempts))
 		}
-		if call.Repeated != nil {
-			attributes = append(attributes, slog.String("repeated_after", clip(call.Repeated.Error(), maxCauseBytes)))
+		if call.RetryReason != nil {
+			attributes = append(attributes, slog.String("repeated_after", clip(call.RetryReason.Error(), maxCauseBytes)))
 		}
 		if len(call.Skipped) > 0 {
 			attributes = append(attributes, slog.String("skipped_members", strings.Join(call.Skipped, ",")))

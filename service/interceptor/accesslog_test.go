@@ -36,7 +36,7 @@ func TestAccessLogLevels(t *testing.T) {
 		"Seam is down":      {method, seamerr.Unreachable(nil), "WARN", "Unavailable"},
 		"Seam is slow":      {method, context.DeadlineExceeded, "WARN", "DeadlineExceeded"},
 		"rate limited":      {method, &seamerr.Error{HTTPStatus: 429, Type: "rate_limited"}, "WARN", "ResourceExhausted"},
-		"not understood":    {method, seamerr.BadAnswer(nil), "ERROR", "Internal"},
+		"not understood":    {method, seamerr.InvalidResponse(nil), "ERROR", "Internal"},
 		"anything else":     {method, errors.New("x"), "ERROR", "Internal"},
 		"unknown":           {method, status.Error(codes.Unknown, "x"), "ERROR", "Unknown"},
 		"data loss":         {method, status.Error(codes.DataLoss, "x"), "ERROR", "DataLoss"},

@@ -31,7 +31,7 @@ const (
 func CallerRate(rps float64, refused prometheus.Counter) grpc.UnaryServerInterceptor {
 	b := newBuckets(rps)
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if auth.Exempt(info.FullMethod) {
+		if auth.IsPublic(info.FullMethod) {
 			return handler(ctx, request)
 		}
 		var key uint64

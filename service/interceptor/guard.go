@@ -14,12 +14,12 @@ import (
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
-// Guard returns a copy of the service's description whose handlers make an INTERNAL error of a panic. A handler that
+// RecoverHandlers returns a copy of the service's description whose handlers make an INTERNAL error of a panic. A handler that
 // is described there decodes the request and then runs the interceptors, so this also catches what Recovery, which is
 // one of them, cannot: a panic in the decoding, in the log or in the metrics. What Recovery caught is no panic any more
 // when it gets here. Interceptors of streams run outside of what is described, so a panic in one is not caught.
-func Guard(description *grpc.ServiceDesc, logger *slog.Logger, panics prometheus.Counter) *grpc.ServiceDesc {
-	g := guard{catcher{logger, panics}}
+func RecoverHandlers(description *grpc.ServiceDesc, logger *slog.Logger, panics prometheus.Counter) *grpc.ServiceDesc {
+	g := guard{panicReporter{logger, panics}}
 	guarded := *description
 	guarded.Methods = slices.Clone(description.Methods)
 	for i, method := range guarded.Methods {
@@ -34,7 +34,7 @@ func Guard(description *grpc.ServiceDesc, logger *slog.Logger, panics prometheus
 	return &guarded
 }
 
-type guard struct{ caught catcher }
+type guard struct{ caught panicReporter }
 
 func (g guard) method(fullMethod string, handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(
@@ -68,7 +68,7 @@ func (g guard) answer(ctx context.Context, fullMethod string, value any) error {
 	call := callinfo.FromContext(ctx)
 	call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
 	fault := g.caught.fault(ctx, fullMethod, value)
-	fault.RequestID = call.AnswerID()
+	fault.RequestID = call.ResponseID()
 	// It fails only outside of a call, where nobody waits for the trailer.
 	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, fault.RequestID))
 	return fault

@@ -69,7 +69,7 @@ func newGuardRig(t *testing.T, grant func()) *guardRig {
 	t.Helper()
 	r := &guardRig{grant: grant, panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})}
 	r.logger, r.log = newLog(slog.LevelInfo)
-	r.guarded = interceptor.Guard(&clientsessionv1.ClientSessionService_ServiceDesc, r.logger, r.panics)
+	r.guarded = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, r.logger, r.panics)
 	return r
 }
 
@@ -263,7 +263,7 @@ func TestGuardWithoutALog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newGuardRig(t, grant)
 			broken := slog.New(faultyLog{Handler: r.logger.Handler(), always: true})
-			r.guarded = interceptor.Guard(&clientsessionv1.ClientSessionService_ServiceDesc, broken, r.panics)
+			r.guarded = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, broken, r.panics)
 			_, err := r.call(t.Context(), t, decoded, chained(interceptor.RequestID, interceptor.AccessLog(broken, nil)))
 			if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
 				t.Errorf("error is %+v", e)
@@ -336,7 +336,7 @@ func TestGuardOfStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			logger, log := newLog(slog.LevelInfo)
 			panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
-			guarded := interceptor.Guard(&grpc.ServiceDesc{
+			guarded := interceptor.RecoverHandlers(&grpc.ServiceDesc{
 				ServiceName: "a.Service",
 				Streams:     []grpc.StreamDesc{{StreamName: "Watch", Handler: test.handler, ServerStreams: true}},
 			}, logger, panics)

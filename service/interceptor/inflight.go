@@ -29,21 +29,21 @@ const (
 // by: a service that is busy is not dead. The gauge tells how many calls are past this step.
 func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) grpc.UnaryServerInterceptor {
 	g := gate{
-		room:    make(chan struct{}, limit),
-		queue:   make(chan struct{}, max(1, limit/queueShare)),
+		slots:    make(chan struct{}, limit),
+		waiters:   make(chan struct{}, max(1, limit/queueShare)),
 		refused: refused,
 	}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if auth.Exempt(info.FullMethod) {
+		if auth.IsPublic(info.FullMethod) {
 			return handler(ctx, request)
 		}
-		if refusal := g.enter(ctx); refusal != nil {
+		if refusal := g.acquire(ctx); refusal != nil {
 			return nil, refusal
 		}
 		inFlight.Inc()
 		defer func() { // Also after a panic.
 			inFlight.Dec()
-			<-g.room
+			<-g.slots
 		}()
 		return handler(ctx, request)
 	}
@@ -51,27 +51,27 @@ func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) 
 
 // gate has an element in room for each call that is past it, and one in queue for each that waits.
 type gate struct {
-	room, queue chan struct{}
+	slots, waiters chan struct{}
 	refused     prometheus.Counter
 }
 
-// enter returns nil once the call has a place in room, else why it gets none.
-func (g gate) enter(ctx context.Context) *seamerr.Error {
+// acquire returns nil once the call has a place in room, else why it gets none.
+func (g gate) acquire(ctx context.Context) *seamerr.Error {
 	select {
-	case g.room <- struct{}{}:
+	case g.slots <- struct{}{}:
 		return nil
 	default:
 	}
 	select {
-	case g.queue <- struct{}{}:
-		defer func() { <-g.queue }()
+	case g.waiters <- struct{}{}:
+		defer func() { <-g.waiters }()
 	default:
 		return g.refuse()
 	}
 	timer := time.NewTimer(queueTime)
 	defer timer.Stop()
 	select {
-	case g.room <- struct{}{}:
+	case g.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return seamerr.From(ctx.Err())

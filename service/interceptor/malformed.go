@@ -14,12 +14,12 @@ import (
 
 // malformed returns what is wrong with a message that no rule of the contract says, since it goes for every field:
 // fields that the contract does not have, times that are none, and control characters.
-func malformed(message protoreflect.Message) []seamerr.Problem {
-	var problems []seamerr.Problem
+func malformed(message protoreflect.Message) []seamerr.FieldViolation {
+	var problems []seamerr.FieldViolation
 	if len(message.GetUnknown()) > 0 {
 		// A field that this version of the contract does not know may be a restriction that a newer caller counts on:
 		// dropping it would grant more than was asked for.
-		problems = append(problems, seamerr.Problem{Message: "Unrecognized field(s) in message"})
+		problems = append(problems, seamerr.FieldViolation{Message: "Unrecognized field(s) in message"})
 	}
 	message.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		path := []string{string(field.Name())}
@@ -40,9 +40,9 @@ func malformed(message protoreflect.Message) []seamerr.Problem {
 
 // malformedWithin returns what is wrong with a message within a request: a time, or a list of ids, which in Seam's
 // words is the member itself.
-func malformedWithin(path []string, message protoreflect.Message) []seamerr.Problem {
+func malformedWithin(path []string, message protoreflect.Message) []seamerr.FieldViolation {
 	if stamp, ok := message.Interface().(*timestamppb.Timestamp); ok && stamp.CheckValid() != nil {
-		return []seamerr.Problem{{Path: path, Message: "Invalid datetime"}}
+		return []seamerr.FieldViolation{{Path: path, Message: "Invalid datetime"}}
 	}
 	problems := malformed(message)
 	for i, problem := range problems {
@@ -53,9 +53,9 @@ func malformedWithin(path []string, message protoreflect.Message) []seamerr.Prob
 
 // appendControlCharacters adds a problem for a text with control characters. No identifier has any, and somebody who
 // sends one is out to see what a database, a log or a terminal further on makes of it.
-func appendControlCharacters(problems []seamerr.Problem, text string, path []string) []seamerr.Problem {
+func appendControlCharacters(problems []seamerr.FieldViolation, text string, path []string) []seamerr.FieldViolation {
 	if !strings.ContainsFunc(text, unicode.IsControl) {
 		return problems
 	}
-	return append(problems, seamerr.Problem{Path: path, Message: "Must not contain control characters"})
+	return append(problems, seamerr.FieldViolation{Path: path, Message: "Must not contain control characters"})
 }

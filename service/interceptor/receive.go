@@ -57,7 +57,7 @@ func Receive(config ReceiveConfig) grpc.UnaryServerInterceptor {
 			return nil, seamerr.Internal(fmt.Errorf("a call of %s came without a request", info.FullMethod))
 		}
 		// A health check is taken in whatever the calls in flight hold: a service that is busy is not dead.
-		r := b.enter(call.Request.Cut, !auth.Exempt(info.FullMethod))
+		r := b.enter(call.Request.Cut, !auth.IsPublic(info.FullMethod))
 		defer r.release()
 		if err := r.decode(call, request); err != nil {
 			return nil, err

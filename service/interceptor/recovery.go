@@ -18,7 +18,7 @@ import (
 // log and the metrics, so that both see the panic as the error it became; the stack is logged here. What panics further
 // out is for Guard.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
-	caught := catcher{logger, panics}
+	caught := panicReporter{logger, panics}
 	return func(
 		ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 	) (response any, err error) {
@@ -31,30 +31,30 @@ func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerIn
 	}
 }
 
-// Caught returns what makes an error of a panic that was recovered outside of any call, by the method and the value: it
+// RecoverOutside returns what makes an error of a panic that was recovered outside of any call, by the method and the value: it
 // counts and logs as Recovery does.
-func Caught(
+func RecoverOutside(
 	logger *slog.Logger, panics prometheus.Counter,
 ) func(ctx context.Context, method string, value any) *seamerr.Error {
-	return catcher{logger, panics}.fault
+	return panicReporter{logger, panics}.fault
 }
 
-// catcher makes faults of panics.
-type catcher struct {
+// panicReporter makes faults of panics.
+type panicReporter struct {
 	logger *slog.Logger
 	panics prometheus.Counter
 }
 
 // fault counts and logs the panic with that value and returns the error that it becomes. It is called in the function
 // that recovered, while the stack still leads to the code that panicked.
-func (c catcher) fault(ctx context.Context, fullMethod string, value any) *seamerr.Error {
+func (c panicReporter) fault(ctx context.Context, fullMethod string, value any) *seamerr.Error {
 	c.panics.Inc()
 	cause := describePanic(value)
 	c.log(ctx, fullMethod, cause)
 	return seamerr.Internal(cause)
 }
 
-func (c catcher) log(ctx context.Context, fullMethod string, cause error) {
+func (c panicReporter) log(ctx context.Context, fullMethod string, cause error) {
 	// The log may be what panicked, and would again; then the counter is all that can tell of it.
 	defer func() { _ = recover() }()
 	call := callinfo.FromContext(ctx)

@@ -35,7 +35,7 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 		call.RequestID = uuid.NewString()
 	}
 	response, err := handler(ctx, request)
-	id := call.AnswerID()
+	id := call.ResponseID()
 	if err == nil {
 		// It fails only outside of a call, where nobody waits for the header.
 		_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))
@@ -59,7 +59,7 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 // never. Empty leaves it to the client.
 func pushback(e *seamerr.Error) string {
 	switch {
-	case e.Final:
+	case e.NoRetry:
 		return "-1"
 	case e.RetryAfter != nil:
 		return strconv.FormatInt(max(e.RetryAfter.Milliseconds(), 1), 10)

@@ -19,10 +19,10 @@ const maxStreams = 256
 type StreamsConfig struct {
 	// Lifetime is how long a stream may last.
 	Lifetime time.Duration
-	// Draining ends when streams have to.
-	Draining context.Context //nolint:containedctx // It is the server's life and no call's.
-	// Caught makes an error of a panic in the handler of a stream.
-	Caught func(ctx context.Context, method string, value any) *seamerr.Error
+	// StreamCtx ends when streams have to.
+	StreamCtx context.Context //nolint:containedctx // It is the server's life and no call's.
+	// RecoverOutside makes an error of a panic in the handler of a stream.
+	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Refused counts the streams that there was no room for.
 	Refused prometheus.Counter
 }
@@ -47,7 +47,7 @@ func Streams(config StreamsConfig) grpc.UnaryServerInterceptor {
 		go func() {
 			defer func() {
 				if value := recover(); value != nil {
-					ended <- config.Caught(ctx, info.FullMethod, value)
+					ended <- config.RecoverOutside(ctx, info.FullMethod, value)
 				}
 			}()
 			_, err := handler(ctx, request)
@@ -56,7 +56,7 @@ func Streams(config StreamsConfig) grpc.UnaryServerInterceptor {
 		select {
 		case err := <-ended:
 			return nil, err
-		case <-config.Draining.Done():
+		case <-config.StreamCtx.Done():
 			return nil, seamerr.StreamEnded("the server is draining", errors.New("drain"))
 		case <-lifetime.C:
 			return nil, seamerr.StreamEnded("the stream has reached its maximum age", nil)

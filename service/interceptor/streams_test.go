@@ -23,7 +23,7 @@ func TestStreams(t *testing.T) {
 		panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
 		logger, _ := newLog(slog.LevelInfo)
 		step := interceptor.Streams(interceptor.StreamsConfig{
-			Lifetime: time.Minute, Draining: draining, Caught: interceptor.Caught(logger, panics), Refused: refused,
+			Lifetime: time.Minute, StreamCtx: draining, RecoverOutside: interceptor.RecoverOutside(logger, panics), Refused: refused,
 		})
 		open := func(ctx context.Context, handler grpc.UnaryHandler) <-chan error {
 			ended := make(chan error, 1)

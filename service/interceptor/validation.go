@@ -28,7 +28,7 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 		if !ok {
 			return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", request))
 		}
-		problems := append(slices.Clone(call.Problems), malformed(message.ProtoReflect())...)
+		problems := append(slices.Clone(call.Violations), malformed(message.ProtoReflect())...)
 		broken, err := check(validator, message)
 		if err != nil {
 			return nil, seamerr.Internal(err)
@@ -41,7 +41,7 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 }
 
 // check returns the rules that the message breaks.
-func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.Problem, error) {
+func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.FieldViolation, error) {
 	err := validator.Validate(message)
 	if err == nil {
 		return nil, nil
@@ -50,9 +50,9 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 	if !errors.As(err, &invalid) {
 		return nil, fmt.Errorf("validate the request: %w", err)
 	}
-	problems := make([]seamerr.Problem, 0, len(invalid.Violations))
+	problems := make([]seamerr.FieldViolation, 0, len(invalid.Violations))
 	for _, violation := range invalid.Violations {
-		problems = append(problems, seamerr.Problem{
+		problems = append(problems, seamerr.FieldViolation{
 			Path:    path(violation.Proto.GetField()),
 			Message: wording(violation),
 		})
@@ -62,24 +62,24 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 
 // merge puts the problems of reading and of checking into one list in the order of the contract. A value that could not
 // be read has nothing to check, and a request with such a value cannot be judged as a whole.
-func merge(descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.Problem) []seamerr.Problem {
+func merge(descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.FieldViolation) []seamerr.FieldViolation {
 	problems := slices.Clone(unread)
 	for _, problem := range broken {
-		known := slices.ContainsFunc(unread, func(u seamerr.Problem) bool {
+		known := slices.ContainsFunc(unread, func(u seamerr.FieldViolation) bool {
 			return len(problem.Path) == 0 || slices.Equal(u.Path, problem.Path)
 		})
 		if !known {
 			problems = append(problems, problem)
 		}
 	}
-	slices.SortStableFunc(problems, func(a, b seamerr.Problem) int {
+	slices.SortStableFunc(problems, func(a, b seamerr.FieldViolation) int {
 		return cmp.Or(cmp.Compare(fieldOf(descriptor, a), fieldOf(descriptor, b)), cmp.Compare(indexOf(a), indexOf(b)))
 	})
 	return problems
 }
 
 // fieldOf returns the place of the problem's field in the contract; what is about the whole comes last.
-func fieldOf(descriptor protoreflect.MessageDescriptor, p seamerr.Problem) int {
+func fieldOf(descriptor protoreflect.MessageDescriptor, p seamerr.FieldViolation) int {
 	if len(p.Path) > 0 {
 		if field := descriptor.Fields().ByName(protoreflect.Name(p.Path[0])); field != nil {
 			return field.Index()
@@ -89,7 +89,7 @@ func fieldOf(descriptor protoreflect.MessageDescriptor, p seamerr.Problem) int {
 }
 
 // indexOf returns the place of the problem in its list; what is about the list comes first.
-func indexOf(p seamerr.Problem) int {
+func indexOf(p seamerr.FieldViolation) int {
 	if len(p.Path) > 1 {
 		if index, err := strconv.Atoi(p.Path[1]); err == nil {
 			return index

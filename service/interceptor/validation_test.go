@@ -19,8 +19,8 @@ import (
 
 type request = clientsessionv1.GrantAccessRequest
 
-func problem(message string, path ...string) seamerr.Problem {
-	return seamerr.Problem{Path: path, Message: message}
+func problem(message string, path ...string) seamerr.FieldViolation {
+	return seamerr.FieldViolation{Path: path, Message: message}
 }
 
 // withUnknown returns the request with a field that this version of the contract does not know.
@@ -67,53 +67,53 @@ func TestValidationAccepts(t *testing.T) {
 func TestValidationRefuses(t *testing.T) {
 	const atLeastOne = "At least one parameter must be provided"
 	for name, test := range map[string]struct {
-		unread  []seamerr.Problem
+		unread  []seamerr.FieldViolation
 		message proto.Message
-		want    []seamerr.Problem
+		want    []seamerr.FieldViolation
 	}{
-		"nothing given":    {nil, &request{}, []seamerr.Problem{problem(atLeastOne)}},
-		"empty lists only": {nil, &request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, []seamerr.Problem{problem(atLeastOne)}},
+		"nothing given":    {nil, &request{}, []seamerr.FieldViolation{problem(atLeastOne)}},
+		"empty lists only": {nil, &request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, []seamerr.FieldViolation{problem(atLeastOne)}},
 		"empty key": {
 			nil, &request{UserIdentifierKey: new("")},
-			[]seamerr.Problem{problem("String must contain at least 1 character(s)", "user_identifier_key")},
+			[]seamerr.FieldViolation{problem("String must contain at least 1 character(s)", "user_identifier_key")},
 		},
 		"two of the old list": {
-			nil, &request{UserIdentityIds: []string{"a", "b"}}, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			nil, &request{UserIdentityIds: []string{"a", "b"}}, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")},
 		},
 		"several, in the contract's order": {
 			nil, &request{UserIdentityIds: []string{"a", "b"}, UserIdentifierKey: new("")},
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("String must contain at least 1 character(s)", "user_identifier_key"),
 				problem(seamerr.ExactlyOne, "user_identity_ids"),
 			},
 		},
 		"unknown field": {
-			nil, withUnknown(&request{ClientSessionId: new("c")}), []seamerr.Problem{problem("Unrecognized field(s) in message")},
+			nil, withUnknown(&request{ClientSessionId: new("c")}), []seamerr.FieldViolation{problem("Unrecognized field(s) in message")},
 		},
 		"unknown field alone": {
 			// It may be the parameter that is missing, so nothing is said of that.
-			nil, withUnknown(&request{}), []seamerr.Problem{problem("Unrecognized field(s) in message")},
+			nil, withUnknown(&request{}), []seamerr.FieldViolation{problem("Unrecognized field(s) in message")},
 		},
 		"unknown field and a broken rule": {
 			nil, withUnknown(&request{UserIdentifierKey: new("")}),
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("String must contain at least 1 character(s)", "user_identifier_key"),
 				problem("Unrecognized field(s) in message"),
 			},
 		},
 		"unread alone": {
-			[]seamerr.Problem{problem("Expected string, received null", "client_session_id")},
+			[]seamerr.FieldViolation{problem("Expected string, received null", "client_session_id")},
 			&request{},
-			[]seamerr.Problem{problem("Expected string, received null", "client_session_id")},
+			[]seamerr.FieldViolation{problem("Expected string, received null", "client_session_id")},
 		},
 		"unread and broken, in the contract's order": {
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("Expected string, received null", "client_session_id"),
 				problem("Expected array, received string", "connected_account_ids"),
 				problem("Unrecognized key(s) in object: 'nope'"),
 			},
 			&request{UserIdentifierKey: new(""), UserIdentityIds: []string{"a", "b"}},
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("Expected string, received null", "client_session_id"),
 				problem("String must contain at least 1 character(s)", "user_identifier_key"),
 				problem("Expected array, received string", "connected_account_ids"),
@@ -122,18 +122,18 @@ func TestValidationRefuses(t *testing.T) {
 			},
 		},
 		"told once": {
-			[]seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			[]seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")},
 			&request{UserIdentityIds: []string{"a", "b"}},
-			[]seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			[]seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")},
 		},
 		"elements in their order": {
 			// Two of them break a rule; the one between could not be read.
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem(seamerr.ExactlyOne, "user_identity_ids"),
 				problem("Expected string, received number", "user_identity_ids", "1"),
 			},
 			&clientsessionv1.CreateRequest{UserIdentityIds: []string{"a", "", "b"}},
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem(seamerr.ExactlyOne, "user_identity_ids"),
 				problem("Invalid uuid", "user_identity_ids", "0"),
 				problem("Expected string, received number", "user_identity_ids", "1"),
@@ -145,7 +145,7 @@ func TestValidationRefuses(t *testing.T) {
 			&clientsessionv1.GetOrCreateRequest{
 				ConnectWebviewIds: &clientsessionv1.IdList{Ids: []string{"a", "\x7f"}}, UserIdentifierKey: new("jane\u0085doe"),
 			},
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("Must not contain control characters", "connect_webview_ids", "1"),
 				problem("Must not contain control characters", "user_identifier_key"),
 			},
@@ -153,29 +153,29 @@ func TestValidationRefuses(t *testing.T) {
 		"time out of range": {
 			nil,
 			&clientsessionv1.CreateRequest{ExpiresAt: &timestamppb.Timestamp{Seconds: 1 << 50}},
-			[]seamerr.Problem{problem("Invalid datetime", "expires_at")},
+			[]seamerr.FieldViolation{problem("Invalid datetime", "expires_at")},
 		},
 		"negative nanoseconds": {
 			nil,
 			&clientsessionv1.GetOrCreateRequest{ExpiresAt: &timestamppb.Timestamp{Nanos: -5}},
-			[]seamerr.Problem{problem("Invalid datetime", "expires_at")},
+			[]seamerr.FieldViolation{problem("Invalid datetime", "expires_at")},
 		},
 		"unknown fields within": {
 			nil,
 			&clientsessionv1.GetOrCreateRequest{
 				ConnectWebviewIds: withUnknown(&clientsessionv1.IdList{}), ExpiresAt: withUnknown(&timestamppb.Timestamp{}),
 			},
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("Unrecognized field(s) in message", "connect_webview_ids"),
 				problem("Unrecognized field(s) in message", "expires_at"),
 			},
 		},
-		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.Problem{problem("Required", "client_session_id")}},
-		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
-		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.Problem{problem("Invalid uuid", "client_session_id")}},
+		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.FieldViolation{problem("Required", "client_session_id")}},
+		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.FieldViolation{problem("Invalid uuid", "client_session_id")}},
+		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.FieldViolation{problem("Invalid uuid", "client_session_id")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			served, err := validate(t, callinfo.Call{Problems: test.unread}, test.message)
+			served, err := validate(t, callinfo.Call{Violations: test.unread}, test.message)
 			if served {
 				t.Fatal("the handler was reached")
 			}
@@ -183,8 +183,8 @@ func TestValidationRefuses(t *testing.T) {
 			if e.Type != "invalid_input" || e.GRPCCode() != codes.InvalidArgument || e.HTTPStatus != 400 {
 				t.Errorf("error is %+v", e)
 			}
-			if !reflect.DeepEqual(e.Problems, test.want) {
-				t.Errorf("problems are %q\nwant %q", e.Problems, test.want)
+			if !reflect.DeepEqual(e.Violations, test.want) {
+				t.Errorf("problems are %q\nwant %q", e.Violations, test.want)
 			}
 		})
 	}

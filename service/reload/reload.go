@@ -23,7 +23,7 @@ import (
 type Files struct {
 	what     string
 	paths    []string
-	use      func(contents [][]byte) error
+	apply      func(contents [][]byte) error
 	contents [][]byte
 	// seen is what the last look found, nil when it could not read.
 	seen     [][]byte
@@ -35,7 +35,7 @@ type Files struct {
 // Read reads the files and hands their contents to use, which says whether they are any good. It fails if they are not:
 // a service does not start with files that it cannot use. what names them in the log.
 func Read(what string, paths []string, failures prometheus.Counter, use func([][]byte) error) (*Files, error) {
-	f := &Files{what: what, paths: paths, use: use, failures: failures}
+	f := &Files{what: what, paths: paths, apply: use, failures: failures}
 	contents, err := f.read()
 	if err != nil {
 		return nil, err
@@ -59,12 +59,12 @@ func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.L
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			f.look(ctx, logger)
+			f.refresh(ctx, logger)
 		}
 	}
 }
 
-func (f *Files) look(ctx context.Context, logger *slog.Logger) {
+func (f *Files) refresh(ctx context.Context, logger *slog.Logger) {
 	contents, err := f.read()
 	changed := err == nil && !same(contents, f.contents)
 	settled := same(contents, f.seen)
@@ -73,7 +73,7 @@ func (f *Files) look(ctx context.Context, logger *slog.Logger) {
 		return
 	}
 	if changed {
-		err = f.use(contents)
+		err = f.apply(contents)
 	}
 	if err != nil {
 		f.failing = true

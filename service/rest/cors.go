@@ -24,7 +24,7 @@ func withCORS(next http.Handler, config Config) http.Handler {
 		// page no response without this. The service reads no cookie, so it gives a page no more than the page brings
 		// along. It is left out where that is not so sure: for pages of origins that nobody has listed, which no browser
 		// would take with "*", and where to reach the service is to use its own credential.
-		AllowCredentials: !config.OwnCredential && !slices.Contains(config.CORSOrigins, "*"),
+		AllowCredentials: !config.ServiceCredential && !slices.Contains(config.CORSOrigins, "*"),
 		// Ten minutes; browsers cap it at two hours.
 		MaxAge: 600,
 	}).Handler(next)

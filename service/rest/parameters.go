@@ -83,9 +83,9 @@ func (p *parameters) Decode(call *callinfo.Call, body []byte, in any) *seamerr.E
 		// Seam's two methods of this path differ in what they do about a session that exists.
 		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
-	problems, err := p.codec.ReadRequest(body, p.query, message)
+	problems, err := p.codec.UnmarshalRequest(body, p.query, message)
 	if err == nil {
-		call.Problems = problems
+		call.Violations = problems
 		return nil
 	}
 	if refusal, ok := errors.AsType[*seamerr.Error](err); ok {

@@ -40,13 +40,13 @@ type Config struct {
 	Codec *seamjson.Codec
 	// CORSOrigins are the origins whose pages may call from a browser; none if empty.
 	CORSOrigins []string
-	// OwnCredential is true when to reach the service is to use its credential at Seam, and not the caller's own.
-	OwnCredential bool
-	// CheckHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it answers to.
-	CheckHost bool
+	// ServiceCredential is true when to reach the service is to use its credential at Seam, and not the caller's own.
+	ServiceCredential bool
+	// RequireKnownHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it answers to.
+	RequireKnownHost bool
 	Hosts     Hosts
-	// Caught makes an error of a panic outside of a call, of the HTTP method and its value.
-	Caught func(ctx context.Context, method string, value any) *seamerr.Error
+	// RecoverOutside makes an error of a panic outside of a call, of the HTTP method and its value.
+	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that does not become a call; the interceptors log the others.
 	Logger *slog.Logger
 }
@@ -88,14 +88,14 @@ func New(config Config) (http.Handler, error) {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
 	handler := withCORS(f, config)
-	if config.OwnCredential {
-		handler = withoutForeignPages(handler, config)
+	if config.ServiceCredential {
+		handler = rejectCrossOrigin(handler, config)
 	}
-	return noStore(withoutPanics(handler, config)), nil
+	return noStore(recoverPanics(handler, config)), nil
 }
 
-// withoutPanics answers a panic in what stands around the calls: their own are caught in the chain.
-func withoutPanics(next http.Handler, config Config) http.Handler {
+// recoverPanics answers a panic in what stands around the calls: their own are caught in the chain.
+func recoverPanics(next http.Handler, config Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { //nolint:contextcheck // The context of the request is the parent of what is passed on.
 			value := recover()
@@ -104,7 +104,7 @@ func withoutPanics(next http.Handler, config Config) http.Handler {
 			}
 			id := uuid.NewString()
 			ctx := callinfo.NewContext(r.Context(), &callinfo.Call{Face: callinfo.FaceREST, RequestID: id})
-			e := config.Caught(ctx, loggable(r.Method), value)
+			e := config.RecoverOutside(ctx, sanitizeForLog(r.Method), value)
 			e.RequestID = id
 			writeError(w, e)
 		}()
@@ -187,17 +187,17 @@ func refuse(
 ) {
 	e.RequestID = uuid.NewString()
 	logger.LogAttrs(ctx, slog.LevelInfo, message,
-		slog.String("http_method", loggable(r.Method)),
-		slog.String("path", loggable(r.URL.Path)),
+		slog.String("http_method", sanitizeForLog(r.Method)),
+		slog.String("path", sanitizeForLog(r.URL.Path)),
 		slog.Int("http_status", e.HTTPStatus),
 		slog.String("request_id", e.RequestID),
 		slog.String("peer", r.RemoteAddr))
 	writeError(w, e)
 }
 
-// loggable returns a path or a method that looks like one of an API, and hides any other: a caller may have put a
+// sanitizeForLog returns a path or a method that looks like one of an API, and hides any other: a caller may have put a
 // credential there, and those have digits or both cases.
-func loggable(text string) string {
+func sanitizeForLog(text string) string {
 	plain := len(text) <= 64
 	for _, r := range text {
 		plain = plain && (r >= 'a' && r <= 'z' || r == '/' || r == '_')

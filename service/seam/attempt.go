@@ -18,7 +18,7 @@ import (
 
 // attempt is what came of one request.
 type attempt struct {
-	fate fate
+	outcome outcome
 	// err is nil for a request that was answered well.
 	err *seamerr.Error
 	// requestID and httpStatus are Seam's, empty and 0 when no answer came.
@@ -45,7 +45,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	w := newWire()
+	w := newSendTrace()
 	address := *c.endpoint
 	address.Path += call.Path
 	if address.RawPath != "" { // The base URL has something escaped.
@@ -62,7 +62,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 	response, err := connections.RoundTrip(request)
 	var a attempt
 	if err != nil {
-		a = c.broken(ctx, caller, err, w.sent(err))
+		a = c.failed(ctx, caller, err, w.sent(err))
 	} else {
 		a = c.answered(ctx, caller, call, response)
 		a.sent = true
@@ -71,29 +71,29 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 	return a
 }
 
-// broken is a request to which there was no answer.
-func (c *Client) broken(ctx, caller context.Context, err error, sent bool) attempt {
+// failed is a request to which there was no answer.
+func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attempt {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
-	if ended(caller) {
-		return attempt{fate: abandoned, err: endOf(caller, cause), sent: sent}
+	if expired(caller) {
+		return attempt{outcome: canceled, err: contextError(caller, cause), sent: sent}
 	}
-	a := attempt{fate: broken, err: seamerr.Unreachable(cause), sent: sent}
+	a := attempt{outcome: connectionLost, err: seamerr.Unreachable(cause), sent: sent}
 	switch {
-	case ended(ctx):
-		a.fate, a.err = timedOut, seamerr.Timeout(cause)
-	case notTakenUp(err):
-		a.fate, a.sent = turnedAway, false
+	case expired(ctx):
+		a.outcome, a.err = timedOut, seamerr.Timeout(cause)
+	case isNotProcessed(err):
+		a.outcome, a.sent = notProcessed, false
 	case !sent:
-		a.fate = unsent
+		a.outcome = notSent
 	}
 	return a
 }
 
-// notTakenUp says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it refused
+// isNotProcessed says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it refused
 // the stream, or it closes the connection and named an earlier stream as its last. The transport tells this by the text
 // of its error alone, once it may not put the request again by itself. A text that is not known says nothing, and nor
 // does one that has the words elsewhere: it may quote what the other end wrote.
-func notTakenUp(err error) bool {
+func isNotProcessed(err error) bool {
 	why, ok := strings.CutPrefix(err.Error(), "http2: Transport: cannot retry err [")
 	return ok && (strings.HasPrefix(why, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
 		(strings.HasPrefix(why, "stream error: stream ID ") && strings.Contains(why, "; REFUSED_STREAM;")))
@@ -105,55 +105,55 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// Nobody asked for another protocol, and the body of this answer is the bare connection, which has no end.
 		_ = response.Body.Close()
-		a.fate, a.err = refused, seamerr.BadAnswer(errors.New("switched to another protocol"))
-		return a.named()
+		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
+		return a.withRequestID()
 	}
 	text, err := readBody(response, c.maxResponseBytes)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
 		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, fromOutside(err))
 		switch {
-		case ended(caller):
-			a.fate, a.err = abandoned, endOf(caller, cause)
-			return a.named()
-		case ended(ctx):
-			a.fate, a.err = timedOut, seamerr.Timeout(cause)
-			return a.named()
+		case expired(caller):
+			a.outcome, a.err = canceled, contextError(caller, cause)
+			return a.withRequestID()
+		case expired(ctx):
+			a.outcome, a.err = timedOut, seamerr.Timeout(cause)
+			return a.withRequestID()
 		case good:
 			// It has been carried out, so this is not the same as a connection that broke before.
-			a.fate, a.err = cutOff, seamerr.BadAnswer(cause)
+			a.outcome, a.err = truncated, seamerr.InvalidResponse(cause)
 			if errors.Is(err, errTooLong) {
-				a.fate = tooLong
+				a.outcome = tooLarge
 			}
-			return a.named()
+			return a.withRequestID()
 		}
 	}
 	if !good {
 		// The status says enough: an error whose body broke off is one without a body.
-		a.fate, a.err = fateOf(response.StatusCode), errorAnswer(response, a.requestID, text, call.Header)
+		a.outcome, a.err = outcomeOf(response.StatusCode), errorAnswer(response, a.requestID, text, call.Header)
 		return a
 	}
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
 		return a
 	}
-	envelope, err := c.codec.ReadAnswer(text, call.Out)
+	envelope, err := c.codec.UnmarshalResponse(text, call.Out)
 	if err == nil {
 		err = call.Success.check(envelope, call.Out)
 	}
-	if err == nil && call.OwnCredential && newScrubber(call.Header).finds(text) {
+	if err == nil && call.ServiceCredential && newRedactor(call.Header).finds(text) {
 		err = errors.New("it has the service's own credential")
 	}
 	if err != nil {
 		proto.Reset(call.Out)
-		a.fate, a.err = unreadable, seamerr.BadAnswer(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err))
-		return a.named()
+		a.outcome, a.err = malformed, seamerr.InvalidResponse(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err))
+		return a.withRequestID()
 	}
 	a.body, a.skipped = text, envelope.Skipped
 	return a
 }
 
-// named puts Seam's request id on an error that is ours.
-func (a attempt) named() attempt {
+// withRequestID puts Seam's request id on an error that is ours.
+func (a attempt) withRequestID() attempt {
 	a.err.RequestID = a.requestID
 	return a
 }
@@ -184,15 +184,15 @@ func readBody(response *http.Response, limit int) ([]byte, error) {
 
 var errTooLong = errors.New("the response is longer than the limit")
 
-// ended says whether a call's time is over or its caller has left. The context may not know yet that the deadline has
+// expired says whether a call's time is over or its caller has left. The context may not know yet that the deadline has
 // passed: the network has clocks of its own.
-func ended(ctx context.Context) bool {
+func expired(ctx context.Context) bool {
 	deadline, set := ctx.Deadline()
 	return ctx.Err() != nil || (set && !time.Now().Before(deadline))
 }
 
-// endOf returns the error of a call that ended because its context did.
-func endOf(ctx context.Context, cause error) *seamerr.Error {
+// contextError returns the error of a call that ended because its context did.
+func contextError(ctx context.Context, cause error) *seamerr.Error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return seamerr.Canceled(cause)
 	}

@@ -83,7 +83,7 @@ type permit struct {
 	breaker *breaker
 	caller  Caller
 	// own is the zero leave when the caller has no circuit of its own yet.
-	own, shared leave
+	own, shared circuitPermit
 }
 
 // allow says whether Seam may be asked.
@@ -116,7 +116,7 @@ func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
 // allowShared asks the shared circuit. While it is half open, a caller whose probe has not succeeded has to leave the
 // probes to others for a while, and a probe that takes longer than any answer does gives its place back: so none can
 // take up all probes with attempts that fail or never end.
-func (b *breaker) allowShared(witness uint64) (leave, *seamerr.Error) {
+func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 	l, refusal := b.shared.allow()
 	if refusal != nil || !l.probe {
 		return l, refusal
@@ -125,16 +125,16 @@ func (b *breaker) allowShared(witness uint64) (leave, *seamerr.Error) {
 	now := time.Now()
 	barred := now.Before(b.barred[witness])
 	if !barred {
-		b.barred[witness] = now.Add(2 * patience)
+		b.barred[witness] = now.Add(2 * slowAfter)
 	}
 	b.mu.Unlock()
 	if barred {
-		l.tell(errIgnored)
-		return leave{}, seamerr.Failing(probeWait)
+		l.report(errIgnored)
+		return circuitPermit{}, seamerr.CircuitOpen(probeWait)
 	}
-	tell, once := l.tell, sync.Once{}
-	late := time.AfterFunc(patience, func() { once.Do(func() { tell(errIgnored) }) })
-	l.tell = func(result error) {
+	tell, once := l.report, sync.Once{}
+	late := time.AfterFunc(slowAfter, func() { once.Do(func() { tell(errIgnored) }) })
+	l.report = func(result error) {
 		late.Stop()
 		once.Do(func() { tell(result) })
 	}

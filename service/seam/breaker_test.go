@@ -216,7 +216,7 @@ func TestOutage(t *testing.T) {
 			break // The machine is so slow that the breaker is about to half-open.
 		}
 		wantError(t, err, "upstream_failing", codes.Unavailable)
-		if err.HTTPStatus != 503 || err.Final || err.OutcomeUnknown || !reflect.DeepEqual(answer, seam.Answer{}) {
+		if err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown || !reflect.DeepEqual(answer, seam.Response{}) {
 			t.Fatalf("answer %+v, error %+v", answer, err)
 		}
 		if err.RetryAfter == nil || *err.RetryAfter <= 0 || *err.RetryAfter > 5*time.Second {

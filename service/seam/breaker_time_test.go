@@ -19,7 +19,7 @@ import (
 // wantRefused fails unless a call was refused by the circuit breaker, to come back after the wait.
 func wantRefused(t *testing.T, err *seamerr.Error, wait time.Duration) {
 	t.Helper()
-	if err == nil || err.Type != "upstream_failing" || err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.Final || err.OutcomeUnknown {
+	if err == nil || err.Type != "upstream_failing" || err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown {
 		t.Fatalf("error is %+v, want upstream_failing", err)
 	}
 	if err.RetryAfter == nil || *err.RetryAfter != wait {
@@ -163,11 +163,11 @@ func TestBreakerOpensDuringACall(t *testing.T) {
 			b.once(t.Context())
 		}
 		answer, err := b.call(t.Context(), GrantAccess())
-		if answer.Attempts != 1 || err.HTTPStatus != 503 || err.Type != "" || !err.Final || !err.OutcomeUnknown {
+		if answer.Attempts != 1 || err.HTTPStatus != 503 || err.Type != "" || !err.NoRetry || !err.OutcomeUnknown {
 			t.Errorf("answer %+v, error %+v", answer, err)
 		}
-		if answer.Repeated != nil {
-			t.Errorf("the one request is told to have been repeated because of: %v", answer.Repeated)
+		if answer.RetryReason != nil {
+			t.Errorf("the one request is told to have been repeated because of: %v", answer.RetryReason)
 		}
 		if n := s.seen.Load(); n != 20 {
 			t.Errorf("%d requests", n)

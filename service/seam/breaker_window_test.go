@@ -51,7 +51,7 @@ func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
 			wantRefused(t, b.once(t.Context()), 5*time.Second)
 		}
 		repeats := 0
-		for b.budget.repeat() {
+		for b.budget.retry() {
 			repeats++
 		}
 		if repeats != budgetFloor {

@@ -60,7 +60,7 @@ func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b 
 }
 
 // call makes the smallest call to an endpoint.
-func (b bubble) call(ctx context.Context, at Endpoint) (Answer, *seamerr.Error) {
+func (b bubble) call(ctx context.Context, at Endpoint) (Response, *seamerr.Error) {
 	call := Call{Endpoint: at, In: &clientsessionv1.GrantAccessRequest{}, Out: &clientsessionv1.GrantAccessResponse{}}
 	if at.Success == Sessions {
 		call.Out = &clientsessionv1.ListResponse{}

@@ -27,7 +27,7 @@ type budget struct {
 // budgetSecond counts what began within a second, told by its number since the start.
 type budgetSecond struct {
 	number         int64
-	calls, repeats int
+	calls, retries int
 }
 
 func newBudget() *budget { return &budget{start: time.Now()} }
@@ -39,22 +39,22 @@ func (b *budget) call() {
 	b.second().calls++
 }
 
-// repeat says whether there may be another repeat, and notes it.
-func (b *budget) repeat() bool {
+// retry says whether there may be another retry, and notes it.
+func (b *budget) retry() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.second()
-	calls, repeats := 0, 0
+	calls, retries := 0, 0
 	for _, second := range b.seconds {
 		if second.number > now.number-budgetSeconds {
 			calls += second.calls
-			repeats += second.repeats
+			retries += second.retries
 		}
 	}
-	if repeats >= max(budgetFloor, calls/budgetShare) {
+	if retries >= max(budgetFloor, calls/budgetShare) {
 		return false
 	}
-	now.repeats++
+	now.retries++
 	return true
 }
 

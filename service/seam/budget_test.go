@@ -55,7 +55,7 @@ func TestBudget(t *testing.T) {
 					if s.wants == none {
 						continue
 					}
-					for b.repeat() {
+					for b.retry() {
 						repeats++
 					}
 					if repeats != s.wants {
@@ -87,7 +87,7 @@ func TestBudgetNeverOverdrawn(t *testing.T) {
 				b.call()
 				calls = append(calls, time.Now())
 			}
-			if !b.repeat() {
+			if !b.retry() {
 				continue
 			}
 			repeats = append(repeats, time.Now())
@@ -120,7 +120,7 @@ func TestBudgetInParallel(t *testing.T) {
 		for range 50 {
 			done.Go(func() {
 				for range 20 {
-					if b.repeat() {
+					if b.retry() {
 						repeats.Add(1)
 					}
 				}

@@ -62,25 +62,25 @@ func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gob
 	return c
 }
 
-// leave is leave to make one attempt. It has to be given back with what came of it.
-type leave struct {
+// circuitPermit is circuitPermit to make one attempt. It has to be given back with what came of it.
+type circuitPermit struct {
 	circuit *circuit
-	tell    func(error)
+	report    func(error)
 	began   time.Time
 	probe   bool
 }
 
 // allow says whether an attempt may be made.
-func (c *circuit) allow() (leave, *seamerr.Error) {
+func (c *circuit) allow() (circuitPermit, *seamerr.Error) {
 	tell, err := c.gate.Allow()
 	if err == nil {
-		return leave{circuit: c, tell: tell, began: time.Now(), probe: c.probing.Load()}, nil
+		return circuitPermit{circuit: c, report: tell, began: time.Now(), probe: c.probing.Load()}, nil
 	}
 	wait := probeWait
 	if errors.Is(err, gobreaker.ErrOpenState) {
 		wait = max(time.Until(*c.until.Load()), 0)
 	}
-	return leave{}, seamerr.Failing(wait)
+	return circuitPermit{}, seamerr.CircuitOpen(wait)
 }
 
 // done tells what came of the attempt.
@@ -88,13 +88,13 @@ func (c *circuit) allow() (leave, *seamerr.Error) {
 // The gate counts each attempt in the step of the window in which it began, and forgets it with that step. One that
 // took so long that it may be forgotten already is counted where it ended: such attempts are all there is when Seam
 // takes calls and never answers.
-func (l leave) done(result error) {
+func (l circuitPermit) done(result error) {
 	if late := time.Since(l.began) >= breakerWindow-breakerStep; late && !l.probe {
-		l.tell(errIgnored)
+		l.report(errIgnored)
 		l.circuit.now(result)
 		return
 	}
-	l.tell(result)
+	l.report(result)
 }
 
 // now counts an attempt as one that began now.

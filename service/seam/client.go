@@ -87,19 +87,19 @@ type Call struct {
 
 	// Header has the caller's headers for Seam, the credential among them.
 	Header http.Header
-	// OwnCredential is true when the credential in Header is the service's own, which no caller may see in a response.
-	OwnCredential bool
+	// ServiceCredential is true when the credential in Header is the service's own, which no caller may see in a response.
+	ServiceCredential bool
 	// Caller is who makes the call.
 	Caller Caller
-	// CallerRepeats is true when the caller repeats calls that failed. They are not repeated here then: three attempts of
+	// CallerRetries is true when the caller repeats calls that failed. They are not repeated here then: three attempts of
 	// ours for each of three of the caller's would be nine.
-	CallerRepeats bool
+	CallerRetries bool
 	// In is the request, Out is where the answer is read to.
 	In, Out proto.Message
 }
 
-// Answer is what is known of a call beside the body of the answer.
-type Answer struct {
+// Response is what is known of a call beside the body of the answer.
+type Response struct {
 	// RequestID is Seam's name for the request, empty when no answer came or it had none.
 	RequestID string
 	// HTTPStatus is the status of the answer, 0 when none came.
@@ -110,16 +110,16 @@ type Answer struct {
 	// are of another type than documented.
 	Body    []byte
 	Skipped []string
-	// Repeated is why the last of them was put again, nil if there was one only.
-	Repeated error
+	// RetryReason is why the last of them was put again, nil if there was one only.
+	RetryReason error
 }
 
 // Do makes a call, which lives no longer than ctx. Requests that failed are put again where that can help and cannot
 // double their effect. Any failure is an *seamerr.Error; the Answer is filled as far as Seam answered.
-func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
+func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	text, err := c.codec.AppendRequest(nil, call.In)
 	if err != nil {
-		return Answer{}, seamerr.Internal(fmt.Errorf("write the request: %w", err))
+		return Response{}, seamerr.Internal(fmt.Errorf("write the request: %w", err))
 	}
 	header := make(http.Header, len(call.Header)+3)
 	maps.Copy(header, call.Header)
@@ -127,71 +127,71 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 	header["Accept"] = []string{"application/json"}
 	header["User-Agent"] = []string{c.userAgent}
 
-	var answer Answer
+	var response Response
 	var last attempt
 	ambiguous := false
 	for {
-		leave, refusal := c.breaker.allow(call.Caller)
+		permitted, refusal := c.breaker.allow(call.Caller)
 		if refusal != nil {
 			c.metrics.refused.Inc()
-			if answer.Attempts == 0 {
-				return answer, refusal
+			if response.Attempts == 0 {
+				return response, refusal
 			}
-			last.err.Final = true
-			return answer, call.failure(last, ambiguous)
+			last.err.NoRetry = true
+			return response, call.failure(last, ambiguous)
 		}
-		if answer.Attempts++; answer.Attempts == 1 {
+		if response.Attempts++; response.Attempts == 1 {
 			c.budget.call()
 		} else {
-			answer.Repeated = last.reason()
+			response.RetryReason = last.reason()
 		}
-		last = c.judged(ctx, leave, call, header, text, call.limit(ctx, answer.Attempts))
-		c.metrics.attempt(answer.Attempts, last)
-		answer.RequestID, answer.HTTPStatus = last.requestID, last.httpStatus
+		last = c.tryOnce(ctx, permitted, call, header, text, call.limit(ctx, response.Attempts))
+		c.metrics.attempt(response.Attempts, last)
+		response.RequestID, response.HTTPStatus = last.requestID, last.httpStatus
 		if last.err == nil {
-			answer.Body, answer.Skipped = last.body, last.skipped
-			return answer, nil
+			response.Body, response.Skipped = last.body, last.skipped
+			return response, nil
 		}
 		ambiguous = ambiguous || last.ambiguous()
-		wait, again := c.next(ctx, call, last, answer.Attempts)
+		wait, again := c.next(ctx, call, last, response.Attempts)
 		if !again {
-			return answer, call.failure(last, ambiguous)
+			return response, call.failure(last, ambiguous)
 		}
 		if !sleep(ctx, wait) {
-			last = attempt{fate: abandoned, err: endOf(ctx, last.err)}
-			return answer, call.failure(last, ambiguous)
+			last = attempt{outcome: canceled, err: contextError(ctx, last.err)}
+			return response, call.failure(last, ambiguous)
 		}
 	}
 }
 
 // next says how long to wait before a request that failed is put again, or that it is not to be.
 func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, again bool) {
-	if call.CallerRepeats || !last.repeatable(call.Effect) {
+	if call.CallerRetries || !last.retryable(call.Semantics) {
 		return 0, false
 	}
 	if attempts == maxAttempts {
-		last.err.Final = true
+		last.err.NoRetry = true
 		return 0, false
 	}
 	wait, ok := waitFor(attempts, last.err.RetryAfter)
-	if !ok || !fits(ctx, wait+last.likely()) {
+	if !ok || !fitsDeadline(ctx, wait+last.expectedDuration()) {
 		return 0, false
 	}
-	if !c.budget.repeat() {
+	if !c.budget.retry() {
 		c.metrics.denied.Inc()
-		last.err.Final = true
+		last.err.NoRetry = true
 		return 0, false
 	}
 	return wait, true
 }
 
-// judged makes an attempt and tells the circuit breaker what came of it, even of one that panics.
-func (c *Client) judged(
+// tryOnce makes an attempt and tells the circuit breaker what came of it, even of one that panics.
+func (c *Client) tryOnce(
 	ctx context.Context, leave permit, call Call, header http.Header, text []byte, limit time.Duration,
 ) attempt {
 	verdict := errIgnored
 	defer func() { leave.done(verdict) }()
 	a := c.attempt(ctx, call, header, text, limit)
-	verdict = a.verdict()
+	verdict = a.breakerResult()
 	return a
 }

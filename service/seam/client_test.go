@@ -71,14 +71,14 @@ func TestAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
 		token   string
-		answer  seam.Answer
+		answer  seam.Response
 	}{
-		"session":         {answering(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Answer{RequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
-		"empty object":    {answering(200, `{}`), "", seam.Answer{HTTPStatus: 200, Attempts: 1}},
-		"other 2xx":       {answering(201, body), "seam_cst1", seam.Answer{HTTPStatus: 201, Attempts: 1}},
-		"wrong type":      {answering(200, body, "content-type", "text/plain"), "seam_cst1", seam.Answer{HTTPStatus: 200, Attempts: 1}},
-		"without length":  {flushing(body), "seam_cst1", seam.Answer{HTTPStatus: 200, Attempts: 1}},
-		"retry-after too": {answering(200, body, "retry-after", "5"), "seam_cst1", seam.Answer{HTTPStatus: 200, Attempts: 1}},
+		"session":         {answering(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Response{RequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
+		"empty object":    {answering(200, `{}`), "", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"other 2xx":       {answering(201, body), "seam_cst1", seam.Response{HTTPStatus: 201, Attempts: 1}},
+		"wrong type":      {answering(200, body, "content-type", "text/plain"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"without length":  {flushing(body), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"retry-after too": {answering(200, body, "retry-after", "5"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, out, err := grant(t.Context(), t, newClient(t, serve(t, test.handler).URL))

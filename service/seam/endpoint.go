@@ -2,64 +2,64 @@ package seam
 
 import "net/http"
 
-// Effect is what it does to put a request to an endpoint once more.
-type Effect int
+// Semantics is what it does to put a request to an endpoint once more.
+type Semantics int
 
 const (
-	// Reads changes nothing.
-	Reads Effect = iota
-	// Sets leaves everything as the first request left it.
-	Sets
-	// Adds does it once more: another session, with another credential.
-	Adds
+	// Safe changes nothing.
+	Safe Semantics = iota
+	// Idempotent leaves everything as the first request left it.
+	Idempotent
+	// NonIdempotent does it once more: another session, with another credential.
+	NonIdempotent
 )
 
 // Endpoint is one endpoint of Seam's API, in the method form that every version of it serves: POST with a body.
 type Endpoint struct {
 	Method string
 	Path   string
-	Effect Effect
+	Semantics Semantics
 	// Success is what a 2xx response has to tell to be one.
 	Success Success
 }
 
 // Create is the endpoint that creates a session and fails if the user identifier has one. To repeat it adds a session,
 // or fails because of the one that the first request made.
-func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create", Adds, OneSession} }
+func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create", NonIdempotent, OneSession} }
 
-// CreateOrReturn is the endpoint that creates a session, or returns the one that the user identifier has. Keyed says
+// CreateOrGet is the endpoint that creates a session, or returns the one that the user identifier has. Keyed says
 // whether the request has a user identifier.
-func CreateOrReturn(keyed bool) Endpoint {
-	return Endpoint{http.MethodPut, "/client_sessions/create", setsIf(keyed), OneSession}
+func CreateOrGet(hasKey bool) Endpoint {
+	return Endpoint{http.MethodPut, "/client_sessions/create", idempotentIf(hasKey), OneSession}
 }
 
 // Get is the endpoint that returns a session.
-func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get", Reads, OneSession} }
+func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get", Safe, OneSession} }
 
 // GetOrCreate is the endpoint that returns the session of a user identifier, updated, or creates it. Keyed says whether
 // the request has a user identifier.
-func GetOrCreate(keyed bool) Endpoint {
-	return Endpoint{http.MethodPost, "/client_sessions/get_or_create", setsIf(keyed), OneSession}
+func GetOrCreate(hasKey bool) Endpoint {
+	return Endpoint{http.MethodPost, "/client_sessions/get_or_create", idempotentIf(hasKey), OneSession}
 }
 
 // List is the endpoint that returns the sessions of a workspace.
-func List() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/list", Reads, Sessions} }
+func List() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/list", Safe, Sessions} }
 
 // GrantAccess is the endpoint that grants a session access.
 func GrantAccess() Endpoint {
-	return Endpoint{http.MethodPost, "/client_sessions/grant_access", Sets, Granted}
+	return Endpoint{http.MethodPost, "/client_sessions/grant_access", Idempotent, Granted}
 }
 
 // Revoke is the endpoint that revokes a session.
-func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revoke", Sets, Done} }
+func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revoke", Idempotent, Done} }
 
 // Delete is the endpoint that deletes a session.
-func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Sets, Done} }
+func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Idempotent, Done} }
 
-// setsIf returns the effect of a request that finds by its key what an earlier one has made.
-func setsIf(keyed bool) Effect {
-	if keyed {
-		return Sets
+// idempotentIf returns the effect of a request that finds by its key what an earlier one has made.
+func idempotentIf(hasKey bool) Semantics {
+	if hasKey {
+		return Idempotent
 	}
-	return Adds
+	return NonIdempotent
 }

@@ -162,7 +162,7 @@ func TestUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			answer, _, err := grantOnce(t.Context(), t, newClient(t, endpoint))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
-			if !reflect.DeepEqual(answer, seam.Answer{Attempts: 1}) || err.HTTPStatus != 503 {
+			if !reflect.DeepEqual(answer, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
 				t.Errorf("answer %+v, error %+v", answer, err)
 			}
 			if err.Cause == nil || !strings.Contains(err.Cause.Error(), "call 127.0.0.1: ") || strings.Contains(fmt.Sprint(err.Cause), credential) {
@@ -197,7 +197,7 @@ func TestRequestIsNotPutTwice(t *testing.T) {
 	}
 	answer, _, err := put(t.Context(), t, client, create)
 	wantError(t, err, "upstream_unreachable", codes.Unknown)
-	if err.HTTPStatus != 424 || !err.OutcomeUnknown || !err.Final || err.Message != "Seam could not be reached, and the outcome is unknown" {
+	if err.HTTPStatus != 424 || !err.OutcomeUnknown || !err.NoRetry || err.Message != "Seam could not be reached, and the outcome is unknown" {
 		t.Errorf("error is %+v", err)
 	}
 	if n := seen.Load(); n != 2 || answer.Attempts != 1 {
@@ -239,7 +239,7 @@ func TestContextEndsCall(t *testing.T) {
 			left <- struct{}{}
 		})
 		client := newClient(t, u.URL)
-		check := func(t *testing.T, answer seam.Answer, err *seamerr.Error) {
+		check := func(t *testing.T, answer seam.Response, err *seamerr.Error) {
 			t.Helper()
 			<-left // The request does not live on at Seam's side of the connection.
 			// When the context ends before the headers were read, nothing is known of the answer yet.

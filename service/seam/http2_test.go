@@ -33,7 +33,7 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 		t.Fatalf("answer %+v, error %v", answer, err)
 	}
 	took := time.Since(began)
-	t.Logf("the dead connection was left after %s because of: %v", took, answer.Repeated)
+	t.Logf("the dead connection was left after %s because of: %v", took, answer.RetryReason)
 	if took < 8*time.Second || took > 20*time.Second {
 		t.Errorf("the dead connection was left after %s", took)
 	}

@@ -9,7 +9,7 @@ import (
 // metrics tell how it goes with Seam, apart from how it goes with the calls.
 type metrics struct {
 	// attempts has the counters by attempt and fate, found once and not at each attempt.
-	attempts [maxAttempts + 1][abandoned + 1]prometheus.Counter
+	attempts [maxAttempts + 1][canceled + 1]prometheus.Counter
 	denied   prometheus.Counter
 	refused  prometheus.Counter
 	opened   prometheus.Counter
@@ -35,7 +35,7 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 		}),
 	}
 	for number := range maxAttempts {
-		for f := fine; f <= abandoned; f++ {
+		for f := succeeded; f <= canceled; f++ {
 			m.attempts[number+1][f] = attempts.WithLabelValues(strconv.Itoa(number+1), f.String())
 		}
 	}
@@ -51,4 +51,4 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	return m
 }
 
-func (m *metrics) attempt(number int, a attempt) { m.attempts[number][a.fate].Inc() }
+func (m *metrics) attempt(number int, a attempt) { m.attempts[number][a.outcome].Inc() }

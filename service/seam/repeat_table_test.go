@@ -58,8 +58,8 @@ func TestWhatIsRepeated(t *testing.T) {
 		effect int
 	}{
 		{"Create", seam.Create(), adds},
-		{"CreateOrReturn keyed", seam.CreateOrReturn(true), sets},
-		{"CreateOrReturn unkeyed", seam.CreateOrReturn(false), adds},
+		{"CreateOrReturn keyed", seam.CreateOrGet(true), sets},
+		{"CreateOrReturn unkeyed", seam.CreateOrGet(false), adds},
 		{"Get", seam.Get(), reads},
 		{"GetOrCreate keyed", seam.GetOrCreate(true), sets},
 		{"GetOrCreate unkeyed", seam.GetOrCreate(false), adds},
@@ -160,7 +160,7 @@ func TestWhatIsRepeated(t *testing.T) {
 // end is what a call ended with, and the upstream that saw its requests.
 type end struct {
 	seen   *atomic.Int32
-	answer seam.Answer
+	answer seam.Response
 	out    *response
 	err    *seamerr.Error
 }
@@ -170,15 +170,15 @@ func (e end) check(t *testing.T, want ending) {
 	if e.err == nil {
 		t.Fatal("the call succeeds")
 	}
-	got := ending{e.answer.Attempts, e.err.GRPCCode(), e.err.HTTPStatus, e.err.OutcomeUnknown, e.err.Final}
+	got := ending{e.answer.Attempts, e.err.GRPCCode(), e.err.HTTPStatus, e.err.OutcomeUnknown, e.err.NoRetry}
 	if got != want {
 		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, e.err.Cause)
 	}
 	if e.seen != nil && int(e.seen.Load()) != e.answer.Attempts {
 		t.Errorf("the upstream saw %d requests, and %d are told of", e.seen.Load(), e.answer.Attempts)
 	}
-	if again := e.answer.Attempts > 1; again != (e.answer.Repeated != nil) {
-		t.Errorf("repeated because of %v", e.answer.Repeated)
+	if again := e.answer.Attempts > 1; again != (e.answer.RetryReason != nil) {
+		t.Errorf("repeated because of %v", e.answer.RetryReason)
 	}
 	if e.out.GetOk() || e.out.GetClientSession() != nil {
 		t.Errorf("the answer of a call that failed is %v", e.out)

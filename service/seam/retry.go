@@ -13,18 +13,18 @@ const (
 	maxAttempts = 3
 	// firstBackoff bounds the wait before the second attempt; the bound doubles for each further one.
 	firstBackoff = 100 * time.Millisecond
-	// longestWait is the longest that a call is held here for Seam's Retry-After. A longer wait is the caller's to make:
+	// maxRetryAfterWait is the longest that a call is held here for Seam's Retry-After. A longer wait is the caller's to make:
 	// calls that wait are calls in flight.
-	longestWait = 2 * time.Second
+	maxRetryAfterWait = 2 * time.Second
 )
 
 // failure is the error that the call ends with. Once one attempt may have been carried out, what became of a later one
 // does not settle it: a session that is not found may be the one that the first attempt deleted.
 func (c Call) failure(last attempt, ambiguous bool) *seamerr.Error {
-	if !ambiguous || c.Effect == Reads {
+	if !ambiguous || c.Semantics == Safe {
 		return last.err
 	}
-	return last.err.WithUnknownOutcome(c.Effect == Sets)
+	return last.err.WithUnknownOutcome(c.Semantics == Idempotent)
 }
 
 // limit returns how long an attempt may take, 0 for as long as the call: one that can be followed by another gets half
@@ -32,10 +32,10 @@ func (c Call) failure(last attempt, ambiguous bool) *seamerr.Error {
 // for an answer.
 func (c Call) limit(ctx context.Context, attempts int) time.Duration {
 	deadline, set := ctx.Deadline()
-	if !set || c.Effect == Adds || c.CallerRepeats || attempts == maxAttempts {
+	if !set || c.Semantics == NonIdempotent || c.CallerRetries || attempts == maxAttempts {
 		return 0
 	}
-	if half := time.Until(deadline) / 2; half >= patience {
+	if half := time.Until(deadline) / 2; half >= slowAfter {
 		return half
 	}
 	return 0
@@ -48,24 +48,24 @@ func waitFor(attempts int, retryAfter *time.Duration) (wait time.Duration, ok bo
 	if retryAfter != nil {
 		wait = *retryAfter
 	}
-	if wait > longestWait {
+	if wait > maxRetryAfterWait {
 		return 0, false
 	}
 	return wait + rand.N(firstBackoff<<(attempts-1)), true //nolint:gosec // Nobody gains by guessing it.
 }
 
-// likely is how long another attempt is likely to take: as long as this one, but for one that got no answer, which
+// expectedDuration is how long another attempt is expectedDuration to take: as long as this one, but for one that got no answer, which
 // tells nothing.
-func (a attempt) likely() time.Duration {
-	if a.fate == timedOut {
+func (a attempt) expectedDuration() time.Duration {
+	if a.outcome == timedOut {
 		return 0
 	}
 	return a.took
 }
 
-// fits says whether the call has more time left than that. A repeat that cannot end in time would only make a timeout
+// fitsDeadline says whether the call has more time left than that. A repeat that cannot end in time would only make a timeout
 // of an error that says more.
-func fits(ctx context.Context, needed time.Duration) bool {
+func fitsDeadline(ctx context.Context, needed time.Duration) bool {
 	deadline, set := ctx.Deadline()
 	return !set || needed < time.Until(deadline)
 }

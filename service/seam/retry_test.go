@@ -59,7 +59,7 @@ func TestRepeatSucceeds(t *testing.T) {
 			if answer.RequestID != "r-2" || answer.HTTPStatus != 200 || answer.Attempts != test.attempts {
 				t.Errorf("answer is %+v", answer)
 			}
-			if got := fmt.Sprint(answer.Repeated); got != test.repeated {
+			if got := fmt.Sprint(answer.RetryReason); got != test.repeated {
 				t.Errorf("repeated because of %q, want %q", got, test.repeated)
 			}
 			if n := u.requests.Load(); int(n) != test.attempts {
@@ -102,7 +102,7 @@ func TestFatesInTurn(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			if got := (ending{int(u.requests.Load()), err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.Final}); got != test.want {
+			if got := (ending{int(u.requests.Load()), err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.NoRetry}); got != test.want {
 				t.Errorf("it ends as %+v, want %+v; answer %+v", got, test.want, answer)
 			}
 		})
@@ -168,7 +168,7 @@ func TestLongRetryAfter(t *testing.T) {
 			began := time.Now()
 			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
 			wantError(t, err, "", map[int]codes.Code{429: codes.ResourceExhausted, 503: codes.Unavailable}[test.status])
-			if err.RetryAfter == nil || *err.RetryAfter != test.want || err.Final || answer.Attempts != 1 || u.requests.Load() != 1 {
+			if err.RetryAfter == nil || *err.RetryAfter != test.want || err.NoRetry || answer.Attempts != 1 || u.requests.Load() != 1 {
 				t.Errorf("answer %+v, error %+v", answer, err)
 			}
 			if took := time.Since(began); took > time.Second {
@@ -228,8 +228,8 @@ func TestCallerRepeats(t *testing.T) {
 		for _, at := range []seam.Endpoint{seam.Get(), seam.GrantAccess()} {
 			t.Run(name+at.Path, func(t *testing.T) {
 				url, seen := broken(t)
-				answer, _, err := put(t.Context(), t, newClient(t, url), seam.Call{Endpoint: at, CallerRepeats: true})
-				if err == nil || err.Final || answer.Attempts != 1 || answer.Repeated != nil {
+				answer, _, err := put(t.Context(), t, newClient(t, url), seam.Call{Endpoint: at, CallerRetries: true})
+				if err == nil || err.NoRetry || answer.Attempts != 1 || answer.RetryReason != nil {
 					t.Errorf("answer %+v, error %+v", answer, err)
 				}
 				if seen != nil && seen.Load() != 1 {
@@ -240,8 +240,8 @@ func TestCallerRepeats(t *testing.T) {
 	}
 	// That the caller repeats does not make it harmless to repeat a creation.
 	u := serve(t, answering(503, ``))
-	_, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRepeats: true})
-	if wantError(t, err, "", codes.Unknown); !err.Final || !err.OutcomeUnknown {
+	_, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRetries: true})
+	if wantError(t, err, "", codes.Unknown); !err.NoRetry || !err.OutcomeUnknown {
 		t.Errorf("error is %+v", err)
 	}
 }
@@ -267,7 +267,7 @@ func TestRepeatsAreBounded(t *testing.T) {
 			continue
 		}
 		failed++
-		if wantError(t, err, "", codes.Unavailable); !err.Final {
+		if wantError(t, err, "", codes.Unavailable); !err.NoRetry {
 			t.Errorf("a call that was not repeated any more ends with %+v", err)
 		}
 	}

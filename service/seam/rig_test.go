@@ -201,7 +201,7 @@ const credential = "seam_apikey_0123456789"
 func authorized() http.Header { return http.Header{"Authorization": {"Bearer " + credential}} }
 
 // grant makes the smallest call. The error is nil or what every failure has to be.
-func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
+func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
 	t.Helper()
 	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
 }
@@ -210,19 +210,19 @@ func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer,
 const success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
 
 // grantOnce is grant for a caller that repeats by itself, so that what is seen is one request and what came of it.
-func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
+func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRepeats: true})
+	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
 }
 
 // get makes a call that may be repeated freely.
-func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Answer, *response, *seamerr.Error) {
+func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
 	t.Helper()
 	return put(ctx, t, client, seam.Call{Endpoint: seam.Get()})
 }
 
 // put makes a call to any endpoint; what the messages hold does not matter to the client.
-func put(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Answer, *response, *seamerr.Error) {
+func put(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Response, *response, *seamerr.Error) {
 	t.Helper()
 	out := &response{}
 	call.Header, call.In, call.Out = authorized(), &request{}, out

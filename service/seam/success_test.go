@@ -27,7 +27,7 @@ type rpc struct {
 func rpcs() []rpc {
 	return []rpc{
 		{"Create", seam.Create(), func() proto.Message { return &clientsessionv1.CreateResponse{} }},
-		{"Create or return", seam.CreateOrReturn(true), func() proto.Message { return &clientsessionv1.CreateResponse{} }},
+		{"Create or return", seam.CreateOrGet(true), func() proto.Message { return &clientsessionv1.CreateResponse{} }},
 		{"Get", seam.Get(), func() proto.Message { return &clientsessionv1.GetResponse{} }},
 		{"GetOrCreate", seam.GetOrCreate(true), func() proto.Message { return &clientsessionv1.GetOrCreateResponse{} }},
 		{"List", seam.List(), func() proto.Message { return &clientsessionv1.ListResponse{} }},
@@ -76,7 +76,7 @@ func TestSuccess(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %s %s", test.status, test.body, rpc.name), func(t *testing.T) {
 				u := serve(t, answering(test.status, test.body))
 				_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-					Endpoint: rpc.endpoint, Header: authorized(), CallerRepeats: true, In: &request{}, Out: rpc.response(),
+					Endpoint: rpc.endpoint, Header: authorized(), CallerRetries: true, In: &request{}, Out: rpc.response(),
 				})
 				good := strings.Contains(","+strings.Join(test.good, ",")+",", ","+rpc.name+",")
 				if good != (err == nil) {
@@ -87,7 +87,7 @@ func TestSuccess(t *testing.T) {
 				}
 				e := seamerr.From(err)
 				wantError(t, e, "upstream_answer_invalid", codes.Internal)
-				if reads := rpc.endpoint.Effect == seam.Reads; e.OutcomeUnknown == reads {
+				if reads := rpc.endpoint.Semantics == seam.Safe; e.OutcomeUnknown == reads {
 					t.Errorf("the outcome is unknown: %t", e.OutcomeUnknown)
 				}
 			})
@@ -102,8 +102,8 @@ func TestOwnCredentialInSuccess(t *testing.T) {
 	u := serve(t, answering(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))
 	for own, want := range map[bool]codes.Code{true: codes.Internal, false: codes.OK} {
 		_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-			Endpoint: seam.Get(), Header: http.Header{"Authorization": {"Bearer " + key}}, OwnCredential: own,
-			CallerRepeats: true, In: &request{}, Out: &response{},
+			Endpoint: seam.Get(), Header: http.Header{"Authorization": {"Bearer " + key}}, ServiceCredential: own,
+			CallerRetries: true, In: &request{}, Out: &response{},
 		})
 		got := codes.OK
 		if err != nil {
@@ -157,7 +157,7 @@ func TestTextsFromOutside(t *testing.T) {
 				_, _ = io.WriteString(conn, reply)
 			})
 			answer, err := newClient(t, "http://"+address).Do(context.Background(), seam.Call{
-				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRepeats: true, In: &request{}, Out: &response{},
+				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &request{}, Out: &response{},
 			})
 			if err == nil {
 				t.Fatal("no error")

@@ -32,7 +32,7 @@ func TestBackoff(t *testing.T) {
 			for range 40 { // Each with a budget of its own.
 				seen := &stamps{}
 				inBubble(t, failing(seen, 429, "Retry-After", retryAfter), func(t *testing.T, b bubble) {
-					if answer, err := b.call(t.Context(), Create()); answer.Attempts != 3 || !err.Final {
+					if answer, err := b.call(t.Context(), Create()); answer.Attempts != 3 || !err.NoRetry {
 						t.Fatalf("answer %+v, error %+v", answer, err)
 					}
 				})
@@ -76,7 +76,7 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 				defer cancel()
 				began := time.Now()
 				answer, err := b.call(ctx, GrantAccess())
-				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.Final || answer.Attempts != 1 {
+				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || answer.Attempts != 1 {
 					t.Errorf("answer %+v, error %+v", answer, err)
 				}
 				if took := time.Since(began); took != 0 || len(seen.times) != 1 {
@@ -127,8 +127,8 @@ func TestLeaveDuringBackoff(t *testing.T) {
 		if len(seen.times) != 1 || answer.Attempts != 1 {
 			t.Errorf("%d requests, answer %+v", len(seen.times), answer)
 		}
-		if answer.Repeated != nil {
-			t.Errorf("the one request is told to have been repeated because of: %v", answer.Repeated)
+		if answer.RetryReason != nil {
+			t.Errorf("the one request is told to have been repeated because of: %v", answer.RetryReason)
 		}
 	})
 }

@@ -40,8 +40,8 @@ func (e *Error) Envelope() ([]byte, error) {
 		answer.Data = map[string]any{"outcome": outcomeUnknown}
 	}
 	switch {
-	case e.Problems != nil:
-		answer.ValidationErrors = tree(e.Problems)
+	case e.Violations != nil:
+		answer.ValidationErrors = tree(e.Violations)
 	case e.ValidationErrors != nil:
 		answer.ValidationErrors = e.ValidationErrors
 	}

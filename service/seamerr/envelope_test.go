@@ -129,27 +129,27 @@ func TestFromResponseOfStrangers(t *testing.T) {
 }
 
 func TestInvalidInput(t *testing.T) {
-	at := func(message string, path ...string) seamerr.Problem {
-		return seamerr.Problem{Path: path, Message: message}
+	at := func(message string, path ...string) seamerr.FieldViolation {
+		return seamerr.FieldViolation{Path: path, Message: message}
 	}
 	for name, test := range map[string]struct {
-		problems []seamerr.Problem
+		problems []seamerr.FieldViolation
 		want     string
 	}{
 		"one": {
-			[]seamerr.Problem{at("Expected string, received null", "a")},
+			[]seamerr.FieldViolation{at("Expected string, received null", "a")},
 			`{"message":"Expected string, received null for \"a\"","validation_errors":{"_errors":[],"a":{"_errors":["Expected string, received null"]}}}`,
 		},
 		"one of the whole": {
-			[]seamerr.Problem{at("At least one")},
+			[]seamerr.FieldViolation{at("At least one")},
 			`{"message":"At least one","validation_errors":{"_errors":["At least one"]}}`,
 		},
 		"missing": {
-			[]seamerr.Problem{at(seamerr.Required, "a", "b")},
+			[]seamerr.FieldViolation{at(seamerr.Required, "a", "b")},
 			`{"message":"a.b is required","validation_errors":{"_errors":[],"a":{"_errors":[],"b":{"_errors":["Required"]}}}}`,
 		},
 		"several": {
-			[]seamerr.Problem{at("x", "a", "1"), at("y", "a"), at("z", "a", "1"), at("w")},
+			[]seamerr.FieldViolation{at("x", "a", "1"), at("y", "a"), at("z", "a", "1"), at("w")},
 			`{"message":"4 Input Errors: x for \"a.1\", y for \"a\", z for \"a.1\", w",
 			  "validation_errors":{"_errors":["w"],"a":{"_errors":["y"],"1":{"_errors":["x","z"]}}}}`,
 		},
@@ -170,12 +170,12 @@ func TestInvalidInput(t *testing.T) {
 
 // A hostile request may have any number of faults; what is told of them is bounded.
 func TestInvalidInputIsBounded(t *testing.T) {
-	problems := make([]seamerr.Problem, 1000)
+	problems := make([]seamerr.FieldViolation, 1000)
 	for i := range problems {
-		problems[i] = seamerr.Problem{Path: []string{"a", fmt.Sprint(i)}, Message: "m"}
+		problems[i] = seamerr.FieldViolation{Path: []string{"a", fmt.Sprint(i)}, Message: "m"}
 	}
 	e := seamerr.InvalidInput(problems)
-	if len(e.Problems) != 100 || !strings.HasPrefix(e.Message, "100 Input Errors: ") {
-		t.Errorf("%d problems, message begins %.30q", len(e.Problems), e.Message)
+	if len(e.Violations) != 100 || !strings.HasPrefix(e.Message, "100 Input Errors: ") {
+		t.Errorf("%d problems, message begins %.30q", len(e.Violations), e.Message)
 	}
 }

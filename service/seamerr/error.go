@@ -40,8 +40,8 @@ type Error struct {
 	// ValidationErrors is Seam's `validation_errors` member when Seam found the problems, nil otherwise.
 	ValidationErrors map[string]any
 
-	// Problems are the faults in the input when they were found here, nil otherwise.
-	Problems []Problem
+	// Violations are the faults in the input when they were found here, nil otherwise.
+	Violations []FieldViolation
 
 	// RequestID names the request: Seam's id when Seam answered, else the service's own.
 	RequestID string
@@ -52,9 +52,9 @@ type Error struct {
 	// OutcomeUnknown is true when the request may have been carried out or not.
 	OutcomeUnknown bool
 
-	// Final is true when a client's own retry policy is not to repeat the call: the service has repeated the request as
+	// NoRetry is true when a client's own retry policy is not to repeat the call: the service has repeated the request as
 	// often as it may, or a repeat could double its effect.
-	Final bool
+	NoRetry bool
 
 	// Allow lists the methods of a path that was asked with another one, for the Allow header of a 405.
 	Allow []string

@@ -28,7 +28,7 @@ func TestWithUnknownOutcome(t *testing.T) {
 	}{
 		"unreachable":  {seamerr.Unreachable(cause), told{codes.Unavailable, 503}, told{codes.Unknown, 424}},
 		"timeout":      {seamerr.Timeout(cause), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 424}},
-		"bad answer":   {seamerr.BadAnswer(cause), told{codes.Internal, 502}, told{codes.Internal, 424}},
+		"bad answer":   {seamerr.InvalidResponse(cause), told{codes.Internal, 502}, told{codes.Internal, 424}},
 		"canceled":     {seamerr.Canceled(cause), told{codes.Canceled, 499}, told{codes.Canceled, 499}},
 		"Seam's 500":   {seamerr.FromResponse(500, "application/json", nil), told{codes.Internal, 500}, told{codes.Internal, 500}},
 		"Seam's 502":   {seamerr.FromResponse(502, "application/json", nil), told{codes.Unavailable, 502}, told{codes.Unknown, 502}},
@@ -48,7 +48,7 @@ func TestWithUnknownOutcome(t *testing.T) {
 				test.e.RequestID, test.e.RetryAfter = "r-1", &wait
 				before := *test.e
 				e := test.e.WithUnknownOutcome(repeatable)
-				if e.GRPCCode() != want.code || e.HTTPStatus != want.httpStatus || !e.OutcomeUnknown || e.Final == repeatable {
+				if e.GRPCCode() != want.code || e.HTTPStatus != want.httpStatus || !e.OutcomeUnknown || e.NoRetry == repeatable {
 					t.Errorf("error is %s, %+v", e.GRPCCode(), e)
 				}
 				message := before.Message
@@ -72,8 +72,8 @@ func TestWithUnknownOutcome(t *testing.T) {
 // What is final stays final, whatever else is said of it.
 func TestFinalStays(t *testing.T) {
 	e := seamerr.Unreachable(nil)
-	e.Final = true
-	if !e.WithUnknownOutcome(true).Final {
+	e.NoRetry = true
+	if !e.WithUnknownOutcome(true).NoRetry {
 		t.Error("a call that was repeated as often as it may be may be repeated again")
 	}
 }
@@ -90,11 +90,11 @@ func TestOutcomeInEnvelope(t *testing.T) {
 			`{"error":{"type":"upstream_unreachable","message":"Seam could not be reached, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
 		},
 		"ours, repeatable": {
-			seamerr.BadAnswer(nil).WithUnknownOutcome(true),
+			seamerr.InvalidResponse(nil).WithUnknownOutcome(true),
 			`{"error":{"type":"upstream_answer_invalid","message":"Seam's answer could not be understood, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
 		},
 		"ours, known": {
-			seamerr.Failing(0), `{"error":{"type":"upstream_failing","message":"Seam is failing and was not asked"},"ok":false}`,
+			seamerr.CircuitOpen(0), `{"error":{"type":"upstream_failing","message":"Seam is failing and was not asked"},"ok":false}`,
 		},
 		"Seam's": {
 			seamerr.FromResponse(500, "application/json", []byte(`{"error":{"type":"t","message":"m"}}`)).WithUnknownOutcome(false),
@@ -121,14 +121,14 @@ func TestOutcomeInEnvelope(t *testing.T) {
 // Whoever is refused because of how much goes on is told when to come again.
 func TestWaits(t *testing.T) {
 	const wait = 1500 * time.Millisecond
-	for _, e := range []*seamerr.Error{seamerr.Overloaded(wait), seamerr.CallerRateLimited(wait), seamerr.Failing(wait)} {
+	for _, e := range []*seamerr.Error{seamerr.Overloaded(wait), seamerr.CallerRateLimited(wait), seamerr.CircuitOpen(wait)} {
 		t.Run(e.Type, func(t *testing.T) {
 			infos := detail[*errdetails.RetryInfo](e.GRPCStatus())
 			if len(infos) != 1 || infos[0].GetRetryDelay().AsDuration() != wait || e.RetryAfter == nil || *e.RetryAfter != wait {
 				t.Errorf("retry after %v, details %v", e.RetryAfter, infos)
 			}
 			// None of these was put to Seam, so nothing is unclear and everybody may try again.
-			if e.OutcomeUnknown || e.Final {
+			if e.OutcomeUnknown || e.NoRetry {
 				t.Errorf("error is %+v", e)
 			}
 		})

@@ -154,9 +154,9 @@ func (e *Error) domain() string {
 }
 
 func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
-	problems := e.Problems
+	problems := e.Violations
 	if problems == nil {
-		problems = problemsOf(e.ValidationErrors)
+		problems = violationsOf(e.ValidationErrors)
 	}
 	var violations []*errdetails.BadRequest_FieldViolation
 	for _, problem := range problems[:min(len(problems), maxViolations)] {

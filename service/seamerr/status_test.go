@@ -53,7 +53,7 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "503", "type": "upstream_unreachable"},
 		},
 		"not understood": {
-			seamerr.BadAnswer(nil), "UPSTREAM_ANSWER_INVALID", "client-session-service",
+			seamerr.InvalidResponse(nil), "UPSTREAM_ANSWER_INVALID", "client-session-service",
 			map[string]string{"http_status": "502", "type": "upstream_answer_invalid"},
 		},
 		"too large": {
@@ -65,7 +65,7 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "499", "type": "canceled"},
 		},
 		"failing": {
-			seamerr.Failing(0), "UPSTREAM_FAILING", "client-session-service",
+			seamerr.CircuitOpen(0), "UPSTREAM_FAILING", "client-session-service",
 			map[string]string{"http_status": "503", "type": "upstream_failing"},
 		},
 		"overloaded": {
@@ -112,7 +112,7 @@ func TestDetails(t *testing.T) {
 	e := &seamerr.Error{
 		HTTPStatus: 400, Type: "invalid_input", Message: "m", RequestID: "r-1", RetryAfter: &wait,
 		Data: map[string]any{"n": 1.0, "s": "x", "l": []any{true, nil}},
-		Problems: []seamerr.Problem{
+		Violations: []seamerr.FieldViolation{
 			{Path: []string{"connected_account_ids", "1"}, Message: "Invalid uuid"},
 			{Path: []string{"a", "0", "b"}, Message: "Required"},
 			{Path: []string{"7"}, Message: "A member may be called like an index"},
@@ -167,7 +167,7 @@ func TestDataOfAnyType(t *testing.T) {
 func TestDetailsLeftOut(t *testing.T) {
 	for name, e := range map[string]*seamerr.Error{
 		"bare":                          {HTTPStatus: 500},
-		"empty ones":                    {HTTPStatus: 500, Data: map[string]any{}, ValidationErrors: map[string]any{}, Problems: []seamerr.Problem{}},
+		"empty ones":                    {HTTPStatus: 500, Data: map[string]any{}, ValidationErrors: map[string]any{}, Violations: []seamerr.FieldViolation{}},
 		"data that protobuf cannot say": {HTTPStatus: 500, Data: map[string]any{"c": make(chan int)}},
 		"data over the limit":           {HTTPStatus: 500, Data: map[string]any{"x": strings.Repeat("x", 1100)}},
 	} {
@@ -223,21 +223,21 @@ func headerBytes(t *testing.T, st *status.Status) int {
 // The largest error must still get through as a gRPC answer.
 func TestStatusFitsInHeaders(t *testing.T) {
 	long := func(unit string) string { return strings.Repeat(unit, 20_000/len(unit)) }
-	problems := make([]seamerr.Problem, 100)
+	problems := make([]seamerr.FieldViolation, 100)
 	for i := range problems {
-		problems[i] = seamerr.Problem{Path: []string{long("p"), "1", long("é")}, Message: long("m")}
+		problems[i] = seamerr.FieldViolation{Path: []string{long("p"), "1", long("é")}, Message: long("m")}
 	}
 	wait := 365*24*time.Hour - 1
 	for name, e := range map[string]*seamerr.Error{
 		"message":                   {HTTPStatus: 500, Type: "t", Message: long("x")},
 		"type":                      {HTTPStatus: 500, Type: long("t")},
 		"request id":                {HTTPStatus: 500, Type: "t", RequestID: long("r")},
-		"problems":                  {HTTPStatus: 400, Type: "invalid_input", Problems: problems},
+		"problems":                  {HTTPStatus: 400, Type: "invalid_input", Violations: problems},
 		"data":                      {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": long("d")}},
 		"largest data that is sent": {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": strings.Repeat("d", 480)}},
 		"everything": {
-			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Problems: problems,
-			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)}, OutcomeUnknown: true, Final: true,
+			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Violations: problems,
+			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)}, OutcomeUnknown: true, NoRetry: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +258,7 @@ func TestCutKeepsCharactersWhole(t *testing.T) {
 		text := strings.Repeat("x", shift) + strings.Repeat("😀", 1000)
 		e := &seamerr.Error{
 			HTTPStatus: 400, Type: text, Message: text,
-			Problems: []seamerr.Problem{{Path: []string{text}, Message: text}},
+			Violations: []seamerr.FieldViolation{{Path: []string{text}, Message: text}},
 		}
 		st := e.GRPCStatus()
 		if !utf8.ValidString(st.Message()) || len(st.Message()) < 500 {

@@ -17,9 +17,9 @@ func BenchmarkCodec(b *testing.B) {
 		name string
 		do   func() error
 	}{
-		{"read answer/seamjson", func() error { _, err := codec.ReadAnswer([]byte(fullAnswer), &response{}); return err }},
+		{"read answer/seamjson", func() error { _, err := codec.UnmarshalResponse([]byte(fullAnswer), &response{}); return err }},
 		{"read answer/protojson", func() error { return lenient.Unmarshal([]byte(fullAnswer), &response{}) }},
-		{"read request/seamjson", func() error { _, err := codec.ReadRequest(question, "", &request{}); return err }},
+		{"read request/seamjson", func() error { _, err := codec.UnmarshalRequest(question, "", &request{}); return err }},
 		{"read request/protojson", func() error { return protojson.Unmarshal(question, &request{}) }},
 		{"write request/seamjson", func() error {
 			_, err := codec.AppendRequest(nil, &request{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a", "b"}})

@@ -84,7 +84,7 @@ func (c *Codec) add(descriptor protoreflect.MessageDescriptor) (*message, error)
 			m.additional = descriptor.Fields().Get(i)
 			continue
 		}
-		if ours(descriptor.Fields().Get(i)) {
+		if isServiceOnly(descriptor.Fields().Get(i)) {
 			continue
 		}
 		f, err := c.newField(descriptor.Fields().Get(i))
@@ -109,7 +109,7 @@ func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error
 		quoted:     string(quoted) + ":",
 		exactlyOne: descriptor.IsList() && exactlyOne(descriptor),
 		list:       descriptor.IsList(),
-		null:       nullTwin(descriptor),
+		null:       nullFlag(descriptor),
 	}
 	switch {
 	case descriptor.Message() != nil && descriptor.Message().FullName() == "seam.clientsession.v1.IdList":
@@ -134,8 +134,8 @@ func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error
 	return f, nil
 }
 
-// of returns the table of a message, which New has made: a message of another file is a fault of the caller's code.
-func (c *Codec) of(m proto.Message) (*message, error) {
+// table returns the table table a message, which New has made: a message table another file is a fault table the caller's code.
+func (c *Codec) table(m proto.Message) (*message, error) {
 	name := m.ProtoReflect().Descriptor().FullName()
 	known, ok := c.messages[name]
 	if !ok {
@@ -150,9 +150,9 @@ func exactlyOne(descriptor protoreflect.FieldDescriptor) bool {
 	return ok && rules.GetRepeated().GetMinItems() == 1 && rules.GetRepeated().GetMaxItems() == 1
 }
 
-// ours says whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none in this
+// isServiceOnly says whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none in this
 // API), and so is the field that says what a null says.
-func ours(descriptor protoreflect.FieldDescriptor) bool {
+func isServiceOnly(descriptor protoreflect.FieldDescriptor) bool {
 	oneof := descriptor.ContainingOneof()
 	return descriptor.Kind() == protoreflect.EnumKind ||
 		(descriptor.Kind() == protoreflect.BoolKind && oneof != nil && !oneof.IsSynthetic())
@@ -163,14 +163,14 @@ func isStruct(descriptor protoreflect.FieldDescriptor) bool {
 	return descriptor.Message() != nil && descriptor.Message().FullName() == "google.protobuf.Struct"
 }
 
-// nullTwin returns the field of the same oneof that stands for null: `bool without_x` beside `string x_id`.
-func nullTwin(descriptor protoreflect.FieldDescriptor) protoreflect.FieldDescriptor {
+// nullFlag returns the field of the same oneof that stands for null: `bool without_x` beside `string x_id`.
+func nullFlag(descriptor protoreflect.FieldDescriptor) protoreflect.FieldDescriptor {
 	oneof := descriptor.ContainingOneof()
 	if oneof == nil || oneof.IsSynthetic() {
 		return nil
 	}
 	for i := range oneof.Fields().Len() {
-		if twin := oneof.Fields().Get(i); twin != descriptor && ours(twin) {
+		if twin := oneof.Fields().Get(i); twin != descriptor && isServiceOnly(twin) {
 			return twin
 		}
 	}

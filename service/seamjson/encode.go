@@ -14,7 +14,7 @@ import (
 // AppendRequest appends m as a request to Seam: what is unset is left out. Responses are not written: those of Seam are
 // handed on as they come.
 func (c *Codec) AppendRequest(dst []byte, m proto.Message) ([]byte, error) {
-	table, err := c.of(m)
+	table, err := c.table(m)
 	if err != nil {
 		return dst, err
 	}

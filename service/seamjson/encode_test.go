@@ -93,7 +93,7 @@ func TestAppendRequest(t *testing.T) {
 				t.Errorf("request is %s\nwant       before%s", got, test.want)
 			}
 			read := &request{}
-			if problems, err := newCodec(t).ReadRequest(got[len("before"):], "", read); err != nil || len(problems) > 0 {
+			if problems, err := newCodec(t).UnmarshalRequest(got[len("before"):], "", read); err != nil || len(problems) > 0 {
 				t.Fatalf("our own text is refused: problems %v, error %v", problems, err)
 			}
 			wantEqual(t, read, test.message)
@@ -134,8 +134,8 @@ func TestUnknownMessage(t *testing.T) {
 	codec := newCodec(t)
 	stranger := structpb.NewNullValue()
 	_, appendRequest := codec.AppendRequest(nil, stranger)
-	_, readAnswer := codec.ReadAnswer([]byte(`{}`), stranger)
-	_, readRequest := codec.ReadRequest([]byte(`{}`), "", stranger)
+	_, readAnswer := codec.UnmarshalResponse([]byte(`{}`), stranger)
+	_, readRequest := codec.UnmarshalRequest([]byte(`{}`), "", stranger)
 	for name, err := range map[string]error{
 		"AppendRequest": appendRequest, "ReadRequest": readRequest,
 		"ReadAnswer": readAnswer,

@@ -88,7 +88,7 @@ func TestRequestDiffersFromProtojson(t *testing.T) {
 		`{"user_identity_ids":[]}`,
 		`{"user_identity_ids":["a","b"]}`,
 	} {
-		problems, err := codec.ReadRequest([]byte(text), "", &request{})
+		problems, err := codec.UnmarshalRequest([]byte(text), "", &request{})
 		if err == nil && len(problems) == 0 {
 			t.Errorf("%s: ReadRequest takes it", text)
 		}
@@ -115,7 +115,7 @@ func FuzzReadRequest(f *testing.F) {
 	codec := newCodec(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, want := &request{}, &request{}
-		problems, err := codec.ReadRequest(text, "", got)
+		problems, err := codec.UnmarshalRequest(text, "", got)
 		accepted := err == nil && len(problems) == 0
 		if len(text) == 0 { // No body is a request without parameters, since they may stand in the query string.
 			if !accepted {
@@ -202,7 +202,7 @@ func TestAnswerDiffersFromProtojson(t *testing.T) {
 		`{"client_session":{"device_count":3.0000000000000000001}}`,
 		`{"client_session":{"created_at":"2025-06-15T16:54:17.1234567890Z"}}`,
 	} {
-		_, ours := codec.ReadAnswer([]byte(text), &response{})
+		_, ours := codec.UnmarshalResponse([]byte(text), &response{})
 		theirs := protojson.Unmarshal([]byte(text), &response{})
 		if ours != nil || theirs == nil {
 			t.Errorf("%s: we say %v, protojson says %v", text, ours, theirs)
@@ -214,7 +214,7 @@ func TestAnswerDiffersFromProtojson(t *testing.T) {
 	// Camel case is the one difference in what is read and not in whether it is.
 	text := []byte(`{"clientSession":{"token":"t"}}`)
 	ours, theirs := &response{}, &response{}
-	if _, err := codec.ReadAnswer(text, ours); err != nil {
+	if _, err := codec.UnmarshalResponse(text, ours); err != nil {
 		t.Error(err)
 	}
 	if err := protojson.Unmarshal(text, theirs); err != nil {
@@ -242,7 +242,7 @@ func FuzzReadAnswer(f *testing.F) {
 	codec := newCodec(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, want := &response{}, &response{}
-		_, err := codec.ReadAnswer(text, got)
+		_, err := codec.UnmarshalResponse(text, got)
 		if !json.Valid(text) {
 			if err == nil {
 				t.Fatal("broken JSON is taken")
@@ -308,7 +308,7 @@ func FuzzAnswerRoundTrip(f *testing.F) {
 			return // Text that is not UTF-8.
 		}
 		read := &response{}
-		envelope, err := codec.ReadAnswer(written, read)
+		envelope, err := codec.UnmarshalResponse(written, read)
 		if err != nil || len(envelope.Skipped) > 0 {
 			t.Fatalf("%s: %v, skipped %q", written, err, envelope.Skipped)
 		}

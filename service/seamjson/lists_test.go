@@ -13,7 +13,7 @@ func TestListAnswer(t *testing.T) {
 	one, _, _ := strings.Cut(strings.TrimPrefix(fullAnswer, `{"client_session":`), `,"ok":true}`)
 	text := `{"client_sessions":[` + one + `,{"token":"t"}],"ok":true}`
 	got := &clientsessionv1.ListResponse{}
-	envelope, err := codec.ReadAnswer([]byte(text), got)
+	envelope, err := codec.UnmarshalResponse([]byte(text), got)
 	if err != nil || !envelope.Sessions || !envelope.OK {
 		t.Fatalf("%s: %+v, %v", text, envelope, err)
 	}
@@ -21,7 +21,7 @@ func TestListAnswer(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"client_sessions":[]}`: true, `{"client_sessions":null}`: false, `{"ok":true}`: false, `{"client_sessions":{"0":{}}}`: false,
 	} {
-		if envelope, err := codec.ReadAnswer([]byte(text), &clientsessionv1.ListResponse{}); err != nil || envelope.Sessions != want {
+		if envelope, err := codec.UnmarshalResponse([]byte(text), &clientsessionv1.ListResponse{}); err != nil || envelope.Sessions != want {
 			t.Errorf("%s: %+v, %v", text, envelope, err)
 		}
 	}
@@ -30,7 +30,7 @@ func TestListAnswer(t *testing.T) {
 		`{"client_sessions":[{"token":"t"},["` + secret + `"]]}`: "client_sessions: expected object, found array",
 		`{"client_sessions":[{"token":"` + secret:                "client_sessions: token: the JSON ends early, at byte 42",
 	} {
-		_, err := codec.ReadAnswer([]byte(text), &clientsessionv1.ListResponse{})
+		_, err := codec.UnmarshalResponse([]byte(text), &clientsessionv1.ListResponse{})
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: error is %v, want %s", text, err, want)
 		}

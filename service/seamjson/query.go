@@ -15,7 +15,7 @@ import (
 const strictParameter = "_strict"
 
 // readQuery reads the parameters of a query string, but for those that the body has: a body wins.
-func (g *given) readQuery(t *message, query string) error {
+func (g *decodedRequest) readQuery(t *message, query string) error {
 	inBody := make(map[*field]bool, len(g.byField))
 	for f := range g.byField {
 		inBody[f] = true
@@ -30,7 +30,7 @@ func (g *given) readQuery(t *message, query string) error {
 		}
 		f, known := t.byName[name]
 		if !known || t.bodyOnly {
-			return seamerr.InvalidQuery("Unrecognized query parameter: '" + quotable(name) + "'")
+			return seamerr.InvalidQuery("Unrecognized query parameter: '" + sanitizeName(name) + "'")
 		}
 		_, again := g.byField[f]
 		switch {
@@ -50,14 +50,14 @@ func (g *given) readQuery(t *message, query string) error {
 }
 
 // readParameter reads one parameter; again is true for a further element of a list.
-func (g *given) readParameter(f *field, text string, again bool) {
+func (g *decodedRequest) readParameter(f *field, text string, again bool) {
 	switch {
 	case f.list:
-		list := f.mutable(g.message)
+		list := f.mutableList(g.message)
 		if text != "" || again { // `name=` alone is how an empty list is written.
 			list.Append(protoreflect.ValueOfString(text))
 		}
-		g.byField[f] = f.count(list)
+		g.byField[f] = f.checkCount(list)
 		return
 	case f.null != nil && text == "":
 		g.message.Set(f.null, protoreflect.ValueOfBool(true))
@@ -66,7 +66,7 @@ func (g *given) readParameter(f *field, text string, again bool) {
 	case f.kind == kindString:
 		g.message.Set(f.descriptor, protoreflect.ValueOfString(text))
 	default:
-		g.byField[f] = []seamerr.Problem{{
+		g.byField[f] = []seamerr.FieldViolation{{
 			Path:    []string{f.name},
 			Message: "Expected " + f.expects() + ", received string",
 		}}

@@ -52,7 +52,7 @@ func TestReadQuery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := test.want.ProtoReflect().New().Interface()
-			problems, err := newCodec(t).ReadRequest([]byte(test.body), test.query, got)
+			problems, err := newCodec(t).UnmarshalRequest([]byte(test.body), test.query, got)
 			if err != nil || len(problems) > 0 {
 				t.Fatalf("problems %q, error %v", problems, err)
 			}
@@ -65,15 +65,15 @@ func TestReadQueryProblems(t *testing.T) {
 	for name, test := range map[string]struct {
 		query   string
 		message proto.Message
-		want    []seamerr.Problem
+		want    []seamerr.FieldViolation
 	}{
-		"boolean":        {`without_user_identifier_key=SECRET`, &listRequest{}, []seamerr.Problem{problem("Expected boolean, received string", "without_user_identifier_key")}},
-		"empty boolean":  {`without_user_identifier_key=`, &listRequest{}, []seamerr.Problem{problem("Expected boolean, received string", "without_user_identifier_key")}},
-		"two identities": {`user_identity_ids=SECRET&user_identity_ids=b`, &request{}, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
-		"no identity":    {`user_identity_ids=`, &request{}, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"boolean":        {`without_user_identifier_key=SECRET`, &listRequest{}, []seamerr.FieldViolation{problem("Expected boolean, received string", "without_user_identifier_key")}},
+		"empty boolean":  {`without_user_identifier_key=`, &listRequest{}, []seamerr.FieldViolation{problem("Expected boolean, received string", "without_user_identifier_key")}},
+		"two identities": {`user_identity_ids=SECRET&user_identity_ids=b`, &request{}, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"no identity":    {`user_identity_ids=`, &request{}, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems, err := newCodec(t).ReadRequest(nil, strings.ReplaceAll(test.query, "SECRET", secret), test.message)
+			problems, err := newCodec(t).UnmarshalRequest(nil, strings.ReplaceAll(test.query, "SECRET", secret), test.message)
 			if err != nil || !reflect.DeepEqual(problems, test.want) {
 				t.Errorf("problems %q, error %v; want %q", problems, err, test.want)
 			}
@@ -101,7 +101,7 @@ func TestReadQueryRefuses(t *testing.T) {
 		"request of bodies only":   {``, `user_identifier_key=SECRET`, &createRequest{}, "Unrecognized query parameter: 'user_identifier_key'"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := newCodec(t).ReadRequest([]byte(test.body), strings.ReplaceAll(test.query, "SECRET", secret), test.message)
+			_, err := newCodec(t).UnmarshalRequest([]byte(test.body), strings.ReplaceAll(test.query, "SECRET", secret), test.message)
 			var e *seamerr.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("error is %v", err)
@@ -129,7 +129,7 @@ func TestNullAndEmptyAreSaid(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			got := want.ProtoReflect().New().Interface()
-			problems, err := newCodec(t).ReadRequest([]byte(text), "", got)
+			problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", got)
 			if err != nil || len(problems) > 0 {
 				t.Fatalf("problems %q, error %v", problems, err)
 			}
@@ -140,18 +140,18 @@ func TestNullAndEmptyAreSaid(t *testing.T) {
 			}
 		})
 	}
-	for text, want := range map[string]seamerr.Problem{
+	for text, want := range map[string]seamerr.FieldViolation{
 		`{"client_session_id":null}`:           problem("Expected string, received null", "client_session_id"),
 		`{"connect_webview_id":5}`:             problem("Expected string, received number", "connect_webview_id"),
 		`{"without_user_identifier_key":null}`: problem("Expected boolean, received null", "without_user_identifier_key"),
 		`{"without_connect_webview":true}`:     problem("Unrecognized key(s) in object: 'without_connect_webview'"),
 	} {
-		problems, err := newCodec(t).ReadRequest([]byte(text), "", &listRequest{})
-		if err != nil || !reflect.DeepEqual(problems, []seamerr.Problem{want}) {
+		problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", &listRequest{})
+		if err != nil || !reflect.DeepEqual(problems, []seamerr.FieldViolation{want}) {
 			t.Errorf("%s: problems %q, error %v; want %q", text, problems, err, want)
 		}
 	}
-	for text, want := range map[string]seamerr.Problem{
+	for text, want := range map[string]seamerr.FieldViolation{
 		`{"connect_webview_ids":null}`:          problem("Expected array, received null", "connect_webview_ids"),
 		`{"connect_webview_ids":{"ids":["a"]}}`: problem("Expected array, received object", "connect_webview_ids"),
 		`{"connect_webview_ids":["a",1]}`:       problem("Expected string, received number", "connect_webview_ids", "1"),
@@ -160,8 +160,8 @@ func TestNullAndEmptyAreSaid(t *testing.T) {
 		`{"expires_at":1750006457}`:             problem("Expected string, received number", "expires_at"),
 		`{"if_exists":"IF_EXISTS_FAIL"}`:        problem("Unrecognized key(s) in object: 'if_exists'"),
 	} {
-		problems, err := newCodec(t).ReadRequest([]byte(text), "", &createRequest{})
-		if err != nil || !reflect.DeepEqual(problems, []seamerr.Problem{want}) {
+		problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", &createRequest{})
+		if err != nil || !reflect.DeepEqual(problems, []seamerr.FieldViolation{want}) {
 			t.Errorf("%s: problems %q, error %v; want %q", text, problems, err, want)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// ReadRequest reads a request to Seam into m and is strict about it: an unknown member may be a misspelt restriction,
+// UnmarshalRequest reads a request to Seam into m and is strict about it: an unknown member may be a misspelt restriction,
 // so it is refused and not dropped; so are a null, a doubled member and anything after the object.
 //
 // The problems are what is wrong with the members, in the order in which the contract declares them, and m has the
@@ -25,12 +25,12 @@ import (
 //
 // Parameters may also stand in the query string, for the requests that Seam reads from there; the body wins. A query
 // that is wrong as such is an *seamerr.Error, and so is a body that is JSON and no object.
-func (c *Codec) ReadRequest(body []byte, query string, m proto.Message) ([]seamerr.Problem, error) {
-	table, err := c.of(m)
+func (c *Codec) UnmarshalRequest(body []byte, query string, m proto.Message) ([]seamerr.FieldViolation, error) {
+	table, err := c.table(m)
 	if err != nil {
 		return nil, err
 	}
-	given := &given{message: m.ProtoReflect(), byField: map[*field][]seamerr.Problem{}}
+	given := &decodedRequest{message: m.ProtoReflect(), byField: map[*field][]seamerr.FieldViolation{}}
 	if len(body) > 0 {
 		if err := given.readBody(table, body); err != nil {
 			return nil, err
@@ -42,16 +42,16 @@ func (c *Codec) ReadRequest(body []byte, query string, m proto.Message) ([]seame
 		}
 	}
 	if given.notObject != "" {
-		return nil, seamerr.InvalidInput([]seamerr.Problem{{Message: "Expected object, received " + given.notObject}})
+		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{{Message: "Expected object, received " + given.notObject}})
 	}
 	return given.problems(table), nil
 }
 
-// given is what has been read of a request.
-type given struct {
+// decodedRequest is what has been read of a request.
+type decodedRequest struct {
 	message protoreflect.Message
 	// byField has the fields that were given, each with what is wrong with it.
-	byField map[*field][]seamerr.Problem
+	byField map[*field][]seamerr.FieldViolation
 	// unknown are the names of members that the request does not have.
 	unknown []string
 	// notObject is the kind of a body that is no object, empty for one that is.
@@ -59,21 +59,21 @@ type given struct {
 }
 
 // problems lists what is wrong in the order of the contract, and what is wrong with the whole after that.
-func (g *given) problems(t *message) []seamerr.Problem {
-	var problems []seamerr.Problem
+func (g *decodedRequest) problems(t *message) []seamerr.FieldViolation {
+	var problems []seamerr.FieldViolation
 	for _, f := range t.fields {
 		problems = append(problems, g.byField[f]...)
 	}
 	if len(g.unknown) > 0 {
-		problems = append(problems, seamerr.Problem{
+		problems = append(problems, seamerr.FieldViolation{
 			Message: "Unrecognized key(s) in object: '" + strings.Join(g.unknown, "', '") + "'",
 		})
 	}
 	return problems
 }
 
-func (g *given) readBody(t *message, body []byte) error {
-	r := requestReader{given: g, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+func (g *decodedRequest) readBody(t *message, body []byte) error {
+	r := requestReader{decodedRequest: g, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
 	var err error
 	if kind := r.dec.PeekKind(); kind == '{' {
 		err = r.readObject(t)
@@ -92,7 +92,7 @@ func (g *given) readBody(t *message, body []byte) error {
 const maxReported = 100
 
 type requestReader struct {
-	*given
+	*decodedRequest
 
 	dec *jsontext.Decoder
 }
@@ -118,7 +118,7 @@ func (r requestReader) readObject(t *message) error {
 		f, known := t.byName[name]
 		if !known {
 			if len(r.unknown) < maxReported {
-				r.unknown = append(r.unknown, quotable(name))
+				r.unknown = append(r.unknown, sanitizeName(name))
 			}
 			err = r.dec.SkipValue()
 		} else {
@@ -132,7 +132,7 @@ func (r requestReader) readObject(t *message) error {
 	return err
 }
 
-func (r requestReader) readField(f *field) ([]seamerr.Problem, error) {
+func (r requestReader) readField(f *field) ([]seamerr.FieldViolation, error) {
 	if f.list {
 		return r.readList(f)
 	}
@@ -145,15 +145,15 @@ func (r requestReader) readField(f *field) ([]seamerr.Problem, error) {
 		return nil, err
 	}
 	if message != "" {
-		return []seamerr.Problem{{Path: []string{f.name}, Message: message}}, nil
+		return []seamerr.FieldViolation{{Path: []string{f.name}, Message: message}}, nil
 	}
 	r.message.Set(f.descriptor, v)
 	return nil, nil
 }
 
-func (r requestReader) readList(f *field) ([]seamerr.Problem, error) {
+func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 	if kind := r.dec.PeekKind(); kind != '[' {
-		return []seamerr.Problem{{
+		return []seamerr.FieldViolation{{
 			Path:    []string{f.name},
 			Message: "Expected array, received " + kindName(kind),
 		}}, r.dec.SkipValue()
@@ -161,8 +161,8 @@ func (r requestReader) readList(f *field) ([]seamerr.Problem, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	list := f.mutable(r.message)
-	var problems []seamerr.Problem
+	list := f.mutableList(r.message)
+	var problems []seamerr.FieldViolation
 	for count := 0; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
 		v, message, err := r.readValue(f)
 		if err != nil {
@@ -172,7 +172,7 @@ func (r requestReader) readList(f *field) ([]seamerr.Problem, error) {
 			// An element that is wrong keeps its place, so that those after it are told of by their own.
 			v = protoreflect.ValueOfString("")
 			if len(problems) < maxReported {
-				problems = append(problems, seamerr.Problem{
+				problems = append(problems, seamerr.FieldViolation{
 					Path:    []string{f.name, strconv.Itoa(count)},
 					Message: message,
 				})
@@ -180,26 +180,26 @@ func (r requestReader) readList(f *field) ([]seamerr.Problem, error) {
 		}
 		list.Append(v)
 	}
-	problems = append(f.count(list), problems...)
+	problems = append(f.checkCount(list), problems...)
 	_, err := r.dec.ReadToken()
 	return problems, err
 }
 
-// mutable returns the list that the field is, or that the field's message wraps.
-func (f *field) mutable(m protoreflect.Message) protoreflect.List {
+// mutableList returns the list that the field is, or that the field's message wraps.
+func (f *field) mutableList(m protoreflect.Message) protoreflect.List {
 	if f.ids != nil {
 		return m.Mutable(f.descriptor).Message().Mutable(f.ids).List()
 	}
 	return m.Mutable(f.descriptor).List()
 }
 
-// count checks the number of elements of a list that was given. It is checked here and not only with the other rules:
+// checkCount checks the number of elements of a list that was given. It is checked here and not only with the other rules:
 // a message cannot tell an empty list from none.
-func (f *field) count(list protoreflect.List) []seamerr.Problem {
+func (f *field) checkCount(list protoreflect.List) []seamerr.FieldViolation {
 	if !f.exactlyOne || list.Len() == 1 {
 		return nil
 	}
-	return []seamerr.Problem{{Path: []string{f.name}, Message: seamerr.ExactlyOne}}
+	return []seamerr.FieldViolation{{Path: []string{f.name}, Message: seamerr.ExactlyOne}}
 }
 
 // rfc3339 is the shape of a date and time. time.Parse also takes a comma, hours of one digit and offsets of days, all
@@ -225,9 +225,9 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, message string
 	return v, "", nil
 }
 
-// quotable returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
+// sanitizeName returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
 // have put a credential there, and a hostile one anything.
-func quotable(name string) string {
+func sanitizeName(name string) string {
 	credential := strings.HasPrefix(name, "seam_") || strings.HasPrefix(name, "css_") || strings.HasPrefix(name, "ey")
 	unprintable := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 	if credential || unprintable || len(name) > 64 {

@@ -10,8 +10,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-func problem(message string, path ...string) seamerr.Problem {
-	return seamerr.Problem{Path: path, Message: message}
+func problem(message string, path ...string) seamerr.FieldViolation {
+	return seamerr.FieldViolation{Path: path, Message: message}
 }
 
 func TestReadRequestAccepts(t *testing.T) {
@@ -44,7 +44,7 @@ func TestReadRequestAccepts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := &request{}
-			problems, err := newCodec(t).ReadRequest([]byte(test.text), "", got)
+			problems, err := newCodec(t).UnmarshalRequest([]byte(test.text), "", got)
 			if err != nil || len(problems) > 0 {
 				t.Fatalf("problems %v, error %v; want neither", problems, err)
 			}
@@ -56,31 +56,31 @@ func TestReadRequestAccepts(t *testing.T) {
 func TestReadRequestProblems(t *testing.T) {
 	for name, test := range map[string]struct {
 		text string
-		want []seamerr.Problem
+		want []seamerr.FieldViolation
 	}{
-		"number for text":   {`{"client_session_id":5}`, []seamerr.Problem{problem("Expected string, received number", "client_session_id")}},
-		"true for text":     {`{"client_session_id":true}`, []seamerr.Problem{problem("Expected string, received boolean", "client_session_id")}},
-		"false for text":    {`{"user_identity_id":false}`, []seamerr.Problem{problem("Expected string, received boolean", "user_identity_id")}},
-		"null for text":     {`{"user_identifier_key":null}`, []seamerr.Problem{problem("Expected string, received null", "user_identifier_key")}},
-		"array for text":    {`{"user_identity_id":["SECRET"]}`, []seamerr.Problem{problem("Expected string, received array", "user_identity_id")}},
-		"object for text":   {`{"user_identity_id":{"SECRET":"SECRET"}}`, []seamerr.Problem{problem("Expected string, received object", "user_identity_id")}},
-		"text for list":     {`{"connect_webview_ids":"SECRET"}`, []seamerr.Problem{problem("Expected array, received string", "connect_webview_ids")}},
-		"null for list":     {`{"connected_account_ids":null}`, []seamerr.Problem{problem("Expected array, received null", "connected_account_ids")}},
-		"object for list":   {`{"user_identity_ids":{"0":"SECRET"}}`, []seamerr.Problem{problem("Expected array, received object", "user_identity_ids")}},
-		"boolean for list":  {`{"connected_account_ids":true}`, []seamerr.Problem{problem("Expected array, received boolean", "connected_account_ids")}},
-		"number for list":   {`{"connected_account_ids":1}`, []seamerr.Problem{problem("Expected array, received number", "connected_account_ids")}},
-		"empty exactly-one": {`{"user_identity_ids":[]}`, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
-		"two identities":    {`{"user_identity_ids":["SECRET","SECRET"]}`, []seamerr.Problem{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"number for text":   {`{"client_session_id":5}`, []seamerr.FieldViolation{problem("Expected string, received number", "client_session_id")}},
+		"true for text":     {`{"client_session_id":true}`, []seamerr.FieldViolation{problem("Expected string, received boolean", "client_session_id")}},
+		"false for text":    {`{"user_identity_id":false}`, []seamerr.FieldViolation{problem("Expected string, received boolean", "user_identity_id")}},
+		"null for text":     {`{"user_identifier_key":null}`, []seamerr.FieldViolation{problem("Expected string, received null", "user_identifier_key")}},
+		"array for text":    {`{"user_identity_id":["SECRET"]}`, []seamerr.FieldViolation{problem("Expected string, received array", "user_identity_id")}},
+		"object for text":   {`{"user_identity_id":{"SECRET":"SECRET"}}`, []seamerr.FieldViolation{problem("Expected string, received object", "user_identity_id")}},
+		"text for list":     {`{"connect_webview_ids":"SECRET"}`, []seamerr.FieldViolation{problem("Expected array, received string", "connect_webview_ids")}},
+		"null for list":     {`{"connected_account_ids":null}`, []seamerr.FieldViolation{problem("Expected array, received null", "connected_account_ids")}},
+		"object for list":   {`{"user_identity_ids":{"0":"SECRET"}}`, []seamerr.FieldViolation{problem("Expected array, received object", "user_identity_ids")}},
+		"boolean for list":  {`{"connected_account_ids":true}`, []seamerr.FieldViolation{problem("Expected array, received boolean", "connected_account_ids")}},
+		"number for list":   {`{"connected_account_ids":1}`, []seamerr.FieldViolation{problem("Expected array, received number", "connected_account_ids")}},
+		"empty exactly-one": {`{"user_identity_ids":[]}`, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"two identities":    {`{"user_identity_ids":["SECRET","SECRET"]}`, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")}},
 		"two, one faulty": {
 			`{"user_identity_ids":["SECRET",null]}`,
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem(seamerr.ExactlyOne, "user_identity_ids"),
 				problem("Expected string, received null", "user_identity_ids", "1"),
 			},
 		},
 		"elements": {
 			`{"connected_account_ids":["SECRET",1,null,[["SECRET"]],{"a":"SECRET"},true]}`,
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("Expected string, received number", "connected_account_ids", "1"),
 				problem("Expected string, received null", "connected_account_ids", "2"),
 				problem("Expected string, received array", "connected_account_ids", "3"),
@@ -90,30 +90,30 @@ func TestReadRequestProblems(t *testing.T) {
 		},
 		"one faulty identity": {
 			// The list has the length that is asked for, so its length is no second problem.
-			`{"user_identity_ids":[1]}`, []seamerr.Problem{problem("Expected string, received number", "user_identity_ids", "0")},
+			`{"user_identity_ids":[1]}`, []seamerr.FieldViolation{problem("Expected string, received number", "user_identity_ids", "0")},
 		},
-		"unknown":                 {`{"nope":"SECRET"}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'nope'")}},
-		"unknown ones, as given":  {`{"z":1,"a":{"SECRET":[]}}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'z', 'a'")}},
-		"camel case is unknown":   {`{"clientSessionId":"SECRET"}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'clientSessionId'")}},
-		"case matters":            {`{"Client_session_id":"SECRET"}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'Client_session_id'")}},
-		"name without letters":    {`{"":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: ''")}},
-		"name like an API key":    {`{"seam_SECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
-		"name like a JWT":         {`{"eySECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
-		"name with a quote":       {`{"it's":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'it's'")}},
-		"name with a line break":  {`{"a\nSECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
-		"name not ASCII":          {`{"é":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: 'é'")}},
-		"name too long":           {`{"` + strings.Repeat("x", 60) + `SECRET":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '(not quoted)'")}},
-		"name as long as may be":  {`{"` + strings.Repeat("x", 64) + `":1}`, []seamerr.Problem{problem("Unrecognized key(s) in object: '" + strings.Repeat("x", 64) + "'")}},
-		"list in place of object": {`["SECRET"]`, []seamerr.Problem{problem("Expected object, received array")}},
-		"text in place of object": {`"SECRET"`, []seamerr.Problem{problem("Expected object, received string")}},
+		"unknown":                 {`{"nope":"SECRET"}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: 'nope'")}},
+		"unknown ones, as given":  {`{"z":1,"a":{"SECRET":[]}}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: 'z', 'a'")}},
+		"camel case is unknown":   {`{"clientSessionId":"SECRET"}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: 'clientSessionId'")}},
+		"case matters":            {`{"Client_session_id":"SECRET"}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: 'Client_session_id'")}},
+		"name without letters":    {`{"":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: ''")}},
+		"name like an API key":    {`{"seam_SECRET":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name like a JWT":         {`{"eySECRET":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name with a quote":       {`{"it's":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: 'it's'")}},
+		"name with a line break":  {`{"a\nSECRET":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name not ASCII":          {`{"é":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: 'é'")}},
+		"name too long":           {`{"` + strings.Repeat("x", 60) + `SECRET":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name as long as may be":  {`{"` + strings.Repeat("x", 64) + `":1}`, []seamerr.FieldViolation{problem("Unrecognized key(s) in object: '" + strings.Repeat("x", 64) + "'")}},
+		"list in place of object": {`["SECRET"]`, []seamerr.FieldViolation{problem("Expected object, received array")}},
+		"text in place of object": {`"SECRET"`, []seamerr.FieldViolation{problem("Expected object, received string")}},
 		"number in place of object": {
-			`12`, []seamerr.Problem{problem("Expected object, received number")},
+			`12`, []seamerr.FieldViolation{problem("Expected object, received number")},
 		},
-		"true in place of object": {`true`, []seamerr.Problem{problem("Expected object, received boolean")}},
-		"null in place of object": {`null`, []seamerr.Problem{problem("Expected object, received null")}},
+		"true in place of object": {`true`, []seamerr.FieldViolation{problem("Expected object, received boolean")}},
+		"null in place of object": {`null`, []seamerr.FieldViolation{problem("Expected object, received null")}},
 		"all at once, in the contract's order": {
 			`{"nope":"SECRET","user_identity_ids":[],"connected_account_ids":[null],"client_session_id":null,"connect_webview_ids":{}}`,
-			[]seamerr.Problem{
+			[]seamerr.FieldViolation{
 				problem("Expected string, received null", "client_session_id"),
 				problem("Expected array, received object", "connect_webview_ids"),
 				problem("Expected string, received null", "connected_account_ids", "0"),
@@ -124,9 +124,9 @@ func TestReadRequestProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(test.text, "SECRET", secret)
-			problems, err := newCodec(t).ReadRequest([]byte(text), "", &request{})
+			problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", &request{})
 			if refusal, ok := errors.AsType[*seamerr.Error](err); ok {
-				problems, err = refusal.Problems, nil // A body that is no object leaves nothing to check.
+				problems, err = refusal.Violations, nil // A body that is no object leaves nothing to check.
 			}
 			if err != nil {
 				t.Fatalf("error %v; want problems", err)
@@ -142,7 +142,7 @@ func TestReadRequestProblems(t *testing.T) {
 // The right members are kept beside the wrong ones, because the rules are checked on what could be read.
 func TestReadRequestKeepsWhatIsRight(t *testing.T) {
 	got := &request{}
-	problems, err := newCodec(t).ReadRequest(
+	problems, err := newCodec(t).UnmarshalRequest(
 		[]byte(`{"client_session_id":1,"user_identifier_key":"","connected_account_ids":["a",2,"b"]}`), "", got)
 	if err != nil || len(problems) != 2 {
 		t.Fatalf("problems %v, error %v; want two problems", problems, err)
@@ -183,7 +183,7 @@ func TestReadRequestRefusesBrokenText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(test.text, "SECRET", secret)
-			_, err := newCodec(t).ReadRequest([]byte(text), "", &request{})
+			_, err := newCodec(t).UnmarshalRequest([]byte(text), "", &request{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -202,7 +202,7 @@ func TestReadRequestBoundsWhatIsReported(t *testing.T) {
 		unknown[i] = fmt.Sprintf(`"u%d":0`, i)
 	}
 	text := `{"connected_account_ids":[` + strings.Repeat("0,", 4999) + `0],` + strings.Join(unknown, ",") + `}`
-	problems, err := newCodec(t).ReadRequest([]byte(text), "", &request{})
+	problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", &request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestReadRequestBoundsWhatIsReported(t *testing.T) {
 func TestReadRequestDepth(t *testing.T) {
 	// The parser's own bound must hold where a value is passed over, or a body of brackets would use up the stack.
 	deep := `{"nope":` + strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000) + `}`
-	if _, err := newCodec(t).ReadRequest([]byte(deep), "", &request{}); err == nil {
+	if _, err := newCodec(t).UnmarshalRequest([]byte(deep), "", &request{}); err == nil {
 		t.Error("half a million nested lists were read without complaint")
 	}
 }

@@ -22,7 +22,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	if cfg.PlaintextUpstream() {
 		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
 	}
-	if !cfg.Held() {
+	if !cfg.HasServiceCredential() {
 		return auth.PassThrough(), nil
 	}
 	key, err := s.ownKey(cfg, m)
@@ -33,7 +33,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		m.anonymous.Set(1)
 		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
-		return auth.Held(key, nil, cfg.Reflection == config.ReflectionOn), nil
+		return auth.ServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), nil
 	}
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -44,11 +44,11 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	s.issuers = client
 	callers := auth.NewCallers(rpcs(), client, s.identity.authorities, time.Now)
 	if err := s.read("callers file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
-		return callers.Use(contents[0])
+		return callers.Load(contents[0])
 	}); err != nil {
 		return nil, fmt.Errorf("--callers-file: %w", err)
 	}
-	return auth.Held(key, callers, cfg.Reflection == config.ReflectionOn), nil
+	return auth.ServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), nil
 }
 
 // ownKey returns the service's own credential.
@@ -89,7 +89,7 @@ func CheckCallers(file string) error {
 	if err != nil {
 		return err
 	}
-	return auth.NewCallers(rpcs(), http.DefaultClient, (*identity)(nil).authorities, time.Now).Use(content)
+	return auth.NewCallers(rpcs(), http.DefaultClient, (*serverCertificates)(nil).authorities, time.Now).Load(content)
 }
 
 // PrintToken makes a bearer token for a caller and prints it with the line for the callers file.

@@ -19,7 +19,7 @@ func (s *Server) drain(delay time.Duration) error {
 	s.ready.Store(false)
 	s.health.Shutdown()
 	time.Sleep(delay)
-	time.AfterFunc(streamGrace, s.cutStreams)
+	time.AfterFunc(streamGrace, s.cancelStreams)
 	// The time is counted from here, so that no setting of the delay can use it up.
 	ctx, cancel := context.WithTimeout(context.Background(), s.drainTimeout)
 	defer cancel()

@@ -43,12 +43,12 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		MaxRequestBytes: interceptor.MaxRequestBytes,
 		Headers:         headers,
 		CORSOrigins:     cfg.CORSOrigins,
-		OwnCredential:   cfg.Held(),
-		CheckHost:       cfg.CallersFile == "",
+		ServiceCredential:   cfg.HasServiceCredential(),
+		RequireKnownHost:       cfg.CallersFile == "",
 		Hosts:           rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
 		Codec:           codec,
 		Logger:          s.logger,
-		Caught:          s.caught,
+		RecoverOutside:          s.recoverOutside,
 	})
 	if err != nil {
 		return fmt.Errorf("build the REST face: %w", err)

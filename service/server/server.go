@@ -52,13 +52,13 @@ type Server struct {
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
 	issuers *http.Client
-	// draining ends when the drain begins to cut off streams.
-	draining   context.Context //nolint:containedctx // It is the server's life and no call's.
-	cutStreams context.CancelFunc
-	// caught makes an error of a panic outside of the calls.
-	caught func(ctx context.Context, method string, value any) *seamerr.Error
+	// streamCtx ends when the drain begins to cut off streams.
+	streamCtx   context.Context //nolint:containedctx // It is the server's life and no call's.
+	cancelStreams context.CancelFunc
+	// recoverOutside makes an error of a panic outside of the calls.
+	recoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// identity is the certificate of both faces, nil for plain text.
-	identity *identity
+	identity *serverCertificates
 }
 
 // pollInterval is how often files are looked at: a key that was replaced is in use within twice as long.
@@ -69,10 +69,10 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	s := &Server{
 		logger: logger, endpoint: cfg.SeamEndpoint.String(), drainDelay: cfg.DrainDelay, drainTimeout: cfg.DrainTimeout,
 	}
-	s.draining, s.cutStreams = context.WithCancel(context.Background())
+	s.streamCtx, s.cancelStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
-			s.cutStreams()
+			s.cancelStreams()
 			s.closeListeners()
 		}
 	}()
@@ -104,9 +104,9 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		upstream = *parsed
 	}
 	metrics := newMetrics(cfg.Version)
-	overfull := metrics.refused.WithLabelValues(limitConnections)
-	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, overfull)
-	httpConnections := newLimitListener(s.httpListener, cfg.MaxInFlight, overfull)
+	tooManyConnections := metrics.refused.WithLabelValues(limitConnections)
+	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, tooManyConnections)
+	httpConnections := newLimitListener(s.httpListener, cfg.MaxInFlight, tooManyConnections)
 	metrics.connections(callinfo.FaceGRPC, grpcConnections.openConnections)
 	metrics.connections(callinfo.FaceREST, httpConnections.openConnections)
 	s.grpcListener, s.httpListener = grpcConnections, httpConnections
@@ -121,7 +121,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		Logger:             logger,
 		Registry:           metrics.registry,
 	})
-	if s.identity, err = newIdentity(cfg, metrics.reloadFailures); err != nil {
+	if s.identity, err = newServerCertificates(cfg, metrics.reloadFailures); err != nil {
 		return nil, err
 	}
 	if s.identity != nil {
@@ -160,9 +160,9 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		interceptor.InFlight(cfg.MaxInFlight, metrics.inFlight, metrics.refused.WithLabelValues(limitInFlight)),
 		interceptor.Validation(validator),
 	)
-	s.caught = interceptor.Caught(logger, metrics.panics)
+	s.recoverOutside = interceptor.RecoverOutside(logger, metrics.panics)
 	guarded := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
-		return interceptor.Guard(description, logger, metrics.panics)
+		return interceptor.RecoverHandlers(description, logger, metrics.panics)
 	}
 	c := calls{
 		description: guarded(&clientsessionv1.ClientSessionService_ServiceDesc),
@@ -171,8 +171,8 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		outer:       interceptor.Chain(outer...),
 		streams: interceptor.Chain(append(slices.Clone(outer), interceptor.Streams(interceptor.StreamsConfig{
 			Lifetime: streamLifetime(cfg),
-			Draining: s.draining,
-			Caught:   s.caught,
+			StreamCtx: s.streamCtx,
+			RecoverOutside:   s.recoverOutside,
 			Refused:  metrics.refused.WithLabelValues(limitStreams),
 		}), authenticate)...),
 		guarded: guarded,

@@ -106,7 +106,7 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 	t.Helper()
 	codec := newCodec(t)
 	request, response := newMessage(t, s.rpc+"Request"), newMessage(t, s.rpc+"Response")
-	if problems, err := codec.ReadRequest([]byte(s.body), s.query, request); err != nil || len(problems) > 0 {
+	if problems, err := codec.UnmarshalRequest([]byte(s.body), s.query, request); err != nil || len(problems) > 0 {
 		return // No message can be wrong in this way; the REST face has shown what it says.
 	}
 	if create, ok := request.(*clientsessionv1.CreateRequest); ok && s.method == http.MethodPost {
@@ -123,7 +123,7 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 		t.Fatal(err)
 	}
 	expected := newMessage(t, s.rpc+"Response")
-	if _, err := codec.ReadAnswer(text, expected); err != nil || want.status != http.StatusOK {
+	if _, err := codec.UnmarshalResponse(text, expected); err != nil || want.status != http.StatusOK {
 		t.Fatalf("step %d: the sandbox answers %d %s, %v", i, want.status, text, err)
 	}
 	if !proto.Equal(response, expected) {

@@ -21,12 +21,12 @@ import (
 	"github.com/clientsession/client-session-service/service/seam"
 )
 
-// identity is the certificate of both faces and the authorities of the callers' certificates, kept up to date with
-// their files. A nil *identity stands for plain text.
+// serverCertificates is the certificate of both faces and the authorities of the callers' certificates, kept up to date with
+// their files. A nil *serverCertificates stands for plain text.
 //
 // What changes is used for new connections. Those that are open go on, but a client's certificate counts on them only
 // for as long as it would in a new handshake: callers are told by the authorities of the time of each call.
-type identity struct {
+type serverCertificates struct {
 	minVersion  uint16
 	certificate atomic.Pointer[tls.Certificate]
 	// clientCAs is nil when callers have no certificates.
@@ -36,13 +36,13 @@ type identity struct {
 	files []*reload.Files
 }
 
-// newIdentity reads the files, or returns nil when the configuration names none. failures counts later reads that fail.
-func newIdentity(cfg config.Config, failures prometheus.Counter) (*identity, error) {
+// newServerCertificates reads the files, or returns nil when the configuration names none. failures counts later reads that fail.
+func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*serverCertificates, error) {
 	if cfg.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // A nil identity is plain text.
 	}
 	// Callers who forget to say a version get the safe one.
-	i := &identity{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
+	i := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
 	if err := i.read("--tls-cert-file and --tls-key-file", failures, i.usePair,
 		cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func newIdentity(cfg config.Config, failures prometheus.Counter) (*identity, err
 	return i, nil
 }
 
-func (i *identity) read(what string, failures prometheus.Counter, use func([][]byte) error, paths ...string) error {
+func (i *serverCertificates) read(what string, failures prometheus.Counter, use func([][]byte) error, paths ...string) error {
 	files, err := reload.Read(what, paths, failures, use)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (i *identity) read(what string, failures prometheus.Counter, use func([][]b
 
 // usePair takes the contents of a certificate file and a key file. Its errors are those of crypto/tls, which say what
 // is wrong and quote neither.
-func (i *identity) usePair(contents [][]byte) error {
+func (i *serverCertificates) usePair(contents [][]byte) error {
 	certificate, err := tls.X509KeyPair(contents[0], contents[1])
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (i *identity) usePair(contents [][]byte) error {
 	return nil
 }
 
-func (i *identity) useClientCAs(contents [][]byte) error {
+func (i *serverCertificates) useClientCAs(contents [][]byte) error {
 	pool := x509.NewCertPool()
 	if err := seam.AddCAs(pool, contents[0]); err != nil {
 		return err
@@ -95,7 +95,7 @@ func aeadSuites() []uint16 {
 }
 
 // authorities returns those of the callers' certificates, nil when callers have none.
-func (i *identity) authorities() *x509.CertPool {
+func (i *serverCertificates) authorities() *x509.CertPool {
 	if i == nil {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (i *identity) authorities() *x509.CertPool {
 }
 
 // config returns the configuration for a face that speaks the protocols.
-func (i *identity) config(protocols ...string) *tls.Config {
+func (i *serverCertificates) config(protocols ...string) *tls.Config {
 	// The inner configuration is made for each handshake, which costs nothing beside one, and so is always the newest.
 	current := func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		inner := &tls.Config{
@@ -128,7 +128,7 @@ func (i *identity) config(protocols ...string) *tls.Config {
 }
 
 // grpcOptions returns what makes a gRPC server speak TLS.
-func (i *identity) grpcOptions(logger *slog.Logger) []grpc.ServerOption {
+func (i *serverCertificates) grpcOptions(logger *slog.Logger) []grpc.ServerOption {
 	if i == nil {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (c loggedCredentials) Clone() credentials.TransportCredentials {
 }
 
 // serveHTTP serves on the listener until the server is shut down.
-func (i *identity) serveHTTP(server *http.Server, listener net.Listener) error {
+func (i *serverCertificates) serveHTTP(server *http.Server, listener net.Listener) error {
 	if i == nil {
 		return server.Serve(listener)
 	}

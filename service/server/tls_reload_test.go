@@ -208,7 +208,7 @@ func TestFaultyFilesStopTheStart(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			dir, _, cfg := goodFiles(t)
 			key := spoil(dir)
-			_, err := newIdentity(cfg, nil)
+			_, err := newServerCertificates(cfg, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), strings.ReplaceAll(want, "DIR", dir)) {
 				t.Fatalf("got %v, want %s", err, want)
 			}

@@ -160,7 +160,7 @@ func fileExists(path string) bool {
 func startTLS(t *testing.T, cfg config.Config) *tlsRig {
 	t.Helper()
 	r := &tlsRig{t: t}
-	i, err := newIdentity(cfg, &r.failures)
+	i, err := newServerCertificates(cfg, &r.failures)
 	if err != nil {
 		t.Fatal(err)
 	}

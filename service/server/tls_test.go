@@ -240,7 +240,7 @@ func TestPlainTextIsRefused(t *testing.T) {
 }
 
 func TestWithoutFilesIsPlainText(t *testing.T) {
-	if i, err := newIdentity(config.Config{}, nil); i != nil || err != nil {
+	if i, err := newServerCertificates(config.Config{}, nil); i != nil || err != nil {
 		t.Errorf("got %v, %v", i, err)
 	}
 	r := startTLS(t, config.Config{})

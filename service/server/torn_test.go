@@ -45,15 +45,15 @@ callers:
 						}
 					}
 					write(old)
-					callers := auth.NewCallers(rpcs(), http.DefaultClient, (*identity)(nil).authorities, time.Now)
-					if err := callers.Use([]byte(torn)); err != nil {
+					callers := auth.NewCallers(rpcs(), http.DefaultClient, (*serverCertificates)(nil).authorities, time.Now)
+					if err := callers.Load([]byte(torn)); err != nil {
 						t.Fatalf("the part is no good by itself: %v", err)
 					}
 					var used []string
 					files, err := reload.Read("callers file", []string{path}, prometheus.NewCounter(prometheus.CounterOpts{}),
 						func(contents [][]byte) error {
 							used = append(used, string(contents[0]))
-							return callers.Use(contents[0])
+							return callers.Load(contents[0])
 						})
 					if err != nil {
 						t.Fatal(err)

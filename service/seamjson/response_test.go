@@ -47,7 +47,7 @@ func TestReadAnswerAccepts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := &response{}
-			if _, err := newCodec(t).ReadAnswer([]byte(test.text), got); err != nil {
+			if _, err := newCodec(t).UnmarshalResponse([]byte(test.text), got); err != nil {
 				t.Fatal(err)
 			}
 			wantEqual(t, got, test.want)
@@ -80,7 +80,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(test.text, "SECRET", secret)
-			_, err := newCodec(t).ReadAnswer([]byte(text), &response{})
+			_, err := newCodec(t).UnmarshalResponse([]byte(text), &response{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -96,7 +96,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 func TestReadAnswerRefusesEveryPrefix(t *testing.T) {
 	codec := newCodec(t)
 	for end := range len(fullAnswer) {
-		if _, err := codec.ReadAnswer([]byte(fullAnswer[:end]), &response{}); err == nil {
+		if _, err := codec.UnmarshalResponse([]byte(fullAnswer[:end]), &response{}); err == nil {
 			t.Errorf("the first %d bytes were read as a whole answer", end)
 		}
 	}
@@ -130,7 +130,7 @@ func TestReadAnswerSkips(t *testing.T) {
 	} {
 		t.Run(member, func(t *testing.T) {
 			got := &response{}
-			envelope, err := newCodec(t).ReadAnswer([]byte(`{"client_session":{`+member+`},"ok":true}`), got)
+			envelope, err := newCodec(t).UnmarshalResponse([]byte(`{"client_session":{`+member+`},"ok":true}`), got)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,7 +158,7 @@ func TestEnvelope(t *testing.T) {
 		`{"client_sessions":[],"ok":true}`: {OK: true},
 		`{"status":"maintenance"}`:         {},
 	} {
-		got, err := newCodec(t).ReadAnswer([]byte(text), &response{})
+		got, err := newCodec(t).UnmarshalResponse([]byte(text), &response{})
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
@@ -179,7 +179,7 @@ func TestAdditionalMembers(t *testing.T) {
 		`"additional_members":{"a":1}`:              `{"additional_members":{"a":1}}`,
 	} {
 		got := &response{}
-		if _, err := newCodec(t).ReadAnswer([]byte(`{"client_session":{`+members+`}}`), got); err != nil {
+		if _, err := newCodec(t).UnmarshalResponse([]byte(`{"client_session":{`+members+`}}`), got); err != nil {
 			t.Errorf("%.100s: %v", members, err)
 			continue
 		}

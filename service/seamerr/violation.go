@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Problem is one fault in the input, in the words that Seam uses for it.
-type Problem struct {
+// FieldViolation is one fault in the input, in the words that Seam uses for it.
+type FieldViolation struct {
 	// Path leads to the faulty value: member names and list indexes. Empty for the request as a whole.
 	Path []string
 
@@ -23,24 +23,24 @@ const Required = "Required"
 // ExactlyOne is the message of a problem with the deprecated user_identity_ids.
 const ExactlyOne = "Array must contain exactly 1 element(s)"
 
-// maxProblems bounds how much of a hostile input is spelt out.
-const maxProblems = 100
+// maxFieldViolations bounds how much of a hostile input is spelt out.
+const maxFieldViolations = 100
 
 // InvalidInput is the refusal of a request with the given problems: at least one.
-func InvalidInput(problems []Problem) *Error {
-	if len(problems) > maxProblems {
-		problems = problems[:maxProblems]
+func InvalidInput(problems []FieldViolation) *Error {
+	if len(problems) > maxFieldViolations {
+		problems = problems[:maxFieldViolations]
 	}
 	return &Error{
 		HTTPStatus: 400,
 		Type:       "invalid_input",
 		Message:    summary(problems),
-		Problems:   problems,
+		Violations:   problems,
 	}
 }
 
 // summary is the message of an invalid_input error, put together as Seam does it.
-func summary(problems []Problem) string {
+func summary(problems []FieldViolation) string {
 	if len(problems) == 1 {
 		return problems[0].String()
 	}
@@ -52,7 +52,7 @@ func summary(problems []Problem) string {
 }
 
 // String is the problem in one line, as it stands in the message of Seam's error.
-func (p Problem) String() string {
+func (p FieldViolation) String() string {
 	path := strings.Join(p.Path, ".")
 	switch {
 	case path == "":
@@ -65,7 +65,7 @@ func (p Problem) String() string {
 }
 
 // field is the path in the notation of google.rpc.BadRequest: `connected_account_ids[1]`.
-func (p Problem) field() string {
+func (p FieldViolation) field() string {
 	var b strings.Builder
 	for i, segment := range p.Path {
 		if _, err := strconv.ParseUint(segment, 10, 32); err == nil && i > 0 {
@@ -81,7 +81,7 @@ func (p Problem) field() string {
 }
 
 // tree is the validation_errors object of Seam's error: a node has `_errors` and one member for each path segment.
-func tree(problems []Problem) map[string]any {
+func tree(problems []FieldViolation) map[string]any {
 	root := map[string]any{"_errors": []string{}}
 	for _, problem := range problems {
 		node := root
@@ -99,16 +99,16 @@ func tree(problems []Problem) map[string]any {
 	return root
 }
 
-// problemsOf reads the problems back out of Seam's validation_errors. A tree of another shape gives none: the rest of
+// violationsOf reads the problems back out of Seam's validation_errors. A tree of another shape gives none: the rest of
 // the error is still worth having.
-func problemsOf(validationErrors map[string]any) []Problem {
-	var problems []Problem
+func violationsOf(validationErrors map[string]any) []FieldViolation {
+	var problems []FieldViolation
 	var walk func(node map[string]any, path []string)
 	walk = func(node map[string]any, path []string) {
 		if texts, ok := node["_errors"].([]any); ok {
 			for _, text := range texts {
-				if message, ok := text.(string); ok && len(problems) < maxProblems {
-					problems = append(problems, Problem{Path: path, Message: message})
+				if message, ok := text.(string); ok && len(problems) < maxFieldViolations {
+					problems = append(problems, FieldViolation{Path: path, Message: message})
 				}
 			}
 		}

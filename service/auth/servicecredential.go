@@ -10,19 +10,19 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Held is the interceptor for a service that has a credential of its own: it finds out who calls and whether that
+// ServiceCredential is the interceptor for a service that has a credential of its own: it finds out who calls and whether that
 // caller may, and the call goes to Seam with the service's key. Nothing that a caller sends reaches Seam as a header.
 // Without callers (nil) anybody may call. Reflection answers anybody if openReflection is true, else only callers that
 // are known, whatever else they may call.
-func Held(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInterceptor {
+func ServiceCredential(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInterceptor {
 	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		reflects := isReflection(info.FullMethod)
-		if Exempt(info.FullMethod) || (reflects && openReflection) {
+		if IsPublic(info.FullMethod) || (reflects && openReflection) {
 			return handler(ctx, request)
 		}
 		call := callinfo.FromContext(ctx)
-		call.HeldKey = true
+		call.ServiceCredential = true
 		call.SeamHeader = key.Header()
 		call.Proven = true
 		if callers == nil {
@@ -39,7 +39,7 @@ func Held(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInter
 		}
 		call.Caller, call.CallerKey = from.name, keys.ofName(from.name)
 		// The name comes from the server's own table of methods, not from what the caller wrote.
-		if rpc := path.Base(info.FullMethod); !reflects && !from.may(rpc) {
+		if rpc := path.Base(info.FullMethod); !reflects && !from.allows(rpc) {
 			return nil, seamerr.Forbidden(rpc)
 		}
 		return handler(ctx, request)

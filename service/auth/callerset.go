@@ -37,8 +37,8 @@ type entry struct {
 	RPCs []string `yaml:"rpcs"`
 }
 
-// directory is who may call, read from a callers file.
-type directory struct {
+// callerSet is who may call, read from a callers file.
+type callerSet struct {
 	tokens []tokenEntry
 	spiffe map[string]*caller
 	dns    map[string]*caller
@@ -54,7 +54,7 @@ type caller struct {
 	rpcs []string
 }
 
-func (c *caller) may(rpc string) bool {
+func (c *caller) allows(rpc string) bool {
 	return slices.Contains(c.rpcs, AllRPCs) || slices.Contains(c.rpcs, rpc)
 }
 
@@ -63,8 +63,8 @@ type tokenEntry struct {
 	caller *caller
 }
 
-// parseDirectory reads a callers file and reports every fault in it. rpcs are the RPCs that there are.
-func parseDirectory(content []byte, rpcs []string, issuers *issuers) (*directory, error) {
+// parseCallerSet reads a callers file and reports every fault in it. rpcs are the RPCs that there are.
+func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true) // A misspelt restriction must not be dropped.
 	var read file
@@ -77,7 +77,7 @@ func parseDirectory(content []byte, rpcs []string, issuers *issuers) (*directory
 	if len(read.Callers) == 0 {
 		return nil, errors.New("no callers: nobody could call")
 	}
-	d := &directory{
+	d := &callerSet{
 		spiffe: map[string]*caller{}, dns: map[string]*caller{},
 		jwts: map[string]*jwtRules{}, passed: newVerdicts(), failed: newVerdicts(),
 	}
@@ -116,7 +116,7 @@ var secretLike = regexp.MustCompile(`(css_|seam_|ey)[^\s"\x60]*`)
 var callerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
 
 // add puts a caller under each of its proofs.
-func (d *directory) add(e entry, issuers *issuers) []error {
+func (d *callerSet) add(e entry, issuers *issuers) []error {
 	c := &caller{name: e.Name, rpcs: e.RPCs}
 	var faults []error
 	proofs := 0

@@ -16,7 +16,7 @@ import (
 func errorAnswer(response *http.Response, id string, text []byte, header http.Header) *seamerr.Error {
 	if response.StatusCode < 400 {
 		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
-		e := seamerr.BadAnswer(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
+		e := seamerr.InvalidResponse(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
 		e.RequestID = id
 		return e
 	}
@@ -26,10 +26,10 @@ func errorAnswer(response *http.Response, id string, text []byte, header http.He
 		return e
 	}
 	e := seamerr.FromResponse(response.StatusCode, response.Header.Get("Content-Type"), text)
-	if id != "" || !fit(e.RequestID) {
+	if id != "" || !validRequestID(e.RequestID) {
 		e.RequestID = id // The SDKs read the one in the header.
 	}
-	newScrubber(header).error(e)
+	newRedactor(header).error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
 	if e.Type == "" {
 		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, text))
@@ -53,7 +53,7 @@ func describe(response *http.Response, text []byte) string {
 // was sent with: what echoes a request's credentials may do so here, too.
 func requestID(response, request http.Header) string {
 	id := response.Get("Seam-Request-Id")
-	if !fit(id) || newScrubber(request).text(id) != id {
+	if !validRequestID(id) || newRedactor(request).text(id) != id {
 		return ""
 	}
 	return id
@@ -62,8 +62,8 @@ func requestID(response, request http.Header) string {
 // requestIDPattern is what a request id may look like: Seam's are UUIDs.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
-// fit says whether a request id can stand in a header and in the log, where nothing that looks like a credential may.
-func fit(id string) bool {
+// validRequestID says whether a request id can stand in a header and in the log, where nothing that looks like a credential may.
+func validRequestID(id string) bool {
 	return requestIDPattern.MatchString(id) && !credentialPattern.MatchString(id)
 }
 

@@ -17,10 +17,10 @@ const (
 	headerAttempts = "grpc-previous-rpc-attempts"
 )
 
-// callerRepeats says whether it is the caller that repeats what fails. Each of Seam's SDKs knows what it may repeat, as
+// callerRetries says whether it is the caller that repeats what fails. Each of Seam's SDKs knows what it may repeat, as
 // it does when it calls Seam itself. A gRPC client is known by its second attempt; the answer to its first tells it
 // whether there is to be one.
-func callerRepeats(ctx context.Context) bool {
+func callerRetries(ctx context.Context) bool {
 	for _, header := range []string{headerSDKName, HeaderSDKLanguage, headerAttempts} {
 		if len(metadata.ValueFromIncomingContext(ctx, header)) > 0 {
 			return true

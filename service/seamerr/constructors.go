@@ -14,23 +14,23 @@ import (
 
 // Unauthorized refuses a call that has no credential at all.
 func Unauthorized() *Error {
-	return local(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
+	return own(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
 }
 
 // Forbidden refuses a caller that is known and may not call the RPC.
 func Forbidden(rpc string) *Error {
-	return local(http.StatusForbidden, "forbidden", "The caller may not call "+rpc, nil)
+	return own(http.StatusForbidden, "forbidden", "The caller may not call "+rpc, nil)
 }
 
-// ForeignPage refuses a request that a page in a browser sent which has no business here.
-func ForeignPage() *Error {
-	return local(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
+// CrossOrigin refuses a request that a page in a browser sent which has no business here.
+func CrossOrigin() *Error {
+	return own(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
 }
 
-// OwnCredential reports that Seam refused the service's own credential: the operator's to mend and not the caller's,
+// ServiceCredentialRefused reports that Seam refused the service's own credential: the operator's to mend and not the caller's,
 // who must not be told that its own is wrong.
-func OwnCredential(refusal *Error) *Error {
-	e := local(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
+func ServiceCredentialRefused(refusal *Error) *Error {
+	e := own(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
 	e.RequestID = refusal.RequestID
 	return e
 }
@@ -39,7 +39,7 @@ func OwnCredential(refusal *Error) *Error {
 // wrong with what this caller does and another replica may have room; over gRPC it is RESOURCE_EXHAUSTED, which clients
 // do not repeat by themselves, so that the load is not multiplied.
 func Overloaded(wait time.Duration) *Error {
-	e := local(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
+	e := own(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
 	e.Code = codes.ResourceExhausted
 	e.RetryAfter = &wait
 	return e
@@ -47,109 +47,109 @@ func Overloaded(wait time.Duration) *Error {
 
 // CallerRateLimited refuses a call because its caller makes more than its share.
 func CallerRateLimited(wait time.Duration) *Error {
-	e := local(http.StatusTooManyRequests, "caller_rate_limited", "The caller makes more calls than it may", nil)
+	e := own(http.StatusTooManyRequests, "caller_rate_limited", "The caller makes more calls than it may", nil)
 	e.RetryAfter = &wait
 	return e
 }
 
 // InvalidJSON refuses a body that is not one JSON value.
 func InvalidJSON(cause error) *Error {
-	return local(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
+	return own(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
 }
 
 // InvalidContentType refuses a body that does not say that it is JSON, for a request of the given HTTP method.
 func InvalidContentType(method string) *Error {
-	return local(http.StatusBadRequest, "invalid_content_type",
+	return own(http.StatusBadRequest, "invalid_content_type",
 		method+` requests must have Content-Type header with "application/json"`, nil)
 }
 
 // InvalidQuery refuses a query string; the message names the parameter and never quotes a value.
 func InvalidQuery(message string) *Error {
-	return local(http.StatusBadRequest, "invalid_query_params", message, nil)
+	return own(http.StatusBadRequest, "invalid_query_params", message, nil)
 }
 
 // InvalidHeader refuses a credential header that is repeated or has control characters; name is its name.
 func InvalidHeader(name, fault string) *Error {
-	return local(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
+	return own(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
 }
 
 // PayloadTooLarge refuses a body of more than limit bytes.
 func PayloadTooLarge(limit int) *Error {
-	return local(http.StatusRequestEntityTooLarge, "payload_too_large",
+	return own(http.StatusRequestEntityTooLarge, "payload_too_large",
 		fmt.Sprintf("Request body is larger than %d KiB", limit>>10), nil)
 }
 
 // RequestTimeout reports a request body that did not come in time. Nothing was done about it.
 func RequestTimeout(cause error) *Error {
-	return local(http.StatusRequestTimeout, "request_timeout", "The request did not arrive in time", cause)
+	return own(http.StatusRequestTimeout, "request_timeout", "The request did not arrive in time", cause)
 }
 
 // InvalidMessage refuses a gRPC message that is not one of the contract's. It is the caller's fault, so it is not the
 // INTERNAL that gRPC libraries answer by themselves and operators have alerts on.
 func InvalidMessage(cause error) *Error {
-	return local(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
+	return own(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
 }
 
 // UnknownMethod answers a gRPC method that is not there.
 func UnknownMethod() *Error {
-	return local(http.StatusNotImplemented, "method_not_found", "There is no such method", nil)
+	return own(http.StatusNotImplemented, "method_not_found", "There is no such method", nil)
 }
 
 // Unsupported refuses what gRPC allows and the service does not, such as compressed messages.
 func Unsupported(what string) *Error {
-	return local(http.StatusNotImplemented, "unsupported", what+" is not supported", nil)
+	return own(http.StatusNotImplemented, "unsupported", what+" is not supported", nil)
 }
 
 // StreamEnded ends a stream that has no end of its own.
 func StreamEnded(message string, cause error) *Error {
-	return local(http.StatusServiceUnavailable, "stream_ended", message, cause)
+	return own(http.StatusServiceUnavailable, "stream_ended", message, cause)
 }
 
 // UnreadableBody reports a request body that ended early or did not come in time.
 func UnreadableBody(cause error) *Error {
-	return local(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
+	return own(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
 }
 
 // NotFound answers a path that is not there.
 func NotFound() *Error {
-	return local(http.StatusNotFound, "not_found", "Not found", nil)
+	return own(http.StatusNotFound, "not_found", "Not found", nil)
 }
 
 // MethodNotAllowed answers a path that is there, but not for this method.
 func MethodNotAllowed(allow []string) *Error {
-	e := local(http.StatusMethodNotAllowed, "method_not_allowed", "only "+strings.Join(allow, ",")+" accepted", nil)
+	e := own(http.StatusMethodNotAllowed, "method_not_allowed", "only "+strings.Join(allow, ",")+" accepted", nil)
 	e.Allow = allow
 	return e
 }
 
 // Unreachable reports that no answer came from Seam because no request could be put to it, or the connection broke.
 func Unreachable(cause error) *Error {
-	return local(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
+	return own(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
 }
 
-// Failing reports that Seam was not asked, because it failed again and again just before.
-func Failing(wait time.Duration) *Error {
-	e := local(http.StatusServiceUnavailable, "upstream_failing", "Seam is failing and was not asked", nil)
+// CircuitOpen reports that Seam was not asked, because it failed again and again just before.
+func CircuitOpen(wait time.Duration) *Error {
+	e := own(http.StatusServiceUnavailable, "upstream_failing", "Seam is failing and was not asked", nil)
 	e.RetryAfter = &wait
 	return e
 }
 
 // Timeout reports that the deadline passed before Seam answered. The request may have been carried out.
 func Timeout(cause error) *Error {
-	return local(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not answer in time", cause)
+	return own(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not answer in time", cause)
 }
 
 // Canceled reports that the caller left. The request may have been carried out.
 func Canceled(cause error) *Error {
-	e := local(statusClientClosedRequest, "canceled", "The caller cancelled the call", cause)
+	e := own(statusClientClosedRequest, "canceled", "The caller cancelled the call", cause)
 	e.Code = codes.Canceled
 	return e
 }
 
-// BadAnswer reports an answer of Seam that cannot be understood. Seam did carry the request out if the status of that
+// InvalidResponse reports an answer of Seam that cannot be understood. Seam did carry the request out if the status of that
 // answer was a 2xx, so the code is not one that clients retry by themselves.
-func BadAnswer(cause error) *Error {
-	e := local(http.StatusBadGateway, "upstream_answer_invalid", "Seam's answer could not be understood", cause)
+func InvalidResponse(cause error) *Error {
+	e := own(http.StatusBadGateway, "upstream_answer_invalid", "Seam's answer could not be understood", cause)
 	e.Code = codes.Internal
 	return e
 }
@@ -167,7 +167,7 @@ func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
 	if repeatable {
 		return &unknown
 	}
-	unknown.Final = true
+	unknown.NoRetry = true
 	if unknown.Code = e.GRPCCode(); unknown.Code == codes.Unavailable {
 		unknown.Code = codes.Unknown
 	}
@@ -180,15 +180,15 @@ func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
 // ProxyRefused reports that a proxy on the way to Seam wants the service to authenticate: the operator's to mend and
 // not the caller's.
 func ProxyRefused() *Error {
-	return local(http.StatusInternalServerError, "upstream_proxy_refused", "The service is not set up right",
+	return own(http.StatusInternalServerError, "upstream_proxy_refused", "The service is not set up right",
 		errors.New("a proxy on the way to Seam answered with HTTP status 407"))
 }
 
 // Internal reports a fault of the service.
 func Internal(cause error) *Error {
-	return local(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
+	return own(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
 }
 
-func local(httpStatus int, errorType, message string, cause error) *Error {
+func own(httpStatus int, errorType, message string, cause error) *Error {
 	return &Error{HTTPStatus: httpStatus, Type: errorType, Message: message, Local: true, Cause: cause}
 }

@@ -2,10 +2,10 @@ package auth
 
 import "strings"
 
-// Exempt says whether a method, by its full name, needs no credential whatever the configuration: the health that load
+// IsPublic says whether a method, by its full name, needs no credential whatever the configuration: the health that load
 // balancers ask for before they know anyone. The full name is the one in the server's own table of methods, so no
 // spelling of a path gets around this.
-func Exempt(fullMethod string) bool {
+func IsPublic(fullMethod string) bool {
 	switch fullMethod {
 	case "/grpc.health.v1.Health/Check",
 		"/grpc.health.v1.Health/List",

@@ -11,9 +11,9 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// scrubber blots a request's credentials out of the error that came back for it. What comes from outside is shown to
+// redactor blots a request's credentials out of the error that came back for it. What comes from outside is shown to
 // callers, and something on the way that echoes a request's headers is not unheard of.
-type scrubber struct {
+type redactor struct {
 	secrets  []string
 	replacer *strings.Replacer
 }
@@ -21,8 +21,8 @@ type scrubber struct {
 // shortestSecret keeps words such as Bearer from being blotted out; Seam's shortest key is far longer.
 const shortestSecret = 8
 
-// newScrubber returns a scrubber for the credentials of a request's header: the values and the words in them.
-func newScrubber(header http.Header) scrubber {
+// newRedactor returns a scrubber for the credentials of a request's header: the values and the words in them.
+func newRedactor(header http.Header) redactor {
 	var secrets, pairs []string
 	for _, h := range Headers() {
 		if !h.Credential {
@@ -36,20 +36,20 @@ func newScrubber(header http.Header) scrubber {
 			}
 		}
 	}
-	return scrubber{secrets, strings.NewReplacer(pairs...)}
+	return redactor{secrets, strings.NewReplacer(pairs...)}
 }
 
 // finds says whether a text has one of the credentials.
-func (s scrubber) finds(text []byte) bool {
+func (s redactor) finds(text []byte) bool {
 	return slices.ContainsFunc(s.secrets, func(secret string) bool { return bytes.Contains(text, []byte(secret)) })
 }
 
 // text scrubs a text.
-func (s scrubber) text(text string) string { return s.replacer.Replace(text) }
+func (s redactor) text(text string) string { return s.replacer.Replace(text) }
 
 // error scrubs every text of e that Seam wrote. It works on the texts and not on the JSON they came in, where the same
 // text can be written in many ways; a body that hides a credential in one of those is not handed on.
-func (s scrubber) error(e *seamerr.Error) {
+func (s redactor) error(e *seamerr.Error) {
 	e.Type = s.text(e.Type)
 	e.Message = s.text(e.Message)
 	e.RequestID = s.text(e.RequestID)
@@ -59,7 +59,7 @@ func (s scrubber) error(e *seamerr.Error) {
 }
 
 // body scrubs JSON.
-func (s scrubber) body(body []byte) []byte {
+func (s redactor) body(body []byte) []byte {
 	if body == nil {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (s scrubber) body(body []byte) []byte {
 }
 
 // value scrubs a JSON value.
-func (s scrubber) value(value any) any {
+func (s redactor) value(value any) any {
 	switch value := value.(type) {
 	case string:
 		return s.text(value)

@@ -37,13 +37,13 @@ func (e *Envelope) skip(name string) {
 	}
 }
 
-// ReadAnswer reads a response of Seam into m. What the response tells has happened, so it is lenient: null is the same
+// UnmarshalResponse reads a response of Seam into m. What the response tells has happened, so it is lenient: null is the same
 // as absent, a member of another type than documented is left unset, and the members of a session that are not
 // documented go into its additional_members. It fails for text that is not one JSON object, and for a list with an
 // element that is no session. Its errors name the member and never quote a value.
-func (c *Codec) ReadAnswer(data []byte, m proto.Message) (Envelope, error) {
+func (c *Codec) UnmarshalResponse(data []byte, m proto.Message) (Envelope, error) {
 	var envelope Envelope
-	table, err := c.of(m)
+	table, err := c.table(m)
 	if err != nil {
 		return envelope, err
 	}
@@ -53,7 +53,7 @@ func (c *Codec) ReadAnswer(data []byte, m proto.Message) (Envelope, error) {
 	if kind := dec.PeekKind(); kind != '{' {
 		return envelope, syntaxOr(dec, fmt.Errorf("expected an object, found %s", kindName(kind)))
 	}
-	r := answerReader{dec, &envelope}
+	r := responseReader{dec, &envelope}
 	if err := r.readEnvelope(table, m.ProtoReflect()); err != nil {
 		return envelope, err
 	}
@@ -63,14 +63,14 @@ func (c *Codec) ReadAnswer(data []byte, m proto.Message) (Envelope, error) {
 	return envelope, nil
 }
 
-type answerReader struct {
+type responseReader struct {
 	*jsontext.Decoder
 
 	envelope *Envelope
 }
 
 // readEnvelope reads the response as such.
-func (r answerReader) readEnvelope(t *message, m protoreflect.Message) error {
+func (r responseReader) readEnvelope(t *message, m protoreflect.Message) error {
 	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
@@ -102,7 +102,7 @@ func (r answerReader) readEnvelope(t *message, m protoreflect.Message) error {
 }
 
 // readMember reads the value of a member, or passes it over.
-func (r answerReader) readMember(f *field, known bool, m protoreflect.Message) error {
+func (r responseReader) readMember(f *field, known bool, m protoreflect.Message) error {
 	if !known || r.PeekKind() == 'n' {
 		return syntax(r.SkipValue())
 	}
@@ -113,7 +113,7 @@ func (r answerReader) readMember(f *field, known bool, m protoreflect.Message) e
 }
 
 // readSession reads an object within the response.
-func (r answerReader) readSession(t *message, m protoreflect.Message) error {
+func (r responseReader) readSession(t *message, m protoreflect.Message) error {
 	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
@@ -165,7 +165,7 @@ func (t *message) field(quoted jsontext.Value) (*field, bool) {
 	return f, known
 }
 
-func (r answerReader) read(f *field, m protoreflect.Message) error {
+func (r responseReader) read(f *field, m protoreflect.Message) error {
 	if f.list {
 		return r.readList(f, m)
 	}
@@ -190,14 +190,14 @@ func (r answerReader) read(f *field, m protoreflect.Message) error {
 }
 
 // skip passes over a value of another type than documented. A text that is broken here has no type.
-func (r answerReader) skip(f *field, kind jsontext.Kind) error {
+func (r responseReader) skip(f *field, kind jsontext.Kind) error {
 	if kind != 0 {
 		r.envelope.skip(f.name)
 	}
 	return syntax(r.SkipValue())
 }
 
-func (r answerReader) readList(f *field, m protoreflect.Message) error {
+func (r responseReader) readList(f *field, m protoreflect.Message) error {
 	if kind := r.PeekKind(); kind != '[' {
 		return r.skip(f, kind)
 	}
