@@ -42,7 +42,7 @@ type Call struct {
 	Skipped []string
 
 	// Attempts is how many requests were put to Seam, Repeated why the last one was put again, nil if there was one only.
-	Attempts int
+	Attempts    int
 	RetryReason error
 
 	// Request is the request as it came in: its headers are known, its body is still to be read.

@@ -29,8 +29,8 @@ const (
 // by: a service that is busy is not dead. The gauge tells how many calls are past this step.
 func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) grpc.UnaryServerInterceptor {
 	g := gate{
-		slots:    make(chan struct{}, limit),
-		waiters:   make(chan struct{}, max(1, limit/queueShare)),
+		slots:   make(chan struct{}, limit),
+		waiters: make(chan struct{}, max(1, limit/queueShare)),
 		refused: refused,
 	}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -52,7 +52,7 @@ func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) 
 // gate has an element in room for each call that is past it, and one in queue for each that waits.
 type gate struct {
 	slots, waiters chan struct{}
-	refused     prometheus.Counter
+	refused        prometheus.Counter
 }
 
 // acquire returns nil once the call has a place in room, else why it gets none.

@@ -23,7 +23,7 @@ import (
 type Files struct {
 	what     string
 	paths    []string
-	apply      func(contents [][]byte) error
+	apply    func(contents [][]byte) error
 	contents [][]byte
 	// seen is what the last look found, nil when it could not read.
 	seen     [][]byte

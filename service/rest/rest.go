@@ -44,7 +44,7 @@ type Config struct {
 	ServiceCredential bool
 	// RequireKnownHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it answers to.
 	RequireKnownHost bool
-	Hosts     Hosts
+	Hosts            Hosts
 	// RecoverOutside makes an error of a panic outside of a call, of the HTTP method and its value.
 	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that does not become a call; the interceptors log the others.

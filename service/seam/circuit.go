@@ -65,7 +65,7 @@ func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gob
 // circuitPermit is circuitPermit to make one attempt. It has to be given back with what came of it.
 type circuitPermit struct {
 	circuit *circuit
-	report    func(error)
+	report  func(error)
 	began   time.Time
 	probe   bool
 }

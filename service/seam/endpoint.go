@@ -16,8 +16,8 @@ const (
 
 // Endpoint is one endpoint of Seam's API, in the method form that every version of it serves: POST with a body.
 type Endpoint struct {
-	Method string
-	Path   string
+	Method    string
+	Path      string
 	Semantics Semantics
 	// Success is what a 2xx response has to tell to be one.
 	Success Success
@@ -25,7 +25,9 @@ type Endpoint struct {
 
 // Create is the endpoint that creates a session and fails if the user identifier has one. To repeat it adds a session,
 // or fails because of the one that the first request made.
-func Create() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/create", NonIdempotent, OneSession} }
+func Create() Endpoint {
+	return Endpoint{http.MethodPost, "/client_sessions/create", NonIdempotent, OneSession}
+}
 
 // CreateOrGet is the endpoint that creates a session, or returns the one that the user identifier has. Keyed says
 // whether the request has a user identifier.

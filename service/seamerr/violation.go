@@ -35,7 +35,7 @@ func InvalidInput(problems []FieldViolation) *Error {
 		HTTPStatus: 400,
 		Type:       "invalid_input",
 		Message:    summary(problems),
-		Violations:   problems,
+		Violations: problems,
 	}
 }
 

@@ -40,15 +40,15 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		Service:     c.handlers,
 		Chain:       c.chain,
 
-		MaxRequestBytes: interceptor.MaxRequestBytes,
-		Headers:         headers,
-		CORSOrigins:     cfg.CORSOrigins,
-		ServiceCredential:   cfg.HasServiceCredential(),
-		RequireKnownHost:       cfg.CallersFile == "",
-		Hosts:           rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
-		Codec:           codec,
-		Logger:          s.logger,
-		RecoverOutside:          s.recoverOutside,
+		MaxRequestBytes:   interceptor.MaxRequestBytes,
+		Headers:           headers,
+		CORSOrigins:       cfg.CORSOrigins,
+		ServiceCredential: cfg.HasServiceCredential(),
+		RequireKnownHost:  cfg.CallersFile == "",
+		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
+		Codec:             codec,
+		Logger:            s.logger,
+		RecoverOutside:    s.recoverOutside,
 	})
 	if err != nil {
 		return fmt.Errorf("build the REST face: %w", err)

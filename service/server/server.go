@@ -53,7 +53,7 @@ type Server struct {
 	files   []*reload.Files
 	issuers *http.Client
 	// streamCtx ends when the drain begins to cut off streams.
-	streamCtx   context.Context //nolint:containedctx // It is the server's life and no call's.
+	streamCtx     context.Context //nolint:containedctx // It is the server's life and no call's.
 	cancelStreams context.CancelFunc
 	// recoverOutside makes an error of a panic outside of the calls.
 	recoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
@@ -170,10 +170,10 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		chain:       interceptor.Chain(chain...),
 		outer:       interceptor.Chain(outer...),
 		streams: interceptor.Chain(append(slices.Clone(outer), interceptor.Streams(interceptor.StreamsConfig{
-			Lifetime: streamLifetime(cfg),
-			StreamCtx: s.streamCtx,
-			RecoverOutside:   s.recoverOutside,
-			Refused:  metrics.refused.WithLabelValues(limitStreams),
+			Lifetime:       streamLifetime(cfg),
+			StreamCtx:      s.streamCtx,
+			RecoverOutside: s.recoverOutside,
+			Refused:        metrics.refused.WithLabelValues(limitStreams),
 		}), authenticate)...),
 		guarded: guarded,
 	}
