@@ -5,6 +5,7 @@ import json
 import urllib.parse
 
 import compare
+import odd
 import toolchain
 
 ANSWER_SECONDS = 30
@@ -22,6 +23,7 @@ def load():
     forms = document["forms"]
     requests = [probed(form, probe) for form in forms for probe in document["probes"]]
     requests += wrong_methods(forms) + document["requests"]
+    requests = [odd.lengthened(request, request.get("long", 0)) for request in requests]
     for request in requests:
         request["headers"] = document["headers"] | request.get("headers", {})
     names = [request["name"] for request in requests]
@@ -58,18 +60,21 @@ def wrong_methods(forms):
 
 def compare_answers(service, request):
     """Sends the request to both targets, on fresh data, and returns what is wrong with their answers."""
-    sandbox = answer(service, service.sandbox_url, request)
-    face = answer(service, service.face_url, request)
+    sandbox, _ = answer(service, service.sandbox_url, request)
+    face, reached = answer(service, service.face_url, request)
     problems = []
     name = compare.http_outcome(sandbox)
     if name != request["expect"]:
         problems.append(f"expected {request['expect']} of the sandbox, it was {name}: {compare.shown(sandbox)}")
     if "face" in request:
-        return problems + compare.known_difference(request, compare.http_outcome(face))
+        return problems + compare.known_difference(request, request["face"], sandbox, face, compare.http_outcome(face))
+    if not reached:
+        sandbox, face = compare.as_json(sandbox), compare.as_json(face)
     return problems + compare.differences(sandbox, face)
 
 
 def answer(service, endpoint, request):
+    """The answer to the request, and the requests that reached the sandbox for it."""
     service.reset()
     if "faults" in request:
         service.prosper()
@@ -79,11 +84,18 @@ def answer(service, endpoint, request):
     try:
         send(connection, request, body_of(request))
         response = connection.getresponse()
-        return seen(response, response.read())
+        return seen(response, text_of(response)), service.take_requests()
     except (OSError, http.client.HTTPException) as error:
-        return {"status": 0, "body": f"no answer: {error!r}"}
+        return {"status": 0, "text": f"no answer: {error!r}"}, []
     finally:
         connection.close()
+
+
+def text_of(response):
+    try:
+        return response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return f"broken off: {error!r}"
 
 
 def send(connection, request, body):
@@ -111,12 +123,9 @@ def body_of(request):
 
 
 def seen(response, text):
-    body = text.decode(errors="replace")
-    if response.headers.get_content_type() == "application/json" and body:
-        body = compare.without_ids(json.loads(body))
-    return {
+    return compare.without_ids({
         "status": response.status,
         "headers": {name: response.headers.get_all(name) for name in COMPARED_HEADERS},
-        "has_request_id": bool(response.headers.get("seam-request-id")),
-        "body": body,
-    }
+        "request_id": response.headers.get("seam-request-id"),
+        "text": text,
+    })

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Shows that Seam's own SDKs cannot tell the service's REST face from Seam: makes each call of scenarios.json with each
-SDK, and sends each request of raw_requests.json, once to the sandbox and once to the face before it, and compares.
+"""Shows that Seam's own SDKs cannot tell the service's REST face from Seam: makes each call of scenarios.json and of
+odd_responses.json with each SDK, and sends each request of raw_requests.json, once to the sandbox and once to the face
+before it, and compares.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import tempfile
 import time
 
 import compare
+import odd
 import raw
 import sdk
 import toolchain
@@ -92,12 +94,13 @@ class Suite:
         return passed and not failed
 
 
-def load_scenarios():
+def load_scenarios(with_odd=True):
     document = json.loads((toolchain.HERE / "scenarios.json").read_text())
-    names = [scenario["name"] for scenario in document["scenarios"]]
+    scenarios = document["scenarios"] + (odd.scenarios() if with_odd else [])
+    names = [scenario["name"] for scenario in scenarios]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"scenarios.json has two scenarios with one name: {repeated}")
-    return [filled_in(scenario, document) for scenario in document["scenarios"]]
+        raise ValueError(f"two scenarios have one name: {repeated}")
+    return [filled_in(scenario, document) for scenario in scenarios]
 
 
 def is_for(sdk_name, scenario):
@@ -142,31 +145,50 @@ def run_scenario(service, program, scenario):
     problems = []
     for i, (step, sandbox, face) in enumerate(zip(scenario["steps"], direct, fronted)):
         where = f"step {i} ({step['call']})"
-        problems += [f"{where}: {problem}" for problem in unexpected(program.name, step, sandbox)]
-        if "face" in step:
-            problems += compare.known_difference(step, compare.outcome(face))
-            continue
-        if not face["requests"] and compare.outcome(sandbox) in REFUSED_BY_FACE:
-            face["requests"] = sandbox["requests"]
-        problems += [f"{where}: {line}" for line in compare.differences(sandbox, face)]
+        problems += [f"{where}: {line}" for line in wrong(program.name, step, sandbox, face)]
     return problems
+
+
+def wrong(sdk_name, step, sandbox, face):
+    """What is wrong with what came of a step."""
+    yield from unexpected(sdk_name, step, sandbox)
+    known = for_sdk(step.get("face"), sdk_name)
+    if known:
+        name = compare.outcome(face)
+        yield from compare.known_difference(step, known, sandbox, face, name)
+        expected = for_sdk(step.get("face_requests", len(sandbox["requests"])), sdk_name)
+        if (sent := len(face["requests"])) != expected:
+            yield f"expected {expected} requests of the face, it made {sent}"
+        return
+    if not face["requests"] and compare.outcome(sandbox) in REFUSED_BY_FACE:
+        face["requests"] = sandbox["requests"]
+        sandbox["answer"], face["answer"] = compare.as_json(sandbox["answer"]), compare.as_json(face["answer"])
+    yield from compare.differences(sandbox, face)
+
+
+def for_sdk(value, sdk_name):
+    """The value, or that for the SDK where there is one for each."""
+    return value[sdk_name] if isinstance(value, dict) and sdk_name in value else value
 
 
 def unexpected(sdk_name, step, seen):
     """What came of a call at the sandbox, if it is not what the scenario is there to show."""
-    expected = step["expect"]
-    if isinstance(expected, dict):
-        expected = expected[sdk_name]
+    expected = for_sdk(step["expect"], sdk_name)
     if (outcome := compare.outcome(seen)) != expected:
         yield f"expected {expected} of the sandbox, it was {outcome}: {compare.shown(seen)}"
     if (sent := len(seen["requests"])) != step.get("requests", sent):
         yield f"expected {step['requests']} requests to the sandbox, it got {sent}"
 
 
+def fails(fault):
+    """Whether the circuit breaker of the face takes the fault for a failure of Seam."""
+    return fault.get("status", 0) >= 500 or "disconnect" in fault
+
+
 def make_calls(service, program, endpoint, scenario):
     """Makes the calls of a scenario at the endpoint, on fresh data, and returns what was seen of each."""
     service.reset()
-    if any("faults" in step for step in scenario["steps"]):
+    if any(fails(fault) for step in scenario["steps"] for fault in step.get("faults", [])):
         service.prosper()
     records = []
     for step in scenario["steps"]:

@@ -22,14 +22,24 @@ const clients = new Map()
 // The answer to the call that is being made, as far as it was a good one: the SDK's errors carry theirs.
 let goodAnswer
 
+// The text of the last answer, which the SDK's HTTP client does not keep beside what it reads in it.
+let text
+
+const keepText = (data) => (text = data)
+
 const clientFor = ({ endpoint, credential, retries }) => {
   const key = JSON.stringify([endpoint, credential, retries])
   if (!clients.has(key)) {
     const seam = newClient(endpoint, credential, retries)
-    seam.client.interceptors.response.use((response) => (goodAnswer = response))
-    clients.set(key, seam)
+    clients.set(key, watched(seam))
   }
   return clients.get(key)
+}
+
+const watched = (seam) => {
+  seam.client.interceptors.response.use((response) => (goodAnswer = response))
+  seam.client.defaults.transformResponse = [keepText, ...seam.client.defaults.transformResponse]
+  return seam
 }
 
 const newClient = (endpoint, credential, retries) => {
@@ -76,7 +86,7 @@ const calls = {
   },
 
   update_client_session_token: async ({ endpoint, credential }, { token }) => {
-    const seam = Seam.fromClientSessionToken(credential.token, { endpoint })
+    const seam = watched(Seam.fromClientSessionToken(credential.token, { endpoint }))
     await seam.updateClientSessionToken(token)
     return await seam.clientSessions.get()
   },
@@ -104,27 +114,27 @@ const seenError = (error) => {
   }
   if ('code' in error) seen.code = error.code
   if ('data' in error) seen.data = error.data
-  if ('requestId' in error) seen.has_request_id = error.requestId !== ''
+  if ('requestId' in error) seen.request_id = error.requestId
   if ('validationErrors' in error) seen.validation_errors = error.validationErrors
   return { error: seen, ...seenAnswer(response) }
 }
 
 const seenAnswer = (response) => {
   if (response == null) return {}
-  const { status, headers, data } = response
-  const answer = {
-    status,
-    retry_after: headers['retry-after'],
-    has_request_id: headers['seam-request-id'] != null,
+  const { status, headers } = response
+  return {
+    answer: {
+      status,
+      content_type: headers['content-type'] ?? null,
+      retry_after: headers['retry-after'] ?? null,
+      request_id: headers['seam-request-id'] ?? null,
+      text,
+    },
   }
-  const contentType = headers['content-type']
-  // What is no JSON is not Seam's: the face does not pass it on, and the SDK's error has its status alone.
-  if (contentType?.startsWith('application/json')) Object.assign(answer, { content_type: contentType, body: data })
-  return { answer }
 }
 
 const see = async (call) => {
-  goodAnswer = undefined
+  goodAnswer = text = undefined
   try {
     const value = await (calls[call.call] ?? callMethod)(call, decode(call.params))
     return { value, ...seenAnswer(goodAnswer) }
