@@ -78,14 +78,6 @@ def error_name(answer):
         return str(answer["status"])
 
 
-def as_json(answer):
-    """The answer with its text read: the face has an order of its own for the members of its own errors."""
-    try:
-        return answer | {"text": json.loads(answer["text"])}
-    except ValueError:
-        return answer
-
-
 def known_difference(case, known, sandbox, face, name):
     """What is wrong with a difference that is known: the case has to say why it is there, and it has to be just what
     the case says. That is the outcome at the face, or each member that differs."""

@@ -48,6 +48,10 @@ func TestSeamsErrors(t *testing.T) {
 			// The grant may have been made. To make it again does no harm, so its caller may.
 			seamerr.Error{HTTPStatus: 500, Type: "internal_server_error", Message: "m", OutcomeUnknown: true},
 		},
+		"number beyond any double": {
+			answering(400, `{"error":{"type":"t","message":"m","data":{"n":1e400}}}`), codes.InvalidArgument,
+			seamerr.Error{HTTPStatus: 400, Type: "t", Message: "m", Data: map[string]any{"n": json.Number("1e400")}},
+		},
 		"id that is none in the header": {
 			answering(404, notFound, "seam-request-id", "no id"), codes.NotFound,
 			seamerr.Error{

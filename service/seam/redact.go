@@ -65,7 +65,9 @@ func (s redactor) body(body []byte) []byte {
 	}
 	scrubbed := []byte(s.text(string(body)))
 	var read any
-	if err := json.Unmarshal(scrubbed, &read); err != nil || !reflect.DeepEqual(read, s.value(read)) {
+	decoder := json.NewDecoder(bytes.NewReader(scrubbed))
+	decoder.UseNumber() // A number may be beyond any double.
+	if err := decoder.Decode(&read); err != nil || !reflect.DeepEqual(read, s.value(read)) {
 		return nil
 	}
 	return scrubbed

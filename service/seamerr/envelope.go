@@ -16,14 +16,16 @@ type envelope struct {
 }
 
 type envelopeError struct {
-	Type      string `json:"type"`
-	Message   string `json:"message"`
-	RequestID string `json:"request_id,omitempty"`
+	Type    string `json:"type"`
+	Message string `json:"message"`
 
 	// These two are of type any so that an empty object is written, a missing one is not, and a value that is no
 	// object does not cost the reader the type and the message.
 	Data             any `json:"data,omitempty"`
 	ValidationErrors any `json:"validation_errors,omitempty"`
+
+	// It is the last one, as with Seam.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // Envelope returns the error as the body of a REST answer. It returns nil for an error without a type: Seam sent no

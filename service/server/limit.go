@@ -64,6 +64,15 @@ type limitedConn struct {
 	close func()
 }
 
+// CloseWrite ends what is written and not what is read. net/http does so before it closes a connection on which there is
+// more to read: closed at once, the kernel resets it, and the response on the way is lost.
+func (c *limitedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 func (c *limitedConn) Close() error {
 	c.close()
 	return c.Conn.Close()

@@ -77,6 +77,26 @@ func post(body string, headers ...string) string {
 	return text + strings.Join(headers, "\r\n") + "\r\n\r\n" + body
 }
 
+// TestEarlyResponseIsNotLost shows that what net/http says of a request that it gives up reading arrives: the connection
+// ends, and is not reset.
+func TestEarlyResponseIsNotLost(t *testing.T) {
+	h := start(t)
+	for name, head := range map[string]string{
+		"long URL":    "GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\nHost: a\r\n\r\n",
+		"long header": "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 100_000) + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			connection := dial(t, h.at.HTTP)
+			defer connection.Close()
+			go func() { _, _ = io.WriteString(connection, head) }()
+			said, err := io.ReadAll(connection)
+			if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 431 ") {
+				t.Errorf("%q, %v", said, err)
+			}
+		})
+	}
+}
+
 const asOrders = "Authorization: Bearer " + ordersToken
 
 // h2 is a bare HTTP/2 connection to the gRPC face.
