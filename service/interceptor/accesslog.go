@@ -48,7 +48,7 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 			attributes = append(attributes, slog.Int("attempts", call.Attempts))
 		}
 		if call.RetryReason != nil {
-			attributes = append(attributes, slog.String("repeated_after", clip(call.RetryReason.Error(), maxCauseBytes)))
+			attributes = append(attributes, slog.String("retry_reason", clip(call.RetryReason.Error(), maxCauseBytes)))
 		}
 		if len(call.Skipped) > 0 {
 			attributes = append(attributes, slog.String("skipped_members", strings.Join(call.Skipped, ",")))

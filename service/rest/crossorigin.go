@@ -19,7 +19,7 @@ func rejectCrossOrigin(next http.Handler, config Config) http.Handler {
 		site := r.Header.Get("Sec-Fetch-Site")
 		foreign := (origin != "" || site == "cross-site" || site == "same-site") && !known
 		if foreign || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
-			refuse(r.Context(), config.Logger, "foreign page", w, r, seamerr.CrossOrigin())
+			refuse(r.Context(), config.Logger, "cross-origin request refused", w, r, seamerr.CrossOrigin())
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -43,7 +43,7 @@ func (b bubble) as(t *testing.T, caller Caller, poison string) string {
 	switch {
 	case !failed:
 		return "ok"
-	case e.Type == "upstream_failing":
+	case e.Type == "upstream_circuit_open":
 		return "refused"
 	default:
 		return "failed"

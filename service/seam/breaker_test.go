@@ -28,7 +28,7 @@ func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 	if err == nil {
 		return "ok"
 	}
-	if err.Type == "upstream_failing" {
+	if err.Type == "upstream_circuit_open" {
 		return "refused"
 	}
 	return "failed"
@@ -147,7 +147,7 @@ func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
 			if state := metric(t, registry, "callers_cut_off"); state != 0 {
 				t.Errorf("the state is %v", state)
 			}
-			if n := metric(t, registry, "attempts_total", "outcome", "abandoned"); n != 60 {
+			if n := metric(t, registry, "attempts_total", "outcome", "canceled"); n != 60 {
 				t.Errorf("%v attempts are counted as abandoned", n)
 			}
 		})
@@ -215,7 +215,7 @@ func TestOutage(t *testing.T) {
 		if time.Since(opened) > 4*time.Second {
 			break // The machine is so slow that the breaker is about to half-open.
 		}
-		wantError(t, err, "upstream_failing", codes.Unavailable)
+		wantError(t, err, "upstream_circuit_open", codes.Unavailable)
 		if err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown || !reflect.DeepEqual(answer, seam.Response{}) {
 			t.Fatalf("answer %+v, error %+v", answer, err)
 		}

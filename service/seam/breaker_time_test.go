@@ -19,8 +19,8 @@ import (
 // wantRefused fails unless a call was refused by the circuit breaker, to come back after the wait.
 func wantRefused(t *testing.T, err *seamerr.Error, wait time.Duration) {
 	t.Helper()
-	if err == nil || err.Type != "upstream_failing" || err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown {
-		t.Fatalf("error is %+v, want upstream_failing", err)
+	if err == nil || err.Type != "upstream_circuit_open" || err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown {
+		t.Fatalf("error is %+v, want upstream_circuit_open", err)
 	}
 	if err.RetryAfter == nil || *err.RetryAfter != wait {
 		t.Errorf("retry after %v, want %s", err.RetryAfter, wait)
@@ -78,7 +78,7 @@ func ownState(b bubble) int { return int(b.breaker.circuitOf(0).gate.State()) }
 func (s *sick) open(t *testing.T, b bubble) {
 	t.Helper()
 	for range 20 {
-		if err := b.once(t.Context()); err.Type == "upstream_failing" {
+		if err := b.once(t.Context()); err.Type == "upstream_circuit_open" {
 			t.Fatal("the breaker is open already")
 		}
 	}

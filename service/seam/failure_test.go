@@ -50,7 +50,7 @@ func TestBadAnswer(t *testing.T) {
 				handler(w, r)
 			}
 			answer, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, withID).URL))
-			wantError(t, err, "upstream_answer_invalid", codes.Internal)
+			wantError(t, err, "upstream_response_invalid", codes.Internal)
 			if carriedOut := answer.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
 				t.Errorf("%d: outcome unknown is %t", answer.HTTPStatus, err.OutcomeUnknown)
 			}
@@ -71,7 +71,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			u := serve(t, answering(status, success, "location", elsewhere.URL+"/client_sessions/grant_access"))
 			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
-			wantError(t, err, "upstream_answer_invalid", codes.Internal)
+			wantError(t, err, "upstream_response_invalid", codes.Internal)
 			if answer.HTTPStatus != status {
 				t.Errorf("answer is %+v", answer)
 			}
@@ -84,7 +84,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 
 // A body without end must cost neither memory nor a connection that stays: it is read to the limit and given up.
 func TestEndlessAnswer(t *testing.T) {
-	for status, errorType := range map[int]string{200: "upstream_answer_invalid", 500: ""} {
+	for status, errorType := range map[int]string{200: "upstream_response_invalid", 500: ""} {
 		var sent atomic.Int64
 		ended := make(chan struct{})
 		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {

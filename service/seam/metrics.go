@@ -22,7 +22,7 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	}, []string{"attempt", "outcome"})
 	m := &metrics{
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "client_session_service_upstream_repeats_denied_total",
+			Name: "client_session_service_upstream_retries_denied_total",
 			Help: "Failed requests that were not repeated because there had been too many repeats.",
 		}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{

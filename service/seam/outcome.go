@@ -5,47 +5,98 @@ import (
 	"time"
 )
 
-// outcome is what became of a request, as far as it matters for what to do next.
+// outcome is what became of one request to Seam.
 type outcome int
 
 const (
-	// succeeded: Seam answered well.
 	succeeded outcome = iota
-	// rejected: Seam answered and would answer the same again.
 	rejected
-	// rateLimited: Seam did nothing, since it was asked too often.
 	rateLimited
-	// notSent: Seam did not get the request; the connection could not be made.
 	notSent
-	// notProcessed: Seam's end of the connection said that it did nothing about the request.
 	notProcessed
-	// unavailable: somebody on the way said that Seam is not there.
 	unavailable
-	// failed: Seam failed in some way.
 	failed
-	// connectionLost: the connection broke after the request was sent.
 	connectionLost
-	// timedOut: no answer came within the time for one attempt.
 	timedOut
-	// truncated: an answer that the request was carried out broke off.
 	truncated
-	// malformed: an answer that the request was carried out cannot be understood.
 	malformed
-	// tooLarge: an answer that the request was carried out is longer than any may be, and would be again.
 	tooLarge
-	// canceled: the caller left, or its time is over.
 	canceled
 )
 
-// String is the fate as a label of a metric.
-func (f outcome) String() string {
-	return [...]string{
-		"ok", "refused", "rate_limited", "unsent", "turned_away", "unavailable", "failed", "broken", "timeout", "cut_off",
-		"unreadable", "too_long", "abandoned",
-	}[f]
+// retrySafety says when a retry is safe.
+type retrySafety int
+
+const (
+	never retrySafety = iota
+	ifIdempotent
+	always
+)
+
+// applied says whether the request may have been applied.
+type applied int
+
+const (
+	no applied = iota
+	maybe
+	maybeIfSent
+)
+
+// breakerInput says what the circuit breaker hears.
+type breakerInput int
+
+const (
+	healthy breakerInput = iota
+	failure
+	ignored
+	byStatus
+	byDuration
+)
+
+// outcomeFacts is all that the code decides by an outcome.
+type outcomeFacts struct {
+	// label is the outcome as a label of a metric.
+	label   string
+	retry   retrySafety
+	applied applied
+	breaker breakerInput
 }
 
-// outcomeOf returns the fate of a request that was answered with an error.
+// facts is the table of the outcomes.
+func (o outcome) facts() outcomeFacts {
+	return [...]outcomeFacts{
+		succeeded: {"success", never, no, healthy},
+		// Seam responded with an error and would do so again.
+		rejected: {"rejected", never, no, byStatus},
+		// Seam responded with 429 and did nothing.
+		rateLimited: {"rate_limited", always, no, healthy},
+		// The connection could not be made, or broke before the request was on it.
+		notSent: {"not_sent", always, no, failure},
+		// HTTP/2 says that the request was not processed: REFUSED_STREAM, or GOAWAY with a lower stream id.
+		notProcessed: {"not_processed", always, no, ignored},
+		// 502 or 503: somebody on the way says that Seam is not there.
+		unavailable: {"unavailable", ifIdempotent, maybe, failure},
+		// Any other 5xx but 501.
+		failed: {"failed", ifIdempotent, maybe, byStatus},
+		// The connection was lost after the request was sent.
+		connectionLost: {"connection_lost", ifIdempotent, maybe, failure},
+		// No response came within the time for one attempt.
+		timedOut: {"timeout", ifIdempotent, maybe, failure},
+		// A 2xx broke off.
+		truncated: {"truncated", ifIdempotent, maybe, failure},
+		// A 2xx cannot be understood, or does not tell of success.
+		malformed: {"malformed", ifIdempotent, maybe, healthy},
+		// A 2xx is longer than any may be, and would be again.
+		tooLarge: {"too_large", never, maybe, healthy},
+		// The caller left, or its time is over.
+		canceled: {"canceled", never, maybeIfSent, byDuration},
+	}[o]
+}
+
+// String is the outcome as a label of a metric.
+func (o outcome) String() string { return o.facts().label }
+
+// outcomeOf returns the outcome of a request to which Seam responded with an error.
 func outcomeOf(httpStatus int) outcome {
 	switch {
 	case httpStatus == http.StatusTooManyRequests:
@@ -59,57 +110,36 @@ func outcomeOf(httpStatus int) outcome {
 	}
 }
 
-// ambiguous says whether a request of this fate may have been carried out or not.
+// ambiguous says whether the request may have been applied, and nobody knows.
 func (a attempt) ambiguous() bool {
-	switch a.outcome {
-	case unavailable, failed, connectionLost, timedOut, truncated, malformed, tooLarge:
-		return true
-	case canceled:
-		return a.sent
-	case succeeded, rejected, rateLimited, notSent, notProcessed:
-		return false
-	}
-	return false
+	applied := a.outcome.facts().applied
+	return applied == maybe || (applied == maybeIfSent && a.sent)
 }
 
-// retryable says whether it helps to put the request again, and does no harm.
-func (a attempt) retryable(effect Semantics) bool {
-	switch a.outcome {
-	case rateLimited, notSent, notProcessed:
-		return true
-	case unavailable, failed, connectionLost, timedOut, truncated, malformed:
-		return effect != NonIdempotent
-	case succeeded, rejected, tooLarge, canceled:
-		return false
-	}
-	return false
+// retryable says whether a retry is safe and can help.
+func (a attempt) retryable(semantics Semantics) bool {
+	retry := a.outcome.facts().retry
+	return retry == always || (retry == ifIdempotent && semantics != NonIdempotent)
 }
 
-// breakerResult is what the attempt tells the circuit breaker. What Seam decided about a request speaks for it, whatever it
-// decided. A 500 in Seam's own words is about this request, which may have been made to provoke it, and says nothing. A
-// caller's time that ran out speaks against Seam only if it was long enough for any answer.
+// breakerResult is what the attempt tells the circuit breaker: any deliberate response, a 4xx included, counts as
+// healthy. A 5xx in Seam's own words is about this request, which may have been made to provoke it, and is ignored, but
+// for 502, 503 and 504. The end of a caller's time is a failure only if it was long enough for any response.
 func (a attempt) breakerResult() error {
-	switch a.outcome {
-	case notSent, unavailable, connectionLost, timedOut, truncated:
-		return errFailure
-	case canceled:
-		if a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= slowAfter {
-			return errFailure
-		}
-		return errIgnored
-	case notProcessed:
-		return errIgnored
-	case succeeded, rejected, rateLimited, malformed, tooLarge, failed:
-	}
+	input := a.outcome.facts().breaker
 	switch {
-	case a.httpStatus < http.StatusInternalServerError:
+	case input == byDuration && a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= slowAfter:
+		return errFailure
+	case input == byDuration, input == ignored:
+		return errIgnored
+	case input == healthy, input == byStatus && a.httpStatus < http.StatusInternalServerError:
 		return nil
-	case a.httpStatus != http.StatusGatewayTimeout && a.err.Type != "":
+	case input == byStatus && a.httpStatus != http.StatusGatewayTimeout && a.err.Type != "":
 		return errIgnored
 	default:
 		return errFailure
 	}
 }
 
-// slowAfter is how long any answer of Seam may take: it commonly takes less than one second.
+// slowAfter is how long any response of Seam may take: it commonly takes less than one second.
 const slowAfter = 5 * time.Second

@@ -66,7 +66,7 @@ func TestRepeatSucceeds(t *testing.T) {
 				t.Errorf("%d requests", n)
 			}
 			last := fmt.Sprint(test.attempts)
-			if n := metric(t, registry, "attempts_total", "attempt", last, "outcome", "ok"); n != 1 {
+			if n := metric(t, registry, "attempts_total", "attempt", last, "outcome", "success"); n != 1 {
 				t.Errorf("%v attempts are counted as the one that went well", n)
 			}
 			if n := metric(t, registry, "attempts_total"); n != float64(test.attempts) {
@@ -271,7 +271,7 @@ func TestRepeatsAreBounded(t *testing.T) {
 			t.Errorf("a call that was not repeated any more ends with %+v", err)
 		}
 	}
-	requests, denied := int(u.requests.Load()), int(metric(t, registry, "repeats_denied_total"))
+	requests, denied := int(u.requests.Load()), int(metric(t, registry, "retries_denied_total"))
 	t.Logf("%d requests for %d calls; %d repeats were denied and %d calls failed", requests, calls, denied, failed)
 	if requests > calls*11/10+10 || requests < calls+20 {
 		t.Errorf("%d requests for %d calls", requests, calls)

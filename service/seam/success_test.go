@@ -86,7 +86,7 @@ func TestSuccess(t *testing.T) {
 					return
 				}
 				e := seamerr.From(err)
-				wantError(t, e, "upstream_answer_invalid", codes.Internal)
+				wantError(t, e, "upstream_response_invalid", codes.Internal)
 				if reads := rpc.endpoint.Semantics == seam.Safe; e.OutcomeUnknown == reads {
 					t.Errorf("the outcome is unknown: %t", e.OutcomeUnknown)
 				}

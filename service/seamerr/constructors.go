@@ -129,7 +129,7 @@ func Unreachable(cause error) *Error {
 
 // CircuitOpen reports that Seam was not asked, because it failed again and again just before.
 func CircuitOpen(wait time.Duration) *Error {
-	e := own(http.StatusServiceUnavailable, "upstream_failing", "Seam is failing and was not asked", nil)
+	e := own(http.StatusServiceUnavailable, "upstream_circuit_open", "Seam is failing and was not asked", nil)
 	e.RetryAfter = &wait
 	return e
 }
@@ -149,7 +149,7 @@ func Canceled(cause error) *Error {
 // InvalidResponse reports an answer of Seam that cannot be understood. Seam did carry the request out if the status of that
 // answer was a 2xx, so the code is not one that clients retry by themselves.
 func InvalidResponse(cause error) *Error {
-	e := own(http.StatusBadGateway, "upstream_answer_invalid", "Seam's answer could not be understood", cause)
+	e := own(http.StatusBadGateway, "upstream_response_invalid", "Seam's answer could not be understood", cause)
 	e.Code = codes.Internal
 	return e
 }

@@ -26,7 +26,7 @@ func TestFrom(t *testing.T) {
 		"own":          {own, codes.NotFound, 404, "not_found", "Not found"},
 		"own, wrapped": {fmt.Errorf("call %s: %w", secret, own), codes.NotFound, 404, "not_found", "Not found"},
 		"own around a context's": {
-			seamerr.InvalidResponse(context.Canceled), codes.Internal, 502, "upstream_answer_invalid",
+			seamerr.InvalidResponse(context.Canceled), codes.Internal, 502, "upstream_response_invalid",
 			"Seam's answer could not be understood",
 		},
 		"cancelled": {

@@ -53,8 +53,8 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "503", "type": "upstream_unreachable"},
 		},
 		"not understood": {
-			seamerr.InvalidResponse(nil), "UPSTREAM_ANSWER_INVALID", "client-session-service",
-			map[string]string{"http_status": "502", "type": "upstream_answer_invalid"},
+			seamerr.InvalidResponse(nil), "UPSTREAM_RESPONSE_INVALID", "client-session-service",
+			map[string]string{"http_status": "502", "type": "upstream_response_invalid"},
 		},
 		"too large": {
 			seamerr.PayloadTooLarge(128 << 10), "PAYLOAD_TOO_LARGE", "client-session-service",
@@ -65,8 +65,8 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "499", "type": "canceled"},
 		},
 		"failing": {
-			seamerr.CircuitOpen(0), "UPSTREAM_FAILING", "client-session-service",
-			map[string]string{"http_status": "503", "type": "upstream_failing"},
+			seamerr.CircuitOpen(0), "UPSTREAM_CIRCUIT_OPEN", "client-session-service",
+			map[string]string{"http_status": "503", "type": "upstream_circuit_open"},
 		},
 		"overloaded": {
 			seamerr.Overloaded(0), "OVERLOADED", "client-session-service",

@@ -63,7 +63,7 @@ func TestForeignPages(t *testing.T) {
 			}
 		})
 	}
-	if lines := strings.Count(h.log.String(), `"msg":"foreign page"`); lines != 5 {
+	if lines := strings.Count(h.log.String(), `"msg":"cross-origin request refused"`); lines != 5 {
 		t.Errorf("%d lines in the log about pages that were refused, want 5", lines)
 	}
 	got := h.send(http.MethodPost, "/client_sessions/delete?client_session_id="+sandbox.SessionID, "",

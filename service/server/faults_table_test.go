@@ -41,10 +41,10 @@ func cut(f fault) fault {
 
 // garbled: the answer says that all is well, and then breaks off or makes no sense.
 func garbled(f fault) fault {
-	f.read = end{code: codes.Internal, status: 502, errorType: "upstream_answer_invalid", requests: 3}
+	f.read = end{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 3}
 	f.write = f.read
 	f.write.unknown = true
-	f.once = end{code: codes.Internal, status: 424, errorType: "upstream_answer_invalid", unknown: true, requests: 1}
+	f.once = end{code: codes.Internal, status: 424, errorType: "upstream_response_invalid", unknown: true, requests: 1}
 	return f
 }
 
@@ -105,7 +105,7 @@ func strangeAnswers() []fault {
 	var elsewhere []fault
 	for _, code := range []int{301, 302, 307, 308} {
 		f := fault{name: fmt.Sprint("redirect ", code), request: redirects(code)}
-		f.read = end{code: codes.Internal, status: 502, errorType: "upstream_answer_invalid", requests: 1}
+		f.read = end{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 1}
 		f.write, f.once = f.read, f.read
 		elsewhere = append(elsewhere, f)
 	}

@@ -132,7 +132,7 @@ func TestOwnKeyRefused(t *testing.T) {
 			}
 		}
 	}
-	if metrics := h.metrics(t); !strings.Contains(metrics, "\nclient_session_service_own_credential_refused_total 2\n") {
+	if metrics := h.metrics(t); !strings.Contains(metrics, "\nclient_session_service_service_credential_refused_total 2\n") {
 		t.Error("the metric does not count 2")
 	}
 	if err := h.stop(); err != nil {

@@ -40,7 +40,7 @@ func newMetrics(version string) *metrics {
 		}),
 	}
 	m.ownCredentialRefused = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "client_session_service_own_credential_refused_total",
+		Name: "client_session_service_service_credential_refused_total",
 		Help: "Calls for which Seam refused the service's own credential.",
 	})
 	m.reloadFailures = prometheus.NewCounter(prometheus.CounterOpts{

@@ -19,7 +19,7 @@ import (
 func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1") })
 	eventually(t, 10*time.Second, "the circuit breaker opens", func() bool {
-		return strings.Contains(h.grant(byID).text, "upstream_failing")
+		return strings.Contains(h.grant(byID).text, "upstream_circuit_open")
 	})
 	for _, path := range []string{"/readyz", "/livez"} {
 		if code, text := h.admin(path); code != http.StatusOK {

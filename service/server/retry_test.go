@@ -64,13 +64,13 @@ func TestRepeats(t *testing.T) {
 			if len(calls) != 1 || calls[0]["attempts"] != 3.0 || calls[0]["code"] != "OK" || calls[0]["level"] != "INFO" {
 				t.Fatalf("the log has %v", calls)
 			}
-			if why, _ := calls[0]["repeated_after"].(string); !strings.Contains(why, "call 127.0.0.1: ") {
+			if why, _ := calls[0]["retry_reason"].(string); !strings.Contains(why, "call 127.0.0.1: ") {
 				t.Errorf("the log says that the last attempt was made after %q", why)
 			}
 			_, text := h.admin("/metrics")
 			for _, want := range []string{
-				`upstream_attempts_total{attempt="1",outcome="unavailable"} 1`, `upstream_attempts_total{attempt="2",outcome="broken"} 1`,
-				`upstream_attempts_total{attempt="3",outcome="ok"} 1`, `upstream_breaker_state 0`,
+				`upstream_attempts_total{attempt="1",outcome="unavailable"} 1`, `upstream_attempts_total{attempt="2",outcome="connection_lost"} 1`,
+				`upstream_attempts_total{attempt="3",outcome="success"} 1`, `upstream_breaker_state 0`,
 			} {
 				if !strings.Contains(text, "client_session_service_"+want) {
 					t.Errorf("the metrics lack %s", want)
@@ -136,7 +136,7 @@ func TestClientRetries(t *testing.T) {
 	if err := h.sandbox.Inject(fail); err != nil {
 		t.Fatal(err)
 	}
-	for !strings.Contains(h.grant(byID).text, "upstream_failing") {
+	for !strings.Contains(h.grant(byID).text, "upstream_circuit_open") {
 		if len(h.sandbox.Requests()) > 40 {
 			t.Fatal("the circuit breaker does not open")
 		}

@@ -67,7 +67,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("Seam: %.0f requests for %.0f calls, %.0f repeats denied, %.0f calls refused while a breaker was open, "+
 		"which was %d times; %.0f connections opened",
 		now.sum(t, "client_session_service_upstream_attempts_total"), now.sum(t, "grpc_server_handled_total"),
-		now.sum(t, "client_session_service_upstream_repeats_denied_total"),
+		now.sum(t, "client_session_service_upstream_retries_denied_total"),
 		now.sum(t, "client_session_service_upstream_refused_total"),
 		strings.Count(service.logged(t), `"to":"open"`),
 		now.sum(t, "client_session_service_upstream_connections_total"))

@@ -47,7 +47,7 @@ class ClientSessionServiceStub:
     INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
 
     Responses: a 2xx of Seam is a success only if it has what tells of one: the session with its id and token, the list of
-    sessions, `ok`. Any other is INTERNAL (`UPSTREAM_ANSWER_INVALID`), with an unknown outcome where something may have
+    sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
     changed. A member of a session that is not of its documented type is left unset.
 
     Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
@@ -91,7 +91,7 @@ class ClientSessionServiceStub:
     """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
     about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
     The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-    longer list ends with INTERNAL (`UPSTREAM_ANSWER_INVALID`).
+    longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
 
     Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
     about Seam itself.
@@ -141,7 +141,7 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
     INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
 
     Responses: a 2xx of Seam is a success only if it has what tells of one: the session with its id and token, the list of
-    sessions, `ok`. Any other is INTERNAL (`UPSTREAM_ANSWER_INVALID`), with an unknown outcome where something may have
+    sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
     changed. A member of a session that is not of its documented type is left unset.
 
     Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
@@ -182,7 +182,7 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
     """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
     about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
     The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-    longer list ends with INTERNAL (`UPSTREAM_ANSWER_INVALID`).
+    longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
 
     Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
     about Seam itself.
@@ -231,7 +231,7 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
     INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
 
     Responses: a 2xx of Seam is a success only if it has what tells of one: the session with its id and token, the list of
-    sessions, `ok`. Any other is INTERNAL (`UPSTREAM_ANSWER_INVALID`), with an unknown outcome where something may have
+    sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
     changed. A member of a session that is not of its documented type is left unset.
 
     Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
@@ -294,7 +294,7 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
         about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
         The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-        longer list ends with INTERNAL (`UPSTREAM_ANSWER_INVALID`).
+        longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
 
         Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
         about Seam itself.

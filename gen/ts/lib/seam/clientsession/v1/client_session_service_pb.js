@@ -153,7 +153,7 @@ export const IfExists = /*@__PURE__*/
  * INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
  *
  * Responses: a 2xx of Seam is a success only if it has what tells of one: the session with its id and token, the list of
- * sessions, `ok`. Any other is INTERNAL (`UPSTREAM_ANSWER_INVALID`), with an unknown outcome where something may have
+ * sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
  * changed. A member of a session that is not of its documented type is left unset.
  *
  * Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
