@@ -13,12 +13,12 @@ const HeaderSDKLanguage = "x-fern-language"
 const (
 	// headerSDKName is sent by Seam's other SDKs, some of which repeat a GET, PUT or DELETE.
 	headerSDKName = "seam-sdk-name"
-	// headerAttempts is sent by gRPC clients when their retry policy repeats a call.
+	// headerAttempts is sent by gRPC clients when their retry policy retries a call.
 	headerAttempts = "grpc-previous-rpc-attempts"
 )
 
-// callerRetries says whether it is the caller that repeats what fails. Each of Seam's SDKs knows what it may repeat, as
-// it does when it calls Seam itself. A gRPC client is known by its second attempt; the answer to its first tells it
+// callerRetries says whether it is the caller that retries what fails. Each of Seam's SDKs knows what it may retry, as
+// it does when it calls Seam itself. A gRPC client is known by its second attempt; the response to its first tells it
 // whether there is to be one.
 func callerRetries(ctx context.Context) bool {
 	for _, header := range []string{headerSDKName, HeaderSDKLanguage, headerAttempts} {

@@ -14,8 +14,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Service answers the RPCs. It keeps no state: every answer is Seam's. `ok` is set here, since an answer that is no
-// error is one, and Seam's reference page shows an empty answer to a grant that was made.
+// Service answers the RPCs. It keeps no state: every response is Seam's. `ok` is set here, since a response that is no
+// error is one, and Seam's reference page shows an empty response to a grant that was made.
 type Service struct {
 	pb.UnimplementedClientSessionServiceServer
 
@@ -89,7 +89,7 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 	return response, err
 }
 
-// call puts a request to Seam with the caller's credential and notes how Seam answered.
+// call sends a request to Seam with the caller's credential and notes how Seam answered.
 func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response proto.Message) error {
 	call := callinfo.FromContext(ctx)
 	answer, err := s.seam.Do(ctx, seam.Call{

@@ -18,9 +18,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A grant that is repeated changes nothing, so it may be tried again when Seam could not be reached. That does not hold
+// A grant that is retried changes nothing, so it may be tried again when Seam could not be reached. That does not hold
 // for every call: a Create without user_identifier_key makes a session each time. So the policy names its method.
-// Nothing but UNAVAILABLE is tried again: a rate limit says itself when to come back, and other answers stay the same.
+// Nothing but UNAVAILABLE is tried again: a rate limit says itself when to come back, and other responses stay the
+// same.
 const serviceConfig = `{
 	"methodConfig": [{
 		"name": [{"service": "seam.clientsession.v1.ClientSessionService", "method": "GrantAccess"}],
@@ -60,8 +61,8 @@ type Failure struct {
 	RequestID string
 }
 
-// FailureOf reads the error of a call. There are no details when the answer is not the service's: the deadline passed,
-// nobody listens.
+// FailureOf reads the error of a call. There are no details when the response is not the service's: the deadline
+// passed, nobody listens.
 func FailureOf(err error) Failure {
 	st := status.Convert(err)
 	failure := Failure{Code: code.Code(st.Proto().GetCode()).String(), Message: st.Message()}

@@ -81,8 +81,8 @@ func TestUnreadRequests(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("memory %.0f -> %.0f MiB, %.0f streams and %.0f goroutines at once; %d good calls, %d failed, median %s, p99 %s; back after %s",
 		before/(1<<20), peak/(1<<20), streams, goroutines, len(took), failed, took[len(took)/2], took[len(took)*99/100], time.Since(ended))
-	// Some 50 MiB is usual. How far the heap overshoots is up to the collector and the machine, so the bound is wider; without
-	// the limits it is more than a gigabyte.
+	// Some 50 MiB is usual. How far the heap overshoots is up to the collector and the machine, so the bound is wider;
+	// without the limits it is more than a gigabyte.
 	if peak-before > 128<<20 {
 		t.Errorf("the strangers cost %.0f MiB", (peak-before)/(1<<20))
 	}

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestStrayBytes shows that what Seam says beyond the end of an answer is not logged: net/http's client writes it to the
-// standard log by itself, and it can be the rest of an answer with a token.
+// TestStrayBytes shows that what Seam says beyond the end of a response is not logged: net/http's client writes it to
+// the standard log by itself, and it can be the rest of a response with a token.
 func TestStrayBytes(t *testing.T) {
 	const token = "seam_cst1secret"
 	seam, err := net.Listen("tcp", "127.0.0.1:0")

@@ -2,8 +2,8 @@ package auth
 
 import "strings"
 
-// IsPublic says whether a method, by its full name, needs no credential whatever the configuration: the health that load
-// balancers ask for before they know anyone. The full name is the one in the server's own table of methods, so no
+// IsPublic says whether a method, by its full name, needs no credential whatever the configuration: the health that
+// load balancers ask for before they know anyone. The full name is the one in the server's own table of methods, so no
 // spelling of a path gets around this.
 func IsPublic(fullMethod string) bool {
 	switch fullMethod {

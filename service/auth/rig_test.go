@@ -83,7 +83,7 @@ func (o outcome) cause() string {
 	return ""
 }
 
-// call makes a call of GrantAccess through the interceptor with a held key.
+// call makes a call of GrantAccess through the interceptor with a service credential.
 func call(t testing.TB, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
 	t.Helper()
 	return callRPC(t, callers, "/seam.clientsession.v1.ClientSessionService/GrantAccess", md, from)

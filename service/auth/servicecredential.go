@@ -10,10 +10,10 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// ServiceCredential is the interceptor for a service that has a credential of its own: it finds out who calls and whether that
-// caller may, and the call goes to Seam with the service's key. Nothing that a caller sends reaches Seam as a header.
-// Without callers (nil) anybody may call. Reflection answers anybody if openReflection is true, else only callers that
-// are known, whatever else they may call.
+// ServiceCredential is the interceptor for a service that has a credential of its own: it finds out who calls and
+// whether that caller may, and the call goes to Seam with the service's key. Nothing that a caller sends reaches Seam
+// as a header. Without callers (nil) anybody may call. Reflection answers anybody if openReflection is true, else only
+// callers that are known, whatever else they may call.
 func ServiceCredential(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInterceptor {
 	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -1,8 +1,8 @@
 // Package callinfo holds what is known of the call in hand.
 //
 // A record is made where a call comes in, filled on its way (by the REST face, the interceptors and the handler) and
-// read where the call ends: the access log, the metrics and the answer's headers. It travels in the context and not in
-// metadata, so that nothing a caller sends can forge it.
+// read where the call ends: the access log, the metrics and the response's headers. It travels in the context and not
+// in metadata, so that nothing a caller sends can forge it.
 package callinfo
 
 import (
@@ -28,10 +28,10 @@ type Call struct {
 	// RequestID names the call in our own log: what the caller sent as x-request-id, or a fresh UUID.
 	RequestID string
 
-	// SeamRequestID is what Seam named its answer, empty when Seam did not answer.
+	// SeamRequestID is what Seam named its response, empty when Seam did not answer.
 	SeamRequestID string
 
-	// SeamStatus is the HTTP status of Seam's answer, 0 when Seam did not answer.
+	// SeamStatus is the HTTP status of Seam's response, 0 when Seam did not answer.
 	SeamStatus int
 
 	// SeamBody is Seam's response to a call over REST that was answered well: the face hands it on as it is. Empty when
@@ -41,7 +41,7 @@ type Call struct {
 	// Skipped are the names of members of Seam's response that are not of the type they are documented to be.
 	Skipped []string
 
-	// Attempts is how many requests were put to Seam, Repeated why the last one was put again, nil if there was one only.
+	// Attempts is how many requests were sent to Seam, Repeated why the last one was retried, nil if there was one only.
 	Attempts    int
 	RetryReason error
 
@@ -84,8 +84,8 @@ type Request interface {
 	Cut()
 }
 
-// ResponseID is the id that goes on the answer: Seam's when Seam answered, since that is the one Seam's support asks for,
-// else our own.
+// ResponseID is the id that goes on the response: Seam's when Seam answered, since that is the one Seam's support asks
+// for, else our own.
 func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.RequestID) }
 
 type key struct{}

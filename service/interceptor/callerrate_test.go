@@ -165,8 +165,8 @@ func TestCallerRateBuckets(t *testing.T) {
 	}
 }
 
-// An evicted caller starts with a full bucket, and so shows that its bucket was let go: what callers make up cannot fill
-// the memory.
+// An evicted caller starts with a full bucket, and so shows that its bucket was let go: what callers make up cannot
+// fill the memory.
 func TestCallerRateKeepsABoundedNumberOfBuckets(t *testing.T) {
 	const bound = 10_000
 	for name, test := range map[string]struct {

@@ -8,8 +8,8 @@ import (
 )
 
 // answerTime is how long before the caller's deadline a call ends here, at the most. At the deadline itself grpc-go
-// resets the stream, which callers in several languages take for a cancellation; so the answer that says what happened
-// has to be on its way before.
+// resets the stream, which callers in several languages take for a cancellation; so the response that says what
+// happened has to be on its way before.
 const answerTime = 20 * time.Millisecond
 
 // Deadline bounds how long a call may take: the caller's own deadline, but no longer than limit, and fallback for a

@@ -14,10 +14,11 @@ import (
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
-// RecoverHandlers returns a copy of the service's description whose handlers make an INTERNAL error of a panic. A handler that
-// is described there decodes the request and then runs the interceptors, so this also catches what Recovery, which is
-// one of them, cannot: a panic in the decoding, in the log or in the metrics. What Recovery caught is no panic any more
-// when it gets here. Interceptors of streams run outside of what is described, so a panic in one is not caught.
+// RecoverHandlers returns a copy of the service's description whose handlers make an INTERNAL error of a panic. A
+// handler that is described there decodes the request and then runs the interceptors, so this also catches what
+// Recovery, which is one of them, cannot: a panic in the decoding, in the log or in the metrics. What Recovery caught
+// is no panic any more when it gets here. Interceptors of streams run outside of what is described, so a panic in one
+// is not caught.
 func RecoverHandlers(description *grpc.ServiceDesc, logger *slog.Logger, panics prometheus.Counter) *grpc.ServiceDesc {
 	g := guard{panicReporter{logger, panics}}
 	guarded := *description

@@ -199,7 +199,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// The id in the answer is the one by which the caller, or Seam, can be asked.
+// The id in the response is the one by which the caller, or Seam, can be asked.
 func TestGuardRequestID(t *testing.T) {
 	for name, test := range map[string]struct {
 		sent string
@@ -257,7 +257,7 @@ func TestGuardLeavesTheRestToRecovery(t *testing.T) {
 	}
 }
 
-// A log that always panics has nobody to tell it to, but the process and the call's answer must outlive it.
+// A log that always panics has nobody to tell it to, but the process and the call's response must outlive it.
 func TestGuardWithoutALog(t *testing.T) {
 	for name, grant := range map[string]func(){"good handler": func() {}, "handler that panics": panicWithSecret} {
 		t.Run(name, func(t *testing.T) {

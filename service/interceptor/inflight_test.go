@@ -259,7 +259,7 @@ func TestInFlightExempt(t *testing.T) {
 	}
 }
 
-// However a handler ends, its place is free again and its answer comes through.
+// However a handler ends, its place is free again and its response comes through.
 func TestInFlightGivesThePlaceBack(t *testing.T) {
 	want := seamerr.NotFound()
 	for name, handler := range map[string]grpc.UnaryHandler{

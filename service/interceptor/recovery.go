@@ -31,8 +31,8 @@ func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerIn
 	}
 }
 
-// RecoverOutside returns what makes an error of a panic that was recovered outside of any call, by the method and the value: it
-// counts and logs as Recovery does.
+// RecoverOutside returns what makes an error of a panic that was recovered outside of any call, by the method and the
+// value: it counts and logs as Recovery does.
 func RecoverOutside(
 	logger *slog.Logger, panics prometheus.Counter,
 ) func(ctx context.Context, method string, value any) *seamerr.Error {

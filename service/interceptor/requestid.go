@@ -19,7 +19,7 @@ const (
 	// HeaderCallerRequestID is the customary header by which a caller names its request.
 	HeaderCallerRequestID = "x-request-id"
 
-	// headerRequestID is the header by which Seam names a request, on every answer.
+	// headerRequestID is the header by which Seam names a request, on every response.
 	headerRequestID = "seam-request-id"
 
 	// trailerPushback is the trailer by which a gRPC server steers its clients' retry policies (gRFC A6).
@@ -27,7 +27,7 @@ const (
 )
 
 // RequestID is outermost: it opens the record of the call and gives it the id that all that follows names. On the way
-// back it puts an id on the answer and makes every error an *seamerr.Error that carries the same one.
+// back it puts an id on the response and makes every error an *seamerr.Error that carries the same one.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, call := callinfo.Begin(ctx)
 	call.RequestID = callerRequestID(ctx)
@@ -41,8 +41,8 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 		_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))
 		return response, nil
 	}
-	// An error has it in the trailers, which are then the only headers of the answer: a client takes headers that come
-	// before the status as the beginning of a good answer, and its retry policy does not act any more.
+	// An error has it in the trailers, which are then the only headers of the response: a client takes headers that come
+	// before the status as the beginning of a good response, and its retry policy does not act any more.
 	named := *seamerr.From(err)
 	if named.RequestID == "" {
 		named.RequestID = id

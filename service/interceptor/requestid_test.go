@@ -16,8 +16,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// headers stands in for the transport of a call and takes the headers of its answer.
-// headers keeps the headers and the trailers of an answer.
+// headers stands in for the transport of a call and takes the headers of its response.
+// headers keeps the headers and the trailers of a response.
 type headers struct {
 	metadata.MD
 

@@ -21,7 +21,7 @@ const method = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
 
 func info() *grpc.UnaryServerInfo { return &grpc.UnaryServerInfo{FullMethod: method} }
 
-// answer is a handler that gives one answer.
+// answer is a handler that gives one response.
 func answer(response any, err error) grpc.UnaryHandler {
 	return func(context.Context, any) (any, error) { return response, err }
 }

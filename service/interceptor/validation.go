@@ -19,7 +19,7 @@ import (
 )
 
 // Validation refuses a request that breaks the rules of the contract. All problems
-// are told at once, in the order of the contract's fields and in Seam's words, so that an answer given here reads like
+// are told at once, in the order of the contract's fields and in Seam's words, so that a response given here reads like
 // one of Seam's.
 func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -62,7 +62,9 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 
 // merge puts the problems of reading and of checking into one list in the order of the contract. A value that could not
 // be read has nothing to check, and a request with such a value cannot be judged as a whole.
-func merge(descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.FieldViolation) []seamerr.FieldViolation {
+func merge(
+	descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.FieldViolation,
+) []seamerr.FieldViolation {
 	problems := slices.Clone(unread)
 	for _, problem := range broken {
 		known := slices.ContainsFunc(unread, func(u seamerr.FieldViolation) bool {

@@ -13,8 +13,8 @@ import (
 	"github.com/clientsession/client-session-service/service/reload"
 )
 
-// TestOnlySettledContentIsUsed shows that content is not used before a second look in a row has found it: whoever writes
-// it may be in the middle of that. The looks are those of one file, in turn; - stands for no file.
+// TestOnlySettledContentIsUsed shows that content is not used before a second look in a row has found it: whoever
+// writes it may be in the middle of that. The looks are those of one file, in turn; - stands for no file.
 func TestOnlySettledContentIsUsed(t *testing.T) {
 	for name, test := range map[string]struct {
 		looks, used string

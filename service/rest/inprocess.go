@@ -69,7 +69,7 @@ func (p *inProcess) NewStream(
 	return nil, status.Error(codes.Unimplemented, "no streams here")
 }
 
-// transportStream collects what a handler says beside its answer.
+// transportStream collects what a handler says beside its response.
 type transportStream struct {
 	method string
 	header metadata.MD
@@ -84,5 +84,5 @@ func (s *transportStream) SetHeader(md metadata.MD) error {
 
 func (s *transportStream) SendHeader(md metadata.MD) error { return s.SetHeader(md) }
 
-// SetTrailer drops trailers: REST answers of Seam have none.
+// SetTrailer drops trailers: REST responses of Seam have none.
 func (s *transportStream) SetTrailer(metadata.MD) error { return nil }

@@ -42,7 +42,8 @@ type Config struct {
 	CORSOrigins []string
 	// ServiceCredential is true when to reach the service is to use its credential at Seam, and not the caller's own.
 	ServiceCredential bool
-	// RequireKnownHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it answers to.
+	// RequireKnownHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it
+	// answers to.
 	RequireKnownHost bool
 	Hosts            Hosts
 	// RecoverOutside makes an error of a panic outside of a call, of the HTTP method and its value.

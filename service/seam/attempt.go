@@ -21,7 +21,7 @@ type attempt struct {
 	outcome outcome
 	// err is nil for a request that was answered well.
 	err *seamerr.Error
-	// requestID and httpStatus are Seam's, empty and 0 when no answer came.
+	// requestID and httpStatus are Seam's, empty and 0 when no response came.
 	requestID  string
 	httpStatus int
 	// body is the text of a success, and skipped are the members of it that could not be read.
@@ -32,10 +32,10 @@ type attempt struct {
 	took time.Duration
 }
 
-// attempt puts a request to Seam and reads the answer into out. It lives no longer than ctx, and no longer than limit
-// unless that is 0.
+// attempt sends a request to Seam and reads the response into out. It lives no longer than ctx, and no longer than
+// limit unless that is 0.
 //
-// It goes through the transport and not through an http.Client: a redirect is then an answer like any other, and
+// It goes through the transport and not through an http.Client: a redirect is then a response like any other, and
 // credentials never follow one to another host.
 func (c *Client) attempt(ctx context.Context, call Call, header http.Header, text []byte, limit time.Duration) attempt {
 	began := time.Now()
@@ -54,7 +54,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 	request := (&http.Request{
 		Method: call.Method, URL: &address, Host: address.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		// Without GetBody, which would let the transport put the request again by itself.
+		// Without GetBody, which would let the transport retry the request by itself.
 		Body: io.NopCloser(bytes.NewReader(text)), ContentLength: int64(len(text)),
 	}).WithContext(httptrace.WithClientTrace(ctx, &w.ClientTrace))
 	connections := c.pool.take()
@@ -71,7 +71,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 	return a
 }
 
-// failed is a request to which there was no answer.
+// failed is a request to which there was no response.
 func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attempt {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
 	if expired(caller) {
@@ -89,21 +89,21 @@ func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attem
 	return a
 }
 
-// isNotProcessed says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it refused
-// the stream, or it closes the connection and named an earlier stream as its last. The transport tells this by the text
-// of its error alone, once it may not put the request again by itself. A text that is not known says nothing, and nor
-// does one that has the words elsewhere: it may quote what the other end wrote.
+// isNotProcessed says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it
+// refused the stream, or it closes the connection and named an earlier stream as its last. The transport tells this by
+// the text of its error alone, once it may not retry the request by itself. A text that is not known says nothing,
+// and nor does one that has the words elsewhere: it may quote what the other end wrote.
 func isNotProcessed(err error) bool {
 	why, ok := strings.CutPrefix(err.Error(), "http2: Transport: cannot retry err [")
 	return ok && (strings.HasPrefix(why, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
 		(strings.HasPrefix(why, "stream error: stream ID ") && strings.Contains(why, "; REFUSED_STREAM;")))
 }
 
-// answered reads the answer to a request.
+// answered reads the response to a request.
 func (c *Client) answered(ctx, caller context.Context, call Call, response *http.Response) attempt {
 	a := attempt{requestID: requestID(response.Header, call.Header), httpStatus: response.StatusCode}
 	if response.StatusCode == http.StatusSwitchingProtocols {
-		// Nobody asked for another protocol, and the body of this answer is the bare connection, which has no end.
+		// Nobody asked for another protocol, and the body of this response is the bare connection, which has no end.
 		_ = response.Body.Close()
 		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
 		return a.withRequestID()
@@ -111,7 +111,7 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 	text, err := readBody(response, c.maxResponseBytes)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
-		cause := fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, fromOutside(err))
+		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, fromOutside(err))
 		switch {
 		case expired(caller):
 			a.outcome, a.err = canceled, contextError(caller, cause)
@@ -145,7 +145,8 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 	}
 	if err != nil {
 		proto.Reset(call.Out)
-		a.outcome, a.err = malformed, seamerr.InvalidResponse(fmt.Errorf("read Seam's %d answer: %w", response.StatusCode, err))
+		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, err)
+		a.outcome, a.err = malformed, seamerr.InvalidResponse(cause)
 		return a.withRequestID()
 	}
 	a.body, a.skipped = text, envelope.Skipped

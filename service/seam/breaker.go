@@ -78,11 +78,11 @@ func newBreaker(host string, logger *slog.Logger) *breaker {
 	return b
 }
 
-// permit is leave of both circuits to make one attempt. It has to be given back with what came of it.
+// permit is the permission of both circuits to make one attempt. It has to be given back with what came of it.
 type permit struct {
 	breaker *breaker
 	caller  Caller
-	// own is the zero leave when the caller has no circuit of its own yet.
+	// own is the zero permit when the caller has no circuit of its own yet.
 	own, shared circuitPermit
 }
 
@@ -114,7 +114,7 @@ func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
 }
 
 // allowShared asks the shared circuit. While it is half open, a caller whose probe has not succeeded has to leave the
-// probes to others for a while, and a probe that takes longer than any answer does gives its place back: so none can
+// probes to others for a while, and a probe that takes longer than any response does gives its place back: so none can
 // take up all probes with attempts that fail or never end.
 func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 	l, refusal := b.shared.allow()

@@ -52,8 +52,8 @@ func (b bubble) as(t *testing.T, caller Caller, poison string) string {
 
 var honest = []Caller{{11, true}, {12, true}, {13, true}, {14, true}}
 
-// TestOneCallerCannotCutOffOthers shows that the failures which one caller provokes, or who makes up as many credentials
-// as it likes, never have the others refused.
+// TestOneCallerCannotCutOffOthers shows that the failures which one caller provokes, or who makes up as many
+// credentials as it likes, never have the others refused.
 func TestOneCallerCannotCutOffOthers(t *testing.T) {
 	for name, attacker := range map[string]func(i int) Caller{
 		"one accepted credential":    func(int) Caller { return Caller{1, true} },

@@ -21,7 +21,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam"
 )
 
-// create makes a call that is not repeated, so that the attempts are as many as the calls.
+// create makes a call that is not retried, so that the attempts are as many as the calls.
 func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 	t.Helper()
 	_, _, err := put(ctx, t, client, seam.Call{Endpoint: seam.Create()})

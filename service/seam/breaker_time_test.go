@@ -154,7 +154,7 @@ func TestBreakerOpensAgain(t *testing.T) {
 	})
 }
 
-// A repeat is not put either while the breaker is open: the call ends with what Seam said.
+// No retry is sent either while the breaker is open: the call ends with what Seam said.
 func TestBreakerOpensDuringACall(t *testing.T) {
 	s := newSick()
 	s.statusWhenFailed = 503
@@ -209,7 +209,7 @@ func TestBreakerIsNotJammed(t *testing.T) {
 		},
 		"panics in the codec": func(t *testing.T, b bubble, _ *sick) {
 			for range 7 {
-				// An answer that is to be read into nothing.
+				// A response that is to be read into nothing.
 				call := Call{Endpoint: Create(), In: &clientsessionv1.CreateRequest{}}
 				if !panics(func() { _, _ = b.Do(t.Context(), call) }) {
 					t.Error("no panic")

@@ -42,7 +42,7 @@ func TestBreakerCountsSlowAttempts(t *testing.T) {
 }
 
 // Calls that the breaker refused put no request, so they make no room for repeats: Seam that has just come back is not
-// to be met by all the repeats that were not due while it was left alone.
+// to be met by all the retries that were not due while it was left alone.
 func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
 	s := newSick()
 	inBubble(t, s.answer, func(t *testing.T, b bubble) {

@@ -70,7 +70,7 @@ func (b bubble) call(ctx context.Context, at Endpoint) (Response, *seamerr.Error
 	return answer, e
 }
 
-// once makes a call that is not repeated and returns its error.
+// once makes a call that is not retried and returns its error.
 func (b bubble) once(ctx context.Context) *seamerr.Error {
 	_, e := b.call(ctx, Create())
 	return e

@@ -6,17 +6,17 @@ import (
 )
 
 const (
-	// budgetShare is which part of the calls may be repeated, as 1/budgetShare: when all of Seam fails, it gets a tenth
+	// budgetShare is which part of the calls may be retried, as 1/budgetShare: when all of Seam fails, it gets a tenth
 	// more requests than calls, and not three times as many.
 	budgetShare = 10
-	// budgetFloor is how many repeats there may be in a window however few calls there are. Without it, a service with
+	// budgetFloor is how many retries there may be in a window however few calls there are. Without it, a service with
 	// little to do could never repeat one.
 	budgetFloor = 10
 	// budgetSeconds is the length of the window.
 	budgetSeconds = 10
 )
 
-// budget bounds the repeats by the calls of the last seconds.
+// budget bounds the retries by the calls of the last seconds.
 type budget struct {
 	start time.Time
 

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// none in place of a number of repeats: none is asked for.
+// none in place of a number of retries: none is asked for.
 const none = -1
 
-// step is a stretch of time in the life of a budget: a wait, then calls, and then as many repeats as there may be.
+// step is a stretch of time in the life of a budget: a wait, then calls, and then as many retries as there may be.
 type step struct {
 	wait         time.Duration
 	calls, wants int
@@ -31,7 +31,7 @@ func TestBudget(t *testing.T) {
 		"slides": {
 			{0, 200, 20},                     // t=0
 			{5 * second, 200, 20},            // t=5: 400 calls, 40 repeats.
-			{5 * second, 100, 10},            // t=10: what was at 0 is gone, 300 calls and 20 repeats are left.
+			{5 * second, 100, 10},            // t=10: what was at 0 is gone, 300 calls and 20 retries are left.
 			{4 * second, 0, 0},               // t=14: the same.
 			{second, 0, 0},                   // t=15: 100 calls, 10 repeats.
 			{4999 * time.Millisecond, 0, 0},  // t=19.999: the same.

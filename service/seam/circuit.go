@@ -62,7 +62,7 @@ func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gob
 	return c
 }
 
-// circuitPermit is circuitPermit to make one attempt. It has to be given back with what came of it.
+// circuitPermit is the permission to make one attempt. It has to be given back with what came of it.
 type circuitPermit struct {
 	circuit *circuit
 	report  func(error)

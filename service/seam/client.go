@@ -1,5 +1,5 @@
 // Package seam is the one place that knows Seam's HTTP: addresses, headers, JSON, limits, error bodies, and what to do
-// when an answer does not come.
+// when a response does not come.
 package seam
 
 import (
@@ -87,34 +87,35 @@ type Call struct {
 
 	// Header has the caller's headers for Seam, the credential among them.
 	Header http.Header
-	// ServiceCredential is true when the credential in Header is the service's own, which no caller may see in a response.
+	// ServiceCredential is true when the credential in Header is the service's own, which no caller may see in a
+	// response.
 	ServiceCredential bool
 	// Caller is who makes the call.
 	Caller Caller
-	// CallerRetries is true when the caller repeats calls that failed. They are not repeated here then: three attempts of
+	// CallerRetries is true when the caller retries calls that failed. They are not retried here then: three attempts of
 	// ours for each of three of the caller's would be nine.
 	CallerRetries bool
-	// In is the request, Out is where the answer is read to.
+	// In is the request, Out is where the response is read to.
 	In, Out proto.Message
 }
 
-// Response is what is known of a call beside the body of the answer.
+// Response is what is known of a call beside the body of the response.
 type Response struct {
-	// RequestID is Seam's name for the request, empty when no answer came or it had none.
+	// RequestID is Seam's name for the request, empty when no response came or it had none.
 	RequestID string
-	// HTTPStatus is the status of the answer, 0 when none came.
+	// HTTPStatus is the status of the response, 0 when none came.
 	HTTPStatus int
-	// Attempts is how many requests were put to Seam.
+	// Attempts is how many requests were sent to Seam.
 	Attempts int
 	// Body is the response of a success as Seam wrote it, empty for a 204. Skipped are the names of members in it that
 	// are of another type than documented.
 	Body    []byte
 	Skipped []string
-	// RetryReason is why the last of them was put again, nil if there was one only.
+	// RetryReason is why the last of them was retried, nil if there was one only.
 	RetryReason error
 }
 
-// Do makes a call, which lives no longer than ctx. Requests that failed are put again where that can help and cannot
+// Do makes a call, which lives no longer than ctx. Requests that failed are retried where that can help and cannot
 // double their effect. Any failure is an *seamerr.Error; the Answer is filled as far as Seam answered.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	text, err := c.codec.AppendRequest(nil, call.In)
@@ -164,7 +165,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	}
 }
 
-// next says how long to wait before a request that failed is put again, or that it is not to be.
+// next says how long to wait before a request that failed is retried, or that it is not to be.
 func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, again bool) {
 	if call.CallerRetries || !last.retryable(call.Semantics) {
 		return 0, false

@@ -53,7 +53,7 @@ func resolving(t *testing.T, at *atomic.Pointer[[4]byte]) {
 	})
 }
 
-// Seam moves to another address while both the old and the new one answer, as is usual: nothing fails, and all calls
+// Seam moves to another address while both the old and the new one respond, as is usual: nothing fails, and all calls
 // go to the new one soon.
 func TestMoveIsFollowed(t *testing.T) {
 	var at atomic.Pointer[[4]byte]

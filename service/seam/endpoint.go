@@ -2,7 +2,7 @@ package seam
 
 import "net/http"
 
-// Semantics is what it does to put a request to an endpoint once more.
+// Semantics is what it does to send a request once more.
 type Semantics int
 
 const (

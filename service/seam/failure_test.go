@@ -21,7 +21,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// An answer that cannot be understood is INTERNAL and not UNAVAILABLE: the grant may have been made, so no client
+// A response that cannot be understood is INTERNAL and not UNAVAILABLE: the grant may have been made, so no client
 // should try again by itself.
 func TestBadAnswer(t *testing.T) {
 	var zipped bytes.Buffer
@@ -172,7 +172,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Go puts some requests again when a kept connection breaks. A session may have been created by then, so another
+// Go retries some requests when a kept connection breaks. A session may have been created by then, so another
 // request would make another one, and the caller is told that nobody knows.
 func TestRequestIsNotPutTwice(t *testing.T) {
 	var seen atomic.Int32
@@ -242,7 +242,7 @@ func TestContextEndsCall(t *testing.T) {
 		check := func(t *testing.T, answer seam.Response, err *seamerr.Error) {
 			t.Helper()
 			<-left // The request does not live on at Seam's side of the connection.
-			// When the context ends before the headers were read, nothing is known of the answer yet.
+			// When the context ends before the headers were read, nothing is known of the response yet.
 			if answer.HTTPStatus != test.status && answer.HTTPStatus != 0 {
 				t.Errorf("answer is %+v", answer)
 			}
@@ -297,7 +297,7 @@ func TestContextOverBeforeTheCall(t *testing.T) {
 	}
 }
 
-// An answer with status 101 hands the connection over to another protocol, which no deadline of Go's transport watches
+// A response with status 101 hands the connection over to another protocol, which no deadline of Go's transport watches
 // over any more.
 func TestSwitchingProtocols(t *testing.T) {
 	done := make(chan struct{})

@@ -40,7 +40,8 @@ var (
 	errHang   = errors.New("hang")
 )
 
-// serveH2 has the handler answer each request once it has come in whole. The connection lives on while that returns nil.
+// serveH2 has the handler answer each request once it has come in whole. The connection lives on while that returns
+// nil.
 func serveH2(t *testing.T, handler func(h2Stream) error) *h2Upstream {
 	t.Helper()
 	borrowed := httptest.NewTLSServer(nil) // Its certificate is the one that the client trusts.
@@ -119,7 +120,7 @@ func (u *h2Upstream) play(conn net.Conn, number int, handler func(h2Stream) erro
 	}
 }
 
-// head writes the headers of an answer with status 200.
+// head writes the headers of a response with status 200.
 func (s h2Stream) head() {
 	var text bytes.Buffer
 	_ = hpack.NewEncoder(&text).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})

@@ -42,7 +42,7 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 	}
 }
 
-// What comes after a GOAWAY that names the stream is the answer, and further calls use another connection.
+// What comes after a GOAWAY that names the stream is the response, and further calls use another connection.
 func TestAnswerAfterGoAway(t *testing.T) {
 	u := serveH2(t, func(s h2Stream) error {
 		_ = s.WriteGoAway(s.id, http2.ErrCodeNo, nil)
@@ -60,7 +60,7 @@ func TestAnswerAfterGoAway(t *testing.T) {
 	}
 }
 
-// A stream that is refused says nothing of the connection, on which the repeat goes well. Not even a creation fails.
+// A stream that is refused says nothing of the connection, on which the retry goes well. Not even a creation fails.
 func TestRefusedStreamIsRepeated(t *testing.T) {
 	u := serveH2(t, func(s h2Stream) error {
 		if s.number%2 == 1 {
@@ -80,7 +80,7 @@ func TestRefusedStreamIsRepeated(t *testing.T) {
 	}
 }
 
-// A connection that its other end closes in good order while it is full of calls costs none of them its answer.
+// A connection that its other end closes in good order while it is full of calls costs none of them its response.
 func TestGoAwayAmongCalls(t *testing.T) {
 	u := serveH2(t, func(s h2Stream) error {
 		if s.connection == 1 && s.number == 3 {

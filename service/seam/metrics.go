@@ -8,7 +8,7 @@ import (
 
 // metrics tell how it goes with Seam, apart from how it goes with the calls.
 type metrics struct {
-	// attempts has the counters by attempt and fate, found once and not at each attempt.
+	// attempts has the counters by attempt and outcome, found once and not at each attempt.
 	attempts [maxAttempts + 1][canceled + 1]prometheus.Counter
 	denied   prometheus.Counter
 	refused  prometheus.Counter

@@ -11,17 +11,17 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// redactor blots a request's credentials out of the error that came back for it. What comes from outside is shown to
+// redactor redacts a request's credentials out of the error that came back for it. What comes from outside is shown to
 // callers, and something on the way that echoes a request's headers is not unheard of.
 type redactor struct {
 	secrets  []string
 	replacer *strings.Replacer
 }
 
-// shortestSecret keeps words such as Bearer from being blotted out; Seam's shortest key is far longer.
+// shortestSecret keeps words such as Bearer from being redacted; Seam's shortest key is far longer.
 const shortestSecret = 8
 
-// newRedactor returns a scrubber for the credentials of a request's header: the values and the words in them.
+// newRedactor returns a redactor for the credentials of a request's header: the values and the words in them.
 func newRedactor(header http.Header) redactor {
 	var secrets, pairs []string
 	for _, h := range Headers() {

@@ -19,7 +19,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// What it does to put a request to an endpoint once more, in the order of the columns of the table.
+// What it does to send a request once more, in the order of the columns of the table.
 const (
 	adds = iota
 	sets
@@ -36,17 +36,17 @@ type ending struct {
 	unknown, final bool
 }
 
-// same is the row of a fate that is the same whatever is asked for.
+// same is the row of an outcome that is the same whatever is asked for.
 func same(e ending) [3]ending { return [3]ending{e, e, e} }
 
-// unclear is the row of a fate after which nobody knows whether the request was carried out: the session is not created
-// twice, and the others are put three times. Of what only reads nothing can be unclear.
+// unclear is the row of an outcome after which nobody knows whether the request was carried out: the session is not
+// created twice, and the others are put three times. Of what only reads nothing can be unclear.
 func unclear(code codes.Code, status int, once ending) [3]ending {
 	once.requests, once.unknown, once.final = 1, true, true
 	return [3]ending{once, {3, code, status, true, true}, {3, code, status, false, true}}
 }
 
-// TestWhatIsRepeated is the table of what is put to Seam again, for each thing that can become of a request and for
+// TestWhatIsRepeated is the table of what is sent to Seam again, for each thing that can become of a request and for
 // each endpoint. It also shows when a version of Go says in other words why a request failed.
 func TestWhatIsRepeated(t *testing.T) {
 	t.Parallel()                                                 // Most of the time is waited.
@@ -188,7 +188,8 @@ func (e end) check(t *testing.T, want ending) {
 // notOurs is what Go's transport says of a stream that was refused, said by somebody else.
 const notOurs = "http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer]"
 
-// upstreamOf starts an upstream of one fate and returns its URL and how many requests came, nil where none can be seen.
+// upstreamOf starts an upstream of one outcome and returns its URL and how many requests came, nil where none can be
+// seen.
 type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
 
 // refusing is the port of a connection's other end: nobody listens on it, and nobody else gets it meanwhile.
@@ -273,7 +274,8 @@ func resetting(code http2.ErrCode) upstreamOf {
 	return overH2(func(s h2Stream) error { return s.reset(code) })
 }
 
-// goingAway is an upstream that ends the connection in good order and names the last stream that it did something about.
+// goingAway is an upstream that ends the connection in good order and names the last stream that it did something
+// about.
 func goingAway(last uint32, code http2.ErrCode, debug string) upstreamOf {
 	return overH2(func(s h2Stream) error {
 		_ = s.WriteGoAway(last, code, []byte(debug))

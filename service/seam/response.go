@@ -11,7 +11,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// errorAnswer reads an answer that is not a 2xx, to which Seam gave the id. The header is the one the request was sent
+// errorAnswer reads a response that is not a 2xx, to which Seam gave the id. The header is the one the request was sent
 // with.
 func errorAnswer(response *http.Response, id string, text []byte, header http.Header) *seamerr.Error {
 	if response.StatusCode < 400 {
@@ -62,7 +62,8 @@ func requestID(response, request http.Header) string {
 // requestIDPattern is what a request id may look like: Seam's are UUIDs.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
-// validRequestID says whether a request id can stand in a header and in the log, where nothing that looks like a credential may.
+// validRequestID says whether a request id can stand in a header and in the log, where nothing that looks like a
+// credential may.
 func validRequestID(id string) bool {
 	return requestIDPattern.MatchString(id) && !credentialPattern.MatchString(id)
 }
@@ -70,7 +71,7 @@ func validRequestID(id string) bool {
 // maxRetryAfter keeps a junk value from telling callers to come back in a year.
 const maxRetryAfter = time.Hour
 
-// clockOf returns what time it is for who wrote an answer. A date in the answer is meant by that clock; by ours, a
+// clockOf returns what time it is for who wrote a response. A date in the response is meant by that clock; by ours, a
 // difference between the clocks would be waited for.
 func clockOf(response *http.Response) time.Time {
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {

@@ -13,8 +13,8 @@ const (
 	maxAttempts = 3
 	// firstBackoff bounds the wait before the second attempt; the bound doubles for each further one.
 	firstBackoff = 100 * time.Millisecond
-	// maxRetryAfterWait is the longest that a call is held here for Seam's Retry-After. A longer wait is the caller's to make:
-	// calls that wait are calls in flight.
+	// maxRetryAfterWait is the longest that a call is held here for Seam's Retry-After. A longer wait is the caller's to
+	// make: calls that wait are calls in flight.
 	maxRetryAfterWait = 2 * time.Second
 )
 
@@ -28,8 +28,8 @@ func (c Call) failure(last attempt, ambiguous bool) *seamerr.Error {
 }
 
 // limit returns how long an attempt may take, 0 for as long as the call: one that can be followed by another gets half
-// of the time that is left, so that one answer that never comes does not cost the whole call, but always time enough
-// for an answer.
+// of the time that is left, so that one response that never comes does not cost the whole call, but always time enough
+// for a response.
 func (c Call) limit(ctx context.Context, attempts int) time.Duration {
 	deadline, set := ctx.Deadline()
 	if !set || c.Semantics == NonIdempotent || c.CallerRetries || attempts == maxAttempts {
@@ -42,7 +42,7 @@ func (c Call) limit(ctx context.Context, attempts int) time.Duration {
 }
 
 // waitFor returns how long to wait before the next attempt: after what Seam asked for, by chance between nothing and a
-// bound that doubles, so that the repeats of many calls do not come at once. It says no where Seam asks for longer than
+// bound that doubles, so that the retries of many calls do not come at once. It says no where Seam asks for longer than
 // a call is held here.
 func waitFor(attempts int, retryAfter *time.Duration) (wait time.Duration, ok bool) {
 	if retryAfter != nil {
@@ -54,8 +54,7 @@ func waitFor(attempts int, retryAfter *time.Duration) (wait time.Duration, ok bo
 	return wait + rand.N(firstBackoff<<(attempts-1)), true //nolint:gosec // Nobody gains by guessing it.
 }
 
-// expectedDuration is how long another attempt is expectedDuration to take: as long as this one, but for one that got no answer, which
-// tells nothing.
+// expectedDuration estimates the next attempt by this one; 0 after a timeout, which tells nothing.
 func (a attempt) expectedDuration() time.Duration {
 	if a.outcome == timedOut {
 		return 0
@@ -63,8 +62,8 @@ func (a attempt) expectedDuration() time.Duration {
 	return a.took
 }
 
-// fitsDeadline says whether the call has more time left than that. A repeat that cannot end in time would only make a timeout
-// of an error that says more.
+// fitsDeadline says whether the call has more time left than that. A retry that cannot end in time would only make a
+// timeout of an error that says more.
 func fitsDeadline(ctx context.Context, needed time.Duration) bool {
 	deadline, set := ctx.Deadline()
 	return !set || needed < time.Until(deadline)

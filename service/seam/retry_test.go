@@ -26,9 +26,9 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Callers must not see that a request failed as long as one of its repeats does not.
+// Callers must not see that a request failed as long as one of its retries does not.
 func TestRepeatSucceeds(t *testing.T) {
-	// All but the end of the first answer can be read, and must not get into the second.
+	// All but the end of the first response can be read, and must not get into the second.
 	unreadable := answering(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
 	good := answering(200, success, "seam-request-id", "r-2")
 	for name, test := range map[string]struct {
@@ -41,7 +41,7 @@ func TestRepeatSucceeds(t *testing.T) {
 		"the third time": {
 			[]http.HandlerFunc{answering(503, ``), answering(500, `{"error":{"type":"t","message":"secret"}}`), good}, 3, "HTTP status 500, t",
 		},
-		"after an answer half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 answer: ok: not JSON at byte 55"},
+		"after an answer half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 response: ok: not JSON at byte 55"},
 		"after an end": {
 			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: EOF",
 		},
@@ -178,7 +178,7 @@ func TestLongRetryAfter(t *testing.T) {
 	}
 }
 
-// What is no time to wait is passed over: the request is put again after the back-off alone.
+// What is no time to wait is passed over: the request is retried after the back-off alone.
 func TestJunkRetryAfter(t *testing.T) {
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
 		t.Run(value, func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestCallerRepeats(t *testing.T) {
 			})
 		}
 	}
-	// That the caller repeats does not make it harmless to repeat a creation.
+	// That the caller repeats does not make it harmless to retry a creation.
 	u := serve(t, answering(503, ``))
 	_, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRetries: true})
 	if wantError(t, err, "", codes.Unknown); !err.NoRetry || !err.OutcomeUnknown {
@@ -246,7 +246,8 @@ func TestCallerRepeats(t *testing.T) {
 	}
 }
 
-// When Seam fails often, repeats must not double what it gets: a tenth more than there are calls, and a few for the start.
+// When Seam fails often, repeats must not double what it gets: a tenth more than there are calls, and a few for the
+// start.
 func TestRepeatsAreBounded(t *testing.T) {
 	const calls = 300
 	dice := rand.New(rand.NewPCG(1, 2)) // Under half of the attempts fail, or the circuit breaker would open.

@@ -86,7 +86,7 @@ func (u *upstream) unstarted(handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// answering returns a handler that gives one answer; headers are name and value in turn.
+// answering returns a handler that gives one response; headers are name and value in turn.
 func answering(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if strings.HasPrefix(body, "{") {
@@ -209,13 +209,13 @@ func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Respons
 // success is a response that is one to a request of any kind.
 const success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
 
-// grantOnce is grant for a caller that repeats by itself, so that what is seen is one request and what came of it.
+// grantOnce is grant for a caller that retries by itself, so that what is seen is one request and what came of it.
 func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
 	t.Helper()
 	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
 }
 
-// get makes a call that may be repeated freely.
+// get makes a call that may be retried freely.
 func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
 	t.Helper()
 	return put(ctx, t, client, seam.Call{Endpoint: seam.Get()})

@@ -128,8 +128,8 @@ func TestProxyAuthentication(t *testing.T) {
 	}
 }
 
-// TestTextsFromOutside shows that what the other end writes is not quoted in the cause of an error, and that the cause is
-// short whatever it writes.
+// TestTextsFromOutside shows that what the other end writes is not quoted in the cause of an error, and that the cause
+// is short whatever it writes.
 func TestTextsFromOutside(t *testing.T) {
 	const token = "seam_cst1secret0123456789"
 	long := strings.Repeat("x", 50_000)

@@ -48,7 +48,7 @@ func newPool(config Config, opened prometheus.Counter) *pool {
 
 func (p *pool) next() *generation { return &generation{Transport: p.make(), born: time.Now()} }
 
-// take returns the connections for one request. The caller has to release them when the answer has been read.
+// take returns the connections for one request. The caller has to release them when the response has been read.
 func (p *pool) take() *generation {
 	g := p.current.Load()
 	if p.maxAge > 0 && time.Since(g.born) > p.maxAge {
@@ -105,7 +105,7 @@ func newTransport(authorities *x509.CertPool, idle int, opened prometheus.Counte
 		// first and no request meets a closed one.
 		IdleConnTimeout:        55 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-		// A few kilobytes of gzip can unfold to gigabytes, and the answers are small.
+		// A few kilobytes of gzip can unfold to gigabytes, and the responses are small.
 		DisableCompression: true,
 		// HTTP/2 has pings of its own, which also find a peer that hangs behind a live connection.
 		HTTP2: &http.HTTP2Config{

@@ -22,7 +22,7 @@ func failing(seen *stamps, status int, headers ...string) http.HandlerFunc {
 	}
 }
 
-// The repeats of many calls that failed together must not come together, nor wait for longer than they have to.
+// The retries of many calls that failed together must not come together, nor wait for longer than they have to.
 func TestBackoff(t *testing.T) {
 	for retryAfter, least := range map[string]time.Duration{
 		"": 0, "0": 0, "0.5": 500 * time.Millisecond, "1": time.Second, "2": 2 * time.Second,
@@ -87,7 +87,7 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// A back-off by chance is not begun either if it leaves no time: the answer is Seam's, and never that time ran out.
+// A back-off by chance is not begun either if it leaves no time: the response is Seam's, and never that time ran out.
 func TestBackoffThatDoesNotFit(t *testing.T) {
 	for deadline := time.Millisecond; deadline < 250*time.Millisecond; deadline += 7 * time.Millisecond {
 		seen := &stamps{}
@@ -106,7 +106,7 @@ func TestBackoffThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// A caller that leaves while its call waits to be repeated is let go at once, and the request is not put again.
+// A caller that leaves while its call waits to be retried is let go at once, and the request is not retried.
 func TestLeaveDuringBackoff(t *testing.T) {
 	seen := &stamps{}
 	inBubble(t, failing(seen, 503, "Retry-After", "2", "seam-request-id", "r-1"), func(t *testing.T, b bubble) {
@@ -133,7 +133,7 @@ func TestLeaveDuringBackoff(t *testing.T) {
 	})
 }
 
-// One answer that never comes must not cost the whole call where the request can be put again, and must where it
+// One response that never comes must not cost the whole call where the request can be retried, and must where it
 // cannot: half of a create is worth nothing.
 func TestTimeForOneAttempt(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -74,7 +74,7 @@ func httpStatusOf(code codes.Code) int {
 	}
 }
 
-// What a content delivery network answers when it cannot get an answer from the server behind it.
+// What a content delivery network answers when it cannot get a response from the server behind it.
 const (
 	statusOriginDown        = 521
 	statusOriginUnconnected = 522

@@ -57,7 +57,7 @@ func TestCodeOfSeamsErrors(t *testing.T) {
 	}
 }
 
-// The code of an error of ours is part of its meaning and not of the table: an answer that cannot be understood is a
+// The code of an error of ours is part of its meaning and not of the table: a response that cannot be understood is a
 // 502 over REST, but must not look retryable over gRPC.
 func TestOwnErrors(t *testing.T) {
 	for _, test := range []struct {
@@ -89,7 +89,7 @@ func TestOwnErrors(t *testing.T) {
 		{
 			seamerr.CircuitOpen(time.Second), 503, "upstream_circuit_open", codes.Unavailable, "Seam is failing and was not asked",
 		},
-		// Clients do not repeat RESOURCE_EXHAUSTED by themselves, so the load is not multiplied by it.
+		// Clients do not retry RESOURCE_EXHAUSTED by themselves, so the load is not multiplied by it.
 		{
 			seamerr.Overloaded(time.Second), 503, "overloaded", codes.ResourceExhausted, "The service has too many calls in flight",
 		},

@@ -27,8 +27,8 @@ func CrossOrigin() *Error {
 	return own(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
 }
 
-// ServiceCredentialRefused reports that Seam refused the service's own credential: the operator's to mend and not the caller's,
-// who must not be told that its own is wrong.
+// ServiceCredentialRefused reports that Seam refused the service's own credential: the operator's to mend and not the
+// caller's, who must not be told that its own is wrong.
 func ServiceCredentialRefused(refusal *Error) *Error {
 	e := own(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
 	e.RequestID = refusal.RequestID
@@ -37,7 +37,7 @@ func ServiceCredentialRefused(refusal *Error) *Error {
 
 // Overloaded refuses a call because as many as the service takes are in flight. It is a 503 over REST, since nothing is
 // wrong with what this caller does and another replica may have room; over gRPC it is RESOURCE_EXHAUSTED, which clients
-// do not repeat by themselves, so that the load is not multiplied.
+// do not retry by themselves, so that the load is not multiplied.
 func Overloaded(wait time.Duration) *Error {
 	e := own(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
 	e.Code = codes.ResourceExhausted
@@ -122,7 +122,7 @@ func MethodNotAllowed(allow []string) *Error {
 	return e
 }
 
-// Unreachable reports that no answer came from Seam because no request could be put to it, or the connection broke.
+// Unreachable reports that no response came from Seam because no request could be put to it, or the connection broke.
 func Unreachable(cause error) *Error {
 	return own(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
 }
@@ -146,8 +146,8 @@ func Canceled(cause error) *Error {
 	return e
 }
 
-// InvalidResponse reports an answer of Seam that cannot be understood. Seam did carry the request out if the status of that
-// answer was a 2xx, so the code is not one that clients retry by themselves.
+// InvalidResponse reports a response of Seam that cannot be understood. Seam did carry the request out if the status of
+// that response was a 2xx, so the code is not one that clients retry by themselves.
 func InvalidResponse(cause error) *Error {
 	e := own(http.StatusBadGateway, "upstream_response_invalid", "Seam's answer could not be understood", cause)
 	e.Code = codes.Internal
@@ -155,9 +155,9 @@ func InvalidResponse(cause error) *Error {
 }
 
 // WithUnknownOutcome returns the error of a request that Seam may have carried out. Repeating one that is repeatable
-// does no harm, and its error stays as it is but says so. For any other, a repeat could double the effect, so the error
-// is made one that clients do not repeat by themselves: it is not UNAVAILABLE, and where it is the service's own it is
-// no 5xx, which some of Seam's SDKs repeat for every method. An answer of Seam's own keeps its status over REST.
+// does no harm, and its error stays as it is but says so. For any other, a retry could double the effect, so the error
+// is made one that clients do not retry by themselves: it is not UNAVAILABLE, and where it is the service's own it is
+// no 5xx, which some of Seam's SDKs repeat for every method. A response of Seam's own keeps its status over REST.
 func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
 	unknown := *e
 	unknown.OutcomeUnknown = true

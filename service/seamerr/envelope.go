@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// envelope is the body of Seam's error answers. `data` and `validation_errors` are objects or not there at all.
+// envelope is the body of Seam's error responses. `data` and `validation_errors` are objects or not there at all.
 type envelope struct {
 	Error envelopeError `json:"error"`
 	OK    bool          `json:"ok"`
@@ -28,7 +28,7 @@ type envelopeError struct {
 	RequestID string `json:"request_id,omitempty"`
 }
 
-// Envelope returns the error as the body of a REST answer. It returns nil for an error without a type: Seam sent no
+// Envelope returns the error as the body of a REST response. It returns nil for an error without a type: Seam sent no
 // envelope then, and its SDKs tell the two apart.
 func (e *Error) Envelope() ([]byte, error) {
 	if e.Type == "" {

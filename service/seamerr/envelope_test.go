@@ -75,8 +75,8 @@ func TestFromResponse(t *testing.T) {
 	}
 }
 
-// A body that is no envelope of Seam gives an error without a type, and says nothing over gRPC, where it may be the page of
-// a proxy with anything in it. JSON is handed on over REST: SDKs make of it what they can.
+// A body that is no envelope of Seam gives an error without a type, and says nothing over gRPC, where it may be the
+// page of a proxy with anything in it. JSON is handed on over REST: SDKs make of it what they can.
 func TestFromResponseOfStrangers(t *testing.T) {
 	const secret, envelope = "echoed-secret", `{"error":{"type":"t","message":"echoed-secret"},"ok":false}`
 	for name, test := range map[string]struct {

@@ -16,7 +16,7 @@ import (
 
 // Error is how a call failed. What it says is for the caller, but for Cause.
 type Error struct {
-	// HTTPStatus is the status of the answer over REST: Seam's own where the error is Seam's.
+	// HTTPStatus is the status of the response over REST: Seam's own where the error is Seam's.
 	HTTPStatus int
 
 	// Code is the gRPC code. Zero (OK) means: by the table, from HTTPStatus and Type.
@@ -52,14 +52,14 @@ type Error struct {
 	// OutcomeUnknown is true when the request may have been carried out or not.
 	OutcomeUnknown bool
 
-	// NoRetry is true when a client's own retry policy is not to repeat the call: the service has repeated the request as
-	// often as it may, or a repeat could double its effect.
+	// NoRetry is true when a client's own retry policy is not to retry the call: the service has repeated the request as
+	// often as it may, or a retry could double its effect.
 	NoRetry bool
 
 	// Allow lists the methods of a path that was asked with another one, for the Allow header of a 405.
 	Allow []string
 
-	// Local is true when the service found the fault, false when the error is Seam's answer.
+	// Local is true when the service found the fault, false when the error is Seam's response.
 	Local bool
 
 	// Cause is the real cause, for the log alone.

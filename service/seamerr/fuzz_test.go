@@ -10,7 +10,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// FuzzFromResponse: whatever stands in for Seam's error, the caller gets an answer on both faces that its own
+// FuzzFromResponse: whatever stands in for Seam's error, the caller gets a response on both faces that its own
 // libraries can read.
 func FuzzFromResponse(f *testing.F) {
 	for _, text := range []string{

@@ -12,7 +12,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Where a repeat could double the effect, no client may take the error for one to repeat by itself: gRPC clients repeat
+// Where a retry could double the effect, no client may take the error for one to retry by itself: gRPC clients repeat
 // UNAVAILABLE, and some of Seam's SDKs any 5xx. What Seam said over REST stays what it said.
 func TestWithUnknownOutcome(t *testing.T) {
 	const suffix = ", and the outcome is unknown"
@@ -23,7 +23,7 @@ func TestWithUnknownOutcome(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		e *seamerr.Error
-		// repeatable and not are the errors of a request that can be put again without harm, and of one that cannot.
+		// repeatable and not are the errors of a request that can be retried without harm, and of one that cannot.
 		repeatable, not told
 	}{
 		"unreachable":  {seamerr.Unreachable(cause), told{codes.Unavailable, 503}, told{codes.Unknown, 424}},
@@ -78,8 +78,8 @@ func TestFinalStays(t *testing.T) {
 	}
 }
 
-// Over REST the service's own errors say in their data that the outcome is unknown. Seam's answers are passed on as
-// they came, and an answer without an envelope gets none.
+// Over REST the service's own errors say in their data that the outcome is unknown. Seam's responses are passed on as
+// they came, and a response without an envelope gets none.
 func TestOutcomeInEnvelope(t *testing.T) {
 	for name, test := range map[string]struct {
 		e    *seamerr.Error
@@ -127,7 +127,7 @@ func TestWaits(t *testing.T) {
 			if len(infos) != 1 || infos[0].GetRetryDelay().AsDuration() != wait || e.RetryAfter == nil || *e.RetryAfter != wait {
 				t.Errorf("retry after %v, details %v", e.RetryAfter, infos)
 			}
-			// None of these was put to Seam, so nothing is unclear and everybody may try again.
+			// None of these was sent to Seam, so nothing is unclear and everybody may try again.
 			if e.OutcomeUnknown || e.NoRetry {
 				t.Errorf("error is %+v", e)
 			}

@@ -117,7 +117,7 @@ func plain(value any) any {
 	}
 }
 
-// reason is Seam's type in the form that ErrorInfo asks for, or the name of the HTTP status of an answer without type.
+// reason is Seam's type in the form that ErrorInfo asks for, or the name of the HTTP status of a response without type.
 func (e *Error) reason() string {
 	name := e.Type
 	if name == "" {

@@ -206,7 +206,7 @@ func TestViolationsOfSeam(t *testing.T) {
 	}
 }
 
-// maxHeaderList is what clients in other languages take at most as the headers of one answer.
+// maxHeaderList is what clients in other languages take at most as the headers of one response.
 const maxHeaderList = 8 << 10
 
 // headerBytes is how many bytes of header a status is: the details base64-encoded in one, the message in another, where

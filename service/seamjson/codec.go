@@ -134,7 +134,8 @@ func (c *Codec) newField(descriptor protoreflect.FieldDescriptor) (*field, error
 	return f, nil
 }
 
-// table returns the table table a message, which New has made: a message table another file is a fault table the caller's code.
+// table returns what the codec knows of a message. New has read it: a message of another file is an error of the
+// calling code.
 func (c *Codec) table(m proto.Message) (*message, error) {
 	name := m.ProtoReflect().Descriptor().FullName()
 	known, ok := c.messages[name]
@@ -150,8 +151,8 @@ func exactlyOne(descriptor protoreflect.FieldDescriptor) bool {
 	return ok && rules.GetRepeated().GetMinItems() == 1 && rules.GetRepeated().GetMaxItems() == 1
 }
 
-// isServiceOnly says whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none in this
-// API), and so is the field that says what a null says.
+// isServiceOnly says whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none in
+// this API), and so is the field that says what a null says.
 func isServiceOnly(descriptor protoreflect.FieldDescriptor) bool {
 	oneof := descriptor.ContainingOneof()
 	return descriptor.Kind() == protoreflect.EnumKind ||

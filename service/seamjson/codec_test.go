@@ -74,7 +74,7 @@ func fullSession() *session {
 	}
 }
 
-// fullAnswer is the answer with fullSession as it is written: the members in the contract's order.
+// fullAnswer is the response with fullSession as it is written: the members in the contract's order.
 const fullAnswer = `{"client_session":{` +
 	`"client_session_id":"c2cbd177-1ef1-414d-a2c5-e64ec6ffd7aa",` +
 	`"workspace_id":"d3513c20-dc89-4e19-8713-1c3ab01aec81",` +

@@ -7,7 +7,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// An answer with many sessions is read and written like one with one.
+// A response with many sessions is read and written like one with one.
 func TestListAnswer(t *testing.T) {
 	codec := newCodec(t)
 	one, _, _ := strings.Cut(strings.TrimPrefix(fullAnswer, `{"client_session":`), `,"ok":true}`)

@@ -17,8 +17,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// UnmarshalRequest reads a request to Seam into m and is strict about it: an unknown member may be a misspelt restriction,
-// so it is refused and not dropped; so are a null, a doubled member and anything after the object.
+// UnmarshalRequest reads a request to Seam into m and is strict about it: an unknown member may be a misspelt
+// restriction, so it is refused and not dropped; so are a null, a doubled member and anything after the object.
 //
 // The problems are what is wrong with the members, in the order in which the contract declares them, and m has the
 // members that are right. The error is non-nil when the text is not one JSON value at all.
@@ -42,7 +42,8 @@ func (c *Codec) UnmarshalRequest(body []byte, query string, m proto.Message) ([]
 		}
 	}
 	if given.notObject != "" {
-		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{{Message: "Expected object, received " + given.notObject}})
+		violation := seamerr.FieldViolation{Message: "Expected object, received " + given.notObject}
+		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{violation})
 	}
 	return given.problems(table), nil
 }
@@ -88,7 +89,7 @@ func (g *decodedRequest) readBody(t *message, body []byte) error {
 }
 
 // maxReported bounds the problems of one list and the unknown members that are told of, so that a hostile body does not
-// get an answer many times its own size.
+// get a response many times its own size.
 const maxReported = 100
 
 type requestReader struct {
@@ -193,8 +194,8 @@ func (f *field) mutableList(m protoreflect.Message) protoreflect.List {
 	return m.Mutable(f.descriptor).List()
 }
 
-// checkCount checks the number of elements of a list that was given. It is checked here and not only with the other rules:
-// a message cannot tell an empty list from none.
+// checkCount checks the number of elements of a list that was given. It is checked here and not only with the other
+// rules: a message cannot tell an empty list from none.
 func (f *field) checkCount(list protoreflect.List) []seamerr.FieldViolation {
 	if !f.exactlyOne || list.Len() == 1 {
 		return nil

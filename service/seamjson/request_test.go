@@ -195,7 +195,7 @@ func TestReadRequestRefusesBrokenText(t *testing.T) {
 	}
 }
 
-// A hostile body must not get an answer many times its own size, nor cost memory without bound.
+// A hostile body must not get a response many times its own size, nor cost memory without bound.
 func TestReadRequestBoundsWhatIsReported(t *testing.T) {
 	unknown := make([]string, 5000)
 	for i := range unknown {

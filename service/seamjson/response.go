@@ -37,8 +37,8 @@ func (e *Envelope) skip(name string) {
 	}
 }
 
-// UnmarshalResponse reads a response of Seam into m. What the response tells has happened, so it is lenient: null is the same
-// as absent, a member of another type than documented is left unset, and the members of a session that are not
+// UnmarshalResponse reads a response of Seam into m. What the response tells has happened, so it is lenient: null is
+// the same as absent, a member of another type than documented is left unset, and the members of a session that are not
 // documented go into its additional_members. It fails for text that is not one JSON object, and for a list with an
 // element that is no session. Its errors name the member and never quote a value.
 func (c *Codec) UnmarshalResponse(data []byte, m proto.Message) (Envelope, error) {

@@ -92,7 +92,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 	}
 }
 
-// Cutting an answer anywhere must not give half of a session: the caller would store a grant that was never made.
+// Cutting a response anywhere must not give half of a session: the caller would store a grant that was never made.
 func TestReadAnswerRefusesEveryPrefix(t *testing.T) {
 	codec := newCodec(t)
 	for end := range len(fullAnswer) {
@@ -102,8 +102,8 @@ func TestReadAnswerRefusesEveryPrefix(t *testing.T) {
 	}
 }
 
-// A member of another type than documented is left unset, and said to be: the response has happened, and callers can go on
-// without it.
+// A member of another type than documented is left unset, and said to be: the response has happened, and callers can go
+// on without it.
 func TestReadAnswerSkips(t *testing.T) {
 	for member, test := range map[string]struct {
 		want    *session

@@ -33,8 +33,8 @@ func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
 	cfg.Sandbox, cfg.SandboxListen, cfg.SeamEndpoint = true, "127.0.0.1:0", &url.URL{Scheme: "https", Host: "seam.example.com"}
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
 	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
-	// A client may have one connection more than it needs still in the making when the test ends. net/http waits for it in
-	// vain if its handshake ends after the shutdown began.
+	// A client may have one connection more than it needs still in the making when the test ends. net/http waits for it
+	// in vain if its handshake ends after the shutdown began.
 	cfg.DrainDelay = acceptGrace
 	s, err := New(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -26,8 +26,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// TestAttackSoak tries all of the attacks again and again on one real process, with good calls beside them all the time,
-// which must succeed. In the end the process has no more of anything than it had.
+// TestAttackSoak tries all of the attacks again and again on one real process, with good calls beside them all the
+// time, which must succeed. In the end the process has no more of anything than it had.
 func TestAttackSoak(t *testing.T) {
 	soakTime, err := time.ParseDuration(os.Getenv("SOAK_TIME"))
 	if err != nil {

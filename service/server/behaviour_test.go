@@ -28,7 +28,7 @@ func secrets() []string {
 }
 
 // TestFailures replays every failing case over both faces: each says what it should, nothing is granted, and no secret
-// is in an answer or in the log.
+// is in a response or in the log.
 func TestFailures(t *testing.T) {
 	for _, c := range failures() {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func (c behaviour) replay(t *testing.T, check func(*testing.T, *harness) string)
 	}
 }
 
-// checkGRPC makes the call over gRPC and returns all of its answer as text.
+// checkGRPC makes the call over gRPC and returns all of its response as text.
 func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
 	ctx := t.Context()
 	if c.credential != "none" {
@@ -152,7 +152,7 @@ func (c behaviour) grpcFields() []string {
 	return c.fields
 }
 
-// checkREST makes the call over REST and returns all of its answer as text.
+// checkREST makes the call over REST and returns all of its response as text.
 func (c behaviour) checkREST(t *testing.T, h *harness) string {
 	credential := cmp.Or(c.credential, "Bearer "+sandbox.APIKey)
 	if credential == "none" {

@@ -27,8 +27,9 @@ const seamAnswer = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b
 	`"connected_account_ids":["c35ecf64-474a-466a-95a6-7b35cb4c8bb4"],"user_identity_ids":[]},"ok":true}`
 
 // BenchmarkCall measures a call over each face, and in the same run what no service of this kind can go below: a bare
-// gRPC call, or a bare HTTP request for the REST face, and a bare HTTP request to Seam. Compare `cpu-ns/op`, the time of
-// the whole process with caller and Seam in it, as ratios to the floor of the same run: the machine's speed is in both.
+// gRPC call, or a bare HTTP request for the REST face, and a bare HTTP request to Seam. Compare `cpu-ns/op`, the time
+// of the whole process with caller and Seam in it, as ratios to the floor of the same run: the machine's speed is in
+// both.
 func BenchmarkCall(b *testing.B) {
 	upstream := listen(b)
 	seam := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -49,7 +49,7 @@ type behaviour struct {
 	overGRPC *refusal
 	// grpcMessage is the message over gRPC where the fault in the encoding is another one there.
 	grpcMessage string
-	// reached is how many requests reach Seam: three for one that is put again in vain.
+	// reached is how many requests reach Seam: three for one that is retried in vain.
 	reached int
 	// unknown is true when Seam may have made the grant.
 	unknown bool

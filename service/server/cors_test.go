@@ -9,8 +9,8 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 )
 
-// TestCORS shows which pages a browser lets call, and which with credentials, as Seam's JavaScript SDK does with a client
-// session token: only those of listed origins, and only where their own credential is what opens Seam.
+// TestCORS shows which pages a browser lets call, and which with credentials, as Seam's JavaScript SDK does with a
+// client session token: only those of listed origins, and only where their own credential is what opens Seam.
 func TestCORS(t *testing.T) {
 	const origin, stranger = "https://app.example.com", "https://evil.example.com"
 	origins := func(list ...string) func(*config.Config) {
@@ -43,7 +43,7 @@ func TestCORS(t *testing.T) {
 				if values := got.header.Values("Access-Control-Allow-Credentials"); strings.Join(values, ",") != c.credentials {
 					t.Errorf("%s %d allows credentials: %q", what, got.status, values)
 				}
-				// A cache must not give the answer for one origin to another.
+				// A cache must not give the response for one origin to another.
 				if c.allowed == origin && !slices.Contains(strings.Split(got.header.Get("Vary"), ", "), "Origin") {
 					t.Errorf("%s %d has Vary %q", what, got.status, got.header.Values("Vary"))
 				}

@@ -10,7 +10,7 @@ import (
 )
 
 // acceptGrace is how long a connection that was accepted just before the end may take to send its request: net/http
-// drops without an answer what it reads once its own shutdown has begun.
+// drops without a response what it reads once its own shutdown has begun.
 const acceptGrace = 200 * time.Millisecond
 
 // drain ends the service in three steps: it says that it is not to be called any more, waits for load balancers to hear

@@ -59,7 +59,7 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		ReadHeaderTimeout: 10 * time.Second,
 		// The step Receive answers a body that comes too slowly; this one ends what no call reads.
 		ReadTimeout: interceptor.RequestReadTimeout + 2*time.Second,
-		// An answer is written at once; the time before it is the call's.
+		// A response is written at once; the time before it is the call's.
 		WriteTimeout:   cfg.MaxTimeout + 60*time.Second,
 		IdleTimeout:    120 * time.Second,
 		MaxHeaderBytes: maxHeaderBytes,

@@ -54,7 +54,7 @@ func kinds() []kind {
 	}
 }
 
-// endOverGRPC makes a call over gRPC and returns how it ended, and all of the answer.
+// endOverGRPC makes a call over gRPC and returns how it ended, and all of the response.
 func (h *harness) endOverGRPC(k kind) (end, string) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(authorized(h.t))
@@ -77,7 +77,7 @@ func (h *harness) endOverGRPC(k kind) (end, string) {
 	if d.retry != nil {
 		ended.retryAfter = strconv.Itoa(int(d.retry.GetRetryDelay().AsDuration().Seconds()))
 	}
-	// A client's own policy must not repeat what must not be repeated.
+	// A client's own policy must not retry what must not be retried.
 	if pushback := trailer.Get("grpc-retry-pushback-ms"); k.name == "write once" && ended.unknown && fmt.Sprint(pushback) != "[-1]" {
 		h.t.Errorf("%s: the trailer grpc-retry-pushback-ms is %q", k.name, pushback)
 	}
@@ -87,7 +87,7 @@ func (h *harness) endOverGRPC(k kind) (end, string) {
 	return ended, text
 }
 
-// endOverREST makes a call over REST and returns how it ended, and all of the answer.
+// endOverREST makes a call over REST and returns how it ended, and all of the response.
 func (h *harness) endOverREST(k kind) (end, string) {
 	h.t.Helper()
 	got := h.send(k.method, k.path+k.query, k.body)

@@ -57,8 +57,8 @@ func TestSlowCaller(t *testing.T) {
 	}
 }
 
-// TestSlowReader shows that a caller that does not take its answer keeps nobody else from theirs, and that it still gets
-// all of it.
+// TestSlowReader shows that a caller that does not take its response keeps nobody else from theirs, and that it still
+// gets all of it.
 func TestSlowReader(t *testing.T) {
 	const sessions = 2000
 	one := `{"client_session_id":"` + sandbox.SessionID + `","customer_key":"` + strings.Repeat("k", 3000) + `"}`
@@ -72,7 +72,7 @@ func TestSlowReader(t *testing.T) {
 	}
 	slow := dial(t, h.at.HTTP)
 	defer slow.Close()
-	// The answer is larger than what the kernel takes for a connection, so the service has to wait.
+	// The response is larger than what the kernel takes for a connection, so the service has to wait.
 	if err := slow.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func begin(call func()) <-chan struct{} {
 }
 
 // TestCallerLeavesMidCall shows that a caller that leaves takes its request to Seam with it within a second, whatever
-// the call is and wherever it stands, and that the request is not put again.
+// the call is and wherever it stands, and that the request is not retried.
 func TestCallerLeavesMidCall(t *testing.T) {
 	later := reply("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
 	for state, f := range map[string]fault{
@@ -190,7 +190,7 @@ func TestCallerLeavesMidCall(t *testing.T) {
 				seam.fail()
 				for _, k := range kinds() {
 					if state == "waiting for Seam again" && k.name == "write once" {
-						continue // It is not put again anyway.
+						continue // It is not retried anyway.
 					}
 					lines := len(h.log.calls(t))
 					leave, done := call(t, h, k)

@@ -84,7 +84,7 @@ func (c *h2Seam) answer(stream uint32, request *http2.MetaHeadersFrame) bool {
 	return true
 }
 
-// head writes the headers of an answer, or of an interim one.
+// head writes the headers of a response, or of an interim one.
 func (c *h2Seam) head(stream uint32, status string) {
 	c.text.Reset()
 	_ = c.pack.WriteField(hpack.HeaderField{Name: ":status", Value: status})

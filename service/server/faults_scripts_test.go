@@ -104,7 +104,7 @@ func reply(status, body string, header ...string) string {
 	return "HTTP/1.1 " + status + "\r\n" + strings.Join(header, "\r\n") + "\r\n\r\n" + body
 }
 
-// bomb is 1 MiB that unfolds to a good answer and 1 GiB of white space.
+// bomb is 1 MiB that unfolds to a good response and 1 GiB of white space.
 var bomb = sync.OnceValue(func() string {
 	pack := func(text string) string {
 		var packed bytes.Buffer

@@ -23,14 +23,14 @@ func faults() []fault {
 
 // The four ways in which calls commonly end.
 
-// unsent: nothing was carried out, so every call is repeated.
+// unsent: nothing was carried out, so every call is retried.
 func unsent(f fault) fault {
 	f.read = end{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable"}
 	f.write, f.once = f.read, f.read
 	return f
 }
 
-// cut: the request was sent and no answer came of it.
+// cut: the request was sent and no response came of it.
 func cut(f fault) fault {
 	f.read = end{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable", requests: 3}
 	f.write = f.read
@@ -39,7 +39,7 @@ func cut(f fault) fault {
 	return f
 }
 
-// garbled: the answer says that all is well, and then breaks off or makes no sense.
+// garbled: the response says that all is well, and then breaks off or makes no sense.
 func garbled(f fault) fault {
 	f.read = end{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 3}
 	f.write = f.read
@@ -48,7 +48,7 @@ func garbled(f fault) fault {
 	return f
 }
 
-// endless: the answer does not come before the deadline. There is no time for a second request.
+// endless: the response does not come before the deadline. There is no time for a second request.
 func endless(f fault) fault {
 	f.timeout = soon
 	f.read = end{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", requests: 1, late: true}

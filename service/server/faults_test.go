@@ -31,7 +31,7 @@ type fault struct {
 	// tls is true when the upstream speaks TLS.
 	tls bool
 
-	// How the calls end: one that reads, a write that can be repeated, and a write that must not be.
+	// How the calls end: one that reads, a write that can be retried, and a write that must not be.
 	read, write, once end
 	// dials is how many connections the calls make, where that matters.
 	dials int
@@ -61,8 +61,8 @@ type end struct {
 const slack = 4 * time.Second
 
 // TestUpstreamFaults plays every fault. A call ends as it should and in time, the upstream sees as many requests as it
-// should, calls succeed again at once when the fault is over, and nothing is left of it: no goroutine, no file, no panic
-// and no secret in any answer or log.
+// should, calls succeed again at once when the fault is over, and nothing is left of it: no goroutine, no file, no
+// panic and no secret in any response or log.
 func TestUpstreamFaults(t *testing.T) {
 	stderr := captureStderr(t)
 	for _, f := range faults() {
@@ -192,7 +192,7 @@ func (f fault) check(s side, k kind, got end, took time.Duration, text string) {
 	want := k.end(f)
 	if s.face == "rest" {
 		want.code = codes.OK // There is none.
-		// An answer of Seam's own goes out as it is.
+		// A response of Seam's own goes out as it is.
 		want.unknown = want.unknown && strings.HasPrefix(want.errorType, "upstream_")
 	}
 	if got != want {

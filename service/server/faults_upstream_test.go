@@ -20,15 +20,15 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// brokenSeam is an upstream of bare sockets, for what the sandbox cannot do. It answers well until it breaks, then plays
-// its fault, and answers well again once it has healed.
+// brokenSeam is an upstream of bare sockets, for what the sandbox cannot do. It answers well until it breaks, then
+// plays its fault, and answers well again once it has healed.
 type brokenSeam struct {
 	t       *testing.T
 	fault   fault
 	address string
 	trusted *tls.Config
 	caFile  string
-	// good is the body of every good answer.
+	// good is the body of every good response.
 	good string
 	// elsewhere is another host, which must never hear of a call.
 	elsewhere net.Listener
@@ -155,8 +155,8 @@ func (s *brokenSeam) listen(address string) {
 	})
 }
 
-// fail begins the fault. Where it is one of the connection and not of the answer, the connections that the service keeps
-// are closed first, so that it needs new ones.
+// fail begins the fault. Where it is one of the connection and not of the response, the connections that the service
+// keeps are closed first, so that it needs new ones.
 func (s *brokenSeam) fail() {
 	s.t.Helper()
 	s.broken.Store(true)

@@ -23,7 +23,7 @@ import (
 // request stands in the table of failures: unknown members, trailing bytes, wrong types, wrong methods, unknown paths,
 // bodies that are too large or no JSON, 429 and 401.
 
-// TestAnswerHeaders shows that an answer has Seam's headers, and one against caches, whatever is asked for.
+// TestAnswerHeaders shows that a response has Seam's headers, and one against caches, whatever is asked for.
 func TestAnswerHeaders(t *testing.T) {
 	h := start(t)
 	allowed := []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Seam-Request-Id"}

@@ -20,7 +20,7 @@ type grantCase struct {
 	method  string
 	body    string
 	message *clientsessionv1.GrantAccessRequest
-	// What the answer's session has.
+	// What the response's session has.
 	id                         string
 	key, identity              *string
 	webviews, accounts, people []string
@@ -141,7 +141,7 @@ func TestGrantsOverREST(t *testing.T) {
 	}
 }
 
-// TestRepeatedGrant shows that a grant can be repeated: the second answer is the first.
+// TestRepeatedGrant shows that a grant can be retried: the second answer is the first.
 func TestRepeatedGrant(t *testing.T) {
 	h := start(t)
 	first, second := h.grant(byID), h.grant(byID)
@@ -173,10 +173,10 @@ func TestAnswerWithoutSession(t *testing.T) {
 	}
 }
 
-// checkRequestID makes sure that an answer names the request as Seam named it: the log has the same id.
+// checkRequestID makes sure that a response names the request as Seam named it: the log has the same id.
 func checkRequestID(t *testing.T, h *harness, got []string) {
 	t.Helper()
-	if err := h.stop(); err != nil { // The line of a call is written after its answer.
+	if err := h.stop(); err != nil { // The line of a call is written after its response.
 		t.Error(err)
 	}
 	calls := h.log.calls(t)

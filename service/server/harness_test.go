@@ -160,7 +160,7 @@ func (h *harness) grant(body string, header ...string) answer {
 	return h.send(http.MethodPost, "/client_sessions/grant_access", body, header...)
 }
 
-// members decodes an answer's JSON.
+// members decodes a response's JSON.
 func (a answer) members(t *testing.T) map[string]any {
 	t.Helper()
 	var members map[string]any
@@ -170,7 +170,7 @@ func (a answer) members(t *testing.T) map[string]any {
 	return members
 }
 
-// failure returns the `error` member of an answer.
+// failure returns the `error` member of a response.
 func (a answer) failure(t *testing.T) map[string]any {
 	t.Helper()
 	failure, ok := a.members(t)["error"].(map[string]any)

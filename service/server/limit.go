@@ -64,8 +64,8 @@ type limitedConn struct {
 	close func()
 }
 
-// CloseWrite ends what is written and not what is read. net/http does so before it closes a connection on which there is
-// more to read: closed at once, the kernel resets it, and the response on the way is lost.
+// CloseWrite ends what is written and not what is read. net/http does so before it closes a connection on which there
+// is more to read: closed at once, the kernel resets it, and the response on the way is lost.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

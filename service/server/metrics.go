@@ -16,7 +16,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	calls    *grpcprom.ServerMetrics
 	panics   prometheus.Counter
-	// ownCredentialRefused, reloadFailures and anonymous are what an operator of a held key wants an alert on.
+	// ownCredentialRefused, reloadFailures and anonymous are what an operator of a service credential wants an alert on.
 	ownCredentialRefused prometheus.Counter
 	reloadFailures       prometheus.Counter
 	anonymous            prometheus.Gauge

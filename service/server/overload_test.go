@@ -21,8 +21,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// hold makes calls over both faces until Seam has that many requests, none of which it answers before release is called.
-// All of them then have to end well.
+// hold makes calls over both faces until Seam has that many requests, none of which it answers before release is
+// called. All of them then have to end well.
 func (h *harness) hold(calls int) (release func()) {
 	h.t.Helper()
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute, Path: "/client_sessions/get"}); err != nil {

@@ -35,8 +35,8 @@ func (b brittle) Handle(ctx context.Context, line slog.Record) error {
 	return b.Handler.Handle(ctx, line)
 }
 
-// TestPanics shows that a panic in a step of a call, or outside of any, is an INTERNAL error with a request id over both
-// faces, is counted and logged without its value, and that the service lives.
+// TestPanics shows that a panic in a step of a call, or outside of any, is an INTERNAL error with a request id over
+// both faces, is counted and logged without its value, and that the service lives.
 func TestPanics(t *testing.T) {
 	log := &logBuffer{}
 	upstream, err := sandbox.Listen("127.0.0.1:0", sandbox.New(sandbox.Options{}))

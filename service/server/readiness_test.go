@@ -35,8 +35,8 @@ func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	}
 }
 
-// TestNotReadyBeforeItRuns shows that a service that has its addresses but does not serve yet is not ready: whoever asks
-// gets no answer.
+// TestNotReadyBeforeItRuns shows that a service that has its addresses but does not serve yet is not ready: whoever
+// asks gets no response.
 func TestNotReadyBeforeItRuns(t *testing.T) {
 	s, err := server.New(config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",

@@ -34,8 +34,8 @@ func (h *harness) persistent() clientsessionv1.ClientSessionServiceClient {
 	return clientsessionv1.NewClientSessionServiceClient(conn)
 }
 
-// TestRepeats shows that a grant that failed is made in the end, that it is one call with several attempts in the log and
-// in the metrics, and that the log says why.
+// TestRepeats shows that a grant that failed is made in the end, that it is one call with several attempts in the log
+// and in the metrics, and that the log says why.
 func TestRepeats(t *testing.T) {
 	for face, grant := range map[string]func(*testing.T, *harness) bool{
 		"grpc": func(t *testing.T, h *harness) bool {
@@ -80,7 +80,7 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// TestRetriesDoNotMultiply shows that a caller that repeats by itself does not multiply what the service repeats.
+// TestRetriesDoNotMultiply shows that a caller that retries by itself does not multiply what the service repeats.
 func TestRetriesDoNotMultiply(t *testing.T) {
 	t.Run("a gRPC client's retry policy", func(t *testing.T) {
 		h := start(t)
@@ -128,8 +128,8 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 	})
 }
 
-// TestClientRetries shows that a client's own retry policy still acts where the service has put nothing to Seam, and when
-// it is told to: here once the circuit breaker lets calls through again.
+// TestClientRetries shows that a client's own retry policy still acts where the service has put nothing to Seam, and
+// when it is told to: here once the circuit breaker lets calls through again.
 func TestClientRetries(t *testing.T) {
 	h := start(t)
 	fail := sandbox.Fault{Status: http.StatusServiceUnavailable}

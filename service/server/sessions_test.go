@@ -22,7 +22,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// said is what an answer says, in a form that is the same for the sandbox and both faces.
+// said is what a response says, in a form that is the same for the sandbox and both faces.
 type said struct {
 	status  int
 	members map[string]any
@@ -101,7 +101,7 @@ func (s step) credentials() []string {
 	return s.header
 }
 
-// checkGRPC sends a step as a message and compares the answer with the one of the sandbox.
+// checkGRPC sends a step as a message and compares the response with the one of the sandbox.
 func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 	t.Helper()
 	codec := newCodec(t)

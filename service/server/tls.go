@@ -21,8 +21,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seam"
 )
 
-// serverCertificates is the certificate of both faces and the authorities of the callers' certificates, kept up to date with
-// their files. A nil *serverCertificates stands for plain text.
+// serverCertificates is the certificate of both faces and the authorities of the callers' certificates, kept up to date
+// with their files. A nil *serverCertificates stands for plain text.
 //
 // What changes is used for new connections. Those that are open go on, but a client's certificate counts on them only
 // for as long as it would in a new handshake: callers are told by the authorities of the time of each call.
@@ -36,7 +36,8 @@ type serverCertificates struct {
 	files []*reload.Files
 }
 
-// newServerCertificates reads the files, or returns nil when the configuration names none. failures counts later reads that fail.
+// newServerCertificates reads the files, or returns nil when the configuration names none. failures counts later reads
+// that fail.
 func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*serverCertificates, error) {
 	if cfg.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // A nil identity is plain text.
@@ -55,7 +56,9 @@ func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*ser
 	return i, nil
 }
 
-func (i *serverCertificates) read(what string, failures prometheus.Counter, use func([][]byte) error, paths ...string) error {
+func (i *serverCertificates) read(
+	what string, failures prometheus.Counter, use func([][]byte) error, paths ...string,
+) error {
 	files, err := reload.Read(what, paths, failures, use)
 	if err != nil {
 		return err

@@ -25,7 +25,8 @@ func (h *harness) answerWith(body string) {
 }
 
 // TestUnknownMembers shows that what Seam may add to its responses reaches callers: over REST as Seam wrote it, to the
-// byte, and over gRPC in the session's additional members. Offsets, microseconds and ids that are no UUIDs come through.
+// byte, and over gRPC in the session's additional members. Offsets, microseconds and ids that are no UUIDs come
+// through.
 func TestUnknownMembers(t *testing.T) {
 	h := start(t)
 	const text = ` {"client_session":{"client_session_id":"no uuid","workspace_id":"w","api_key_id":"x","revoked_at":null,` +
@@ -78,8 +79,8 @@ func TestMembersOfOtherTypes(t *testing.T) {
 	}
 }
 
-// TestOddErrors shows that JSON which Seam, or what answers in its place, sends with an error reaches callers over REST as
-// it came, and that what is no error of Seam's is none over gRPC.
+// TestOddErrors shows that JSON which Seam, or what answers in its place, sends with an error reaches callers over REST
+// as it came, and that what is no error of Seam's is none over gRPC.
 func TestOddErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		status      int

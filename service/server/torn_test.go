@@ -18,8 +18,9 @@ import (
 	"github.com/clientsession/client-session-service/service/reload"
 )
 
-// TestTornCallersFile cuts a callers file, while it is written, where what there is of it is a good file in which a caller
-// is held to less: it is never used. The whole file is in use 10 seconds after it was written, whenever that was.
+// TestTornCallersFile cuts a callers file, while it is written, where what there is of it is a good file in which a
+// caller is held to less: it is never used. The whole file is in use 10 seconds after it was written, whenever that
+// was.
 func TestTornCallersFile(t *testing.T) {
 	const old = "callers: [{name: old, dns_name: old.example.com, rpcs: [Get]}]"
 	const torn = `

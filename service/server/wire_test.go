@@ -22,7 +22,7 @@ import (
 
 // These helpers put bytes on the wire that no client library sends.
 
-// wireTimeout bounds how long an answer is waited for. Loopback answers at once; one that does not come fails the row.
+// wireTimeout bounds how long a response is waited for. Loopback answers at once; one that does not come fails the row.
 const wireTimeout = 20 * time.Second
 
 func dial(t *testing.T, address string) net.Conn {
@@ -77,8 +77,8 @@ func post(body string, headers ...string) string {
 	return text + strings.Join(headers, "\r\n") + "\r\n\r\n" + body
 }
 
-// TestEarlyResponseIsNotLost shows that what net/http says of a request that it gives up reading arrives: the connection
-// ends, and is not reset.
+// TestEarlyResponseIsNotLost shows that what net/http says of a request that it gives up reading arrives: the
+// connection ends, and is not reset.
 func TestEarlyResponseIsNotLost(t *testing.T) {
 	h := start(t)
 	for name, head := range map[string]string{

@@ -39,9 +39,9 @@ const (
 const (
 	// notAccepted is a connection that could not be made: nobody has taken the call.
 	notAccepted = "not accepted"
-	// gaveUp is a client that left before the answer came.
+	// gaveUp is a client that left before the response came.
 	gaveUp = "client gave up"
-	// cut is a connection that broke, or an answer that broke off.
+	// cut is a connection that broke, or a response that broke off.
 	cut = "cut"
 )
 
@@ -88,7 +88,7 @@ func (c *caller) close() {
 type answer struct {
 	// outcome is the gRPC code, the HTTP status or one of the constants above.
 	outcome string
-	// kind is the error's type, such as overloaded, empty for a success and for what is no answer of the service.
+	// kind is the error's type, such as overloaded, empty for a success and for what is no response of the service.
 	kind string
 	// retryAfter is what the service said about when to try again.
 	retryAfter time.Duration
@@ -101,7 +101,7 @@ func (a answer) ok() bool       { return a.outcome == codes.OK.String() || a.out
 func (a answer) refused() bool  { return a.kind == "overloaded" }
 func (a answer) String() string { return a.outcome + " " + a.kind }
 
-// call makes one call over a face. The answer's message, if there is one, is read into out.
+// call makes one call over a face. The response's message, if there is one, is read into out.
 func (c *caller) call(ctx context.Context, face string, r rpc, in, out proto.Message) answer {
 	if face == faceGRPC {
 		return c.overGRPC(ctx, r, in, out)
@@ -167,7 +167,7 @@ func (c *caller) overREST(ctx context.Context, r rpc, in, out proto.Message) ans
 	return got
 }
 
-// unanswered tells apart why there is no answer over REST.
+// unanswered tells apart why there is no response over REST.
 func unanswered(ctx context.Context, err error) answer {
 	operation := new(net.OpError)
 	switch {

@@ -13,7 +13,7 @@ import (
 //
 // How much it takes is bounded by --max-in-flight and by how long Seam takes, and not by the machine: 20 calls of 100
 // milliseconds each are 200 a second, and ten times that are 2000 a second, which two processors can serve together
-// with the clients that send them and the Seam that answers. With the processors at their end, it would be they that
+// with the clients that send them and the Seam that responds. With the processors at their end, it would be they that
 // are measured. Each phase prints how busy they were.
 func TestOverload(t *testing.T) {
 	const (

@@ -42,7 +42,7 @@ func TestRestart(t *testing.T) {
 	fleeting := newCaller(t, service, 0)
 	fleeting.http.Transport = &http.Transport{DisableKeepAlives: true}
 	// The kernel resets the connections that wait in the queue of a listener that closes; no program has accepted them,
-	// nor can any accept all and stop at once. They are few, and told apart by having been reset before any answer.
+	// nor can any accept all and stop at once. They are few, and told apart by having been reset before any response.
 	queued := func(r record) bool { return r.fresh && errors.Is(r.answer.cause, syscall.ECONNRESET) }
 
 	var calls tally

@@ -12,8 +12,8 @@ import (
 
 // TestSoak lets the service work for SOAK_TIME, ten minutes unless it is set, on some 650 calls of all kinds a second,
 // which keep two processors half busy with the clients and Seam on the same machine, over both faces, with clients that
-// leave early and a Seam that fails at random. It shows that every call gets its answer, that both sides count the same,
-// and that nothing is left behind: no goroutines, no descriptors and no memory.
+// leave early and a Seam that fails at random. It shows that every call gets its response, that both sides count the
+// same, and that nothing is left behind: no goroutines, no descriptors and no memory.
 func TestSoak(t *testing.T) {
 	const (
 		visits = 540 // a second; a visit is 1.2 calls on average
@@ -112,9 +112,9 @@ func (p *process) logged(t *testing.T) string {
 	return string(text)
 }
 
-// compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its answer
-// has reached the service; one whose client left may have ended before it was sent, and may be counted or not. Every
-// call that was taken must have been answered, also where nobody waited for the answer any more.
+// compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its
+// response has reached the service; one whose client left may have ended before it was sent, and may be counted or not.
+// Every call that was taken must have been answered, also where nobody waited for the response any more.
 func compareCounts(t *testing.T, now metrics, runs ...*visitors) {
 	t.Helper()
 	stayed, left := 0, 0

@@ -57,7 +57,7 @@ type patience struct {
 }
 
 // patience chooses one: of a hundred clients two leave after some milliseconds, two set a deadline as short as that,
-// and ten have a deadline shorter than the slowest answers of Seam.
+// and ten have a deadline shorter than the slowest responses of Seam.
 func (v *visitors) patience() patience {
 	moment := time.Duration(v.random.Int64N(int64(20 * time.Millisecond)))
 	switch n := v.random.IntN(100); {

@@ -11,7 +11,7 @@ import (
 )
 
 // retried checks that one bad moment of Seam is not seen by who connects as the example does.
-// retried shows that the service repeats a grant that failed up to twice, and tells the connection's retry policy to
+// retried shows that the service retries a grant that failed up to twice, and tells the connection's retry policy to
 // leave it at that.
 func retried(address string, box sandbox) []string {
 	if err := box.post("faults", []byte(`{"status": 503}`)); err != nil {

@@ -201,12 +201,12 @@ func (x *CreateRequest) GetIfExists() IfExists {
 	return IfExists_IF_EXISTS_UNSPECIFIED
 }
 
-// The answer to Create.
+// The response to Create.
 type CreateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session that was created, or the existing one.
 	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
-	// True: a session that was not created is an error. Present because Seam's REST answer has it.
+	// True: a session that was not created is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -311,12 +311,12 @@ func (x *GetRequest) GetUserIdentifierKey() string {
 	return ""
 }
 
-// The answer to Get.
+// The response to Get.
 type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session.
 	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
-	// True: a session that was not found is an error. Present because Seam's REST answer has it.
+	// True: a session that was not found is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -508,12 +508,12 @@ func (x *GetOrCreateRequest) GetUserIdentityIds() []string {
 	return nil
 }
 
-// The answer to GetOrCreate.
+// The response to GetOrCreate.
 type GetOrCreateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session.
 	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
-	// True: anything else is an error. Present because Seam's REST answer has it.
+	// True: anything else is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -730,12 +730,12 @@ func (*ListRequest_UserIdentityId) isListRequest_UserIdentity() {}
 
 func (*ListRequest_WithoutUserIdentity) isListRequest_UserIdentity() {}
 
-// The answer to List.
+// The response to List.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The sessions that match; empty when none does.
 	ClientSessions []*ClientSession `protobuf:"bytes,1,rep,name=client_sessions,json=clientSessions,proto3" json:"client_sessions,omitempty"`
-	// True: anything else is an error. Present because Seam's REST answer has it.
+	// True: anything else is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -884,13 +884,13 @@ func (x *GrantAccessRequest) GetUserIdentityIds() []string {
 	return nil
 }
 
-// The answer to a grant that was made.
+// The response to a grant that was made.
 type GrantAccessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session with its access after the grant. Unset if Seam answered without one: its API reference shows an empty
 	// object, its OpenAPI document the session.
 	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
-	// True: a grant that was not made is an error. Present because Seam's REST answer has it.
+	// True: a grant that was not made is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -986,10 +986,10 @@ func (x *RevokeRequest) GetClientSessionId() string {
 	return ""
 }
 
-// The answer to Revoke.
+// The response to Revoke.
 type RevokeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: a session that was not revoked is an error. Present because Seam's REST answer has it.
+	// True: a session that was not revoked is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1078,10 +1078,10 @@ func (x *DeleteRequest) GetClientSessionId() string {
 	return ""
 }
 
-// The answer to Delete.
+// The response to Delete.
 type DeleteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: a session that was not deleted is an error. Present because Seam's REST answer has it.
+	// True: a session that was not deleted is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

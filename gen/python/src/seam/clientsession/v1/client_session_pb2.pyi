@@ -32,7 +32,7 @@ class ClientSession(_message.Message):
 
     Field names, types and presence are those of the `client_session` object in Seam's API reference
     (https://docs.seam.co/latest/api/client_sessions). A field marked `optional` can be unset; every other field is
-    always set in an answer from Seam.
+    always set in a response from Seam.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -136,14 +136,14 @@ Global___CreateRequest: _TypeAlias = CreateRequest  # noqa: Y015
 
 @_typing.final
 class CreateResponse(_message.Message):
-    """The answer to Create."""
+    """The response to Create."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_SESSION_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: a session that was not created is an error. Present because Seam's REST answer has it."""
+    """True: a session that was not created is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_session(self) -> _client_session_pb2.ClientSession:
         """The session that was created, or the existing one."""
@@ -197,14 +197,14 @@ Global___GetRequest: _TypeAlias = GetRequest  # noqa: Y015
 
 @_typing.final
 class GetResponse(_message.Message):
-    """The answer to Get."""
+    """The response to Get."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_SESSION_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: a session that was not found is an error. Present because Seam's REST answer has it."""
+    """True: a session that was not found is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_session(self) -> _client_session_pb2.ClientSession:
         """The session."""
@@ -311,14 +311,14 @@ Global___GetOrCreateRequest: _TypeAlias = GetOrCreateRequest  # noqa: Y015
 
 @_typing.final
 class GetOrCreateResponse(_message.Message):
-    """The answer to GetOrCreate."""
+    """The response to GetOrCreate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_SESSION_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: anything else is an error. Present because Seam's REST answer has it."""
+    """True: anything else is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_session(self) -> _client_session_pb2.ClientSession:
         """The session."""
@@ -408,14 +408,14 @@ Global___ListRequest: _TypeAlias = ListRequest  # noqa: Y015
 
 @_typing.final
 class ListResponse(_message.Message):
-    """The answer to List."""
+    """The response to List."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_SESSIONS_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: anything else is an error. Present because Seam's REST answer has it."""
+    """True: anything else is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_sessions(self) -> _containers.RepeatedCompositeFieldContainer[_client_session_pb2.ClientSession]:
         """The sessions that match; empty when none does."""
@@ -504,14 +504,14 @@ Global___GrantAccessRequest: _TypeAlias = GrantAccessRequest  # noqa: Y015
 
 @_typing.final
 class GrantAccessResponse(_message.Message):
-    """The answer to a grant that was made."""
+    """The response to a grant that was made."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_SESSION_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: a grant that was not made is an error. Present because Seam's REST answer has it."""
+    """True: a grant that was not made is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_session(self) -> _client_session_pb2.ClientSession:
         """The session with its access after the grant. Unset if Seam answered without one: its API reference shows an empty
@@ -558,13 +558,13 @@ Global___RevokeRequest: _TypeAlias = RevokeRequest  # noqa: Y015
 
 @_typing.final
 class RevokeResponse(_message.Message):
-    """The answer to Revoke."""
+    """The response to Revoke."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: a session that was not revoked is an error. Present because Seam's REST answer has it."""
+    """True: a session that was not revoked is an error. Present because Seam's REST response has it."""
     def __init__(
         self,
         *,
@@ -604,13 +604,13 @@ Global___DeleteRequest: _TypeAlias = DeleteRequest  # noqa: Y015
 
 @_typing.final
 class DeleteResponse(_message.Message):
-    """The answer to Delete."""
+    """The response to Delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OK_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """True: a session that was not deleted is an error. Present because Seam's REST answer has it."""
+    """True: a session that was not deleted is an error. Present because Seam's REST response has it."""
     def __init__(
         self,
         *,

@@ -50,11 +50,11 @@ class ClientSessionServiceStub:
     sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
     changed. A member of a session that is not of its documented type is left unset.
 
-    Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
+    Retries: the service retries by itself what failed and can be retried without doubling an effect. UNAVAILABLE is the
     one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
     when to, and by -1 not to.
 
-    Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
+    Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
     retry policy does not act on an error that comes after headers.
     """
 
@@ -144,11 +144,11 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
     sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
     changed. A member of a session that is not of its documented type is left unset.
 
-    Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
+    Retries: the service retries by itself what failed and can be retried without doubling an effect. UNAVAILABLE is the
     one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
     when to, and by -1 not to.
 
-    Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
+    Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
     retry policy does not act on an error that comes after headers.
     """
 
@@ -234,11 +234,11 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
     sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
     changed. A member of a session that is not of its documented type is left unset.
 
-    Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
+    Retries: the service retries by itself what failed and can be retried without doubling an effect. UNAVAILABLE is the
     one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
     when to, and by -1 not to.
 
-    Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
+    Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
     retry policy does not act on an error that comes after headers.
     """
 

@@ -17,7 +17,7 @@ export declare const file_seam_clientsession_v1_client_session: GenFile;
  *
  * Field names, types and presence are those of the `client_session` object in Seam's API reference
  * (https://docs.seam.co/latest/api/client_sessions). A field marked `optional` can be unset; every other field is
- * always set in an answer from Seam.
+ * always set in a response from Seam.
  *
  * @generated from message seam.clientsession.v1.ClientSession
  */

@@ -92,7 +92,7 @@ export declare type CreateRequest = Message<"seam.clientsession.v1.CreateRequest
 export declare const CreateRequestSchema: GenMessage<CreateRequest>;
 
 /**
- * The answer to Create.
+ * The response to Create.
  *
  * @generated from message seam.clientsession.v1.CreateResponse
  */
@@ -105,7 +105,7 @@ export declare type CreateResponse = Message<"seam.clientsession.v1.CreateRespon
   clientSession?: ClientSession | undefined;
 
   /**
-   * True: a session that was not created is an error. Present because Seam's REST answer has it.
+   * True: a session that was not created is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 2;
    */
@@ -146,7 +146,7 @@ export declare type GetRequest = Message<"seam.clientsession.v1.GetRequest"> & {
 export declare const GetRequestSchema: GenMessage<GetRequest>;
 
 /**
- * The answer to Get.
+ * The response to Get.
  *
  * @generated from message seam.clientsession.v1.GetResponse
  */
@@ -159,7 +159,7 @@ export declare type GetResponse = Message<"seam.clientsession.v1.GetResponse"> &
   clientSession?: ClientSession | undefined;
 
   /**
-   * True: a session that was not found is an error. Present because Seam's REST answer has it.
+   * True: a session that was not found is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 2;
    */
@@ -251,7 +251,7 @@ export declare type GetOrCreateRequest = Message<"seam.clientsession.v1.GetOrCre
 export declare const GetOrCreateRequestSchema: GenMessage<GetOrCreateRequest>;
 
 /**
- * The answer to GetOrCreate.
+ * The response to GetOrCreate.
  *
  * @generated from message seam.clientsession.v1.GetOrCreateResponse
  */
@@ -264,7 +264,7 @@ export declare type GetOrCreateResponse = Message<"seam.clientsession.v1.GetOrCr
   clientSession?: ClientSession | undefined;
 
   /**
-   * True: anything else is an error. Present because Seam's REST answer has it.
+   * True: anything else is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 2;
    */
@@ -361,7 +361,7 @@ export declare type ListRequest = Message<"seam.clientsession.v1.ListRequest"> &
 export declare const ListRequestSchema: GenMessage<ListRequest>;
 
 /**
- * The answer to List.
+ * The response to List.
  *
  * @generated from message seam.clientsession.v1.ListResponse
  */
@@ -374,7 +374,7 @@ export declare type ListResponse = Message<"seam.clientsession.v1.ListResponse">
   clientSessions: ClientSession[];
 
   /**
-   * True: anything else is an error. Present because Seam's REST answer has it.
+   * True: anything else is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 2;
    */
@@ -449,7 +449,7 @@ export declare type GrantAccessRequest = Message<"seam.clientsession.v1.GrantAcc
 export declare const GrantAccessRequestSchema: GenMessage<GrantAccessRequest>;
 
 /**
- * The answer to a grant that was made.
+ * The response to a grant that was made.
  *
  * @generated from message seam.clientsession.v1.GrantAccessResponse
  */
@@ -463,7 +463,7 @@ export declare type GrantAccessResponse = Message<"seam.clientsession.v1.GrantAc
   clientSession?: ClientSession | undefined;
 
   /**
-   * True: a grant that was not made is an error. Present because Seam's REST answer has it.
+   * True: a grant that was not made is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 2;
    */
@@ -497,13 +497,13 @@ export declare type RevokeRequest = Message<"seam.clientsession.v1.RevokeRequest
 export declare const RevokeRequestSchema: GenMessage<RevokeRequest>;
 
 /**
- * The answer to Revoke.
+ * The response to Revoke.
  *
  * @generated from message seam.clientsession.v1.RevokeResponse
  */
 export declare type RevokeResponse = Message<"seam.clientsession.v1.RevokeResponse"> & {
   /**
-   * True: a session that was not revoked is an error. Present because Seam's REST answer has it.
+   * True: a session that was not revoked is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 1;
    */
@@ -537,13 +537,13 @@ export declare type DeleteRequest = Message<"seam.clientsession.v1.DeleteRequest
 export declare const DeleteRequestSchema: GenMessage<DeleteRequest>;
 
 /**
- * The answer to Delete.
+ * The response to Delete.
  *
  * @generated from message seam.clientsession.v1.DeleteResponse
  */
 export declare type DeleteResponse = Message<"seam.clientsession.v1.DeleteResponse"> & {
   /**
-   * True: a session that was not deleted is an error. Present because Seam's REST answer has it.
+   * True: a session that was not deleted is an error. Present because Seam's REST response has it.
    *
    * @generated from field: bool ok = 1;
    */
@@ -614,11 +614,11 @@ export declare const IfExistsSchema: GenEnum<IfExists>;
  * sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
  * changed. A member of a session that is not of its documented type is left unset.
  *
- * Retries: the service repeats by itself what failed and can be repeated without doubling an effect. UNAVAILABLE is the
+ * Retries: the service retries by itself what failed and can be retried without doubling an effect. UNAVAILABLE is the
  * one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
  * when to, and by -1 not to.
  *
- * Every answer has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
+ * Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
  * retry policy does not act on an error that comes after headers.
  *
  * @generated from service seam.clientsession.v1.ClientSessionService
