@@ -14,7 +14,7 @@ import (
 
 // Unauthorized refuses a call that has no credential at all.
 func Unauthorized() *Error {
-	return own(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
+	return inSeamsWords(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
 }
 
 // Forbidden refuses a caller that is known and may not call the RPC.
@@ -54,23 +54,23 @@ func CallerRateLimited(wait time.Duration) *Error {
 
 // InvalidJSON refuses a body that is not one JSON value.
 func InvalidJSON(cause error) *Error {
-	return own(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
+	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
 }
 
 // InvalidContentType refuses a body that does not say that it is JSON, for a request of the given HTTP method.
 func InvalidContentType(method string) *Error {
-	return own(http.StatusBadRequest, "invalid_content_type",
+	return inSeamsWords(http.StatusBadRequest, "invalid_content_type",
 		method+` requests must have Content-Type header with "application/json"`, nil)
 }
 
 // InvalidQuery refuses a query string; the message names the parameter and never quotes a value.
 func InvalidQuery(message string) *Error {
-	return own(http.StatusBadRequest, "invalid_query_params", message, nil)
+	return inSeamsWords(http.StatusBadRequest, "invalid_query_params", message, nil)
 }
 
 // InvalidHeader refuses a credential header that is repeated or has control characters; name is its name.
 func InvalidHeader(name, fault string) *Error {
-	return own(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
+	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
 }
 
 // PayloadTooLarge refuses a body of more than limit bytes.
@@ -87,7 +87,7 @@ func RequestTimeout(cause error) *Error {
 // InvalidMessage refuses a gRPC message that is not one of the contract's. It is the caller's fault, so it is not the
 // INTERNAL that gRPC libraries answer by themselves and operators have alerts on.
 func InvalidMessage(cause error) *Error {
-	return own(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
+	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
 }
 
 // UnknownMethod answers a gRPC method that is not there.
@@ -107,17 +107,18 @@ func StreamEnded(message string, cause error) *Error {
 
 // UnreadableBody reports a request body that ended early or did not come in time.
 func UnreadableBody(cause error) *Error {
-	return own(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
+	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
 }
 
 // NotFound answers a path that is not there.
 func NotFound() *Error {
-	return own(http.StatusNotFound, "not_found", "Not found", nil)
+	return inSeamsWords(http.StatusNotFound, "not_found", "Not found", nil)
 }
 
 // MethodNotAllowed answers a path that is there, but not for this method.
 func MethodNotAllowed(allow []string) *Error {
-	e := own(http.StatusMethodNotAllowed, "method_not_allowed", "only "+strings.Join(allow, ",")+" accepted", nil)
+	message := "only " + strings.Join(allow, ",") + " accepted"
+	e := inSeamsWords(http.StatusMethodNotAllowed, "method_not_allowed", message, nil)
 	e.Allow = allow
 	return e
 }
@@ -149,7 +150,7 @@ func Canceled(cause error) *Error {
 // InvalidResponse reports a response of Seam that cannot be understood. Seam did carry the request out if the status of
 // that response was a 2xx, so the code is not one that clients retry by themselves.
 func InvalidResponse(cause error) *Error {
-	e := own(http.StatusBadGateway, "upstream_response_invalid", "Seam's answer could not be understood", cause)
+	e := own(http.StatusBadGateway, "upstream_response_invalid", "Seam's response could not be understood", cause)
 	e.Code = codes.Internal
 	return e
 }
@@ -186,9 +187,17 @@ func ProxyRefused() *Error {
 
 // Internal reports a fault of the service.
 func Internal(cause error) *Error {
-	return own(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
+	return inSeamsWords(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
 }
 
+// own is an error of a type that Seam does not have.
 func own(httpStatus int, errorType, message string, cause error) *Error {
+	e := inSeamsWords(httpStatus, errorType, message, cause)
+	e.Domain = DomainService
+	return e
+}
+
+// inSeamsWords is an error of the service that reads like one of Seam's.
+func inSeamsWords(httpStatus int, errorType, message string, cause error) *Error {
 	return &Error{HTTPStatus: httpStatus, Type: errorType, Message: message, Local: true, Cause: cause}
 }

@@ -63,6 +63,7 @@ const maxBodyBytes = 64 << 10
 func FromResponse(httpStatus int, contentType string, body []byte) *Error {
 	e := &Error{
 		HTTPStatus: httpStatus,
+		Domain:     DomainService,
 		Message:    fmt.Sprintf("Seam answered with HTTP status %d and no error of its own", httpStatus),
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
@@ -99,7 +100,7 @@ func (e *Error) readEnvelope(body []byte) {
 	if !isText || !isMessage || !errorTypePattern.MatchString(errorType) || strings.HasPrefix(errorType, "seam_") {
 		return
 	}
-	e.Type, e.Message, e.Data = errorType, message, read.Error.Data
+	e.Type, e.Message, e.Data, e.Domain = errorType, message, read.Error.Data, ""
 	e.RequestID, _ = read.Error.RequestID.(string)
 	e.ValidationErrors, _ = read.Error.ValidationErrors.(map[string]any)
 }

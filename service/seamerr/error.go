@@ -26,6 +26,11 @@ type Error struct {
 	// Seam, or a proxy before it, answered without Seam's error envelope.
 	Type string
 
+	// Domain is who defines the type. Empty is DomainSeam, for what Seam says and for what the service says in Seam's
+	// words. Any other error has DomainService, also a response without Seam's error envelope: nobody knows who it was
+	// that responded so.
+	Domain string
+
 	// Message is Seam's message, or a fixed text of ours.
 	Message string
 
@@ -108,6 +113,7 @@ func From(err error) *Error {
 			Code:       st.Code(),
 			Type:       snake(st.Code().String()),
 			Message:    st.Message(),
+			Domain:     DomainService,
 			Local:      true,
 			Cause:      err,
 		}

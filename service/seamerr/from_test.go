@@ -27,7 +27,7 @@ func TestFrom(t *testing.T) {
 		"own, wrapped": {fmt.Errorf("call %s: %w", secret, own), codes.NotFound, 404, "not_found", "Not found"},
 		"own around a context's": {
 			seamerr.InvalidResponse(context.Canceled), codes.Internal, 502, "upstream_response_invalid",
-			"Seam's answer could not be understood",
+			"Seam's response could not be understood",
 		},
 		"cancelled": {
 			fmt.Errorf("%s: %w", secret, context.Canceled), codes.Canceled, 499, "canceled", "The caller cancelled the call",

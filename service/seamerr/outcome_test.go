@@ -91,7 +91,7 @@ func TestOutcomeInEnvelope(t *testing.T) {
 		},
 		"ours, repeatable": {
 			seamerr.InvalidResponse(nil).WithUnknownOutcome(true),
-			`{"error":{"type":"upstream_response_invalid","message":"Seam's answer could not be understood, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
+			`{"error":{"type":"upstream_response_invalid","message":"Seam's response could not be understood, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
 		},
 		"ours, known": {
 			seamerr.CircuitOpen(0), `{"error":{"type":"upstream_circuit_open","message":"Seam is failing and was not asked"},"ok":false}`,

@@ -1,6 +1,7 @@
 package seamerr
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -51,7 +52,7 @@ func (e *Error) GRPCStatus() *status.Status {
 func (e *Error) details() []protoadapt.MessageV1 {
 	info := &errdetails.ErrorInfo{
 		Reason:   e.reason(),
-		Domain:   e.domain(),
+		Domain:   cmp.Or(e.Domain, DomainSeam),
 		Metadata: map[string]string{"http_status": strconv.Itoa(e.HTTPStatus)},
 	}
 	if e.Type != "" {
@@ -132,25 +133,6 @@ func (e *Error) reason() string {
 		}
 		return '_'
 	}, strings.ToUpper(name)), 63)
-}
-
-// domain is the service's own only for types that Seam does not have.
-func (e *Error) domain() string {
-	if !e.Local {
-		if e.Type == "" {
-			return DomainService // Nobody knows who it was that answered so.
-		}
-		return DomainSeam
-	}
-	switch e.Type {
-	case "payload_too_large", "canceled", "forbidden", "overloaded", "caller_rate_limited", "request_timeout",
-		"method_not_found", "unsupported", "stream_ended":
-		return DomainService
-	}
-	if strings.HasPrefix(e.Type, "upstream_") {
-		return DomainService
-	}
-	return DomainSeam
 }
 
 func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {

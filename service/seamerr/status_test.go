@@ -42,7 +42,7 @@ func TestErrorInfo(t *testing.T) {
 			map[string]string{"http_status": "404", "type": "client_session_not_found"},
 		},
 		"without an envelope": {
-			&seamerr.Error{HTTPStatus: 502}, "BAD_GATEWAY", "client-session-service", map[string]string{"http_status": "502"},
+			seamerr.FromResponse(502, "", nil), "BAD_GATEWAY", "client-session-service", map[string]string{"http_status": "502"},
 		},
 		"Seam's name of ours": {
 			seamerr.Unauthorized(), "UNAUTHORIZED", "connect.getseam.com",

@@ -3,6 +3,7 @@ package seamerr
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +32,9 @@ func InvalidInput(problems []FieldViolation) *Error {
 	if len(problems) > maxFieldViolations {
 		problems = problems[:maxFieldViolations]
 	}
-	return &Error{
-		HTTPStatus: 400,
-		Type:       "invalid_input",
-		Message:    summary(problems),
-		Violations: problems,
-	}
+	e := inSeamsWords(http.StatusBadRequest, "invalid_input", summary(problems), nil)
+	e.Violations = problems
+	return e
 }
 
 // summary is the message of an invalid_input error, put together as Seam does it.

@@ -243,7 +243,7 @@ func failures() []behaviour {
 			fault: sandbox.Fault{Status: 200, Body: "<html>seam_secretvalue05</html>", ContentType: "text/html"},
 			body:  byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",
-			text: "Seam's answer could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
+			text: "Seam's response could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
 			name: "empty 503", fault: sandbox.Fault{Status: 503}, body: byID, message: grantByID(),
@@ -253,18 +253,18 @@ func failures() []behaviour {
 		{
 			name: "truncated body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, body: byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",
-			text: "Seam's answer could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
+			text: "Seam's response could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
 			name: "endless body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectEndless}, body: byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",
-			text: "Seam's answer could not be understood, and the outcome is unknown", local: true, reached: 1, unknown: true,
+			text: "Seam's response could not be understood, and the outcome is unknown", local: true, reached: 1, unknown: true,
 		},
 		{
 			name: "redirect", fault: sandbox.Fault{Status: 307, Header: map[string]string{"location": "http://127.0.0.1:1/"}},
 			body: byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",
-			text: "Seam's answer could not be understood", local: true, reached: 1,
+			text: "Seam's response could not be understood", local: true, reached: 1,
 		},
 	}
 }
