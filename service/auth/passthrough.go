@@ -1,4 +1,4 @@
-// Package auth decides which credential goes to Seam with a call.
+// Package auth finds out who calls, what the caller may call, and which credential goes to Seam.
 package auth
 
 import (

@@ -1,6 +1,5 @@
-// Package interceptor has the steps that each call takes before its handler, whichever face it came in by: one file
-// each, outermost first: request id, access log, recovery, deadline, calls in flight, and after the caller is known,
-// its rate and validation.
+// Package interceptor has the steps that each call takes before its handler, whichever face it came in by, a file each.
+// server/server.go puts them in order and says why.
 package interceptor
 
 import (

@@ -1,5 +1,5 @@
-// Package seam is the one place that knows Seam's HTTP: addresses, headers, JSON, limits, error bodies, and what to do
-// when a response does not come.
+// Package seam is the client of Seam's client sessions API: endpoints, headers, limits, error bodies, retries, circuit
+// breakers and connections.
 package seam
 
 import (

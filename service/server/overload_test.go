@@ -60,7 +60,7 @@ func TestTooManyInFlight(t *testing.T) {
 	if got.status != http.StatusServiceUnavailable || got.failure(t)["type"] != "overloaded" || got.header.Get("Retry-After") != "1" {
 		t.Errorf("REST: got %d %s, %v", got.status, got.text, got.header)
 	}
-	// Two calls that waited for a tenth of a second each in vain.
+	// Two calls that each timed out waiting for a slot.
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the refusals took %s", took)
 	}
