@@ -2,8 +2,10 @@ package server
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -12,9 +14,21 @@ import (
 	"github.com/clientsession/client-session-service/service/rest"
 )
 
-// newAdmin returns the handler of the admin listener. It is live as long as it answers at all; it is ready while the
-// service takes calls, whatever Seam does: a replica taken out because Seam is down would not bring Seam back.
-func newAdmin(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
+// newAdmin returns the server of the admin listener.
+func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
+	return &http.Server{
+		Handler:           newAdminHandler(cfg, m.registry, &s.ready),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
+	}
+}
+
+// newAdminHandler returns the handler of the admin listener. It is live as long as it responds at all; it is ready
+// while the service takes calls, whatever Seam does: a replica taken out because Seam is down would not bring Seam
+// back.
+func newAdminHandler(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")

@@ -42,7 +42,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		IdleConnTimeout:     time.Minute,
 	}}
 	s.issuers = client
-	callers := auth.NewCallers(rpcs(), client, s.identity.authorities, time.Now)
+	callers := auth.NewCallers(rpcs(), client, s.certificates.authorities, time.Now)
 	if err := s.read("callers file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
 		return callers.Load(contents[0])
 	}); err != nil {

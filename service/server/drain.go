@@ -25,30 +25,30 @@ func (s *Server) drain(delay time.Duration) error {
 	defer cancel()
 	finished := make(chan struct{})
 	go func() {
-		s.grpc.GracefulStop()
+		s.grpcServer.GracefulStop()
 		close(finished)
 	}()
 	_ = s.httpListener.Close()
 	time.Sleep(min(delay, acceptGrace))
 	var err error
-	if httpErr := s.http.Shutdown(ctx); httpErr != nil {
-		err = fmt.Errorf("drain the REST face: %w", errors.Join(httpErr, s.http.Close()))
+	if httpErr := s.httpServer.Shutdown(ctx); httpErr != nil {
+		err = fmt.Errorf("drain the REST face: %w", errors.Join(httpErr, s.httpServer.Close()))
 	}
 	select {
 	case <-finished:
 	case <-ctx.Done():
 		err = errors.Join(err, errors.New("drain the gRPC face: calls were cut off"))
-		s.grpc.Stop()
+		s.grpcServer.Stop()
 		<-finished
 	}
 	// The admin listener goes last: until here it tells that the service drains.
-	err = errors.Join(err, s.admin.Close())
-	s.seam.Close()
+	err = errors.Join(err, s.adminServer.Close())
+	s.seamClient.Close()
 	if s.issuers != nil {
 		s.issuers.CloseIdleConnections()
 	}
-	if s.sandbox != nil {
-		err = errors.Join(err, s.sandbox.Close())
+	if s.sandboxServer != nil {
+		err = errors.Join(err, s.sandboxServer.Close())
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/interceptor"
@@ -19,26 +20,21 @@ import (
 // maxHeaderBytes bounds the headers of a request on both faces.
 const maxHeaderBytes = 32 << 10
 
-// calls is what both faces hand a call to.
-type calls struct {
-	description *grpc.ServiceDesc
-	handlers    *service.Service
-	// chain is what each call goes through, outer the steps of it that a call of an unknown method goes through too, and
-	// streams what a stream does.
-	chain, outer, streams grpc.UnaryServerInterceptor
-	// guarded returns the description of a service whose handlers survive a panic.
-	guarded func(*grpc.ServiceDesc) *grpc.ServiceDesc
-}
+// guard returns the description of a service whose handlers survive a panic.
+type guard func(*grpc.ServiceDesc) *grpc.ServiceDesc
 
-func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) error {
+// newHTTP returns the server of the REST face.
+func (s *Server) newHTTP(
+	cfg config.Config, steps steps, handlers *service.Service, guard guard, codec *seamjson.Codec,
+) (*http.Server, error) {
 	headers := []string{interceptor.HeaderCallerRequestID, service.HeaderSDKLanguage}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
 	face, err := rest.New(rest.Config{
-		Description: c.description,
-		Service:     c.handlers,
-		Chain:       c.chain,
+		Description: guard(&clientsessionv1.ClientSessionService_ServiceDesc),
+		Service:     handlers,
+		Chain:       steps.call,
 
 		MaxRequestBytes:   interceptor.MaxRequestBytes,
 		Headers:           headers,
@@ -51,9 +47,9 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		RecoverOutside:    s.recoverOutside,
 	})
 	if err != nil {
-		return fmt.Errorf("build the REST face: %w", err)
+		return nil, fmt.Errorf("build the REST face: %w", err)
 	}
-	s.http = &http.Server{
+	return &http.Server{
 		Handler:           s.closingConnections(cfg.MaxConnectionAge, face),
 		ConnContext:       acceptedNow,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -64,6 +60,5 @@ func (s *Server) newHTTP(cfg config.Config, c calls, codec *seamjson.Codec) erro
 		IdleTimeout:    120 * time.Second,
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
-	}
-	return nil
+	}, nil
 }

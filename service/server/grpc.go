@@ -6,11 +6,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -36,9 +37,12 @@ type grpcFace struct {
 // unknownMethod stands for every method that is not there: what a stranger makes up is no label of a metric.
 const unknownMethod = "/unknown/unknown"
 
-func (s *Server) newGRPC(cfg config.Config, c calls, m *metrics) {
-	f := &grpcFace{unknown: c.outer, streams: c.streams, names: map[string]bool{}, open: m.openStreams}
-	s.grpc = grpc.NewServer(append(s.identity.grpcOptions(s.logger),
+// newGRPC returns the server of the gRPC face.
+func (s *Server) newGRPC(
+	cfg config.Config, steps steps, handlers *service.Service, guard guard, m *metrics,
+) *grpc.Server {
+	f := &grpcFace{unknown: steps.unknown, streams: steps.stream, names: map[string]bool{}, open: m.openStreams}
+	server := grpc.NewServer(append(s.certificates.grpcOptions(s.logger),
 		grpc.InTapHandle(f.tapStream),
 		grpc.StreamInterceptor(f.stream),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
@@ -60,20 +64,20 @@ func (s *Server) newGRPC(cfg config.Config, c calls, m *metrics) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)...)
-	s.health = health.NewServer()
-	s.grpc.RegisterService(f.unaryAsStreams(c.guarded(&healthv1.Health_ServiceDesc), c.chain), s.health)
-	s.grpc.RegisterService(f.unaryAsStreams(c.description, c.chain), c.handlers)
+	server.RegisterService(f.unaryAsStreams(guard(&healthv1.Health_ServiceDesc), steps.call), s.health)
+	server.RegisterService(
+		f.unaryAsStreams(guard(&clientsessionv1.ClientSessionService_ServiceDesc), steps.call), handlers)
 	if cfg.Reflection != config.ReflectionOff {
-		reflection.Register(s.grpc)
+		reflection.Register(server)
 	}
-	for service, info := range s.grpc.GetServiceInfo() {
+	for name, info := range server.GetServiceInfo() {
 		for _, method := range info.Methods {
 			if method.IsServerStream || method.IsClientStream {
-				f.names["/"+service+"/"+method.Name] = true
+				f.names["/"+name+"/"+method.Name] = true
 			}
 		}
 	}
-	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
+	return server
 }
 
 // stream takes a stream that is one, and not a unary call, through the steps for streams.

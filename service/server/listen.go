@@ -7,14 +7,10 @@ import (
 	"log/slog"
 	"net"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-
+	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
-
-// protoMessages are the messages of a file of the contract.
-type protoMessages = protoreflect.MessageDescriptors
 
 // listen opens every listener and reports every address that cannot be had.
 func (s *Server) listen(cfg config.Config) error {
@@ -32,11 +28,21 @@ func (s *Server) listen(cfg config.Config) error {
 	s.adminListener = open("admin-listen", cfg.AdminListen)
 	if cfg.Sandbox {
 		var err error
-		if s.sandbox, err = sandbox.Listen(cfg.SandboxListen, sandbox.New(sandbox.Options{})); err != nil {
+		if s.sandboxServer, err = sandbox.Listen(cfg.SandboxListen, sandbox.New(sandbox.Options{})); err != nil {
 			faults = append(faults, fmt.Errorf("--sandbox-listen: %w", err))
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// limitConnections bounds the connections of both faces.
+func (s *Server) limitConnections(cfg config.Config, m *metrics) {
+	tooManyConnections := m.refused.WithLabelValues(limitConnections)
+	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, tooManyConnections)
+	httpConnections := newLimitListener(s.httpListener, cfg.MaxInFlight, tooManyConnections)
+	m.connections(callinfo.FaceGRPC, grpcConnections.openConnections)
+	m.connections(callinfo.FaceREST, httpConnections.openConnections)
+	s.grpcListener, s.httpListener = grpcConnections, httpConnections
 }
 
 // closeListeners gives the addresses back after a start that failed.
@@ -46,8 +52,8 @@ func (s *Server) closeListeners() {
 			_ = listener.Close()
 		}
 	}
-	if s.sandbox != nil {
-		_ = s.sandbox.Close()
+	if s.sandboxServer != nil {
+		_ = s.sandboxServer.Close()
 	}
 }
 
@@ -75,7 +81,7 @@ func (s *Server) attributes() []slog.Attr {
 		slog.String("http", at.HTTP),
 		slog.String("admin", at.Admin),
 		slog.String("seam", at.Seam),
-		slog.Bool("sandbox", s.sandbox != nil),
-		slog.Bool("tls", s.identity != nil),
+		slog.Bool("sandbox", s.sandboxServer != nil),
+		slog.Bool("tls", s.certificates != nil),
 	}
 }

@@ -16,10 +16,11 @@ type metrics struct {
 	registry *prometheus.Registry
 	calls    *grpcprom.ServerMetrics
 	panics   prometheus.Counter
-	// ownCredentialRefused, reloadFailures and anonymous are what an operator of a service credential wants an alert on.
-	ownCredentialRefused prometheus.Counter
-	reloadFailures       prometheus.Counter
-	anonymous            prometheus.Gauge
+	// serviceCredentialRefused, reloadFailures and anonymous are what an operator of a service credential wants an alert
+	// on.
+	serviceCredentialRefused prometheus.Counter
+	reloadFailures           prometheus.Counter
+	anonymous                prometheus.Gauge
 	// inFlight counts the calls that are worked on, refused the calls and connections that there was no room for.
 	inFlight prometheus.Gauge
 	refused  *prometheus.CounterVec
@@ -39,7 +40,7 @@ func newMetrics(version string) *metrics {
 			Help: "Panics that were caught and answered with INTERNAL.",
 		}),
 	}
-	m.ownCredentialRefused = prometheus.NewCounter(prometheus.CounterOpts{
+	m.serviceCredentialRefused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "client_session_service_service_credential_refused_total",
 		Help: "Calls for which Seam refused the service's own credential.",
 	})
@@ -73,7 +74,7 @@ func newMetrics(version string) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.calls, m.panics, build, m.ownCredentialRefused, m.reloadFailures, m.anonymous,
+		m.calls, m.panics, build, m.serviceCredentialRefused, m.reloadFailures, m.anonymous,
 		m.inFlight, m.refused, m.openStreams,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

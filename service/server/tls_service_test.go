@@ -150,7 +150,7 @@ func TestChangedAuthoritiesOnOpenConnections(t *testing.T) {
 			{newAuthority(t, "others"), http.StatusUnauthorized},
 			{ours, http.StatusOK},
 		} {
-			if err := s.identity.useClientCAs([][]byte{step.trusted.pem}); err != nil {
+			if err := s.certificates.useClientCAs([][]byte{step.trusted.pem}); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {

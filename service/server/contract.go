@@ -1,0 +1,35 @@
+package server
+
+import (
+	"fmt"
+
+	"buf.build/go/protovalidate"
+
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seamjson"
+)
+
+// contract is what is made of the contract when the service starts: its JSON and its rules. A fault in it stops the
+// start, and no call waits for it.
+type contract struct {
+	codec     *seamjson.Codec
+	validator protovalidate.Validator
+}
+
+func newContract() (contract, error) {
+	file := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto
+	codec, err := seamjson.New(file, clientsessionv1.File_seam_clientsession_v1_client_session_proto)
+	if err != nil {
+		return contract{}, fmt.Errorf("read the contract: %w", err)
+	}
+	messages := file.Messages()
+	options := make([]protovalidate.ValidatorOption, 0, messages.Len())
+	for i := range messages.Len() {
+		options = append(options, protovalidate.WithMessageDescriptors(messages.Get(i)))
+	}
+	validator, err := protovalidate.New(options...)
+	if err != nil {
+		return contract{}, fmt.Errorf("compile the rules of the contract: %w", err)
+	}
+	return contract{codec, validator}, nil
+}

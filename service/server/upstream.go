@@ -1,0 +1,40 @@
+package server
+
+import (
+	"crypto/x509"
+	"fmt"
+
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seamjson"
+)
+
+// newSeamClient returns the client of Seam, or of the sandbox in its place.
+func (s *Server) newSeamClient(cfg config.Config, codec *seamjson.Codec, m *metrics) (*seam.Client, error) {
+	var authorities *x509.CertPool
+	if cfg.SeamCAFile != "" {
+		var err error
+		if authorities, err = seam.LoadCAs(cfg.SeamCAFile); err != nil {
+			return nil, fmt.Errorf("--seam-ca-file: %w", err)
+		}
+	}
+	endpoint := cfg.SeamEndpoint
+	if s.sandboxServer != nil {
+		s.endpoint = s.sandboxServer.URL()
+		var err error
+		if endpoint, err = endpoint.Parse(s.endpoint); err != nil {
+			return nil, fmt.Errorf("address of the sandbox: %w", err)
+		}
+	}
+	return seam.New(seam.Config{
+		Endpoint:           endpoint,
+		UserAgent:          "client-session-service/" + cfg.Version,
+		Codec:              codec,
+		CAs:                authorities,
+		MaxResponseBytes:   cfg.MaxResponseBytes,
+		MaxIdleConnections: cfg.MaxInFlight,
+		MaxConnectionAge:   cfg.MaxConnectionAge,
+		Logger:             s.logger,
+		Registry:           m.registry,
+	}), nil
+}
