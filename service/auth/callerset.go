@@ -45,7 +45,7 @@ type callerSet struct {
 	// jwts are the rules for the tokens of an issuer, by the issuer's URL.
 	jwts map[string]*jwtRules
 	// passed and failed remember tokens. They are two, so that junk crowds out nothing that is good.
-	passed, failed *verdicts
+	passed, failed *callerCache
 }
 
 // caller is who calls, once proven.
@@ -79,7 +79,7 @@ func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet
 	}
 	d := &callerSet{
 		spiffe: map[string]*caller{}, dns: map[string]*caller{},
-		jwts: map[string]*jwtRules{}, passed: newVerdicts(), failed: newVerdicts(),
+		jwts: map[string]*jwtRules{}, passed: newCallerCache(), failed: newCallerCache(),
 	}
 	names := map[string]bool{}
 	var faults []error

@@ -41,7 +41,7 @@ func newIssuers(client *http.Client, now func() time.Time) *issuers {
 	bounded := *client
 	bounded.Timeout = issuerTimeout
 	bounded.CheckRedirect = func(request *http.Request, via []*http.Request) error {
-		if !trustworthy(request.URL) || len(via) > maxRedirects {
+		if !isSecureURL(request.URL) || len(via) > maxRedirects {
 			return errAddress
 		}
 		return nil
@@ -201,8 +201,8 @@ func (i *issuer) verify(ctx context.Context, token *jose.JSONWebSignature) (*key
 	return newer, nil
 }
 
-// trustworthy says whether keys that come from an address are the issuer's: nobody can change them on the way.
-func trustworthy(address *url.URL) bool {
+// isSecureURL says whether keys that come from an address are the issuer's: nobody can change them on the way.
+func isSecureURL(address *url.URL) bool {
 	ip, err := netip.ParseAddr(address.Hostname())
 	return address.Scheme == "https" || (address.Scheme == "http" && err == nil && ip.IsLoopback())
 }

@@ -20,9 +20,9 @@ type jwtRule struct {
 	Claims   map[string]string `yaml:"claims"`
 }
 
-// maxVerdicts is how many tokens are remembered that passed, and how many that failed: a signature takes some 40 to
-// 90 µs to check.
-const maxVerdicts = 4096
+// maxCachedCallers is how many tokens are remembered that passed, and how many that failed: a signature takes some 40
+// to 90 µs to check.
+const maxCachedCallers = 4096
 
 // jwtRules are the rules for the tokens of one issuer.
 type jwtRules struct {
@@ -40,7 +40,7 @@ type jwtCaller struct {
 
 func (d *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
 	var faults []error
-	if parsed, err := url.Parse(rule.Issuer); err != nil || parsed.Host == "" || !trustworthy(parsed) {
+	if parsed, err := url.Parse(rule.Issuer); err != nil || parsed.Host == "" || !isSecureURL(parsed) {
 		faults = append(faults, errors.New("jwt.issuer: needs an https:// URL"))
 	}
 	if rule.Audience == "" {
@@ -66,9 +66,9 @@ func (d *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
 	return nil
 }
 
-// verdict is what came of verifying a token: whose it is, or why it is nobody's. It holds until a time, and no longer
-// than the keys that the token was verified with are those of the issuer.
-type verdict struct {
+// cachedCaller is the result of verifying a token: whose it is, or why it is refused. It holds until a time, and no
+// longer than the keys that the token was verified with are those of the issuer.
+type cachedCaller struct {
 	caller *caller
 	err    error
 	until  time.Time
@@ -76,15 +76,15 @@ type verdict struct {
 	keys   *keySet
 }
 
-func (v verdict) holds(now time.Time) bool {
-	return now.Before(v.until) && v.issuer.current() == v.keys
+func (c cachedCaller) holds(now time.Time) bool {
+	return now.Before(c.until) && c.issuer.current() == c.keys
 }
 
 // byJWT returns whose token it is, nil if it is nobody's. The error tells the log why.
 func (d *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
 	digest := sha256.Sum256([]byte(text))
-	for _, remembered := range []*verdicts{d.passed, d.failed} {
-		if known, ok := remembered.Get(digest); ok && known.holds(now) {
+	for _, cache := range []*callerCache{d.passed, d.failed} {
+		if known, ok := cache.Get(digest); ok && known.holds(now) {
 			return known.caller, known.err
 		}
 	}
@@ -96,7 +96,7 @@ func (d *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*cal
 	if from == nil {
 		return nil, errors.New("no caller has tokens of that issuer")
 	}
-	made := verdict{issuer: from.issuer}
+	made := cachedCaller{issuer: from.issuer}
 	made.keys, err = from.issuer.verify(ctx, token)
 	switch {
 	case err == nil:
@@ -141,11 +141,11 @@ func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, err
 	return found, read.expiry.Add(clockLeeway), nil
 }
 
-// verdicts are by the SHA-256 of the token, so that no token is kept.
-type verdicts = lru.Cache[[sha256.Size]byte, verdict]
+// callerCache is keyed by the SHA-256 of the token, so that no token is kept.
+type callerCache = lru.Cache[[sha256.Size]byte, cachedCaller]
 
-func newVerdicts() *verdicts {
-	cache, err := lru.New[[sha256.Size]byte, verdict](maxVerdicts)
+func newCallerCache() *callerCache {
+	cache, err := lru.New[[sha256.Size]byte, cachedCaller](maxCachedCallers)
 	if err != nil {
 		panic(err) // Only for a size below one.
 	}

@@ -135,8 +135,8 @@ func TestNoFloodWhileDown(t *testing.T) {
 	}
 }
 
-// TestVerdict shows that a token is not verified twice, and that the verdict does not outlive the token.
-func TestVerdict(t *testing.T) {
+// TestCachedCaller shows that a token is not verified twice, and that the cached caller does not outlive the token.
+func TestCachedCaller(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	text := rsaKey().sign(t, from.claims(at.Now(), map[string]any{"exp": at.Now().Add(time.Minute).Unix()}))
 	for range 3 {
@@ -150,12 +150,12 @@ func TestVerdict(t *testing.T) {
 	}
 	at.advance(10 * time.Second)
 	if got := try(text); got.served {
-		t.Error("the verdict is used past the token's expiry")
+		t.Error("the cached caller is used past the token's expiry")
 	}
 }
 
-// TestVerdictOfAnotherFile shows that a new callers file counts at once for tokens that have been verified before.
-func TestVerdictOfAnotherFile(t *testing.T) {
+// TestCachedCallerOfAnotherFile shows that a new callers file counts at once for tokens that have been verified before.
+func TestCachedCallerOfAnotherFile(t *testing.T) {
 	from, at, try, use := startJWT(t, rsaKey())
 	text := rsaKey().sign(t, from.claims(at.Now(), nil))
 	for range 2 {

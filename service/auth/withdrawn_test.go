@@ -118,9 +118,9 @@ func TestFileQuotesNoToken(t *testing.T) {
 	}
 }
 
-// TestVerdictEndsWithItsKeys shows that a token which was verified is not good for longer than the key that signed it,
-// though it has not expired.
-func TestVerdictEndsWithItsKeys(t *testing.T) {
+// TestCachedCallerEndsWithItsKeys shows that a token which was verified is not good for longer than the key that signed
+// it, though it has not expired.
+func TestCachedCallerEndsWithItsKeys(t *testing.T) {
 	t.Run("withdrawn, and nobody has noticed", func(t *testing.T) {
 		from, at, try, _ := startJWT(t, rsaKey())
 		text := rsaKey().sign(t, from.claims(at.Now(), nil))

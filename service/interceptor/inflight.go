@@ -25,8 +25,8 @@ const (
 )
 
 // InFlight lets at most limit calls past this step at once, so that the service stays within its memory and answers
-// those that it takes in time. A call that finds no room waits for a moment and is then refused. Exempt methods pass
-// by: a service that is busy is not dead. The gauge tells how many calls are past this step.
+// those that it takes in time. A call that finds no room waits for a moment and is then refused. Public methods
+// (auth.IsPublic) pass by: a service that is busy is not dead. The gauge tells how many calls are past this step.
 func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) grpc.UnaryServerInterceptor {
 	g := gate{
 		slots:   make(chan struct{}, limit),

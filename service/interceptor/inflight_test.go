@@ -18,8 +18,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// gateRig is the step with a handler in which calls stay until they are let go.
-type gateRig struct {
+// inFlightHarness is the step with a handler in which calls stay until they are let go.
+type inFlightHarness struct {
 	step     grpc.UnaryServerInterceptor
 	inFlight prometheus.Gauge
 	refused  prometheus.Counter
@@ -27,8 +27,8 @@ type gateRig struct {
 	within   atomic.Int32
 }
 
-func newGateRig(limit int) *gateRig {
-	r := &gateRig{
+func newInFlightHarness(limit int) *inFlightHarness {
+	r := &inFlightHarness{
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"}),
 		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"}),
 		leave:    make(chan struct{}),
@@ -37,7 +37,7 @@ func newGateRig(limit int) *gateRig {
 	return r
 }
 
-func (r *gateRig) handle(context.Context, any) (any, error) {
+func (r *inFlightHarness) handle(context.Context, any) (any, error) {
 	r.within.Add(1)
 	defer r.within.Add(-1)
 	<-r.leave
@@ -45,7 +45,7 @@ func (r *gateRig) handle(context.Context, any) (any, error) {
 }
 
 // call makes a call in the background; how it ended comes over the channel.
-func (r *gateRig) call(ctx context.Context) <-chan error {
+func (r *inFlightHarness) call(ctx context.Context) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
 		_, err := r.step(ctx, nil, info(), r.handle)
@@ -55,7 +55,7 @@ func (r *gateRig) call(ctx context.Context) <-chan error {
 }
 
 // calls makes n calls, and returns once each is in the handler, waits or has ended.
-func (r *gateRig) calls(ctx context.Context, n int) []<-chan error {
+func (r *inFlightHarness) calls(ctx context.Context, n int) []<-chan error {
 	var calls []<-chan error
 	for range n {
 		calls = append(calls, r.call(ctx))
@@ -114,7 +114,7 @@ func TestInFlightBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newGateRig(test.limit)
+				r := newInFlightHarness(test.limit)
 				calls := r.calls(t.Context(), test.calls)
 				// Time has stood still until here, so these were refused at once.
 				atOnce := test.calls - test.within - test.waiting
@@ -153,7 +153,7 @@ func TestInFlightBounds(t *testing.T) {
 
 func TestInFlightWaitingCallGetsIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newGateRig(2)
+		r := newInFlightHarness(2)
 		calls := r.calls(t.Context(), 3)
 		time.Sleep(49 * time.Millisecond)
 		r.leave <- struct{}{}
@@ -200,7 +200,7 @@ func TestInFlightContextEndsWhileWaiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newGateRig(1)
+				r := newInFlightHarness(1)
 				first := r.calls(t.Context(), 1)
 				ctx, cancel := test.end(t.Context())
 				defer cancel()
@@ -238,7 +238,7 @@ func TestInFlightExempt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newGateRig(1)
+				r := newInFlightHarness(1)
 				full := r.calls(t.Context(), 2)
 				got, err := r.step(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, func(context.Context, any) (any, error) {
 					if n := gaugeOf(t, r.inFlight); n != 1 {
@@ -268,7 +268,7 @@ func TestInFlightGivesThePlaceBack(t *testing.T) {
 		"panic":  func(context.Context, any) (any, error) { panic("fault") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newGateRig(1)
+			r := newInFlightHarness(1)
 			for range 3 {
 				func() {
 					defer func() {

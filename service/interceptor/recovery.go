@@ -16,7 +16,7 @@ import (
 
 // Recovery makes an INTERNAL error of a panic, so that one call cannot end the process. It stands inside the access
 // log and the metrics, so that both see the panic as the error it became; the stack is logged here. What panics further
-// out is for Guard.
+// out is for RecoverHandlers.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
 	caught := panicReporter{logger, panics}
 	return func(

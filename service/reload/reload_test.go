@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// rig polls two files and notes what was used. A content that has "bad" in it is refused.
-type rig struct {
+// harness polls two files and notes what was used. A content that has "bad" in it is refused.
+type harness struct {
 	t        *testing.T
 	dir      string
 	failures counter
@@ -43,9 +43,9 @@ type counter struct {
 
 func (c *counter) Inc() { c.n.Add(1) }
 
-func start(t *testing.T, dir string) *rig {
+func start(t *testing.T, dir string) *harness {
 	t.Helper()
-	r := &rig{t: t, dir: dir}
+	r := &harness{t: t, dir: dir}
 	files, err := reload.Read("the pair", []string{r.path("a"), r.path("b")}, &r.failures, r.use)
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +64,9 @@ func start(t *testing.T, dir string) *rig {
 	return r
 }
 
-func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
+func (r *harness) path(name string) string { return filepath.Join(r.dir, name) }
 
-func (r *rig) use(contents [][]byte) error {
+func (r *harness) use(contents [][]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := string(bytes.Join(contents, []byte("+")))
@@ -77,20 +77,20 @@ func (r *rig) use(contents [][]byte) error {
 	return nil
 }
 
-func (r *rig) Write(p []byte) (int, error) {
+func (r *harness) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.Write(p)
 }
 
-func (r *rig) logged() string {
+func (r *harness) logged() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.String()
 }
 
 // wantUsed ends the poll and says what was used from the start on, no more and no less.
-func (r *rig) wantUsed(want ...string) {
+func (r *harness) wantUsed(want ...string) {
 	r.t.Helper()
 	r.stop()
 	if got := strings.Join(r.used, " "); got != strings.Join(want, " ") {
@@ -98,16 +98,16 @@ func (r *rig) wantUsed(want ...string) {
 	}
 }
 
-func (r *rig) failed() int64 { return r.failures.n.Load() }
+func (r *harness) failed() int64 { return r.failures.n.Load() }
 
 // awaitReload waits until the log says so for the nth time.
-func (r *rig) awaitReload(n int) {
+func (r *harness) awaitReload(n int) {
 	r.t.Helper()
 	eventually(r.t, "it is reloaded", func() bool { return strings.Count(r.logged(), "msg=reloaded") >= n })
 }
 
 // awaitFailures waits for n failures more than there were.
-func (r *rig) awaitFailures(n int64) {
+func (r *harness) awaitFailures(n int64) {
 	r.t.Helper()
 	before := r.failed()
 	eventually(r.t, "looks fail", func() bool { return r.failed() >= before+n })
@@ -222,7 +222,7 @@ func TestSymlinkSwap(t *testing.T) {
 }
 
 func TestReadFailsForFilesThatCannotBeUsed(t *testing.T) {
-	r := &rig{t: t, dir: pair(t)}
+	r := &harness{t: t, dir: pair(t)}
 	_, err := reload.Read("--pair", []string{r.path("a"), r.path("none")}, &r.failures, r.use)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "--pair: open "+r.path("none")) {
 		t.Errorf("a missing file gets %v", err)

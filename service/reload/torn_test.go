@@ -34,7 +34,7 @@ func TestOnlySettledContentIsUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &rig{t: t, dir: t.TempDir()}
+				r := &harness{t: t, dir: t.TempDir()}
 				write(t, r.path("a"), "a")
 				files, err := reload.Read("the file", []string{r.path("a")}, &r.failures, r.use)
 				if err != nil {

@@ -35,7 +35,7 @@ func calls() map[string][2]string {
 	}
 }
 
-func (g *rig) expect(res reply, want outcome) {
+func (g *harness) expect(res reply, want outcome) {
 	g.t.Helper()
 	if want.status == 200 {
 		res.ok()
@@ -115,7 +115,7 @@ func TestCredentials(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			g := newRig(t, sandbox.Options{})
+			g := newHarness(t, sandbox.Options{})
 			for endpoint, call := range calls() {
 				g.Reset()
 				res := g.send(call[0], "/client_sessions/"+endpoint, call[1], test.headers...)
@@ -194,7 +194,7 @@ func TestPublishableKey(t *testing.T) {
 	for _, test := range tests {
 		for _, endpoint := range []string{"create", "get_or_create"} {
 			t.Run(test.name+" "+endpoint, func(t *testing.T) {
-				g := newRig(t, sandbox.Options{})
+				g := newHarness(t, sandbox.Options{})
 				res := g.send("POST", "/client_sessions/"+endpoint, test.body,
 					append(test.headers, "seam-publishable-key", sandbox.PublishableKey)...)
 				g.expect(res, test.want)
@@ -207,7 +207,7 @@ func TestPublishableKey(t *testing.T) {
 }
 
 func TestWorkspacesAreApart(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	other := []string{"Authorization", "Bearer " + sandbox.OtherAPIKey}
 	for endpoint, call := range calls() {
 		switch endpoint {

@@ -15,7 +15,7 @@ func newHTTPServer(t *testing.T, h http.Handler) string {
 }
 
 func TestControlRequests(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	list := func() any {
 		return g.send("GET", "/_sandbox/requests", "").ok()["requests"]
 	}
@@ -28,7 +28,7 @@ func TestControlRequests(t *testing.T) {
 }
 
 func TestControlFaults(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	inject := func(body string) reply { return g.send("POST", "/_sandbox/faults", body) }
 	inject(`{"path":"/client_sessions/list","times":1,"delay_ms":1,"status":418,"body":"tea",` +
 		`"content_type":"text/plain","header":{"retry-after":"9"},"no_request_id":true}`).ok()
@@ -61,7 +61,7 @@ func TestControlFaults(t *testing.T) {
 }
 
 func TestControlReset(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	reset := func(body string) reply { return g.send("POST", "/_sandbox/reset", body) }
 	created := func() any { return g.api("PUT", "create", "").session()["created_at"] }
 
@@ -91,7 +91,7 @@ func TestControlReset(t *testing.T) {
 }
 
 func TestControlMethods(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.send("PUT", "/_sandbox/requests", "").fails(405, "method_not_allowed", "only GET,DELETE accepted")
 	g.send("GET", "/_sandbox/faults", "").fails(405, "method_not_allowed", "only POST,DELETE accepted")
 	g.send("GET", "/_sandbox/reset", "").fails(405, "method_not_allowed", "only POST accepted")

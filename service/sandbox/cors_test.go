@@ -25,7 +25,7 @@ func (r reply) allows(origin string) {
 
 // TestCORS shows that a page of any origin can read every answer of the API, and its request id.
 func TestCORS(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	key := []string{"Authorization", "Bearer " + sandbox.APIKey}
 	tests := []struct {
 		name, method, path string
@@ -69,7 +69,7 @@ func TestCORS(t *testing.T) {
 
 // TestPreflight shows that a page may send every request that an SDK sends.
 func TestPreflight(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Status: 500, Times: 1})
 	for _, asked := range []string{"authorization,content-type,seam-sdk-name,seam-sdk-version,seam-workspace", ""} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
@@ -99,7 +99,7 @@ func TestPreflight(t *testing.T) {
 
 // TestOptions shows that OPTIONS is a method like any other where it is no preflight.
 func TestOptions(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	for _, headers := range [][]string{nil, {"Origin", pageOrigin}, {"Access-Control-Request-Method", "POST"}} {
 		g.send("OPTIONS", "/client_sessions/list", "", headers...).fails(405, "method_not_allowed", "only GET,POST accepted")
 		g.send("OPTIONS", "/", "", headers...).fails(404, "not_found", "Not found")

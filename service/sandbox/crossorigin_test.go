@@ -10,7 +10,7 @@ import (
 // TestControlRejectsCrossOrigin shows that a page in a browser cannot steer a sandbox: neither by a request across
 // origins nor by a name that its owner points at the sandbox (DNS rebinding).
 func TestControlRejectsCrossOrigin(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	address := strings.TrimPrefix(g.url, "http://")
 	port := address[strings.LastIndex(address, ":"):]
 	const origin, site = "The control routes take no cross-origin requests", "Sec-Fetch-Site"
@@ -80,7 +80,7 @@ func TestControlRejectsCrossOrigin(t *testing.T) {
 // TestControlHasNoCORS shows that a preflight opens no control route, so that a browser keeps a page from sending what
 // needs one.
 func TestControlHasNoCORS(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	for _, origin := range []string{"https://evil.example", g.url} {
 		res := g.send("OPTIONS", "/_sandbox/reset", "", "Origin", origin, "Access-Control-Request-Method", "POST")
 		if res.status != 403 && res.status != 405 {

@@ -40,7 +40,7 @@ func (r reply) want(members map[string]string) map[string]any {
 }
 
 func TestCreate(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	first := g.api("PUT", "create", "").want(map[string]string{
 		"user_identifier_key": "null", "device_count": "0", "connect_webview_ids": "[]",
 		"connected_account_ids": "[]", "user_identity_ids": "[]", "user_identity_id": "absent",
@@ -78,7 +78,7 @@ func TestCreate(t *testing.T) {
 }
 
 func TestGetOrCreate(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	created := g.api("POST", "get_or_create", `{"user_identifier_key":"u","connected_account_ids":["a","b"],`+
 		`"connect_webview_ids":["w"],"user_identity_ids":["`+sandbox.UserIdentityID+`"]}`).session()
 	steps := []struct {
@@ -112,7 +112,7 @@ func TestGetOrCreate(t *testing.T) {
 }
 
 func TestGet(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	const id, key = sandbox.SessionID, sandbox.UserIdentifierKey
 	both := func(id, key string) string {
 		return `{"client_session_id":"` + id + `","user_identifier_key":"` + key + `"}`
@@ -147,7 +147,7 @@ func TestGet(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.api("PATCH", "grant_access", `{"client_session_id":"`+sandbox.SessionID+`","connect_webview_ids":["w"],"user_identity_id":"i"}`).ok()
 	all := []string{sandbox.SessionID, sandbox.KeylessSessionID, sandbox.RevokedSessionID, sandbox.ExpiredSessionID}
 	tests := []struct {
@@ -181,7 +181,7 @@ func TestList(t *testing.T) {
 }
 
 func TestGrantAccess(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	steps := []struct {
 		name, body string
 		want       map[string]string
@@ -236,7 +236,7 @@ func TestGrantAccess(t *testing.T) {
 }
 
 func TestRevokeAndDelete(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	token := []string{"Authorization", "Bearer " + sandbox.SessionToken}
 	g.send("GET", "/client_sessions/get", "", token...).session()
 	g.api("POST", "revoke", byID(sandbox.SessionID)).ok()
@@ -252,7 +252,7 @@ func TestRevokeAndDelete(t *testing.T) {
 
 func TestTokenExpiresWithTheClock(t *testing.T) {
 	now := startTime
-	g := newRig(t, sandbox.Options{Now: func() time.Time { return now }})
+	g := newHarness(t, sandbox.Options{Now: func() time.Time { return now }})
 	created := g.api("POST", "create", `{"expires_at":"2026-01-02T03:05:00Z"}`).session()
 	token := []string{"client-session-token", created["token"].(string)}
 	g.send("GET", "/client_sessions/get", "", token...).session()
@@ -261,7 +261,7 @@ func TestTokenExpiresWithTheClock(t *testing.T) {
 }
 
 func TestConcurrentGrants(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	const workers, rounds = 8, 20
 	var group sync.WaitGroup
 	for worker := range workers {

@@ -13,7 +13,7 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-func (g *rig) inject(f sandbox.Fault) {
+func (g *harness) inject(f sandbox.Fault) {
 	g.t.Helper()
 	if err := g.Inject(f); err != nil {
 		g.t.Fatal(err)
@@ -42,7 +42,7 @@ func TestFaultAnswers(t *testing.T) {
 	for _, test := range tests {
 		for _, noID := range []bool{false, true} {
 			t.Run(test.name, func(t *testing.T) {
-				g := newRig(t, sandbox.Options{})
+				g := newHarness(t, sandbox.Options{})
 				test.fault.NoRequestID = noID
 				g.inject(test.fault)
 				start := time.Now()
@@ -69,7 +69,7 @@ func TestFaultAnswers(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{RateLimit: true, RetryAfter: 3, Times: 1})
 	res := g.api("GET", "list", "")
 	res.fails(429, "too_many_requests", "Too many requests")
@@ -80,7 +80,7 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestFaultQueue(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Status: 501, Times: 2, Path: "/client_sessions/get"})
 	g.inject(sandbox.Fault{Status: 502, Times: 1})
 	g.inject(sandbox.Fault{Delay: time.Millisecond, Times: 1})
@@ -130,7 +130,7 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 }
 
 func TestReset(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectReset, Times: 1})
 	_, err := g.try(t.Context(), "POST", "/client_sessions/list", `{}`)
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -140,7 +140,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestTruncate(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectTruncate, Times: 1})
 	res, err := g.try(t.Context(), "POST", "/client_sessions/list", `{}`)
 	if !errors.Is(err, io.ErrUnexpectedEOF) || res.status != 200 || len(res.body) == 0 {
@@ -152,7 +152,7 @@ func TestTruncate(t *testing.T) {
 }
 
 func TestEndless(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectEndless, Times: 2})
 	get := func() *http.Response {
 		res, err := g.client.Get(g.url + "/client_sessions/list")
@@ -189,7 +189,7 @@ func TestDelayEndsWithTheClient(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	g := &rig{Sandbox: s, t: t, url: server, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	g := &harness{Sandbox: s, t: t, url: server, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	if _, err := g.try(ctx, "GET", "/client_sessions/list", ""); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

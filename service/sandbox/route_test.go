@@ -37,7 +37,7 @@ func TestMethodForms(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			g := newRig(t, sandbox.Options{})
+			g := newHarness(t, sandbox.Options{})
 			for _, slashes := range []string{"/", "//", "///"} {
 				g.Reset()
 				res := g.send(test.method, slashes+"client_sessions/"+test.target, test.body,
@@ -49,7 +49,7 @@ func TestMethodForms(t *testing.T) {
 }
 
 func TestMethodNotAllowed(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	tests := map[string]string{
 		"create": "POST,PUT", "get": "GET,POST", "get_or_create": "POST", "list": "GET,POST",
 		"grant_access": "PATCH,POST", "revoke": "POST", "delete": "DELETE,POST",
@@ -70,7 +70,7 @@ func TestMethodNotAllowed(t *testing.T) {
 }
 
 func TestUnknownPath(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	for _, path := range []string{
 		"/", "/client_sessions", "/client_sessions/", "/client_sessions/get/", "/client_sessions//get",
 		"/client_sessions/../client_sessions/get", "/devices/list", "/_sandbox/nothing",
@@ -80,7 +80,7 @@ func TestUnknownPath(t *testing.T) {
 }
 
 func TestContentTypes(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	tests := []struct {
 		name, method, contentType, body string
 		ok                              bool
@@ -109,7 +109,7 @@ func TestContentTypes(t *testing.T) {
 }
 
 func TestBrokenBodies(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	for _, body := range []string{
 		`{`, ` `, `{}x`, `{} {}`, `{"a":1,"a":2}`, `{"a":{"b":1,"\u0062":2}}`, "{\"a\":\"\xff\"}", `{'a':1}`,
 		strings.Repeat("[", 20_000), "\ufeff{}",
@@ -122,7 +122,7 @@ func TestBrokenBodies(t *testing.T) {
 }
 
 func TestBodySize(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	fill := func(size int) string { return `{}` + strings.Repeat(" ", size-2) }
 	g.api("POST", "list", fill(1<<20)).ok()
 	for _, size := range []int{1<<20 + 1, 6 << 20} {
@@ -131,7 +131,7 @@ func TestBodySize(t *testing.T) {
 }
 
 func TestQueryErrors(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	tests := []struct{ method, target, message string }{
 		{"GET", "list?page=2", "Unrecognized query parameter: 'page'"},
 		{"GET", "get?_strict=true&user_identifier_key=a&user_identifier_key=b", "Repeated query parameter: 'user_identifier_key'"},
@@ -146,7 +146,7 @@ func TestQueryErrors(t *testing.T) {
 
 // Each request is wrong in the named way and in all later ways.
 func TestOrderOfChecks(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	key := []string{"Authorization", "Bearer " + sandbox.APIKey}
 	form := []string{"Content-Type", "text/plain"}
 	const broken = `{`

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// rig is a sandbox on a real listener together with a client for it.
-type rig struct {
+// harness is a sandbox on a real listener together with a client for it.
+type harness struct {
 	*sandbox.Sandbox
 	t      *testing.T
 	url    string
@@ -32,7 +32,7 @@ type rig struct {
 // startTime has more digits than the wire shows, so that rounding shows.
 var startTime = time.Date(2026, 1, 2, 3, 4, 5, 678_912_345, time.UTC)
 
-func newRig(t *testing.T, options sandbox.Options) *rig {
+func newHarness(t *testing.T, options sandbox.Options) *harness {
 	t.Helper()
 	if options.Now == nil {
 		options.Now = func() time.Time { return startTime }
@@ -56,7 +56,7 @@ func newRig(t *testing.T, options sandbox.Options) *rig {
 			return http.ErrUseLastResponse
 		},
 	}
-	return &rig{Sandbox: s, t: t, url: server.URL(), client: client}
+	return &harness{Sandbox: s, t: t, url: server.URL(), client: client}
 }
 
 // reply is an answer that was read to its end.
@@ -69,7 +69,7 @@ type reply struct {
 
 // send sends a request with the given headers, as name and value in turn. A
 // body gets the content type of JSON unless the headers say otherwise.
-func (g *rig) send(method, target, body string, headers ...string) reply {
+func (g *harness) send(method, target, body string, headers ...string) reply {
 	g.t.Helper()
 	res, err := g.try(g.t.Context(), method, target, body, headers...)
 	if err != nil {
@@ -78,7 +78,7 @@ func (g *rig) send(method, target, body string, headers ...string) reply {
 	return res
 }
 
-func (g *rig) try(ctx context.Context, method, target, body string, headers ...string) (reply, error) {
+func (g *harness) try(ctx context.Context, method, target, body string, headers ...string) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, g.url+target, strings.NewReader(body))
 	if err != nil {
 		return reply{}, err
@@ -103,7 +103,7 @@ func (g *rig) try(ctx context.Context, method, target, body string, headers ...s
 }
 
 // api sends an API request with the API key of the default workspace.
-func (g *rig) api(method, endpoint, body string, headers ...string) reply {
+func (g *harness) api(method, endpoint, body string, headers ...string) reply {
 	g.t.Helper()
 	headers = append([]string{"Authorization", "Bearer " + sandbox.APIKey}, headers...)
 	return g.send(method, "/client_sessions/"+endpoint, body, headers...)
@@ -185,7 +185,7 @@ func sameJSON(t *testing.T, got any, want string) {
 }
 
 func TestRawJSON(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	tests := []struct {
 		name, method, endpoint, body, want string
 	}{
@@ -227,7 +227,7 @@ func TestRawJSON(t *testing.T) {
 }
 
 func TestExtraMembers(t *testing.T) {
-	g := newRig(t, sandbox.Options{ExtraMembers: true})
+	g := newHarness(t, sandbox.Options{ExtraMembers: true})
 	revoked := g.api("GET", "get?client_session_id="+sandbox.RevokedSessionID, "").session()
 	if revoked["revoked_at"] != "2026-01-02T02:04:05.678Z" || revoked["publishable_key"] != nil || revoked["api_key_id"] == nil {
 		t.Errorf("got %v", revoked)
@@ -243,7 +243,7 @@ func TestExtraMembers(t *testing.T) {
 
 // Two runs after a reset must be the same to the byte.
 func TestResetRepeats(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	run := func() string {
 		var all bytes.Buffer
 		for _, key := range []string{"a", "b"} {
@@ -268,7 +268,7 @@ func TestResetRepeats(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	g.api("POST", "list?_strict=true", `{}`, "seam-sdk-name", "test").ok()
 	g.send("GET", "//elsewhere", "")
 	got := g.Requests()

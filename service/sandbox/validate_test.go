@@ -7,7 +7,7 @@ import (
 )
 
 func TestValidation(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	tests := []struct {
 		name, method, target, body string
 		message, tree              string // tree is empty when there is no member for it.
@@ -145,7 +145,7 @@ func TestValidation(t *testing.T) {
 }
 
 func TestDatetimes(t *testing.T) {
-	g := newRig(t, sandbox.Options{})
+	g := newHarness(t, sandbox.Options{})
 	tests := map[string]string{
 		"2030-01-02T03:04:05Z":             "2030-01-02T03:04:05.000Z",
 		"2030-01-02T03:04:05.678912Z":      "2030-01-02T03:04:05.678Z",

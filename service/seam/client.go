@@ -188,11 +188,11 @@ func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int
 
 // tryOnce makes an attempt and tells the circuit breaker what came of it, even of one that panics.
 func (c *Client) tryOnce(
-	ctx context.Context, leave permit, call Call, header http.Header, text []byte, limit time.Duration,
+	ctx context.Context, permit permit, call Call, header http.Header, text []byte, limit time.Duration,
 ) attempt {
-	verdict := errIgnored
-	defer func() { leave.done(verdict) }()
+	result := errIgnored
+	defer func() { permit.done(result) }()
 	a := c.attempt(ctx, call, header, text, limit)
-	verdict = a.breakerResult()
+	result = a.breakerResult()
 	return a
 }

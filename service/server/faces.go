@@ -20,19 +20,19 @@ import (
 // maxHeaderBytes bounds the headers of a request on both faces.
 const maxHeaderBytes = 32 << 10
 
-// guard returns the description of a service whose handlers survive a panic.
-type guard func(*grpc.ServiceDesc) *grpc.ServiceDesc
+// recoverHandlers returns the description of a service whose handlers survive a panic.
+type recoverHandlers func(*grpc.ServiceDesc) *grpc.ServiceDesc
 
 // newHTTP returns the server of the REST face.
 func (s *Server) newHTTP(
-	cfg config.Config, steps steps, handlers *service.Service, guard guard, codec *seamjson.Codec,
+	cfg config.Config, steps steps, handlers *service.Service, recovering recoverHandlers, codec *seamjson.Codec,
 ) (*http.Server, error) {
 	headers := []string{interceptor.HeaderCallerRequestID, service.HeaderSDKLanguage}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
 	face, err := rest.New(rest.Config{
-		Description: guard(&clientsessionv1.ClientSessionService_ServiceDesc),
+		Description: recovering(&clientsessionv1.ClientSessionService_ServiceDesc),
 		Service:     handlers,
 		Chain:       steps.call,
 

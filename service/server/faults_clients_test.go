@@ -184,7 +184,7 @@ func TestCallerLeavesMidCall(t *testing.T) {
 	} {
 		for name, call := range leaves() {
 			t.Run(state+", "+name, func(t *testing.T) {
-				seam := newBrokenSeam(t, f)
+				seam := newFaultyUpstream(t, f)
 				h := start(t, seam.configure)
 				before := settled(t)
 				seam.fail()
@@ -226,7 +226,7 @@ func TestCallerLeavesMidCall(t *testing.T) {
 // caller hears of it from the service.
 func TestCallerDeadlineReachesSeam(t *testing.T) {
 	const deadline = 500 * time.Millisecond
-	seam := newBrokenSeam(t, fault{request: says("", holds)})
+	seam := newFaultyUpstream(t, fault{request: says("", holds)})
 	h := start(t, seam.configure)
 	seam.fail()
 	for _, k := range kinds() {

@@ -20,7 +20,7 @@ func failsWith(code dnsmessage.RCode) resolution {
 
 // resolveWith runs a name server and has the process ask it until the test ends. It says where the upstream is, as long
 // as that is not broken.
-func resolveWith(t *testing.T, s *brokenSeam) {
+func resolveWith(t *testing.T, s *faultyUpstream) {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 type h2Seam struct {
 	*http2.Framer
 
-	seam *brokenSeam
+	seam *faultyUpstream
 	text bytes.Buffer
 	pack *hpack.Encoder
 	// silent are the streams that the service still waits for.
@@ -22,7 +22,7 @@ type h2Seam struct {
 }
 
 // serveH2 plays an HTTP/2 connection to its end.
-func (s *brokenSeam) serveH2(conn net.Conn) {
+func (s *faultyUpstream) serveH2(conn net.Conn) {
 	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
 	}

@@ -22,19 +22,19 @@ import (
 
 // What an upstream does with a connection.
 
-func silent(s *brokenSeam, conn net.Conn) { s.hold(conn) }
+func silent(s *faultyUpstream, conn net.Conn) { s.hold(conn) }
 
 // deaf reads nothing as long as it is broken, and then to the end, to see that the service has left.
-func deaf(s *brokenSeam, conn net.Conn) {
+func deaf(s *faultyUpstream, conn net.Conn) {
 	<-s.healed
 	s.hold(conn)
 }
 
-func inPlain(_ *brokenSeam, conn net.Conn) {
+func inPlain(_ *faultyUpstream, conn net.Conn) {
 	_, _ = io.WriteString(conn, reply("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"))
 }
 
-func asStranger(s *brokenSeam, conn net.Conn) {
+func asStranger(s *faultyUpstream, conn net.Conn) {
 	secured := tls.Server(conn, selfSigned(s.t))
 	if secured.Handshake() != nil {
 		return
@@ -47,32 +47,32 @@ func asStranger(s *brokenSeam, conn net.Conn) {
 // What an upstream does with a request.
 
 // then is what becomes of the connection when everything has been said.
-type then func(*brokenSeam, net.Conn) bool
+type then func(*faultyUpstream, net.Conn) bool
 
-func lives(*brokenSeam, net.Conn) bool { return true }
+func lives(*faultyUpstream, net.Conn) bool { return true }
 
-func closes(*brokenSeam, net.Conn) bool { return false }
+func closes(*faultyUpstream, net.Conn) bool { return false }
 
-func resets(_ *brokenSeam, conn net.Conn) bool {
+func resets(_ *faultyUpstream, conn net.Conn) bool {
 	_ = conn.(*wire).SetLinger(0) // Makes Close send a reset.
 	return false
 }
 
-func holds(s *brokenSeam, conn net.Conn) bool {
+func holds(s *faultyUpstream, conn net.Conn) bool {
 	s.hold(conn)
 	return false
 }
 
-func says(text string, end then) func(*brokenSeam, net.Conn) bool {
-	return func(s *brokenSeam, conn net.Conn) bool {
+func says(text string, end then) func(*faultyUpstream, net.Conn) bool {
+	return func(s *faultyUpstream, conn net.Conn) bool {
 		_, _ = io.WriteString(conn, text) // The service may have had enough of it.
 		return end(s, conn)
 	}
 }
 
 // drips says the first text at once and the second one byte by byte, until nobody listens.
-func drips(atOnce, text string) func(*brokenSeam, net.Conn) bool {
-	return func(_ *brokenSeam, conn net.Conn) bool {
+func drips(atOnce, text string) func(*faultyUpstream, net.Conn) bool {
+	return func(_ *faultyUpstream, conn net.Conn) bool {
 		_, err := io.WriteString(conn, atOnce)
 		for i := 0; i < len(text) && err == nil; i++ {
 			time.Sleep(20 * time.Millisecond) // It is the fault, and not there to wait for something.
@@ -82,7 +82,7 @@ func drips(atOnce, text string) func(*brokenSeam, net.Conn) bool {
 	}
 }
 
-func endlessBody(_ *brokenSeam, conn net.Conn) bool {
+func endlessBody(_ *faultyUpstream, conn net.Conn) bool {
 	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
 	for chunk := bytes.Repeat([]byte("0,"), 32<<10); err == nil; {
 		_, err = conn.Write(chunk)
@@ -91,8 +91,8 @@ func endlessBody(_ *brokenSeam, conn net.Conn) bool {
 }
 
 // redirects points to a host that nobody may follow to.
-func redirects(code int) func(*brokenSeam, net.Conn) bool {
-	return func(s *brokenSeam, conn net.Conn) bool {
+func redirects(code int) func(*faultyUpstream, net.Conn) bool {
+	return func(s *faultyUpstream, conn net.Conn) bool {
 		location := "Location: http://" + s.decoy() + "/client_sessions/get"
 		_, _ = io.WriteString(conn, reply(fmt.Sprint(code, " Elsewhere"), "", location))
 		return true

@@ -70,7 +70,7 @@ func connectionFaults() []fault {
 		unsent(fault{name: "name server fails", resolve: failsWith(dnsmessage.RCodeServerFailure)}),
 		unsent(fault{name: "certificate of a stranger", tls: true, accept: asStranger, dials: 9}),
 		unsent(fault{name: "plain text on a TLS port", tls: true, accept: inPlain, dials: 9}),
-		unsent(fault{name: "TLS port closes at once", tls: true, accept: func(*brokenSeam, net.Conn) {}, dials: 9}),
+		unsent(fault{name: "TLS port closes at once", tls: true, accept: func(*faultyUpstream, net.Conn) {}, dials: 9}),
 		handshake,
 		endless(fault{name: "does not read", accept: deaf}).seenNever(),
 	}

@@ -25,8 +25,8 @@ type fault struct {
 	// request has been read, an HTTP/2 request has been read. The last two say whether the connection lives on.
 	down    bool
 	resolve resolution
-	accept  func(*brokenSeam, net.Conn)
-	request func(*brokenSeam, net.Conn) bool
+	accept  func(*faultyUpstream, net.Conn)
+	request func(*faultyUpstream, net.Conn) bool
 	stream  func(*h2Seam, uint32) bool
 	// tls is true when the upstream speaks TLS.
 	tls bool
@@ -77,7 +77,7 @@ type side struct {
 	*harness
 
 	face string
-	seam *brokenSeam
+	seam *faultyUpstream
 	call func(*harness, kind) (end, string)
 }
 
@@ -85,7 +85,7 @@ func (f fault) sides(t *testing.T) []side {
 	t.Helper()
 	sides := []side{{face: "grpc", call: (*harness).endOverGRPC}, {face: "rest", call: (*harness).endOverREST}}
 	for i := range sides {
-		seam := newBrokenSeam(t, f)
+		seam := newFaultyUpstream(t, f)
 		if f.resolve != nil && i == 0 {
 			resolveWith(t, seam)
 		}

@@ -20,9 +20,9 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// brokenSeam is an upstream of bare sockets, for what the sandbox cannot do. It answers well until it breaks, then
+// faultyUpstream is an upstream of bare sockets, for what the sandbox cannot do. It answers well until it breaks, then
 // plays its fault, and answers well again once it has healed.
-type brokenSeam struct {
+type faultyUpstream struct {
 	t       *testing.T
 	fault   fault
 	address string
@@ -53,7 +53,7 @@ type brokenSeam struct {
 type wire struct {
 	*net.TCPConn
 
-	seam *brokenSeam
+	seam *faultyUpstream
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -66,9 +66,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 const goodAnswer = `{"client_session":{"client_session_id":"` + sandbox.SessionID + `","token":"` + sandbox.SessionToken + `"},"ok":true}`
 
-func newBrokenSeam(t *testing.T, f fault) *brokenSeam {
+func newFaultyUpstream(t *testing.T, f fault) *faultyUpstream {
 	t.Helper()
-	s := &brokenSeam{
+	s := &faultyUpstream{
 		t: t, fault: f, good: goodAnswer, healed: make(chan struct{}), left: make(chan time.Time, 100),
 		open: map[*wire]bool{}, seen: map[string]int{},
 	}
@@ -110,7 +110,7 @@ func newBrokenSeam(t *testing.T, f fault) *brokenSeam {
 }
 
 // configure points the service at this upstream.
-func (s *brokenSeam) configure(cfg *config.Config) {
+func (s *faultyUpstream) configure(cfg *config.Config) {
 	scheme, host := "http://", s.address
 	if s.fault.tls {
 		scheme = "https://"
@@ -122,7 +122,7 @@ func (s *brokenSeam) configure(cfg *config.Config) {
 	cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(s.t, scheme+host), s.caFile
 }
 
-func (s *brokenSeam) listen(address string) {
+func (s *faultyUpstream) listen(address string) {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -157,7 +157,7 @@ func (s *brokenSeam) listen(address string) {
 
 // fail begins the fault. Where it is one of the connection and not of the response, the connections that the service
 // keeps are closed first, so that it needs new ones.
-func (s *brokenSeam) fail() {
+func (s *faultyUpstream) fail() {
 	s.t.Helper()
 	s.broken.Store(true)
 	if s.fault.down {
@@ -174,7 +174,7 @@ func (s *brokenSeam) fail() {
 }
 
 // heal ends the fault.
-func (s *brokenSeam) heal() {
+func (s *faultyUpstream) heal() {
 	s.t.Helper()
 	s.broken.Store(false)
 	close(s.healed)
@@ -184,7 +184,7 @@ func (s *brokenSeam) heal() {
 }
 
 // hangUp closes all connections and returns how many those were.
-func (s *brokenSeam) hangUp() int {
+func (s *faultyUpstream) hangUp() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for conn := range s.open {
@@ -194,7 +194,7 @@ func (s *brokenSeam) hangUp() int {
 }
 
 // serve plays one connection to its end.
-func (s *brokenSeam) serve(conn *wire) {
+func (s *faultyUpstream) serve(conn *wire) {
 	if s.broken.Load() && s.fault.accept != nil {
 		s.playing.Add(1)
 		defer s.playing.Add(-1)
@@ -236,7 +236,7 @@ func (s *brokenSeam) serve(conn *wire) {
 }
 
 // note takes down a request and says whether it meets the fault.
-func (s *brokenSeam) note(path string, header http.Header) bool {
+func (s *faultyUpstream) note(path string, header http.Header) bool {
 	if got := header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+sandbox.APIKey {
 		s.t.Errorf("a request came with the credentials %q", got)
 	}
@@ -253,33 +253,33 @@ func (s *brokenSeam) note(path string, header http.Header) bool {
 }
 
 // requests is how many requests for a path met the fault.
-func (s *brokenSeam) requests(path string) int {
+func (s *faultyUpstream) requests(path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen[path]
 }
 
 // connections is how many connections were made while it was broken.
-func (s *brokenSeam) connections() int {
+func (s *faultyUpstream) connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.dials
 }
 
 // heard is every byte that came in so far, before any TLS was taken off.
-func (s *brokenSeam) heard() string {
+func (s *faultyUpstream) heard() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.plain.String()
 }
 
 // decoy is where a broken Seam redirects to. A connection there fails the test.
-func (s *brokenSeam) decoy() string {
+func (s *faultyUpstream) decoy() string {
 	return s.elsewhere.Addr().String()
 }
 
 // hold keeps a connection without a word until the other end has gone.
-func (s *brokenSeam) hold(conn net.Conn) {
+func (s *faultyUpstream) hold(conn net.Conn) {
 	_, _ = io.Copy(io.Discard, conn)
 	select {
 	case s.left <- time.Now():

@@ -14,7 +14,7 @@ const minConnections = 1024
 
 // limitListener bounds how many connections a face has, and with that the memory and the descriptors that they cost. A
 // connection too many is accepted and closed: the caller, or its load balancer, learns of it at once and can go
-// elsewhere, while one that is not accepted waits until its caller loses patience.
+// elsewhere, while one that is not accepted waits until its caller gives up.
 type limitListener struct {
 	net.Listener
 

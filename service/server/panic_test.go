@@ -20,15 +20,15 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-// brittle is a log that panics at every line with that message: it stands for a fault in any of the steps that are not
+// panickingLog is a log that panics at every line with that message: it stands for a fault in any of the steps that are not
 // the handler's.
-type brittle struct {
+type panickingLog struct {
 	slog.Handler
 
 	message string
 }
 
-func (b brittle) Handle(ctx context.Context, line slog.Record) error {
+func (b panickingLog) Handle(ctx context.Context, line slog.Record) error {
 	if line.Message == b.message {
 		panic("seam_secretvalue in a panic")
 	}
@@ -50,7 +50,7 @@ func TestPanics(t *testing.T) {
 				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 				SeamEndpoint: parseURL(t, upstream.URL()), DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
 				MaxInFlight: 1, DrainTimeout: time.Minute,
-			}, slog.New(brittle{slog.NewJSONHandler(log, nil), message}))
+			}, slog.New(panickingLog{slog.NewJSONHandler(log, nil), message}))
 			if err != nil {
 				t.Fatal(err)
 			}

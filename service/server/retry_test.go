@@ -22,8 +22,8 @@ const retryPolicy = `{"methodConfig":[{"name":[{"service":"seam.clientsession.v1
 	`"maxAttempts":5,"initialBackoff":"0.01s","maxBackoff":"0.01s","backoffMultiplier":1,` +
 	`"retryableStatusCodes":["UNAVAILABLE","UNKNOWN","INTERNAL","DEADLINE_EXCEEDED"]}}]}`
 
-// persistent is a gRPC client that tries everything again five times, more than any should.
-func (h *harness) persistent() clientsessionv1.ClientSessionServiceClient {
+// retryingClient is a gRPC client that tries everything again five times, more than any should.
+func (h *harness) retryingClient() clientsessionv1.ClientSessionServiceClient {
 	h.t.Helper()
 	conn, err := grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(retryPolicy))
@@ -87,7 +87,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 		if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := h.persistent().GrantAccess(authorized(t), grantByID())
+		_, err := h.retryingClient().GrantAccess(authorized(t), grantByID())
 		if n := len(h.sandbox.Requests()); status.Code(err) != codes.Unavailable || n != 3 {
 			t.Errorf("got %v after %d requests, want UNAVAILABLE after 3", err, n)
 		}
@@ -107,7 +107,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 			request := &clientsessionv1.CreateRequest{
 				UserIdentifierKey: new("new"), IfExists: clientsessionv1.IfExists_IF_EXISTS_FAIL,
 			}
-			_, err := h.persistent().Create(authorized(t), request)
+			_, err := h.retryingClient().Create(authorized(t), request)
 			outcome := details(t, status.Convert(err)).info.GetMetadata()["outcome"]
 			if n := len(h.sandbox.Requests()); err == nil || outcome != "unknown" || n != 1 {
 				t.Errorf("%+v: got %v, outcome %q, after %d requests, want 1", fault, err, outcome, n)
@@ -144,7 +144,7 @@ func TestClientRetries(t *testing.T) {
 	h.sandbox.ClearFaults()
 	h.sandbox.ClearRequests()
 	began := time.Now()
-	if _, err := h.persistent().GrantAccess(authorized(t), grantByID()); err != nil {
+	if _, err := h.retryingClient().GrantAccess(authorized(t), grantByID()); err != nil {
 		t.Errorf("got %v, want the second try to succeed", err)
 	}
 	if n, took := len(h.sandbox.Requests()), time.Since(began); n != 1 || took < time.Second {

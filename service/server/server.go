@@ -95,14 +95,14 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	}
 	s.recoverOutside = interceptor.RecoverOutside(logger, metrics.panics)
 	steps := s.newSteps(cfg, authenticate, contract.validator, metrics)
-	guard := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
+	recovering := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
 		return interceptor.RecoverHandlers(description, logger, metrics.panics)
 	}
 	handlers := service.New(s.seamClient, metrics.serviceCredentialRefused)
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-	s.grpcServer = s.newGRPC(cfg, steps, handlers, guard, metrics)
-	if s.httpServer, err = s.newHTTP(cfg, steps, handlers, guard, contract.codec); err != nil {
+	s.grpcServer = s.newGRPC(cfg, steps, handlers, recovering, metrics)
+	if s.httpServer, err = s.newHTTP(cfg, steps, handlers, recovering, contract.codec); err != nil {
 		return nil, err
 	}
 	s.adminServer = s.newAdmin(cfg, metrics)

@@ -27,7 +27,7 @@ func openLoop(during time.Duration, perSecond int, issue func(i int)) {
 type record struct {
 	face, rpc string
 	// deadline is how long the client was going to wait, and early says that this may be too short for the call to be
-	// sent. Only the calls of visitors have them.
+	// sent. Only the calls of virtual users have them.
 	deadline time.Duration
 	early    bool
 

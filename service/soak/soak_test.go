@@ -16,7 +16,7 @@ import (
 // same, and that nothing is left behind: no goroutines, no descriptors and no memory.
 func TestSoak(t *testing.T) {
 	const (
-		visits = 540 // a second; a visit is 1.2 calls on average
+		steps  = 540 // a second; a step is 1.2 calls on average
 		warmUp = 20 * time.Second
 	)
 	soakTime := soakTime(t)
@@ -26,8 +26,8 @@ func TestSoak(t *testing.T) {
 	// The end of the service is not what this is about.
 	service := startService(t, seam, anywhere(), "--drain-delay", "0s")
 
-	run := func(during time.Duration, stream uint64) *visitors {
-		v := &visitors{clients: newCaller(t, service, 4), random: rand.New(rand.NewPCG(seed, stream))}
+	run := func(during time.Duration, stream uint64) *virtualUsers {
+		v := &virtualUsers{clients: newCaller(t, service, 4), random: rand.New(rand.NewPCG(seed, stream))}
 		stop, stopped := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -42,7 +42,7 @@ func TestSoak(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			openLoop(during, visits, func(int) { v.visit() })
+			openLoop(during, steps, func(int) { v.step() })
 		}()
 		select {
 		case <-ended:
@@ -78,7 +78,7 @@ func TestSoak(t *testing.T) {
 	if panics := now.sum(t, "client_session_service_panics_total"); panics != 0 {
 		t.Errorf("%.0f calls panicked", panics)
 	}
-	for _, v := range []*visitors{first, calls} {
+	for _, v := range []*virtualUsers{first, calls} {
 		if late := v.that(func(r record) bool { return r.took > r.deadline+5*time.Second }); len(late) > 0 {
 			t.Errorf("%d calls ended more than 5 s after their deadline, such as:\n%s", len(late), late.examples())
 		}
@@ -115,12 +115,12 @@ func (p *process) logged(t *testing.T) string {
 // compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its
 // response has reached the service; one whose client left may have ended before it was sent, and may be counted or not.
 // Every call that was taken must have been answered, also where nobody waited for the response any more.
-func compareCounts(t *testing.T, now metrics, runs ...*visitors) {
+func compareCounts(t *testing.T, now metrics, runs ...*virtualUsers) {
 	t.Helper()
 	stayed, left := 0, 0
 	for _, v := range runs {
-		stayed += len(v.that(not(leaver)))
-		left += len(v.that(leaver))
+		stayed += len(v.that(not(abandons)))
+		left += len(v.that(abandons))
 		if issued, answered := int(v.issued.Load()), len(v.that()); issued != answered {
 			t.Errorf("%d calls were issued and %d ended", issued, answered)
 		}

@@ -20,24 +20,24 @@ import (
 // is no panic any more when it gets here. Interceptors of streams run outside of what is described, so a panic in one
 // is not caught.
 func RecoverHandlers(description *grpc.ServiceDesc, logger *slog.Logger, panics prometheus.Counter) *grpc.ServiceDesc {
-	g := guard{panicReporter{logger, panics}}
-	guarded := *description
-	guarded.Methods = slices.Clone(description.Methods)
-	for i, method := range guarded.Methods {
+	r := handlerRecovery{panicReporter{logger, panics}}
+	recovering := *description
+	recovering.Methods = slices.Clone(description.Methods)
+	for i, method := range recovering.Methods {
 		fullMethod := "/" + description.ServiceName + "/" + method.MethodName
-		guarded.Methods[i].Handler = g.method(fullMethod, method.Handler)
+		recovering.Methods[i].Handler = r.method(fullMethod, method.Handler)
 	}
-	guarded.Streams = slices.Clone(description.Streams)
-	for i, stream := range guarded.Streams {
+	recovering.Streams = slices.Clone(description.Streams)
+	for i, stream := range recovering.Streams {
 		fullMethod := "/" + description.ServiceName + "/" + stream.StreamName
-		guarded.Streams[i].Handler = g.stream(fullMethod, stream.Handler)
+		recovering.Streams[i].Handler = r.stream(fullMethod, stream.Handler)
 	}
-	return &guarded
+	return &recovering
 }
 
-type guard struct{ caught panicReporter }
+type handlerRecovery struct{ caught panicReporter }
 
-func (g guard) method(fullMethod string, handler grpc.MethodHandler) grpc.MethodHandler {
+func (r handlerRecovery) method(fullMethod string, handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(
 		service any, ctx context.Context, decode func(any) error, chain grpc.UnaryServerInterceptor,
 	) (response any, err error) {
@@ -45,19 +45,19 @@ func (g guard) method(fullMethod string, handler grpc.MethodHandler) grpc.Method
 		ctx, _ = callinfo.Begin(ctx)
 		defer func() {
 			if value := recover(); value != nil {
-				response, err = nil, g.answer(ctx, fullMethod, value)
+				response, err = nil, r.answer(ctx, fullMethod, value)
 			}
 		}()
 		return handler(service, ctx, decode, chain)
 	}
 }
 
-func (g guard) stream(fullMethod string, handler grpc.StreamHandler) grpc.StreamHandler {
+func (r handlerRecovery) stream(fullMethod string, handler grpc.StreamHandler) grpc.StreamHandler {
 	return func(service any, stream grpc.ServerStream) (err error) {
 		defer func() {
 			if value := recover(); value != nil {
 				ctx, _ := callinfo.Begin(stream.Context())
-				err = g.answer(ctx, fullMethod, value)
+				err = r.answer(ctx, fullMethod, value)
 			}
 		}()
 		return handler(service, stream)
@@ -65,10 +65,10 @@ func (g guard) stream(fullMethod string, handler grpc.StreamHandler) grpc.Stream
 }
 
 // answer returns the error that the panic becomes, with the id of the call: RequestID may not have come to set it.
-func (g guard) answer(ctx context.Context, fullMethod string, value any) error {
+func (r handlerRecovery) answer(ctx context.Context, fullMethod string, value any) error {
 	call := callinfo.FromContext(ctx)
 	call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
-	fault := g.caught.fault(ctx, fullMethod, value)
+	fault := r.caught.fault(ctx, fullMethod, value)
 	fault.RequestID = call.ResponseID()
 	// It fails only outside of a call, where nobody waits for the trailer.
 	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, fault.RequestID))

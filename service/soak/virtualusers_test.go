@@ -16,8 +16,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// visitors are clients of all kinds.
-type visitors struct {
+// virtualUsers are clients of all kinds.
+type virtualUsers struct {
 	tally
 
 	clients *caller
@@ -27,14 +27,14 @@ type visitors struct {
 	random   *rand.Rand
 }
 
-// visit makes one call, or the calls of the short life of a session.
-func (v *visitors) visit() {
+// step makes one call, or the calls of the short life of a session.
+func (v *virtualUsers) step() {
 	v.choosing.Lock()
 	kind, face := v.random.IntN(100), []string{faceGRPC, faceREST}[v.random.IntN(2)]
 	choice, key := v.random.IntN(4), fmt.Sprintf("soak-%016x", v.random.Uint64())
-	patience := v.patience()
+	wait := v.chooseWait()
 	v.choosing.Unlock()
-	client := visitor{v, face, patience}
+	client := virtualUser{v, face, wait}
 	switch {
 	case kind < 45:
 		client.call(grantAccess(), grant(), &clientsessionv1.GrantAccessResponse{})
@@ -47,8 +47,8 @@ func (v *visitors) visit() {
 	}
 }
 
-// patience is how long a client waits, and whether it then leaves.
-type patience struct {
+// wait is how long a client waits, and whether it then leaves.
+type wait struct {
 	time time.Duration
 	// leaves says that the client cancels its call; otherwise the service is told of the deadline, where the face can.
 	leaves bool
@@ -56,31 +56,31 @@ type patience struct {
 	early bool
 }
 
-// patience chooses one: of a hundred clients two leave after some milliseconds, two set a deadline as short as that,
+// chooseWait chooses one: of a hundred clients two leave after some milliseconds, two set a deadline as short as that,
 // and ten have a deadline shorter than the slowest responses of Seam.
-func (v *visitors) patience() patience {
+func (v *virtualUsers) chooseWait() wait {
 	moment := time.Duration(v.random.Int64N(int64(20 * time.Millisecond)))
 	switch n := v.random.IntN(100); {
 	case n < 2:
-		return patience{moment, true, true}
+		return wait{moment, true, true}
 	case n < 4:
-		return patience{moment, false, true}
+		return wait{moment, false, true}
 	case n < 14:
-		return patience{time: time.Second}
+		return wait{time: time.Second}
 	default:
-		return patience{time: 10 * time.Second}
+		return wait{time: 10 * time.Second}
 	}
 }
 
-// visitor is one client.
-type visitor struct {
-	*visitors
+// virtualUser is one client.
+type virtualUser struct {
+	*virtualUsers
 
-	face     string
-	patience patience
+	face string
+	wait wait
 }
 
-func (v visitor) get(choice int) {
+func (v virtualUser) get(choice int) {
 	in := &clientsessionv1.GetRequest{ClientSessionId: proto.String(sandbox.SessionID)}
 	switch choice {
 	case 1:
@@ -93,7 +93,7 @@ func (v visitor) get(choice int) {
 	v.call(rpc{"Get", "/client_sessions/get"}, in, &clientsessionv1.GetResponse{})
 }
 
-func (v visitor) list(choice int) {
+func (v virtualUser) list(choice int) {
 	in := &clientsessionv1.ListRequest{}
 	switch choice {
 	case 1:
@@ -107,7 +107,7 @@ func (v visitor) list(choice int) {
 }
 
 // session makes a session of its own and deletes it, so that Seam's data do not grow.
-func (v visitor) session(choice int, key string) {
+func (v virtualUser) session(choice int, key string) {
 	var made interface {
 		proto.Message
 		GetClientSession() *clientsessionv1.ClientSession
@@ -133,21 +133,21 @@ func (v visitor) session(choice int, key string) {
 	v.call(rpc{"Delete", "/client_sessions/delete"}, in, &clientsessionv1.DeleteResponse{})
 }
 
-// call makes one call, for as long as the client has patience.
-func (v visitor) call(r rpc, in, out proto.Message) {
+// call makes one call, for as long as the client waits.
+func (v virtualUser) call(r rpc, in, out proto.Message) {
 	v.issued.Add(1)
-	v.measure(record{face: v.face, rpc: r.name, deadline: v.patience.time, early: v.patience.early}, func() answer {
+	v.measure(record{face: v.face, rpc: r.name, deadline: v.wait.time, early: v.wait.early}, func() answer {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		if v.patience.leaves {
-			defer time.AfterFunc(v.patience.time, cancel).Stop()
+		if v.wait.leaves {
+			defer time.AfterFunc(v.wait.time, cancel).Stop()
 			return v.clients.call(ctx, v.face, r, in, out)
 		}
-		ctx, forget := context.WithTimeout(ctx, v.patience.time)
+		ctx, forget := context.WithTimeout(ctx, v.wait.time)
 		defer forget()
 		return v.clients.call(ctx, v.face, r, in, out)
 	})
 }
 
-// leaver says whether the client of a call may not have waited for it to be sent.
-func leaver(r record) bool { return r.early }
+// abandons says whether the client of a call may not have waited for it to be sent.
+func abandons(r record) bool { return r.early }

@@ -24,13 +24,13 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-const guardSecret = "seam_passw0rd"
+const panicSecret = "seam_passw0rd"
 
-func panicWithSecret() { panic(errors.New(guardSecret)) }
+func panicWithSecret() { panic(errors.New(panicSecret)) }
 
 func dereferenceNil() {
 	var call *callinfo.Call
-	call.RequestID = guardSecret
+	call.RequestID = panicSecret
 }
 
 // faultyLog is a log whose handler panics, each time or only for calls.
@@ -47,36 +47,36 @@ func (l faultyLog) Handle(ctx context.Context, record slog.Record) error {
 	return l.Handler.Handle(ctx, record)
 }
 
-// guardRig is the service, guarded, with what Guard logged and counted.
-type guardRig struct {
+// recoveryHarness is the service, whose handlers recover, with what RecoverHandlers logged and counted.
+type recoveryHarness struct {
 	clientsessionv1.UnimplementedClientSessionServiceServer
 
-	grant   func() // What the handler does before it answers.
-	log     *logLines
-	panics  prometheus.Counter
-	guarded *grpc.ServiceDesc
-	logger  *slog.Logger
+	grant      func() // What the handler does before it answers.
+	log        *logLines
+	panics     prometheus.Counter
+	recovering *grpc.ServiceDesc
+	logger     *slog.Logger
 }
 
-func (r *guardRig) GrantAccess(context.Context, *request) (*clientsessionv1.GrantAccessResponse, error) {
+func (r *recoveryHarness) GrantAccess(context.Context, *request) (*clientsessionv1.GrantAccessResponse, error) {
 	if r.grant != nil {
 		r.grant()
 	}
 	return &clientsessionv1.GrantAccessResponse{}, nil
 }
 
-func newGuardRig(t *testing.T, grant func()) *guardRig {
+func newRecoveryHarness(t *testing.T, grant func()) *recoveryHarness {
 	t.Helper()
-	r := &guardRig{grant: grant, panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})}
+	r := &recoveryHarness{grant: grant, panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})}
 	r.logger, r.log = newLog(slog.LevelInfo)
-	r.guarded = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, r.logger, r.panics)
+	r.recovering = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, r.logger, r.panics)
 	return r
 }
 
 // call calls GrantAccess as grpc-go does.
-func (r *guardRig) call(ctx context.Context, t *testing.T, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
+func (r *recoveryHarness) call(ctx context.Context, t *testing.T, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
 	t.Helper()
-	for _, method := range r.guarded.Methods {
+	for _, method := range r.recovering.Methods {
 		if method.MethodName == "GrantAccess" {
 			return method.Handler(r, ctx, decode, chain)
 		}
@@ -110,58 +110,58 @@ func panicking(fault func(), after bool) grpc.UnaryServerInterceptor {
 	}
 }
 
-func TestGuard(t *testing.T) {
+func TestRecoverHandlers(t *testing.T) {
 	const (
 		withSecret = "panic with a value of type *errors.errorString"
 		nilPointer = "panic: runtime error: invalid memory address or nil pointer dereference"
 	)
-	accessLog := func(r *guardRig) grpc.UnaryServerInterceptor {
+	accessLog := func(r *recoveryHarness) grpc.UnaryServerInterceptor {
 		return interceptor.AccessLog(slog.New(faultyLog{Handler: r.logger.Handler()}), nil)
 	}
 	for name, test := range map[string]struct {
 		grant  func()
 		decode func(any) error
-		chain  func(*guardRig) grpc.UnaryServerInterceptor
+		chain  func(*recoveryHarness) grpc.UnaryServerInterceptor
 		cause  string
 	}{
 		"decoding": {
 			decode: func(any) error { panicWithSecret(); return nil },
-			chain:  func(*guardRig) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+			chain:  func(*recoveryHarness) grpc.UnaryServerInterceptor { return interceptor.RequestID },
 			cause:  withSecret,
 		},
 		"decoding, nil pointer": {
 			decode: func(any) error { dereferenceNil(); return nil },
-			chain:  func(*guardRig) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+			chain:  func(*recoveryHarness) grpc.UnaryServerInterceptor { return interceptor.RequestID },
 			cause:  nilPointer,
 		},
 		"handler":              {grant: panicWithSecret, cause: withSecret},
 		"handler, nil pointer": {grant: dereferenceNil, cause: nilPointer},
 		"handler in a chain without recovery": {
 			grant: dereferenceNil,
-			chain: func(*guardRig) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+			chain: func(*recoveryHarness) grpc.UnaryServerInterceptor { return interceptor.RequestID },
 			cause: nilPointer,
 		},
 		"outermost interceptor": {
-			chain: func(r *guardRig) grpc.UnaryServerInterceptor {
+			chain: func(r *recoveryHarness) grpc.UnaryServerInterceptor {
 				return chained(panicking(panicWithSecret, false), interceptor.Recovery(r.logger, r.panics))
 			},
 			cause: withSecret,
 		},
 		"access log": {
-			chain: func(r *guardRig) grpc.UnaryServerInterceptor {
+			chain: func(r *recoveryHarness) grpc.UnaryServerInterceptor {
 				return chained(interceptor.RequestID, accessLog(r), interceptor.Recovery(r.logger, r.panics))
 			},
 			cause: withSecret,
 		},
 		"metrics, after the handler": {
-			chain: func(r *guardRig) grpc.UnaryServerInterceptor {
+			chain: func(r *recoveryHarness) grpc.UnaryServerInterceptor {
 				return chained(interceptor.RequestID, panicking(dereferenceNil, true), interceptor.Recovery(r.logger, r.panics))
 			},
 			cause: nilPointer,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newGuardRig(t, test.grant)
+			r := newRecoveryHarness(t, test.grant)
 			decode := test.decode
 			if decode == nil {
 				decode = decoded
@@ -186,10 +186,10 @@ func TestGuard(t *testing.T) {
 			if line["level"] != "ERROR" || line["msg"] != "panic" || line["method"] != method || line["cause"] != test.cause || line["request_id"] != e.RequestID {
 				t.Errorf("log is %v", line)
 			}
-			if stack, _ := line["stack"].(string); !strings.Contains(stack, "guard_test.go") {
+			if stack, _ := line["stack"].(string); !strings.Contains(stack, "recoverhandlers_test.go") {
 				t.Errorf("stack is %v", line["stack"])
 			}
-			if strings.Contains(r.log.String(), guardSecret) || strings.Contains(e.Cause.Error(), guardSecret) {
+			if strings.Contains(r.log.String(), panicSecret) || strings.Contains(e.Cause.Error(), panicSecret) {
 				t.Errorf("the value of the panic is logged: %s", r.log)
 			}
 			if n := count(t, r.panics); n != 1 {
@@ -200,7 +200,7 @@ func TestGuard(t *testing.T) {
 }
 
 // The id in the response is the one by which the caller, or Seam, can be asked.
-func TestGuardRequestID(t *testing.T) {
+func TestRecoverHandlersRequestID(t *testing.T) {
 	for name, test := range map[string]struct {
 		sent string
 		call *callinfo.Call
@@ -216,7 +216,7 @@ func TestGuardRequestID(t *testing.T) {
 		"none that fits in a log or header": {sent: "a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newGuardRig(t, nil)
+			r := newRecoveryHarness(t, nil)
 			ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("x-request-id", test.sent))
 			if test.call != nil {
 				ctx = callinfo.NewContext(ctx, test.call)
@@ -242,8 +242,8 @@ func TestGuardRequestID(t *testing.T) {
 }
 
 // What Recovery caught is not handled again: one count, one line with the stack, and the access log's.
-func TestGuardLeavesTheRestToRecovery(t *testing.T) {
-	r := newGuardRig(t, panicWithSecret)
+func TestRecoverHandlersLeavesTheRestToRecovery(t *testing.T) {
+	r := newRecoveryHarness(t, panicWithSecret)
 	_, err := r.call(t.Context(), t, decoded, chained(
 		interceptor.RequestID, interceptor.AccessLog(r.logger, nil), interceptor.Recovery(r.logger, r.panics)))
 	if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
@@ -258,12 +258,12 @@ func TestGuardLeavesTheRestToRecovery(t *testing.T) {
 }
 
 // A log that always panics has nobody to tell it to, but the process and the call's response must outlive it.
-func TestGuardWithoutALog(t *testing.T) {
+func TestRecoverHandlersWithoutALog(t *testing.T) {
 	for name, grant := range map[string]func(){"good handler": func() {}, "handler that panics": panicWithSecret} {
 		t.Run(name, func(t *testing.T) {
-			r := newGuardRig(t, grant)
+			r := newRecoveryHarness(t, grant)
 			broken := slog.New(faultyLog{Handler: r.logger.Handler(), always: true})
-			r.guarded = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, broken, r.panics)
+			r.recovering = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, broken, r.panics)
 			_, err := r.call(t.Context(), t, decoded, chained(interceptor.RequestID, interceptor.AccessLog(broken, nil)))
 			if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
 				t.Errorf("error is %+v", e)
@@ -275,8 +275,8 @@ func TestGuardWithoutALog(t *testing.T) {
 	}
 }
 
-func TestGuardWithoutPanic(t *testing.T) {
-	r := newGuardRig(t, nil)
+func TestRecoverHandlersWithoutPanic(t *testing.T) {
+	r := newRecoveryHarness(t, nil)
 	got, err := r.call(t.Context(), t, decoded, nil)
 	if _, ok := got.(*clientsessionv1.GrantAccessResponse); !ok || err != nil {
 		t.Errorf("answer %v, error %v", got, err)
@@ -290,14 +290,14 @@ func TestGuardWithoutPanic(t *testing.T) {
 	}
 }
 
-func TestGuardCopiesTheDescription(t *testing.T) {
+func TestRecoverHandlersCopiesTheDescription(t *testing.T) {
 	original := clientsessionv1.ClientSessionService_ServiceDesc
-	r := newGuardRig(t, panicWithSecret)
-	if r.guarded.ServiceName != original.ServiceName || r.guarded.HandlerType != original.HandlerType ||
-		r.guarded.Metadata != original.Metadata || len(r.guarded.Methods) != len(original.Methods) {
-		t.Errorf("copy is %+v", r.guarded)
+	r := newRecoveryHarness(t, panicWithSecret)
+	if r.recovering.ServiceName != original.ServiceName || r.recovering.HandlerType != original.HandlerType ||
+		r.recovering.Metadata != original.Metadata || len(r.recovering.Methods) != len(original.Methods) {
+		t.Errorf("copy is %+v", r.recovering)
 	}
-	for i, method := range r.guarded.Methods {
+	for i, method := range r.recovering.Methods {
 		if method.MethodName != original.Methods[i].MethodName {
 			t.Errorf("method %d is %s", i, method.MethodName)
 		}
@@ -307,7 +307,7 @@ func TestGuardCopiesTheDescription(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Error("the original is guarded too")
+					t.Error("the original recovers too")
 				}
 			}()
 			_, _ = original.Methods[i].Handler(r, t.Context(), decoded, nil)
@@ -324,26 +324,26 @@ type stream struct {
 
 func (s stream) Context() context.Context { return s.ctx }
 
-func TestGuardOfStreams(t *testing.T) {
+func TestRecoverHandlersOfStreams(t *testing.T) {
 	want := seamerr.NotFound()
 	for name, test := range map[string]struct {
 		handler grpc.StreamHandler
 		panics  bool
 	}{
-		"panic": {func(any, grpc.ServerStream) error { panic(guardSecret) }, true},
+		"panic": {func(any, grpc.ServerStream) error { panic(panicSecret) }, true},
 		"error": {func(any, grpc.ServerStream) error { return want }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logger, log := newLog(slog.LevelInfo)
 			panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
-			guarded := interceptor.RecoverHandlers(&grpc.ServiceDesc{
+			recovering := interceptor.RecoverHandlers(&grpc.ServiceDesc{
 				ServiceName: "a.Service",
 				Streams:     []grpc.StreamDesc{{StreamName: "Watch", Handler: test.handler, ServerStreams: true}},
 			}, logger, panics)
 			answered := &headers{}
-			err := guarded.Streams[0].Handler(nil, stream{ctx: grpc.NewContextWithServerTransportStream(t.Context(), answered)})
-			if !guarded.Streams[0].ServerStreams || guarded.Streams[0].StreamName != "Watch" {
-				t.Errorf("copy is %+v", guarded.Streams[0])
+			err := recovering.Streams[0].Handler(nil, stream{ctx: grpc.NewContextWithServerTransportStream(t.Context(), answered)})
+			if !recovering.Streams[0].ServerStreams || recovering.Streams[0].StreamName != "Watch" {
+				t.Errorf("copy is %+v", recovering.Streams[0])
 			}
 			if !test.panics {
 				if !errors.Is(err, want) || log.Len() > 0 || count(t, panics) != 0 {
@@ -355,7 +355,7 @@ func TestGuardOfStreams(t *testing.T) {
 			if ids := answered.trailer.Get("seam-request-id"); e.GRPCCode() != codes.Internal || len(ids) != 1 || ids[0] != e.RequestID {
 				t.Errorf("error %+v, ids %q", e, ids)
 			}
-			if line := log.only(t); line["method"] != "/a.Service/Watch" || line["request_id"] != e.RequestID || strings.Contains(log.String(), guardSecret) {
+			if line := log.only(t); line["method"] != "/a.Service/Watch" || line["request_id"] != e.RequestID || strings.Contains(log.String(), panicSecret) {
 				t.Errorf("log is %v", line)
 			}
 			if n := count(t, panics); n != 1 {
@@ -366,9 +366,9 @@ func TestGuardOfStreams(t *testing.T) {
 }
 
 // Through a real server: the process lives and goes on to answer.
-func TestGuardInAServer(t *testing.T) {
+func TestRecoverHandlersInAServer(t *testing.T) {
 	calls := 0
-	r := newGuardRig(t, nil)
+	r := newRecoveryHarness(t, nil)
 	server := grpc.NewServer(grpc.ChainUnaryInterceptor(
 		func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			if calls++; calls == 1 {
@@ -376,7 +376,7 @@ func TestGuardInAServer(t *testing.T) {
 			}
 			return interceptor.RequestID(ctx, request, info, handler)
 		}), grpc.WaitForHandlers(true))
-	server.RegisterService(r.guarded, r)
+	server.RegisterService(r.recovering, r)
 	listener := bufconn.Listen(1 << 16)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
