@@ -94,7 +94,7 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 	call := callinfo.FromContext(ctx)
 	answer, err := s.seam.Do(ctx, seam.Call{
 		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
-		ServiceCredential: call.ServiceCredential, CallerRetries: callerRetries(ctx), In: request, Out: response,
+		ServiceCredential: call.ServiceCredential, CallerRetries: call.CallerRetries, In: request, Out: response,
 	})
 	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
 	call.Attempts, call.RetryReason, call.Skipped = answer.Attempts, answer.RetryReason, answer.Skipped

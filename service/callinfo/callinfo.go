@@ -41,7 +41,8 @@ type Call struct {
 	// Skipped are the names of members of Seam's response that are not of the type they are documented to be.
 	Skipped []string
 
-	// Attempts is how many requests were sent to Seam, Repeated why the last one was retried, nil if there was one only.
+	// Attempts is how many requests were sent to Seam, RetryReason why the last one was retried, nil if there was one
+	// only.
 	Attempts    int
 	RetryReason error
 
@@ -51,6 +52,9 @@ type Call struct {
 	// Violations are what is wrong with single values of a request that could be read; the rules of the contract are
 	// checked on the others, and all is told at once.
 	Violations []seamerr.FieldViolation
+
+	// CallerRetries is true when the caller retries calls that failed, so that they are not retried here as well.
+	CallerRetries bool
 
 	// Caller is who calls, once proven: the name in the callers file. Empty when the caller's own credential goes to
 	// Seam, where it means something to Seam alone.
@@ -77,7 +81,7 @@ type Request interface {
 	io.Reader
 
 	// Decode decodes the body into message and keeps no part of it. What is wrong with single values goes into the call's
-	// Problems; the error is for a body that cannot be decoded at all.
+	// Violations; the error is for a body that cannot be decoded at all.
 	Decode(call *Call, body []byte, message any) *seamerr.Error
 
 	// Cut makes a Read that waits for the body end with an error. Any goroutine may call it while one runs.

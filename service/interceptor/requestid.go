@@ -1,5 +1,5 @@
 // Package interceptor has the steps that each call takes before its handler, whichever face it came in by, a file each.
-// server/server.go puts them in order and says why.
+// server/steps.go puts them in order and says why.
 package interceptor
 
 import (

@@ -27,7 +27,7 @@ type recoverHandlers func(*grpc.ServiceDesc) *grpc.ServiceDesc
 func (s *Server) newHTTP(
 	cfg config.Config, steps steps, handlers *service.Service, recovering recoverHandlers, codec *seamjson.Codec,
 ) (*http.Server, error) {
-	headers := []string{interceptor.HeaderCallerRequestID, service.HeaderSDKLanguage}
+	headers := []string{interceptor.HeaderCallerRequestID, interceptor.HeaderSDKLanguage}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}

@@ -49,6 +49,7 @@ func (s *Server) newSteps(
 		// A request that is whole needs a slot: a slow one must not hold any.
 		interceptor.InFlight(cfg.MaxInFlight, m.inFlight, m.refused.WithLabelValues(limitInFlight)),
 		interceptor.Validation(validator),
+		interceptor.CallerRetries,
 	)
 	stream := append(slices.Clone(outer), interceptor.Streams(interceptor.StreamsConfig{
 		Lifetime:       streamLifetime(cfg),
