@@ -34,8 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "client-session-service: faults in the configuration:\n%v\n", err)
-		return exitUsage
+		return usageError(stderr, err)
 	}
 	switch cfg.Command {
 	case config.NewToken:
@@ -43,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case config.CheckCallers:
 		err = server.CheckCallers(cfg.CallersFile)
 	case config.Serve, config.Sandbox:
-		return start(cfg, newLogger(cfg, stderr))
+		return start(cfg, newLogger(cfg, stderr), stderr)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "client-session-service: %v\n", err)
@@ -52,7 +51,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func start(cfg config.Config, logger *slog.Logger) int {
+// usageError tells the faults of flags, or of the files that they name.
+func usageError(stderr io.Writer, faults error) int {
+	_, _ = fmt.Fprintf(stderr, "client-session-service: faults in the configuration:\n%v\n", faults)
+	return exitUsage
+}
+
+func start(cfg config.Config, logger *slog.Logger, stderr io.Writer) int {
 	slog.SetDefault(slog.New(server.StandardLog{Handler: logger.Handler()})) // The standard log writes to this one.
 	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -63,7 +68,11 @@ func start(cfg config.Config, logger *slog.Logger) int {
 		end()
 	})
 
-	if err := serve(ctx, cfg, logger); err != nil {
+	err := serve(ctx, cfg, logger)
+	if faults, ok := errors.AsType[server.ConfigError](err); ok {
+		return usageError(stderr, faults)
+	}
+	if err != nil {
 		logger.Error("ended with a failure", slog.String("cause", err.Error()))
 		return exitFailure
 	}

@@ -93,6 +93,15 @@ func TestProcess(t *testing.T) {
 			2, nil,
 			[]string{"--seam-endpoint: http:// to another machine", "set --allow-plaintext-upstream", "--cors-origin: * "},
 		},
+		"every file": {
+			append(free[:4:4], "--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem",
+				"--tls-client-ca-file=no/clients.pem", "--seam-api-key-file=no/key", "--callers-file=no/callers.yaml"),
+			nil, 2, nil,
+			[]string{
+				"faults in the configuration", "\n--seam-ca-file: open no/ca.pem", "\n--tls-cert-file and --tls-key-file: open no/cert.pem",
+				"\n--tls-client-ca-file: open no/clients.pem", "\n--seam-api-key-file: open no/key", "\n--callers-file: open no/callers.yaml",
+			},
+		},
 		"taken gRPC port":  {append(free[1:], "--grpc-listen="+taken.Addr().String()), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
 		"taken REST port":  {append(free, "--http-listen="+taken.Addr().String()), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
 		"taken admin port": {append(free, "--admin-listen="+taken.Addr().String()), nil, 1, nil, []string{"--admin-listen: ", "address already in use"}},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 )
 
 // authentication returns the step that decides whose credential goes to Seam and who may call. Files that it reads are
-// polled once the service runs.
+// polled once the service runs. The error names everything that cannot be used.
 func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServerInterceptor, error) {
 	if cfg.PlaintextUpstream() {
 		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
@@ -26,14 +27,11 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		return auth.PassThrough(), nil
 	}
 	key, err := s.ownKey(cfg, m)
-	if err != nil {
-		return nil, err
-	}
 	if cfg.CallersFile == "" {
 		m.anonymous.Set(1)
 		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
-		return auth.ServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), nil
+		return auth.ServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
 	}
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -43,12 +41,10 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	}}
 	s.issuers = client
 	callers := auth.NewCallers(rpcs(), client, s.certificates.authorities, time.Now)
-	if err := s.read("callers file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
+	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
 		return callers.Load(contents[0])
-	}); err != nil {
-		return nil, fmt.Errorf("--callers-file: %w", err)
-	}
-	return auth.ServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), nil
+	}))
+	return auth.ServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), err
 }
 
 // ownKey returns the service's own credential.
@@ -64,11 +60,9 @@ func (s *Server) ownKey(cfg config.Config, m *metrics) (*auth.Key, error) {
 			return nil, fmt.Errorf("SEAM_API_KEY: %w", err)
 		}
 	default:
-		if err := s.read("API key file", []string{cfg.SeamAPIKeyFile}, m, func(contents [][]byte) error {
+		return key, s.read("--seam-api-key-file", []string{cfg.SeamAPIKeyFile}, m, func(contents [][]byte) error {
 			return key.UseAPIKey(string(contents[0]))
-		}); err != nil {
-			return nil, fmt.Errorf("--seam-api-key-file: %w", err)
-		}
+		})
 	}
 	return key, nil
 }

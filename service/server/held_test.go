@@ -210,7 +210,7 @@ func TestHeldStart(t *testing.T) {
 		}, "--callers-file: "},
 		"callers file with faults": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("bad", "callers: [{name: a}]")
-		}, "--callers-file: callers file: callers[0] \"a\": rpcs"},
+		}, "--callers-file: callers[0] \"a\": rpcs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Config{

@@ -59,7 +59,14 @@ type Server struct {
 // pollInterval is how often files are looked at: a key that was replaced is in use within twice as long.
 const pollInterval = 5 * time.Second
 
-// New builds the service and opens its listeners, so that an address that is taken stops the start.
+// ConfigError tells every fault of the files and credentials that a service is configured with, a line each.
+type ConfigError struct{ error }
+
+// Unwrap returns the faults.
+func (e ConfigError) Unwrap() error { return e.error }
+
+// New builds the service and opens its listeners, so that an address that is taken stops the start. What is wrong with
+// files and credentials is a ConfigError.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	s := &Server{
 		logger: logger, endpoint: cfg.SeamEndpoint.String(), drainDelay: cfg.DrainDelay, drainTimeout: cfg.DrainTimeout,
@@ -80,18 +87,15 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	}
 	metrics := newMetrics(cfg.Version)
 	s.limitConnections(cfg, metrics)
-	if s.seamClient, err = s.newSeamClient(cfg, contract.codec, metrics); err != nil {
-		return nil, err
-	}
-	if s.certificates, err = newServerCertificates(cfg, metrics.reloadFailures); err != nil {
-		return nil, err
+	seamClient, clientErr := s.newSeamClient(cfg, contract.codec, metrics)
+	certificates, certificatesErr := newServerCertificates(cfg, metrics.reloadFailures)
+	s.seamClient, s.certificates = seamClient, certificates
+	authenticate, authErr := s.authentication(cfg, metrics)
+	if err := errors.Join(clientErr, certificatesErr, authErr); err != nil {
+		return nil, ConfigError{err}
 	}
 	if s.certificates != nil {
 		s.files = append(s.files, s.certificates.files...)
-	}
-	authenticate, err := s.authentication(cfg, metrics)
-	if err != nil {
-		return nil, err
 	}
 	s.recoverOutside = interceptor.RecoverOutside(logger, metrics.panics)
 	steps := s.newSteps(cfg, authenticate, contract.validator, metrics)

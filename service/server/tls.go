@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,24 +37,19 @@ type serverCertificates struct {
 	files []*reload.Files
 }
 
-// newServerCertificates reads the files, or returns nil when the configuration names none. failures counts later reads
-// that fail.
+// newServerCertificates reads the files, or returns nil when the configuration names none. The error names every file
+// that cannot be used. failures counts later reads that fail.
 func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*serverCertificates, error) {
 	if cfg.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // A nil identity is plain text.
 	}
 	// Callers who forget to say a version get the safe one.
 	i := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
-	if err := i.read("--tls-cert-file and --tls-key-file", failures, i.usePair,
-		cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
-		return nil, err
-	}
+	err := i.read("--tls-cert-file and --tls-key-file", failures, i.usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
 	if cfg.TLSClientCAFile != "" {
-		if err := i.read("--tls-client-ca-file", failures, i.useClientCAs, cfg.TLSClientCAFile); err != nil {
-			return nil, err
-		}
+		err = errors.Join(err, i.read("--tls-client-ca-file", failures, i.useClientCAs, cfg.TLSClientCAFile))
 	}
-	return i, nil
+	return i, err
 }
 
 func (i *serverCertificates) read(
