@@ -298,7 +298,7 @@ func TestInFlightCrowd(t *testing.T) {
 	inFlight := prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"})
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
 	step := interceptor.InFlight(limit, inFlight, refused)
-	var within, most, served, turnedAway atomic.Int32
+	var within, most, served, rejected atomic.Int32
 	var callers sync.WaitGroup
 	for range crowd {
 		callers.Go(func() {
@@ -318,7 +318,7 @@ func TestInFlightCrowd(t *testing.T) {
 				if err == nil {
 					served.Add(1)
 				} else {
-					turnedAway.Add(1)
+					rejected.Add(1)
 				}
 			}
 		})
@@ -327,10 +327,10 @@ func TestInFlightCrowd(t *testing.T) {
 	if most.Load() > limit {
 		t.Errorf("%d calls at once", most.Load())
 	}
-	if served.Load() < limit || served.Load()+turnedAway.Load() != crowd*each {
-		t.Errorf("%d served, %d refused", served.Load(), turnedAway.Load())
+	if served.Load() < limit || served.Load()+rejected.Load() != crowd*each {
+		t.Errorf("%d served, %d refused", served.Load(), rejected.Load())
 	}
-	if count(t, refused) != float64(turnedAway.Load()) || gaugeOf(t, inFlight) != 0 {
+	if count(t, refused) != float64(rejected.Load()) || gaugeOf(t, inFlight) != 0 {
 		t.Errorf("%v counted as refused, gauge is %v", count(t, refused), gaugeOf(t, inFlight))
 	}
 }

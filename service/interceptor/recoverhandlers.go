@@ -68,9 +68,9 @@ func (r handlerRecovery) stream(fullMethod string, handler grpc.StreamHandler) g
 func (r handlerRecovery) answer(ctx context.Context, fullMethod string, value any) error {
 	call := callinfo.FromContext(ctx)
 	call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
-	fault := r.caught.fault(ctx, fullMethod, value)
-	fault.RequestID = call.ResponseID()
+	e := r.caught.panicError(ctx, fullMethod, value)
+	e.RequestID = call.ResponseID()
 	// It fails only outside of a call, where nobody waits for the trailer.
-	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, fault.RequestID))
-	return fault
+	_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, e.RequestID))
+	return e
 }

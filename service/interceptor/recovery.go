@@ -24,7 +24,7 @@ func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerIn
 	) (response any, err error) {
 		defer func() {
 			if value := recover(); value != nil {
-				response, err = nil, caught.fault(ctx, info.FullMethod, value)
+				response, err = nil, caught.panicError(ctx, info.FullMethod, value)
 			}
 		}()
 		return handler(ctx, request)
@@ -36,7 +36,7 @@ func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerIn
 func RecoverOutside(
 	logger *slog.Logger, panics prometheus.Counter,
 ) func(ctx context.Context, method string, value any) *seamerr.Error {
-	return panicReporter{logger, panics}.fault
+	return panicReporter{logger, panics}.panicError
 }
 
 // panicReporter makes faults of panics.
@@ -45,9 +45,9 @@ type panicReporter struct {
 	panics prometheus.Counter
 }
 
-// fault counts and logs the panic with that value and returns the error that it becomes. It is called in the function
-// that recovered, while the stack still leads to the code that panicked.
-func (c panicReporter) fault(ctx context.Context, fullMethod string, value any) *seamerr.Error {
+// panicError counts and logs the panic with that value and returns the error that it becomes. It is called in the
+// function that recovered, while the stack still leads to the code that panicked.
+func (c panicReporter) panicError(ctx context.Context, fullMethod string, value any) *seamerr.Error {
 	c.panics.Inc()
 	cause := describePanic(value)
 	c.log(ctx, fullMethod, cause)

@@ -61,7 +61,7 @@ func (p *parameters) Read(part []byte) (int, error) {
 	return n, err
 }
 
-// Decode reads the parameters into the request message. Problems with single members leave the others in the message,
+// Decode reads the parameters into the request message. Violations of single members leave the others in the message,
 // so that those can be checked too.
 func (p *parameters) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
 	for _, name := range p.headers {

@@ -217,8 +217,8 @@ func (b *breaker) probed(caller Caller, result error) error {
 // state is that of the shared circuit: 0 while closed, 1 while half open and 2 while open.
 func (b *breaker) state() float64 { return float64(b.shared.gate.State()) }
 
-// cutOff is how many callers have an open or half-open circuit of their own.
-func (b *breaker) cutOff() float64 {
+// callersCutOff is how many callers have an open or half-open circuit of their own.
+func (b *breaker) callersCutOff() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0.0

@@ -167,7 +167,7 @@ func TestBreakerOpensDuringACall(t *testing.T) {
 			t.Errorf("answer %+v, error %+v", answer, err)
 		}
 		if answer.RetryReason != nil {
-			t.Errorf("the one request is told to have been repeated because of: %v", answer.RetryReason)
+			t.Errorf("the one request is told to have been retried because of: %v", answer.RetryReason)
 		}
 		if n := s.seen.Load(); n != 20 {
 			t.Errorf("%d requests", n)

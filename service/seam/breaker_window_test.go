@@ -41,7 +41,7 @@ func TestBreakerCountsSlowAttempts(t *testing.T) {
 	}
 }
 
-// Calls that the breaker refused put no request, so they make no room for repeats: Seam that has just come back is not
+// Calls that the breaker refused put no request, so they make no room for retries: Seam that has just come back is not
 // to be met by all the retries that were not due while it was left alone.
 func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
 	s := newSick()
@@ -50,12 +50,12 @@ func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
 		for range 1000 {
 			wantRefused(t, b.once(t.Context()), 5*time.Second)
 		}
-		repeats := 0
+		retries := 0
 		for b.budget.retry() {
-			repeats++
+			retries++
 		}
-		if repeats != budgetFloor {
-			t.Errorf("%d repeats may be put after %d requests", repeats, s.seen.Load())
+		if retries != budgetFloor {
+			t.Errorf("%d retries may be put after %d requests", retries, s.seen.Load())
 		}
 	})
 }

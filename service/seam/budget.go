@@ -10,7 +10,7 @@ const (
 	// more requests than calls, and not three times as many.
 	budgetShare = 10
 	// budgetFloor is how many retries there may be in a window however few calls there are. Without it, a service with
-	// little to do could never repeat one.
+	// little to do could never retry one.
 	budgetFloor = 10
 	// budgetSeconds is the length of the window.
 	budgetSeconds = 10

@@ -27,13 +27,13 @@ func TestBudget(t *testing.T) {
 		"a tenth is rounded down":       {{0, 119, 11}, {0, 1, 1}},
 		"calls count for ten seconds":   {{0, 1000, none}, {9 * second, 0, 100}},
 		"calls count no longer":         {{0, 1000, none}, {10 * second, 0, 10}},
-		"repeats count for ten seconds": {{0, 1000, 100}, {9 * second, 0, 0}, {second, 0, 10}},
+		"retries count for ten seconds": {{0, 1000, 100}, {9 * second, 0, 0}, {second, 0, 10}},
 		"slides": {
 			{0, 200, 20},                     // t=0
-			{5 * second, 200, 20},            // t=5: 400 calls, 40 repeats.
+			{5 * second, 200, 20},            // t=5: 400 calls, 40 retries.
 			{5 * second, 100, 10},            // t=10: what was at 0 is gone, 300 calls and 20 retries are left.
 			{4 * second, 0, 0},               // t=14: the same.
-			{second, 0, 0},                   // t=15: 100 calls, 10 repeats.
+			{second, 0, 0},                   // t=15: 100 calls, 10 retries.
 			{4999 * time.Millisecond, 0, 0},  // t=19.999: the same.
 			{1 * time.Millisecond, 0, 10},    // t=20: nothing is left, and the floor is free.
 			{10 * second, 0, 10},             // t=30
@@ -51,15 +51,15 @@ func TestBudget(t *testing.T) {
 					for range s.calls {
 						b.call()
 					}
-					repeats := 0
+					retries := 0
 					if s.wants == none {
 						continue
 					}
 					for b.retry() {
-						repeats++
+						retries++
 					}
-					if repeats != s.wants {
-						t.Errorf("step %d: %d repeats, want %d", i, repeats, s.wants)
+					if retries != s.wants {
+						t.Errorf("step %d: %d retries, want %d", i, retries, s.wants)
 					}
 				}
 			})
@@ -67,11 +67,11 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// In no ten seconds are there more repeats than the bound says, however calls and repeats fall.
+// In no ten seconds are there more retries than the bound says, however calls and retries fall.
 func TestBudgetNeverOverdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
-		var calls, repeats []time.Time
+		var calls, retries []time.Time
 		since := func(times []time.Time, from time.Time) int {
 			n := 0
 			for _, at := range times {
@@ -90,15 +90,15 @@ func TestBudgetNeverOverdrawn(t *testing.T) {
 			if !b.retry() {
 				continue
 			}
-			repeats = append(repeats, time.Now())
+			retries = append(retries, time.Now())
 			// The seconds are whole ones, so what is counted is between nine and ten seconds long.
-			inNine := since(repeats, time.Now().Add(-9*time.Second))
+			inNine := since(retries, time.Now().Add(-9*time.Second))
 			if bound := max(10, since(calls, time.Now().Add(-10*time.Second))/10); inNine > bound {
-				t.Fatalf("%d repeats in nine seconds, bound %d", inNine, bound)
+				t.Fatalf("%d retries in nine seconds, bound %d", inNine, bound)
 			}
 		}
-		if len(repeats) < 50 {
-			t.Errorf("only %d repeats were let through", len(repeats))
+		if len(retries) < 50 {
+			t.Errorf("only %d retries were let through", len(retries))
 		}
 	})
 }
@@ -107,7 +107,7 @@ func TestBudgetNeverOverdrawn(t *testing.T) {
 func TestBudgetInParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
-		var repeats atomic.Int32
+		var retries atomic.Int32
 		var done sync.WaitGroup
 		for range 50 {
 			done.Go(func() {
@@ -121,14 +121,14 @@ func TestBudgetInParallel(t *testing.T) {
 			done.Go(func() {
 				for range 20 {
 					if b.retry() {
-						repeats.Add(1)
+						retries.Add(1)
 					}
 				}
 			})
 		}
 		done.Wait()
-		if n := repeats.Load(); n != 100 {
-			t.Errorf("%d repeats for 1000 calls", n)
+		if n := retries.Load(); n != 100 {
+			t.Errorf("%d retries for 1000 calls", n)
 		}
 	})
 }

@@ -23,7 +23,7 @@ type Endpoint struct {
 	Success Success
 }
 
-// Create is the endpoint that creates a session and fails if the user identifier has one. To repeat it adds a session,
+// Create is the endpoint that creates a session and fails if the user identifier has one. A retry of it adds a session,
 // or fails because of the one that the first request made.
 func Create() Endpoint {
 	return Endpoint{http.MethodPost, "/client_sessions/create", NonIdempotent, OneSession}

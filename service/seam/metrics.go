@@ -23,7 +23,7 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	m := &metrics{
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_upstream_retries_denied_total",
-			Help: "Failed requests that were not repeated because there had been too many repeats.",
+			Help: "Failed requests that were not retried because there had been too many retries.",
 		}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_upstream_refused_total",
@@ -47,7 +47,7 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_callers_cut_off",
 			Help: "Callers whose own circuit breaker is open or half open, since Seam fails at most of their requests.",
-		}, b.cutOff))
+		}, b.callersCutOff))
 	return m
 }
 

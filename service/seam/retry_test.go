@@ -34,7 +34,7 @@ func TestRepeatSucceeds(t *testing.T) {
 	for name, test := range map[string]struct {
 		handlers []http.HandlerFunc
 		attempts int
-		repeated string
+		retried  string
 	}{
 		"at once":         {[]http.HandlerFunc{good}, 1, "<nil>"},
 		"the second time": {[]http.HandlerFunc{answering(503, ``), good}, 2, "HTTP status 503, empty body"},
@@ -59,8 +59,8 @@ func TestRepeatSucceeds(t *testing.T) {
 			if answer.RequestID != "r-2" || answer.HTTPStatus != 200 || answer.Attempts != test.attempts {
 				t.Errorf("answer is %+v", answer)
 			}
-			if got := fmt.Sprint(answer.RetryReason); got != test.repeated {
-				t.Errorf("repeated because of %q, want %q", got, test.repeated)
+			if got := fmt.Sprint(answer.RetryReason); got != test.retried {
+				t.Errorf("retried because of %q, want %q", got, test.retried)
 			}
 			if n := u.requests.Load(); int(n) != test.attempts {
 				t.Errorf("%d requests", n)
@@ -238,7 +238,7 @@ func TestCallerRepeats(t *testing.T) {
 			})
 		}
 	}
-	// That the caller repeats does not make it harmless to retry a creation.
+	// That the caller retries does not make it harmless to retry a creation.
 	u := serve(t, answering(503, ``))
 	_, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRetries: true})
 	if wantError(t, err, "", codes.Unknown); !err.NoRetry || !err.OutcomeUnknown {
@@ -246,7 +246,7 @@ func TestCallerRepeats(t *testing.T) {
 	}
 }
 
-// When Seam fails often, repeats must not double what it gets: a tenth more than there are calls, and a few for the
+// When Seam fails often, retries must not double what it gets: a tenth more than there are calls, and a few for the
 // start.
 func TestRepeatsAreBounded(t *testing.T) {
 	const calls = 300
@@ -269,15 +269,15 @@ func TestRepeatsAreBounded(t *testing.T) {
 		}
 		failed++
 		if wantError(t, err, "", codes.Unavailable); !err.NoRetry {
-			t.Errorf("a call that was not repeated any more ends with %+v", err)
+			t.Errorf("a call that was not retried any more ends with %+v", err)
 		}
 	}
 	requests, denied := int(u.requests.Load()), int(metric(t, registry, "retries_denied_total"))
-	t.Logf("%d requests for %d calls; %d repeats were denied and %d calls failed", requests, calls, denied, failed)
+	t.Logf("%d requests for %d calls; %d retries were denied and %d calls failed", requests, calls, denied, failed)
 	if requests > calls*11/10+10 || requests < calls+20 {
 		t.Errorf("%d requests for %d calls", requests, calls)
 	}
 	if denied == 0 || denied > failed {
-		t.Errorf("%d repeats are told to have been denied, and %d calls failed", denied, failed)
+		t.Errorf("%d retries are told to have been denied, and %d calls failed", denied, failed)
 	}
 }

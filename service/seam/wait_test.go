@@ -128,7 +128,7 @@ func TestLeaveDuringBackoff(t *testing.T) {
 			t.Errorf("%d requests, answer %+v", len(seen.times), answer)
 		}
 		if answer.RetryReason != nil {
-			t.Errorf("the one request is told to have been repeated because of: %v", answer.RetryReason)
+			t.Errorf("the one request is told to have been retried because of: %v", answer.RetryReason)
 		}
 	})
 }

@@ -158,7 +158,7 @@ func InvalidResponse(cause error) *Error {
 // WithUnknownOutcome returns the error of a request that Seam may have carried out. Repeating one that is repeatable
 // does no harm, and its error stays as it is but says so. For any other, a retry could double the effect, so the error
 // is made one that clients do not retry by themselves: it is not UNAVAILABLE, and where it is the service's own it is
-// no 5xx, which some of Seam's SDKs repeat for every method. A response of Seam's own keeps its status over REST.
+// no 5xx, which some of Seam's SDKs retry for every method. A response of Seam's own keeps its status over REST.
 func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
 	unknown := *e
 	unknown.OutcomeUnknown = true

@@ -12,7 +12,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Where a retry could double the effect, no client may take the error for one to retry by itself: gRPC clients repeat
+// Where a retry could double the effect, no client may take the error for one to retry by itself: gRPC clients retry
 // UNAVAILABLE, and some of Seam's SDKs any 5xx. What Seam said over REST stays what it said.
 func TestWithUnknownOutcome(t *testing.T) {
 	const suffix = ", and the outcome is unknown"
@@ -74,7 +74,7 @@ func TestFinalStays(t *testing.T) {
 	e := seamerr.Unreachable(nil)
 	e.NoRetry = true
 	if !e.WithUnknownOutcome(true).NoRetry {
-		t.Error("a call that was repeated as often as it may be may be repeated again")
+		t.Error("a call that was retried as often as it may be may be retried again")
 	}
 }
 

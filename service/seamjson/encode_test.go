@@ -138,7 +138,7 @@ func TestUnknownMessage(t *testing.T) {
 	_, readRequest := codec.UnmarshalRequest([]byte(`{}`), "", stranger)
 	for name, err := range map[string]error{
 		"AppendRequest": appendRequest, "ReadRequest": readRequest,
-		"ReadAnswer": readAnswer,
+		"UnmarshalResponse": readAnswer,
 	} {
 		if err == nil || err.Error() != "google.protobuf.Value is not a message of this codec" {
 			t.Errorf("%s: error is %v", name, err)

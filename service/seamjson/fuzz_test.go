@@ -153,7 +153,7 @@ var (
 	plainSmallInt = regexp.MustCompile(`^-?\d{1,15}$`)
 )
 
-// answerDiffers is the whole list of why ReadAnswer and protojson may judge a response differently. Each of them is
+// answerDiffers is the whole list of why UnmarshalResponse and protojson may judge a response differently. Each of them is
 // shown by TestAnswerDiffersFromProtojson.
 func answerDiffers(text []byte) bool {
 	// Text that is not UTF-8, and half a surrogate, cost one character and not the response.

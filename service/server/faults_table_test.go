@@ -23,8 +23,8 @@ func faults() []fault {
 
 // The four ways in which calls commonly end.
 
-// unsent: nothing was carried out, so every call is retried.
-func unsent(f fault) fault {
+// notSent: nothing was carried out, so every call is retried.
+func notSent(f fault) fault {
 	f.read = end{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable"}
 	f.write, f.once = f.read, f.read
 	return f
@@ -61,16 +61,16 @@ func endless(f fault) fault {
 
 // connectionFaults come before a request.
 func connectionFaults() []fault {
-	handshake := unsent(fault{name: "TLS handshake hangs", tls: true, accept: silent, timeout: soon, lingers: true})
+	handshake := notSent(fault{name: "TLS handshake hangs", tls: true, accept: silent, timeout: soon, lingers: true})
 	handshake.read = end{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", late: true}
 	handshake.write, handshake.once = handshake.read, handshake.read
 	return []fault{
-		unsent(fault{name: "connection refused", down: true}),
-		unsent(fault{name: "no such host", resolve: failsWith(dnsmessage.RCodeNameError)}),
-		unsent(fault{name: "name server fails", resolve: failsWith(dnsmessage.RCodeServerFailure)}),
-		unsent(fault{name: "certificate of a stranger", tls: true, accept: asStranger, dials: 9}),
-		unsent(fault{name: "plain text on a TLS port", tls: true, accept: inPlain, dials: 9}),
-		unsent(fault{name: "TLS port closes at once", tls: true, accept: func(*faultyUpstream, net.Conn) {}, dials: 9}),
+		notSent(fault{name: "connection refused", down: true}),
+		notSent(fault{name: "no such host", resolve: failsWith(dnsmessage.RCodeNameError)}),
+		notSent(fault{name: "name server fails", resolve: failsWith(dnsmessage.RCodeServerFailure)}),
+		notSent(fault{name: "certificate of a stranger", tls: true, accept: asStranger, dials: 9}),
+		notSent(fault{name: "plain text on a TLS port", tls: true, accept: inPlain, dials: 9}),
+		notSent(fault{name: "TLS port closes at once", tls: true, accept: func(*faultyUpstream, net.Conn) {}, dials: 9}),
 		handshake,
 		endless(fault{name: "does not read", accept: deaf}).seenNever(),
 	}
@@ -179,8 +179,8 @@ func retryAfterFaults() []fault {
 // streamFaults are those of HTTP/2.
 func streamFaults() []fault {
 	rows := []fault{
-		unsent(fault{name: "h2 GOAWAY before ours", stream: goesAway}).seenThrice(),
-		unsent(fault{name: "h2 REFUSED_STREAM", stream: resetsStream(http2.ErrCodeRefusedStream)}).seenThrice(),
+		notSent(fault{name: "h2 GOAWAY before ours", stream: goesAway}).seenThrice(),
+		notSent(fault{name: "h2 REFUSED_STREAM", stream: resetsStream(http2.ErrCodeRefusedStream)}).seenThrice(),
 		cut(fault{name: "h2 GOAWAY with ours, then closed", stream: goesAwayWith}),
 		cut(fault{name: "h2 closed without GOAWAY", stream: closesUnderStream}),
 		cut(fault{name: "h2 INTERNAL_ERROR", stream: resetsStream(http2.ErrCodeInternal)}),

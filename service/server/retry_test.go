@@ -80,7 +80,7 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// TestRetriesDoNotMultiply shows that a caller that retries by itself does not multiply what the service repeats.
+// TestRetriesDoNotMultiply shows that a caller that retries by itself does not multiply what the service retries.
 func TestRetriesDoNotMultiply(t *testing.T) {
 	t.Run("a gRPC client's retry policy", func(t *testing.T) {
 		h := start(t)
@@ -114,7 +114,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 			}
 		}
 	})
-	t.Run("an SDK that repeats every method", func(t *testing.T) {
+	t.Run("an SDK that retries every method", func(t *testing.T) {
 		h := start(t)
 		if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}); err != nil {
 			t.Fatal(err)

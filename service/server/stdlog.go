@@ -17,12 +17,12 @@ type StandardLog struct{ slog.Handler }
 // Handle writes the line up to the first quote.
 func (l StandardLog) Handle(ctx context.Context, line slog.Record) error {
 	muted := slog.NewRecord(line.Time, slog.LevelWarn, "standard log", line.PC)
-	muted.AddAttrs(slog.String("text", withoutQuotes(line.Message)))
+	muted.AddAttrs(slog.String("text", cutAtQuote(line.Message)))
 	return l.Handler.Handle(ctx, muted)
 }
 
-// withoutQuotes cuts a text at its first quote, and at a length.
-func withoutQuotes(text string) string {
+// cutAtQuote cuts a text at its first quote, and at a length.
+func cutAtQuote(text string) string {
 	text, _, _ = strings.Cut(text, `"`)
 	return strings.ToValidUTF8(text[:min(len(text), maxOutsideBytes)], "")
 }

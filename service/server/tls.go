@@ -146,7 +146,7 @@ func (c loggedCredentials) ServerHandshake(connection net.Conn) (net.Conn, crede
 	secure, info, err := c.TransportCredentials.ServerHandshake(connection)
 	if err != nil {
 		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "TLS handshake failed",
-			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", withoutQuotes(err.Error())))
+			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", cutAtQuote(err.Error())))
 	}
 	return secure, info, err
 }

@@ -126,7 +126,7 @@ func (c *caller) overGRPC(ctx context.Context, r rpc, in, out proto.Message) ans
 	return got
 }
 
-// overREST uses POST, which every route has, for all calls: Go's client repeats no POST by itself, so one call is one
+// overREST uses POST, which every route has, for all calls: Go's client retries no POST by itself, so one call is one
 // request and the counts of both sides can be compared.
 func (c *caller) overREST(ctx context.Context, r rpc, in, out proto.Message) answer {
 	body, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(in)

@@ -22,7 +22,7 @@ const retryPolicy = `{"methodConfig": [{
 		"retryableStatusCodes": ["UNAVAILABLE"]}}]}`
 
 // TestRestart shows that a restart under load costs no call: over gRPC none fails, and over REST, where clients do not
-// repeat a POST, none that was accepted is cut off. A connection that was refused because nobody listens between the
+// retry a POST, none that was accepted is cut off. A connection that was refused because nobody listens between the
 // two processes is not a call that was accepted; on a machine with a load balancer the next replica takes it.
 func TestRestart(t *testing.T) {
 	const (

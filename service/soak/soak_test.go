@@ -64,7 +64,7 @@ func TestSoak(t *testing.T) {
 		len(calls.that()), soakTime, milliseconds(calls.that().percentile(50)),
 		milliseconds(calls.that().percentile(99)), milliseconds(calls.that().percentile(100)), use, calls.that().outcomes())
 	now := service.metrics(t)
-	t.Logf("Seam: %.0f requests for %.0f calls, %.0f repeats denied, %.0f calls refused while a breaker was open, "+
+	t.Logf("Seam: %.0f requests for %.0f calls, %.0f retries denied, %.0f calls refused while a breaker was open, "+
 		"which was %d times; %.0f connections opened",
 		now.sum(t, "client_session_service_upstream_attempts_total"), now.sum(t, "grpc_server_handled_total"),
 		now.sum(t, "client_session_service_upstream_retries_denied_total"),

@@ -46,11 +46,11 @@ func unclear(code codes.Code, status int, once ending) [3]ending {
 	return [3]ending{once, {3, code, status, true, true}, {3, code, status, false, true}}
 }
 
-// TestWhatIsRepeated is the table of what is sent to Seam again, for each thing that can become of a request and for
+// TestWhatIsRetried is the table of what is sent to Seam again, for each thing that can become of a request and for
 // each endpoint. It also shows when a version of Go says in other words why a request failed.
-func TestWhatIsRepeated(t *testing.T) {
+func TestWhatIsRetried(t *testing.T) {
 	t.Parallel()                                                 // Most of the time is waited.
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it repeat, takes longer.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it retry, takes longer.
 	defer cancel()
 	endpoints := []struct {
 		name   string
@@ -69,7 +69,7 @@ func TestWhatIsRepeated(t *testing.T) {
 		{"Delete", seam.Delete(), sets},
 	}
 	var (
-		// The one thing that is known of these is that nothing was done, so they are always repeated.
+		// The one thing that is known of these is that nothing was done, so they are always retried.
 		unreached = same(ending{3, codes.Unavailable, 503, false, true})
 		limited   = same(ending{3, codes.ResourceExhausted, 429, false, true})
 
@@ -77,7 +77,7 @@ func TestWhatIsRepeated(t *testing.T) {
 		garbled = unclear(codes.Internal, 502, ending{code: codes.Internal, status: 424})
 	)
 	var rows []func()
-	for _, fate := range []struct {
+	for _, outcome := range []struct {
 		name   string
 		broken upstreamOf
 		want   [3]ending
@@ -138,7 +138,7 @@ func TestWhatIsRepeated(t *testing.T) {
 		var calls sync.WaitGroup
 		ends := make([]end, len(endpoints))
 		for i, endpoint := range endpoints {
-			url, seen := fate.broken(t)
+			url, seen := outcome.broken(t)
 			client := newClient(t, url)
 			ends[i].seen = seen
 			calls.Go(func() {
@@ -148,7 +148,7 @@ func TestWhatIsRepeated(t *testing.T) {
 		rows = append(rows, func() { // All rows are under way by the time that the first one is looked at.
 			calls.Wait()
 			for i, endpoint := range endpoints {
-				t.Run(fate.name+"/"+endpoint.name, func(t *testing.T) { ends[i].check(t, fate.want[endpoint.effect]) })
+				t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) { ends[i].check(t, outcome.want[endpoint.effect]) })
 			}
 		})
 	}
@@ -178,7 +178,7 @@ func (e end) check(t *testing.T, want ending) {
 		t.Errorf("the upstream saw %d requests, and %d are told of", e.seen.Load(), e.answer.Attempts)
 	}
 	if again := e.answer.Attempts > 1; again != (e.answer.RetryReason != nil) {
-		t.Errorf("repeated because of %v", e.answer.RetryReason)
+		t.Errorf("retried because of %v", e.answer.RetryReason)
 	}
 	if e.out.GetOk() || e.out.GetClientSession() != nil {
 		t.Errorf("the answer of a call that failed is %v", e.out)
