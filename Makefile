@@ -50,6 +50,8 @@ lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
 	@set -e; for module in . gen/go clients/go; do go -C $$module mod tidy -diff; done
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
+	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md | sort -u); do \
+		grep -rqE --include='*_test.go' "^func $$test\(" cmd service || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/
 	rm -rf gen/go/seam gen/gateway
