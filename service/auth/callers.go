@@ -112,27 +112,32 @@ func (d *callerSet) byNames(certificate *x509.Certificate) (*caller, error) {
 		if uri.Scheme == "spiffe" {
 			ids++
 		}
-		found = append(found, d.spiffe[uri.String()])
+		if known := d.spiffe[uri.String()]; known != nil {
+			found = append(found, known)
+		}
 	}
 	if ids > 1 {
 		// The standard allows one, and readers of several could take different ones.
 		return nil, errors.New("the client certificate has more than one SPIFFE id")
 	}
 	for _, name := range certificate.DNSNames {
-		found = append(found, d.dns[name])
-	}
-	var one *caller
-	for _, next := range found {
-		switch {
-		case next == nil:
-		case one != nil && one != next:
-			return nil, fmt.Errorf("the client certificate is that of %s and %s", one.name, next.name)
-		default:
-			one = next
+		if known := d.dns[name]; known != nil {
+			found = append(found, known)
 		}
 	}
-	if one == nil {
+	if len(found) == 0 {
 		return nil, errors.New("the client certificate is nobody's")
 	}
-	return one, nil
+	return onlyCaller("client certificate", found)
+}
+
+// onlyCaller returns the one caller whose proof is found under each of several names or rules. It fails for a proof
+// that is good for two: none of them can be told to be the one that calls.
+func onlyCaller(proof string, found []*caller) (*caller, error) {
+	for _, other := range found[1:] {
+		if other != found[0] {
+			return nil, fmt.Errorf("the %s is that of %s and %s", proof, found[0].name, other.name)
+		}
+	}
+	return found[0], nil
 }

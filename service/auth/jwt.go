@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"time"
@@ -125,20 +124,20 @@ func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, err
 	case read.lookalike(r.claims):
 		return nil, again, errors.New("the token has a claim whose name differs from one that decides only in case")
 	}
-	var found *caller
+	var found []*caller
 	for _, candidate := range r.rules {
-		switch {
-		case !candidate.rule.fits(read):
-		case found != nil && found != candidate.caller:
-			return nil, again, fmt.Errorf("the token is that of %s and %s", found.name, candidate.caller.name)
-		default:
-			found = candidate.caller
+		if candidate.rule.fits(read) {
+			found = append(found, candidate.caller)
 		}
 	}
-	if found == nil {
+	if len(found) == 0 {
 		return nil, again, errors.New("the token's aud, sub or other claims are those of no caller")
 	}
-	return found, read.expiry.Add(clockLeeway), nil
+	one, err := onlyCaller("token", found)
+	if err != nil {
+		return nil, again, err
+	}
+	return one, read.expiry.Add(clockLeeway), nil
 }
 
 // callerCache is keyed by the SHA-256 of the token, so that no token is kept.
