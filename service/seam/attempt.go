@@ -2,6 +2,7 @@ package seam
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,9 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		a = c.answered(ctx, caller, call, response)
 		a.sent = true
 	}
+	if a.err != nil {
+		a.err.RequestID = cmp.Or(a.err.RequestID, a.requestID)
+	}
 	a.took = time.Since(began)
 	return a
 }
@@ -74,19 +78,30 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 // failed is a request to which there was no response.
 func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attempt {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
-	if expired(caller) {
-		return attempt{outcome: canceled, err: contextError(caller, cause), sent: sent}
+	if what, why := interruption(ctx, caller, cause); why != nil {
+		return attempt{outcome: what, err: why, sent: sent}
 	}
 	a := attempt{outcome: connectionLost, err: seamerr.Unreachable(cause), sent: sent}
 	switch {
-	case expired(ctx):
-		a.outcome, a.err = timedOut, seamerr.Timeout(cause)
 	case isNotProcessed(err):
 		a.outcome, a.sent = notProcessed, false
 	case !sent:
 		a.outcome = notSent
 	}
 	return a
+}
+
+// interruption returns the outcome and the error of an attempt that ended because the caller left or a time was over:
+// the caller's, or that of the attempt, which ctx has. The error is nil for one that ended for another reason.
+func interruption(ctx, caller context.Context, cause error) (outcome, *seamerr.Error) {
+	switch {
+	case expired(caller):
+		return canceled, contextError(caller, cause)
+	case expired(ctx):
+		return timedOut, seamerr.Timeout(cause)
+	default:
+		return succeeded, nil
+	}
 }
 
 // isNotProcessed says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it
@@ -101,36 +116,33 @@ func isNotProcessed(err error) bool {
 
 // answered reads the response to a request.
 func (c *Client) answered(ctx, caller context.Context, call Call, response *http.Response) attempt {
-	a := attempt{requestID: requestID(response.Header, call.Header), httpStatus: response.StatusCode}
+	redact := newRedactor(call.Header)
+	a := attempt{requestID: requestID(response.Header, redact), httpStatus: response.StatusCode}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// Nobody asked for another protocol, and the body of this response is the bare connection, which has no end.
 		_ = response.Body.Close()
 		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
-		return a.withRequestID()
+		return a
 	}
 	text, err := readBody(response, c.maxResponseBytes)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, fromOutside(err))
-		switch {
-		case expired(caller):
-			a.outcome, a.err = canceled, contextError(caller, cause)
-			return a.withRequestID()
-		case expired(ctx):
-			a.outcome, a.err = timedOut, seamerr.Timeout(cause)
-			return a.withRequestID()
-		case good:
+		if a.outcome, a.err = interruption(ctx, caller, cause); a.err != nil {
+			return a
+		}
+		if good {
 			// It has been carried out, so this is not the same as a connection that broke before.
 			a.outcome, a.err = truncated, seamerr.InvalidResponse(cause)
 			if errors.Is(err, errTooLong) {
 				a.outcome = tooLarge
 			}
-			return a.withRequestID()
+			return a
 		}
 	}
 	if !good {
 		// The status says enough: an error whose body broke off is one without a body.
-		a.outcome, a.err = outcomeOf(response.StatusCode), errorAnswer(response, a.requestID, text, call.Header)
+		a.outcome, a.err = outcomeOf(response.StatusCode), errorAnswer(response, a.requestID, text, redact)
 		return a
 	}
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
@@ -140,22 +152,16 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 	if err == nil {
 		err = call.Success.check(envelope, call.Out)
 	}
-	if err == nil && call.ServiceCredential && newRedactor(call.Header).finds(text) {
+	if err == nil && call.ServiceCredential && redact.finds(text) {
 		err = errors.New("it has the service's own credential")
 	}
 	if err != nil {
 		proto.Reset(call.Out)
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, err)
 		a.outcome, a.err = malformed, seamerr.InvalidResponse(cause)
-		return a.withRequestID()
+		return a
 	}
 	a.body, a.skipped = text, envelope.Skipped
-	return a
-}
-
-// withRequestID puts Seam's request id on an error that is ours.
-func (a attempt) withRequestID() attempt {
-	a.err.RequestID = a.requestID
 	return a
 }
 

@@ -105,18 +105,18 @@ type Response struct {
 	RequestID string
 	// HTTPStatus is the status of the response, 0 when none came.
 	HTTPStatus int
-	// Attempts is how many requests were sent to Seam.
-	Attempts int
+	// Attempts is how many requests were sent to Seam, and RetryReason why the last one was retried, nil if there was
+	// one only.
+	Attempts    int
+	RetryReason error
 	// Body is the response of a success as Seam wrote it, empty for a 204. Skipped are the names of members in it that
 	// are of another type than documented.
 	Body    []byte
 	Skipped []string
-	// RetryReason is why the last of them was retried, nil if there was one only.
-	RetryReason error
 }
 
 // Do makes a call, which lives no longer than ctx. Requests that failed are retried where that can help and cannot
-// double their effect. Any failure is an *seamerr.Error; the Answer is filled as far as Seam answered.
+// double their effect. Any failure is an *seamerr.Error; the Response is filled as far as Seam answered.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	text, err := c.codec.AppendRequest(nil, call.In)
 	if err != nil {

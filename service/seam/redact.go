@@ -14,7 +14,8 @@ import (
 // redactor redacts a request's credentials out of the error that came back for it. What comes from outside is shown to
 // callers, and something on the way that echoes a request's headers is not unheard of.
 type redactor struct {
-	secrets  []string
+	secrets []string
+	// replacer is made by error: most responses are none, and nothing is to be redacted.
 	replacer *strings.Replacer
 }
 
@@ -23,20 +24,23 @@ const shortestSecret = 8
 
 // newRedactor returns a redactor for the credentials of a request's header: the values and the words in them.
 func newRedactor(header http.Header) redactor {
-	var secrets, pairs []string
+	var secrets []string
 	for _, h := range Headers() {
 		if !h.Credential {
 			continue
 		}
 		value := header.Get(h.Name)
-		for _, secret := range append([]string{value}, strings.Fields(value)...) {
-			if len(secret) >= shortestSecret {
-				secrets = append(secrets, secret)
-				pairs = append(pairs, secret, "(redacted)")
+		if len(value) < shortestSecret {
+			continue
+		}
+		secrets = append(secrets, value)
+		for word := range strings.FieldsSeq(value) {
+			if len(word) >= shortestSecret && word != value {
+				secrets = append(secrets, word)
 			}
 		}
 	}
-	return redactor{secrets, strings.NewReplacer(pairs...)}
+	return redactor{secrets: secrets}
 }
 
 // finds says whether a text has one of the credentials.
@@ -50,6 +54,11 @@ func (s redactor) text(text string) string { return s.replacer.Replace(text) }
 // error scrubs every text of e that Seam wrote. It works on the texts and not on the JSON they came in, where the same
 // text can be written in many ways; a body that hides a credential in one of those is not handed on.
 func (s redactor) error(e *seamerr.Error) {
+	var pairs []string
+	for _, secret := range s.secrets {
+		pairs = append(pairs, secret, "(redacted)")
+	}
+	s.replacer = strings.NewReplacer(pairs...)
 	e.Type = s.text(e.Type)
 	e.Message = s.text(e.Message)
 	e.RequestID = s.text(e.RequestID)

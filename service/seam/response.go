@@ -11,25 +11,20 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// errorAnswer reads a response that is not a 2xx, to which Seam gave the id. The header is the one the request was sent
-// with.
-func errorAnswer(response *http.Response, id string, text []byte, header http.Header) *seamerr.Error {
+// errorAnswer reads a response that is not a 2xx, to which Seam gave the id, without the credentials of the request.
+func errorAnswer(response *http.Response, id string, text []byte, redact redactor) *seamerr.Error {
 	if response.StatusCode < 400 {
 		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
-		e := seamerr.InvalidResponse(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
-		e.RequestID = id
-		return e
+		return seamerr.InvalidResponse(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
 	}
 	if response.StatusCode == http.StatusProxyAuthRequired {
-		e := seamerr.ProxyRefused()
-		e.RequestID = id
-		return e
+		return seamerr.ProxyRefused()
 	}
 	e := seamerr.FromResponse(response.StatusCode, response.Header.Get("Content-Type"), text)
 	if id != "" || !validRequestID(e.RequestID) {
 		e.RequestID = id // The SDKs read the one in the header.
 	}
-	newRedactor(header).error(e)
+	redact.error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
 	if e.Type == "" {
 		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, text))
@@ -49,11 +44,11 @@ func describe(response *http.Response, text []byte) string {
 	return fmt.Sprintf("%d bytes of %s without Seam's error", len(text), contentType)
 }
 
-// requestID returns the id that Seam gave the request, if it is fit to be passed on. The header is the one the request
-// was sent with: what echoes a request's credentials may do so here, too.
-func requestID(response, request http.Header) string {
+// requestID returns the id that Seam gave the request, if it is fit to be passed on: what echoes a request's
+// credentials may do so here, too.
+func requestID(response http.Header, redact redactor) string {
 	id := response.Get("Seam-Request-Id")
-	if !validRequestID(id) || newRedactor(request).text(id) != id {
+	if !validRequestID(id) || redact.finds([]byte(id)) {
 		return ""
 	}
 	return id
