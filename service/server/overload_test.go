@@ -71,7 +71,8 @@ func TestTooManyInFlight(t *testing.T) {
 	}
 	_, text := h.admin("/metrics")
 	for _, want := range []string{
-		"client_session_service_in_flight 4\n", `client_session_service_refused_total{limit="in_flight"} 2`,
+		"client_session_service_in_flight 4\n", "client_session_service_grpc_streams 4\n",
+		`client_session_service_refused_total{limit="in_flight"} 2`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the metrics lack %s", want)
