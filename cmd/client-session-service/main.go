@@ -38,9 +38,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	switch cfg.Command {
 	case config.NewToken:
-		err = server.PrintToken(stdout)
+		err = printToken(stdout)
 	case config.CheckCallers:
-		err = server.CheckCallers(cfg.CallersFile)
+		if faults := checkCallers(cfg.CallersFile); faults != nil {
+			return usageError(stderr, faults)
+		}
 	case config.Serve, config.Sandbox:
 		return start(cfg, newLogger(cfg, stderr), stderr)
 	}

@@ -3,10 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -40,7 +38,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 		IdleConnTimeout:     time.Minute,
 	}}
 	s.issuers = client
-	callers := auth.NewCallers(rpcs(), client, s.certificates.authorities, time.Now)
+	callers := auth.NewCallers(RPCs(), client, s.certificates.authorities, time.Now)
 	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
 		return callers.Load(contents[0])
 	}))
@@ -77,25 +75,8 @@ func (s *Server) read(what string, paths []string, m *metrics, use func([][]byte
 	return nil
 }
 
-// CheckCallers reports every fault in a callers file.
-func CheckCallers(file string) error {
-	content, err := os.ReadFile(file) //nolint:gosec // The path is the operator's.
-	if err != nil {
-		return err
-	}
-	return auth.NewCallers(rpcs(), http.DefaultClient, (*serverCertificates)(nil).authorities, time.Now).Load(content)
-}
-
-// PrintToken makes a bearer token for a caller and prints it with the line for the callers file.
-func PrintToken(out io.Writer) error {
-	token, digest := auth.NewToken()
-	_, err := fmt.Fprintf(out, "token, for the caller:      %s\n"+
-		"line, for the callers file: token_sha256: [%s]\n", token, digest)
-	return err
-}
-
-// rpcs are the short names of the methods that callers can be allowed.
-func rpcs() []string {
+// RPCs returns the short names of the methods that callers can be allowed.
+func RPCs() []string {
 	var names []string
 	for _, method := range clientsessionv1.ClientSessionService_ServiceDesc.Methods {
 		names = append(names, method.MethodName)

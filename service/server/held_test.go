@@ -236,22 +236,3 @@ func TestHeldStart(t *testing.T) {
 		})
 	}
 }
-
-// TestCallersCommands shows that what `callers token` prints is what `callers check` and the service take.
-func TestCallersCommands(t *testing.T) {
-	var out strings.Builder
-	if err := server.PrintToken(&out); err != nil {
-		t.Fatal(err)
-	}
-	_, line, _ := strings.Cut(out.String(), "line, for the callers file: ")
-	path := filepath.Join(t.TempDir(), "callers")
-	if err := os.WriteFile(path, []byte("callers:\n  - name: a\n    rpcs: [Revoke]\n    "+line), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.CheckCallers(path); err != nil {
-		t.Error(err)
-	}
-	if err := server.CheckCallers(path + "x"); err == nil {
-		t.Error("a file that is not there is fine")
-	}
-}

@@ -19,7 +19,6 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/reload"
-	"github.com/clientsession/client-session-service/service/seam"
 )
 
 // serverCertificates is the certificate of both faces and the authorities of the callers' certificates, kept up to date
@@ -76,7 +75,7 @@ func (i *serverCertificates) usePair(contents [][]byte) error {
 
 func (i *serverCertificates) useClientCAs(contents [][]byte) error {
 	pool := x509.NewCertPool()
-	if err := seam.AddCAs(pool, contents[0]); err != nil {
+	if err := addCAs(pool, contents[0]); err != nil {
 		return err
 	}
 	i.clientCAs.Store(pool)

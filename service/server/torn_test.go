@@ -46,7 +46,7 @@ callers:
 						}
 					}
 					write(old)
-					callers := auth.NewCallers(rpcs(), http.DefaultClient, (*serverCertificates)(nil).authorities, time.Now)
+					callers := auth.NewCallers(RPCs(), http.DefaultClient, (*serverCertificates)(nil).authorities, time.Now)
 					if err := callers.Load([]byte(torn)); err != nil {
 						t.Fatalf("the part is no good by itself: %v", err)
 					}

@@ -14,7 +14,7 @@ func (s *Server) newSeamClient(cfg config.Config, codec *seamjson.Codec, m *metr
 	var authorities *x509.CertPool
 	if cfg.SeamCAFile != "" {
 		var err error
-		if authorities, err = seam.LoadCAs(cfg.SeamCAFile); err != nil {
+		if authorities, err = loadCAs(cfg.SeamCAFile); err != nil {
 			return nil, fmt.Errorf("--seam-ca-file: %w", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package seam
+package server
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// LoadCAs returns the system's certificate authorities and those of the PEM file at path. The client of Seam trusts
+// loadCAs returns the system's certificate authorities and those of the PEM file at path. The client of Seam trusts
 // both: a company's proxy re-signs what goes through it, and what does not still has Seam's own certificate.
-func LoadCAs(path string) (*x509.CertPool, error) {
+func loadCAs(path string) (*x509.CertPool, error) {
 	bundle, err := os.ReadFile(path) //nolint:gosec // The path is the operator's.
 	if err != nil {
 		return nil, err
@@ -20,16 +20,16 @@ func LoadCAs(path string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the system's certificate authorities: %w", err)
 	}
-	if err := AddCAs(pool, bundle); err != nil {
+	if err := addCAs(pool, bundle); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return pool, nil
 }
 
-// AddCAs adds the certificates of a PEM bundle to pool. It is strict where x509.CertPool.AppendCertsFromPEM passes over
+// addCAs adds the certificates of a PEM bundle to pool. It is strict where x509.CertPool.AppendCertsFromPEM passes over
 // what it cannot read: a bundle that was cut off would otherwise quietly lose authorities. Text around the blocks is
 // taken for comments. No error quotes the bundle, which by mistake may hold a key.
-func AddCAs(pool *x509.CertPool, bundle []byte) error {
+func addCAs(pool *x509.CertPool, bundle []byte) error {
 	begun := bytes.Count(bundle, []byte("-----BEGIN "))
 	if begun == 0 {
 		return errors.New("there is no PEM certificate in it")

@@ -1,54 +1,22 @@
-package seam_test
+package server
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/clientsession/client-session-service/service/seam"
 )
 
-// newCA returns a certificate authority and its PEM block.
-func newCA(t *testing.T, name string) (*x509.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
 func TestLoadCAs(t *testing.T) {
-	one, onePEM := newCA(t, "one")
-	two, twoPEM := newCA(t, "two")
+	one, two := newAuthority(t, "one"), newAuthority(t, "two")
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	bundle := bytes.Join([][]byte{[]byte("# ours\n"), onePEM, []byte("# theirs\n"), twoPEM}, nil)
+	bundle := bytes.Join([][]byte{[]byte("# ours\n"), one.pem, []byte("# theirs\n"), two.pem}, nil)
 	if err := os.WriteFile(path, bundle, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := seam.LoadCAs(path)
+	got, err := loadCAs(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,15 +27,15 @@ func TestLoadCAs(t *testing.T) {
 	if got.Equal(want) {
 		t.Error("the file's authorities are not in the pool")
 	}
-	want.AddCert(one)
-	want.AddCert(two)
+	want.AddCert(one.certificate)
+	want.AddCert(two.certificate)
 	if !got.Equal(want) {
 		t.Error("the pool is not the system's authorities and the file's")
 	}
 }
 
 func TestLoadCAsFails(t *testing.T) {
-	_, good := newCA(t, "one")
+	good := newAuthority(t, "one").pem
 	const secret = "c2VjcmV0c2VjcmV0"
 	key := []byte("-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n")
 	strange := []byte("-----BEGIN CERTIFICATE-----\n" + secret + "\n-----END CERTIFICATE-----\n")
@@ -87,7 +55,7 @@ func TestLoadCAsFails(t *testing.T) {
 			if err := os.WriteFile(path, test.bundle, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			pool, err := seam.LoadCAs(path)
+			pool, err := loadCAs(path)
 			if err == nil || pool != nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want an error with %q", err, test.want)
 			}
@@ -97,7 +65,7 @@ func TestLoadCAsFails(t *testing.T) {
 		})
 	}
 	missing := filepath.Join(t.TempDir(), "none.pem")
-	if _, err := seam.LoadCAs(missing); err == nil || !strings.Contains(err.Error(), missing) {
+	if _, err := loadCAs(missing); err == nil || !strings.Contains(err.Error(), missing) {
 		t.Errorf("a missing file gets %v", err)
 	}
 }
