@@ -10,10 +10,12 @@ package reload
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,7 +35,7 @@ type Files struct {
 }
 
 // Read reads the files and hands their contents to use, which says whether they are any good. It fails if they are not:
-// a service does not start with files that it cannot use. what names them in the log.
+// a service does not start with files that it cannot use. what names them in the log, and in each line of the error.
 func Read(what string, paths []string, failures prometheus.Counter, use func([][]byte) error) (*Files, error) {
 	f := &Files{what: what, paths: paths, apply: use, failures: failures}
 	contents, err := f.read()
@@ -41,7 +43,8 @@ func Read(what string, paths []string, failures prometheus.Counter, use func([][
 		return nil, err
 	}
 	if err := use(contents); err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		// Each fault is a line, and stands among those of other files.
+		return nil, errors.New(what + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+what+": "))
 	}
 	f.contents = contents
 	return f, nil
@@ -93,12 +96,16 @@ func same(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
 func (f *Files) read() ([][]byte, error) {
 	contents := make([][]byte, len(f.paths))
+	var faults []error
 	for i, path := range f.paths {
 		content, err := os.ReadFile(path) //nolint:gosec // The path is the operator's.
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.what, err)
+			faults = append(faults, fmt.Errorf("%s: %w", f.what, err))
 		}
 		contents[i] = content
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
 	}
 	return contents, nil
 }

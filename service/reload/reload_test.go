@@ -235,4 +235,14 @@ func TestReadFailsForFilesThatCannotBeUsed(t *testing.T) {
 	if len(r.used) != 0 {
 		t.Errorf("used %q", r.used)
 	}
+	// Of several faults each line has the name.
+	_, err = reload.Read("--pair", []string{r.path("none"), r.path("neither")}, &r.failures, r.use)
+	if err == nil || strings.Count("\n"+err.Error(), "\n--pair: open ") != 2 {
+		t.Errorf("two missing files get %v", err)
+	}
+	twoFaults := func([][]byte) error { return errors.Join(errors.New("one"), errors.New("two")) }
+	_, err = reload.Read("--pair", []string{r.path("a")}, &r.failures, twoFaults)
+	if err == nil || err.Error() != "--pair: one\n--pair: two" {
+		t.Errorf("a file with two faults gets %v", err)
+	}
 }
