@@ -53,15 +53,17 @@ lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
 	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md | sort -u); do \
 		grep -rqE --include='*_test.go' "^func $$test\(" cmd service || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
-generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/
+generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
 	rm -rf gen/go/seam gen/gateway
 	$(BUF) generate
 	$(BUF) generate --template tools/node/buf.gen.yaml
 	$(BUF) generate --template tools/python/buf.gen.yaml
+	go test ./service/config -run '^TestConfigurationPage$$' -update
 
-generate-check: generate ## Fail if gen/ is not what proto/ generates
-	@test -z "$$(git status --porcelain gen)" || { git status --short gen; git --no-pager diff gen; \
-	  echo "gen/ differs from what proto/ generates: run make generate and commit it"; exit 1; }
+GENERATED := gen docs/configuration.md
+generate-check: generate ## Fail if what is generated is not what is committed
+	@test -z "$$(git status --porcelain $(GENERATED))" || { git status --short $(GENERATED); \
+	  git --no-pager diff $(GENERATED); echo "it differs from its source: run make generate and commit it"; exit 1; }
 
 # The contract is compared with the last release, or with main as long as there is none. The imported files are not
 # committed, so both sides get the same ones.

@@ -34,7 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err != nil {
-		return usageError(stderr, err)
+		return usageError(stderr, errors.Join(err, server.CheckFiles(cfg)))
 	}
 	switch cfg.Command {
 	case config.NewToken:
@@ -53,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// usageError tells the faults of flags, or of the files that they name.
+// usageError tells the faults of settings, and of the files that they name.
 func usageError(stderr io.Writer, faults error) int {
 	_, _ = fmt.Fprintf(stderr, "client-session-service: faults in the configuration:\n%v\n", faults)
 	return exitUsage
@@ -94,7 +94,7 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 
 func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogJSON {
+	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(out, options))
 	}
 	return slog.New(slog.NewTextHandler(out, options))

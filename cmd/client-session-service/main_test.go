@@ -87,6 +87,15 @@ func TestProcess(t *testing.T) {
 			2, nil,
 			[]string{"faults in the configuration", "--grpc-listen: ", "--max-timeout: ", "--log-level: "},
 		},
+		"settings and files at once": {
+			[]string{"--grpc-listen=x", "--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem"},
+			[]string{"SEAM_API_KEY=seam_cst1_passw0rd"},
+			2, nil,
+			[]string{"\n--grpc-listen: ", "\n--seam-ca-file: ", ": open no/cert.pem", ": open no/key.pem", "\nSEAM_API_KEY: the key begins with"},
+		},
+		"configuration in force": {
+			[]string{"config", "print", "--grpc-listen=:1"}, nil, 0, []string{"grpc-listen: :1 # flag\n"}, nil,
+		},
 		"credential for the world": {
 			[]string{"--seam-endpoint=http://seam.example", "--cors-origin=*"},
 			[]string{"SEAM_API_KEY=seam_held1key_passw0rdpassw0rd"},

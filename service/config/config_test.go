@@ -15,18 +15,9 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 )
 
-// TestMain takes the flags' variables out of the environment that the tests are run in.
+// TestMain takes the settings out of the environment that the tests are run in.
 func TestMain(m *testing.M) {
-	for _, name := range []string{
-		"GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN", "SEAM_ENDPOINT", "SANDBOX", "SANDBOX_LISTEN", "DEFAULT_TIMEOUT",
-		"MAX_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "CORS_ORIGIN", "SEAM_API_KEY", "SEAM_API_KEY_FILE",
-		"SEAM_PERSONAL_ACCESS_TOKEN", "SEAM_WORKSPACE_ID", "SEAM_CA_FILE", "CALLERS_FILE", "ALLOW_ANONYMOUS", "TLS_CERT_FILE",
-		"TLS_KEY_FILE", "TLS_CLIENT_CA_FILE", "TLS_MIN_VERSION", "TRUSTED_PROXY", "MAX_IN_FLIGHT", "CALLER_RPS", "DRAIN_DELAY",
-		"DRAIN_TIMEOUT", "MAX_CONNECTION_AGE", "REFLECTION", "MAX_RESPONSE_MIB", "ALLOW_PLAINTEXT_UPSTREAM",
-		"ALLOWED_HOST", "PPROF",
-	} {
-		_ = os.Unsetenv(name)
-	}
+	os.Clearenv()
 	os.Exit(m.Run())
 }
 
@@ -36,9 +27,9 @@ func defaults() config.Config {
 		SeamEndpoint:  &url.URL{Scheme: "https", Host: "connect.getseam.com"},
 		SandboxListen: "127.0.0.1:0",
 		TLSMinVersion: tls.VersionTLS13,
-		MaxInFlight:   1024, MaxResponseBytes: 8 << 20, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second, MaxConnectionAge: 5 * time.Minute,
+		MaxInFlight:   1024, MaxResponseMiB: 8, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second, MaxConnectionAge: 5 * time.Minute,
 		Reflection: config.ReflectionAuto,
-		LogJSON:    true, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
+		Log:        config.Log{LogFormat: "json"}, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
 	}
 }
 
@@ -63,13 +54,13 @@ func TestParse(t *testing.T) {
 				c.SeamEndpoint = &url.URL{Scheme: "http", Host: "localhost:4", Path: "/seam/"}
 				c.Sandbox, c.SandboxListen = true, "localhost:0"
 				c.DefaultTimeout, c.MaxTimeout = 90*time.Second, 500*time.Millisecond
-				c.LogLevel, c.LogJSON = slog.LevelDebug, false
+				c.LogLevel, c.LogFormat = slog.LevelDebug, "text"
 				c.CORSOrigins = []string{"https://a.example", "http://localhost:3000"}
 				c.AllowedHosts = []string{"sessions.example.com", "sessions", "10.1.2.3"}
 				c.Pprof = true
 				c.MaxInFlight, c.CallerRPS = 64, 2.5
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = time.Second, 2*time.Second, time.Hour
-				c.Reflection, c.MaxResponseBytes = config.ReflectionOff, 64<<20
+				c.Reflection, c.MaxResponseMiB = config.ReflectionOff, 64
 			},
 		},
 		"environment": {
@@ -86,7 +77,7 @@ func TestParse(t *testing.T) {
 				c.SeamEndpoint = &url.URL{Scheme: "https", Host: "seam.example"}
 				c.Sandbox, c.SandboxListen = true, ":4"
 				c.DefaultTimeout, c.MaxTimeout = time.Second, 2*time.Second
-				c.LogLevel, c.LogJSON = slog.LevelError, false
+				c.LogLevel, c.LogFormat = slog.LevelError, "text"
 				c.CORSOrigins = []string{"https://a.example", "*"}
 				c.AllowedHosts = []string{"a.example", "b_c"}
 				c.Pprof = true
@@ -128,7 +119,7 @@ func TestParse(t *testing.T) {
 			[]string{"sandbox", "--listen=127.0.0.1:5", "--log-level=warn"},
 			nil,
 			func(c *config.Config) {
-				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", LogJSON: true, LogLevel: slog.LevelWarn, Version: "v1"}
+				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", Log: config.Log{LogLevel: slog.LevelWarn, LogFormat: "json"}, Version: "v1"}
 			},
 		},
 	} {
@@ -227,7 +218,7 @@ func TestParseFaults(t *testing.T) {
 		"unknown flag":             {[]string{"--nope"}, "unknown flag --nope"},
 		"unknown command":          {[]string{"nope"}, "unexpected argument nope"},
 		"no value":                 {[]string{"--grpc-listen"}, "--grpc-listen"},
-		"not a boolean":            {[]string{"--sandbox=perhaps"}, "--sandbox"},
+		"not a boolean":            {[]string{"--sandbox=perhaps"}, "--sandbox: \"perhaps\" is neither true nor false"},
 		"sandbox's address":        {[]string{"sandbox", "--listen=x"}, "--listen: \"x\" is not an address"},
 		"sandbox's level":          {[]string{"sandbox", "--log-level=loud"}, "--log-level: \"loud\""},
 		"flag of another":          {[]string{"sandbox", "--grpc-listen=:1"}, "unknown flag --grpc-listen"},

@@ -56,7 +56,6 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 	cfg := config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		SeamEndpoint:   parseURL(t, h.seamURL),
-		LogLevel:       slog.LevelDebug,
 		DefaultTimeout: 20 * time.Second,
 		MaxTimeout:     20 * time.Second,
 		MaxInFlight:    1024,

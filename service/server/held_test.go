@@ -196,21 +196,22 @@ func TestHeldStart(t *testing.T) {
 		change func(*config.Config)
 		want   string
 	}{
-		"good":                    {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("key", "seam_secret\n") }, ""},
-		"good access token":       {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_at1_secret", "w" }, ""},
-		"key of another kind":     {func(cfg *config.Config) { cfg.SeamAPIKey = "seam_cst1_secret" }, "SEAM_API_KEY: the key begins with seam_cst"},
-		"no key":                  {func(cfg *config.Config) { cfg.SeamAPIKey = "secret" }, "SEAM_API_KEY: an API key begins with seam_"},
-		"file of another kind":    {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("cst", "seam_cst1_secret") }, "--seam-api-key-file: "},
-		"empty key file":          {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("empty", "") }, "--seam-api-key-file: "},
-		"no key file":             {func(cfg *config.Config) { cfg.SeamAPIKeyFile = filepath.Join(folder, "none") }, "--seam-api-key-file: "},
-		"folder for a key file":   {func(cfg *config.Config) { cfg.SeamAPIKeyFile = folder }, "--seam-api-key-file: "},
-		"access token of no kind": {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_secret", "w" }, "SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: "},
+		"good":                         {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("key", "seam_secret\n") }, ""},
+		"good access token":            {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_at1_secret", "w" }, ""},
+		"key of another kind":          {func(cfg *config.Config) { cfg.SeamAPIKey = "seam_cst1_secret" }, "SEAM_API_KEY: the key begins with seam_cst"},
+		"no key":                       {func(cfg *config.Config) { cfg.SeamAPIKey = "secret" }, "SEAM_API_KEY: an API key begins with seam_"},
+		"file of another kind":         {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("cst", "seam_cst1_secret") }, "--seam-api-key-file: "},
+		"empty key file":               {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("empty", "") }, "--seam-api-key-file: "},
+		"no key file":                  {func(cfg *config.Config) { cfg.SeamAPIKeyFile = filepath.Join(folder, "none") }, "--seam-api-key-file: "},
+		"folder for a key file":        {func(cfg *config.Config) { cfg.SeamAPIKeyFile = folder }, "--seam-api-key-file: "},
+		"access token of no kind":      {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_secret", "w" }, "SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: "},
+		"access token of no workspace": {func(cfg *config.Config) { cfg.SeamPersonalAccessToken = "seam_at1_secret" }, "SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: "},
 		"no callers file": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", filepath.Join(folder, "none")
 		}, "--callers-file: "},
 		"callers file with faults": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("bad", "callers: [{name: a}]")
-		}, "--callers-file: callers[0] \"a\": rpcs"},
+		}, "--callers-file: callers[0] \"a\": rpcs: name the RPCs that it may call, or \"*\"\n--callers-file: callers[0] \"a\": give "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Config{

@@ -59,12 +59,6 @@ type Server struct {
 // pollInterval is how often files are looked at: a key that was replaced is in use within twice as long.
 const pollInterval = 5 * time.Second
 
-// ConfigError tells every fault of the files and credentials that a service is configured with, a line each.
-type ConfigError struct{ error }
-
-// Unwrap returns the faults.
-func (e ConfigError) Unwrap() error { return e.error }
-
 // New builds the service and opens its listeners, so that an address that is taken stops the start. What is wrong with
 // files and credentials is a ConfigError.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
@@ -78,6 +72,11 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 			s.closeListeners()
 		}
 	}()
+	metrics := newMetrics(cfg.Version)
+	used, err := s.readFiles(cfg, metrics)
+	if err != nil {
+		return nil, ConfigError{err}
+	}
 	if err := s.listen(cfg); err != nil {
 		return nil, err
 	}
@@ -85,20 +84,12 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics := newMetrics(cfg.Version)
 	s.limitConnections(cfg, metrics)
-	seamClient, clientErr := s.newSeamClient(cfg, contract.codec, metrics)
-	certificates, certificatesErr := newServerCertificates(cfg, metrics.reloadFailures)
-	s.seamClient, s.certificates = seamClient, certificates
-	authenticate, authErr := s.authentication(cfg, metrics)
-	if err := errors.Join(clientErr, certificatesErr, authErr); err != nil {
-		return nil, ConfigError{err}
-	}
-	if s.certificates != nil {
-		s.files = append(s.files, s.certificates.files...)
+	if s.seamClient, err = s.newSeamClient(cfg, used.seamCAs, contract.codec, metrics); err != nil {
+		return nil, err
 	}
 	s.recoverOutside = interceptor.RecoverOutside(logger, metrics.panics)
-	steps := s.newSteps(cfg, authenticate, contract.validator, metrics)
+	steps := s.newSteps(cfg, used.authenticate, contract.validator, metrics)
 	recovering := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
 		return interceptor.RecoverHandlers(description, logger, metrics.panics)
 	}

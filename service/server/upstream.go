@@ -10,14 +10,9 @@ import (
 )
 
 // newSeamClient returns the client of Seam, or of the sandbox in its place.
-func (s *Server) newSeamClient(cfg config.Config, codec *seamjson.Codec, m *metrics) (*seam.Client, error) {
-	var authorities *x509.CertPool
-	if cfg.SeamCAFile != "" {
-		var err error
-		if authorities, err = loadCAs(cfg.SeamCAFile); err != nil {
-			return nil, fmt.Errorf("--seam-ca-file: %w", err)
-		}
-	}
+func (s *Server) newSeamClient(
+	cfg config.Config, authorities *x509.CertPool, codec *seamjson.Codec, m *metrics,
+) (*seam.Client, error) {
 	endpoint := cfg.SeamEndpoint
 	if s.sandboxServer != nil {
 		s.endpoint = s.sandboxServer.URL()
@@ -31,7 +26,7 @@ func (s *Server) newSeamClient(cfg config.Config, codec *seamjson.Codec, m *metr
 		UserAgent:          "client-session-service/" + cfg.Version,
 		Codec:              codec,
 		CAs:                authorities,
-		MaxResponseBytes:   cfg.MaxResponseBytes,
+		MaxResponseBytes:   cfg.MaxResponseMiB << 20,
 		MaxIdleConnections: cfg.MaxInFlight,
 		MaxConnectionAge:   cfg.MaxConnectionAge,
 		Logger:             s.logger,

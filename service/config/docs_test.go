@@ -1,0 +1,82 @@
+package config
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md")
+
+const docsPage = "../../docs/configuration.md"
+
+// TestConfigurationPage fails when docs/configuration.md is not what the declarations say; `make generate` writes it.
+func TestConfigurationPage(t *testing.T) {
+	var read commands
+	parser, err := kong.New(&read, (&reader{}).kinds()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.NewBufferString(`# Configuration
+
+Generated from service/config/config.go by ` + "`make generate`" + `. A flag wins over its environment variable, and that over the
+YAML file that ` + "`--config-file`" + ` names, whose keys are the flags without the dashes. A key that is no setting is a fault,
+and every fault is told at once, with exit code 2. ` + "`client-session-service config print`" + ` prints what is in force and
+where each value comes from.
+`)
+	for _, command := range parser.Model.Children {
+		if command.Name != "serve" && command.Name != "sandbox" {
+			continue
+		}
+		fmt.Fprintf(want, "\n## `client-session-service %s`\n\n| flag | variable | kind | default | |\n|---|---|---|---|---|\n", command.Name)
+		for _, f := range command.Flags {
+			name, fallback := "`--"+f.Name+"`", ""
+			if f.Tag.Type == secret {
+				name = "none; `" + f.Name + "` in the file"
+			}
+			if f.Default != "" {
+				fallback = "`" + f.Default + "`"
+			}
+			fmt.Fprintf(want, "| %s | `%s` | %s | %s | %s |\n", name, variable(f.Value), f.Tag.Type, fallback, f.Help)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(docsPage, want.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(docsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("docs/configuration.md is stale: run make generate and commit it")
+	}
+}
+
+// TestDeclarations shows that each setting is declared in full, and that its default is good.
+func TestDeclarations(t *testing.T) {
+	var read commands
+	parser, err := kong.New(&read, (&reader{}).kinds()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	for _, f := range parser.Model.Children[0].Flags {
+		if f.Help == "" || f.Tag.Type == "" || strings.Contains(f.Help, "|") {
+			t.Errorf("--%s: kind %q, help %q", f.Name, f.Tag.Type, f.Help)
+		}
+		if f.Hidden != (f.Tag.Type == secret) || f.Hidden && f.Default != "" {
+			t.Errorf("--%s: a secret is hidden, and nothing else is", f.Name)
+		}
+		kinds[f.Tag.Type] = true
+	}
+	if len(kinds) < 10 {
+		t.Errorf("the kinds are %v", kinds)
+	}
+}

@@ -1,0 +1,217 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// secret is the kind of a setting that is never a flag and never printed.
+const secret = "secret"
+
+// kinds are the kinds of settings, by the types that the declarations name.
+func (r *reader) kinds() []kong.Option {
+	text := func(text string) (string, error) { return text, nil }
+	return []kong.Option{
+		kong.NamedMapper("switch", switchMapper{r}),
+		one(r, "text", text),
+		one(r, "file", text),
+		one(r, secret, text),
+		one(r, "address", address),
+		one(r, "URL", endpoint),
+		one(r, "duration", duration),
+		one(r, "delay", delay),
+		one(r, "count", func(text string) (int, error) { return integer(text, 1<<20-1) }),
+		one(r, "MiB", func(text string) (int, error) { return integer(text, 1024) }),
+		one(r, "rate", rate),
+		one(r, "reflection", reflection),
+		one(r, "TLS version", tlsVersion),
+		one(r, "log level", logLevel),
+		one(r, "log format", logFormat),
+		list(r, "networks", network),
+		list(r, "origins", origin),
+		list(r, "host names", host),
+	}
+}
+
+// one is a kind with one value. What is wrong with a value is noted and not returned: kong ends at the first error.
+func one[T any](r *reader, kind string, parse func(text string) (T, error)) kong.Option {
+	return kong.NamedMapper(kind, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto(kind, &text); err != nil {
+			return err
+		}
+		value, err := parse(text)
+		r.note(ctx.Value.Name, err)
+		target.Set(reflect.ValueOf(value))
+		return nil
+	}))
+}
+
+// list is a kind with any number of values, of which each flag brings one or several with commas between them.
+func list[T any](r *reader, kind string, parse func(text string) (T, error)) kong.Option {
+	return kong.NamedMapper(kind, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var texts string
+		if err := ctx.Scan.PopValueInto(kind, &texts); err != nil || texts == "" {
+			return err
+		}
+		for text := range strings.SplitSeq(texts, ",") {
+			value, err := parse(text)
+			r.note(ctx.Value.Name, err)
+			target.Set(reflect.Append(target, reflect.ValueOf(value)))
+		}
+		return nil
+	}))
+}
+
+// switchMapper is the kind that is on or off; a flag without a value turns it on.
+type switchMapper struct{ *reader }
+
+func (switchMapper) IsBool() bool { return true }
+
+func (m switchMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	target.SetBool(true)
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	switch text := ctx.Scan.Pop().String(); strings.ToLower(text) {
+	case "true", "1", "yes":
+	case "false", "0", "no":
+		target.SetBool(false)
+	default:
+		m.note(ctx.Value.Name, fmt.Errorf("%q is neither true nor false", text))
+	}
+	return nil
+}
+
+func address(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || (host != "" && net.ParseIP(host) == nil && host != "localhost") {
+		return "", fmt.Errorf("%q is not an address: give host:port, such as 127.0.0.1:9090", text)
+	}
+	return text, nil
+}
+
+func duration(text string) (time.Duration, error) {
+	value, err := time.ParseDuration(text)
+	if err != nil || value <= 0 {
+		return 0, fmt.Errorf("%q is not a time above zero, such as 30s", text)
+	}
+	return value, nil
+}
+
+func delay(text string) (time.Duration, error) {
+	value, err := time.ParseDuration(text)
+	if err != nil || value < 0 {
+		return 0, fmt.Errorf("%q is not a time, such as 5s or 0s", text)
+	}
+	return value, nil
+}
+
+func integer(text string, most uint64) (int, error) {
+	value, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || value == 0 || value > most {
+		return 0, fmt.Errorf("%q is not a number from 1 to %d", text, most)
+	}
+	return int(value), nil
+}
+
+func rate(text string) (float64, error) {
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(value >= 0 && value <= 1e6) {
+		return 0, fmt.Errorf("%q is not a number from 0 to 1000000", text)
+	}
+	return value, nil
+}
+
+// endpoint is Seam's base URL. An error does not quote it: it may hold a password.
+func endpoint(text string) (*url.URL, error) {
+	value, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("is not a URL")
+	case !isHTTP(value):
+		return nil, errors.New("needs http:// or https:// and a host")
+	case value.User != nil || value.RawQuery != "" || value.ForceQuery || value.Fragment != "":
+		return nil, errors.New("must have no user, no query and no fragment")
+	}
+	return value, nil
+}
+
+func isHTTP(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+// origin is an origin in the form in which browsers send it, or every one.
+func origin(text string) (string, error) {
+	parsed, err := url.Parse(text)
+	// What answers browsers would take a * within an origin for any text.
+	if text != "*" &&
+		(err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text || strings.Contains(text, "*")) {
+		return "", fmt.Errorf("%q is not an origin: give scheme://host or scheme://host:port, or *", text)
+	}
+	return text, nil
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+func host(text string) (string, error) {
+	if !hostName.MatchString(text) {
+		return "", fmt.Errorf("%q is not a host name, such as sessions.example.com, without a port", text)
+	}
+	return strings.ToLower(text), nil
+}
+
+func network(text string) (netip.Prefix, error) {
+	value, err := netip.ParsePrefix(text)
+	if err != nil {
+		return value, fmt.Errorf("%q is not a network, such as 10.0.0.0/8", text)
+	}
+	return value, nil
+}
+
+func reflection(text string) (Reflection, error) {
+	switch value := Reflection(text); value {
+	case ReflectionAuto, ReflectionOn, ReflectionOff:
+		return value, nil
+	default:
+		return "", fmt.Errorf("%q is none of auto, on, off", text)
+	}
+}
+
+func tlsVersion(text string) (uint16, error) {
+	switch text {
+	case "1.3":
+		return tls.VersionTLS13, nil
+	case "1.2":
+		return tls.VersionTLS12, nil
+	default:
+		return 0, fmt.Errorf("%q is neither 1.3 nor 1.2", text)
+	}
+}
+
+func logLevel(text string) (level slog.Level, err error) {
+	if level.UnmarshalText([]byte(text)) != nil {
+		err = fmt.Errorf("%q is none of debug, info, warn, error", text)
+	}
+	return level, err
+}
+
+func logFormat(text string) (string, error) {
+	if text != "json" && text != "text" {
+		return "", fmt.Errorf("%q is neither json nor text", text)
+	}
+	return text, nil
+}
