@@ -53,9 +53,9 @@ func Forward(md metadata.MD) (http.Header, error) {
 			switch {
 			case strings.TrimSpace(v) == "":
 			case value != "":
-				return nil, seamerr.InvalidHeader(allowed.Name, "is given more than once")
+				return nil, seamerr.RepeatedHeader(allowed.Name)
 			case !seam.Printable(v):
-				return nil, seamerr.InvalidHeader(allowed.Name, "has characters that are not allowed")
+				return nil, seamerr.InvalidHeader(allowed.Name)
 			default:
 				value = v
 			}

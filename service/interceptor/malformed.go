@@ -19,7 +19,7 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 	if len(message.GetUnknown()) > 0 {
 		// A field that this version of the contract does not know may be a restriction that a newer caller counts on:
 		// dropping it would grant more than was asked for.
-		problems = append(problems, seamerr.FieldViolation{Message: "Unrecognized field(s) in message"})
+		problems = append(problems, seamerr.UnrecognizedFields())
 	}
 	message.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		path := []string{string(field.Name())}
@@ -42,7 +42,7 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 // words is the member itself.
 func malformedWithin(path []string, message protoreflect.Message) []seamerr.FieldViolation {
 	if stamp, ok := message.Interface().(*timestamppb.Timestamp); ok && stamp.CheckValid() != nil {
-		return []seamerr.FieldViolation{{Path: path, Message: "Invalid datetime"}}
+		return []seamerr.FieldViolation{seamerr.InvalidDatetime(path...)}
 	}
 	problems := malformed(message)
 	for i, problem := range problems {
@@ -57,5 +57,5 @@ func appendControlCharacters(problems []seamerr.FieldViolation, text string, pat
 	if !strings.ContainsFunc(text, unicode.IsControl) {
 		return problems
 	}
-	return append(problems, seamerr.FieldViolation{Path: path, Message: "Must not contain control characters"})
+	return append(problems, seamerr.ControlCharacters(path...))
 }

@@ -52,10 +52,7 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 	}
 	problems := make([]seamerr.FieldViolation, 0, len(invalid.Violations))
 	for _, violation := range invalid.Violations {
-		problems = append(problems, seamerr.FieldViolation{
-			Path:    path(violation.Proto.GetField()),
-			Message: wording(violation),
-		})
+		problems = append(problems, inSeamsWords(violation))
 	}
 	return problems, nil
 }
@@ -111,19 +108,19 @@ func path(field *validate.FieldPath) []string {
 	return segments
 }
 
-// wording is the message of a broken rule in Seam's words, which are those of the validator that Seam uses. A rule of
-// the contract's own has its words in the contract.
-func wording(violation *protovalidate.Violation) string {
+// inSeamsWords is a broken rule in Seam's words. A rule of the contract's own has its words in the contract.
+func inSeamsWords(violation *protovalidate.Violation) seamerr.FieldViolation {
+	at := path(violation.Proto.GetField())
 	switch violation.Proto.GetRuleId() {
 	case "string.min_len":
-		return fmt.Sprintf("String must contain at least %d character(s)", violation.RuleValue.Uint())
+		return seamerr.TooShort(violation.RuleValue.Uint(), at...)
 	case "string.uuid", "string.uuid_empty":
-		return "Invalid uuid"
+		return seamerr.InvalidUUID(at...)
 	case "repeated.min_items", "repeated.max_items":
-		return seamerr.ExactlyOne
+		return seamerr.NotExactlyOne(at...)
 	case "required":
-		return seamerr.Required
+		return seamerr.Required(at...)
 	default:
-		return violation.Proto.GetMessage()
+		return seamerr.FieldViolation{Path: at, Message: violation.Proto.GetMessage()}
 	}
 }

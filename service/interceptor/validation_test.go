@@ -78,13 +78,13 @@ func TestValidationRefuses(t *testing.T) {
 			[]seamerr.FieldViolation{problem("String must contain at least 1 character(s)", "user_identifier_key")},
 		},
 		"two of the old list": {
-			nil, &request{UserIdentityIds: []string{"a", "b"}}, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			nil, &request{UserIdentityIds: []string{"a", "b"}}, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")},
 		},
 		"several, in the contract's order": {
 			nil, &request{UserIdentityIds: []string{"a", "b"}, UserIdentifierKey: new("")},
 			[]seamerr.FieldViolation{
 				problem("String must contain at least 1 character(s)", "user_identifier_key"),
-				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				seamerr.NotExactlyOne("user_identity_ids"),
 			},
 		},
 		"unknown field": {
@@ -117,24 +117,24 @@ func TestValidationRefuses(t *testing.T) {
 				problem("Expected string, received null", "client_session_id"),
 				problem("String must contain at least 1 character(s)", "user_identifier_key"),
 				problem("Expected array, received string", "connected_account_ids"),
-				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				seamerr.NotExactlyOne("user_identity_ids"),
 				problem("Unrecognized key(s) in object: 'nope'"),
 			},
 		},
 		"told once": {
-			[]seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			[]seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")},
 			&request{UserIdentityIds: []string{"a", "b"}},
-			[]seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")},
+			[]seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")},
 		},
 		"elements in their order": {
 			// Two of them break a rule; the one between could not be read.
 			[]seamerr.FieldViolation{
-				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				seamerr.NotExactlyOne("user_identity_ids"),
 				problem("Expected string, received number", "user_identity_ids", "1"),
 			},
 			&clientsessionv1.CreateRequest{UserIdentityIds: []string{"a", "", "b"}},
 			[]seamerr.FieldViolation{
-				problem(seamerr.ExactlyOne, "user_identity_ids"),
+				seamerr.NotExactlyOne("user_identity_ids"),
 				problem("Invalid uuid", "user_identity_ids", "0"),
 				problem("Expected string, received number", "user_identity_ids", "1"),
 				problem("Invalid uuid", "user_identity_ids", "2"),

@@ -68,7 +68,7 @@ func (p *parameters) Decode(call *callinfo.Call, body []byte, in any) *seamerr.E
 		for _, value := range p.header.Values(name) {
 			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
 				// The gateway would drop it and go on without, as if the caller had not restricted the call so.
-				return seamerr.InvalidHeader(name, "has characters that are not allowed")
+				return seamerr.InvalidHeader(name)
 			}
 		}
 	}

@@ -73,7 +73,7 @@ func TestOwnErrors(t *testing.T) {
 			seamerr.InvalidContentType("PATCH"), 400, "invalid_content_type", codes.InvalidArgument,
 			`PATCH requests must have Content-Type header with "application/json"`,
 		},
-		{seamerr.InvalidHeader("authorization", "is odd"), 400, "invalid_input", codes.InvalidArgument, "Header authorization is odd"},
+		{seamerr.InvalidHeader("authorization"), 400, "invalid_input", codes.InvalidArgument, "Header authorization has characters that are not allowed"},
 		{seamerr.PayloadTooLarge(128 << 10), 413, "payload_too_large", codes.ResourceExhausted, "Request body is larger than 128 KiB"},
 		{seamerr.UnreadableBody(nil), 400, "invalid_input", codes.InvalidArgument, "Request body could not be read"},
 		{seamerr.NotFound(), 404, "not_found", codes.NotFound, "Not found"},

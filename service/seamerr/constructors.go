@@ -63,13 +63,32 @@ func InvalidContentType(method string) *Error {
 		method+` requests must have Content-Type header with "application/json"`, nil)
 }
 
-// InvalidQuery refuses a query string; the message names the parameter and never quotes a value.
-func InvalidQuery(message string) *Error {
+// InvalidQuery refuses a query string that cannot be unescaped.
+func InvalidQuery() *Error { return invalidQuery("Invalid query string") }
+
+// UnrecognizedParameter refuses a query parameter that the request does not have.
+func UnrecognizedParameter(name string) *Error {
+	return invalidQuery("Unrecognized query parameter: '" + name + "'")
+}
+
+// RepeatedParameter refuses a query parameter that is given more than once.
+func RepeatedParameter(name string) *Error {
+	return invalidQuery("Repeated query parameter: '" + name + "'")
+}
+
+func invalidQuery(message string) *Error {
 	return inSeamsWords(http.StatusBadRequest, "invalid_query_params", message, nil)
 }
 
-// InvalidHeader refuses a credential header that is repeated or has control characters; name is its name.
-func InvalidHeader(name, fault string) *Error {
+// RepeatedHeader refuses a credential header that is given more than once.
+func RepeatedHeader(name string) *Error { return invalidHeader(name, "is given more than once") }
+
+// InvalidHeader refuses a credential header with control characters.
+func InvalidHeader(name string) *Error {
+	return invalidHeader(name, "has characters that are not allowed")
+}
+
+func invalidHeader(name, fault string) *Error {
 	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
 }
 

@@ -145,7 +145,7 @@ func TestInvalidInput(t *testing.T) {
 			`{"message":"At least one","validation_errors":{"_errors":["At least one"]}}`,
 		},
 		"missing": {
-			[]seamerr.FieldViolation{at(seamerr.Required, "a", "b")},
+			[]seamerr.FieldViolation{seamerr.Required("a", "b")},
 			`{"message":"a.b is required","validation_errors":{"_errors":[],"a":{"_errors":[],"b":{"_errors":["Required"]}}}}`,
 		},
 		"several": {

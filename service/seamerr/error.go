@@ -22,8 +22,8 @@ type Error struct {
 	// Code is the gRPC code. Zero (OK) means: by the table, from HTTPStatus and Type.
 	Code codes.Code
 
-	// Type is Seam's error type, such as client_session_not_found, or one of the types of faults.go. It is empty when
-	// Seam, or a proxy before it, answered without Seam's error envelope.
+	// Type is Seam's error type, such as client_session_not_found, or one of the types of constructors.go. It is empty
+	// when Seam, or a proxy before it, answered without Seam's error envelope.
 	Type string
 
 	// Domain is who defines the type. Empty is DomainSeam, for what Seam says and for what the service says in Seam's

@@ -18,11 +18,49 @@ type FieldViolation struct {
 	Message string
 }
 
-// Required is the message of a problem whose member is missing.
-const Required = "Required"
+// What can be wrong with the input, in the words of Seam and of the validator that it uses. path leads to the faulty
+// value; without one it is the request as a whole.
 
-// ExactlyOne is the message of a problem with the deprecated user_identity_ids.
-const ExactlyOne = "Array must contain exactly 1 element(s)"
+const required = "Required"
+
+// Required reports a member that is missing.
+func Required(path ...string) FieldViolation { return FieldViolation{path, required} }
+
+// UnexpectedType reports a value of another JSON type than the one that is expected.
+func UnexpectedType(expected, received string, path ...string) FieldViolation {
+	return FieldViolation{path, "Expected " + expected + ", received " + received}
+}
+
+// InvalidDatetime reports a text that is no time.
+func InvalidDatetime(path ...string) FieldViolation { return FieldViolation{path, "Invalid datetime"} }
+
+// InvalidUUID reports a text that is no UUID.
+func InvalidUUID(path ...string) FieldViolation { return FieldViolation{path, "Invalid uuid"} }
+
+// TooShort reports a text of fewer than least characters.
+func TooShort(least uint64, path ...string) FieldViolation {
+	return FieldViolation{path, fmt.Sprintf("String must contain at least %d character(s)", least)}
+}
+
+// NotExactlyOne reports a list that has to have one element: that of the deprecated user_identity_ids.
+func NotExactlyOne(path ...string) FieldViolation {
+	return FieldViolation{path, "Array must contain exactly 1 element(s)"}
+}
+
+// UnrecognizedKeys reports members that the request does not have.
+func UnrecognizedKeys(names []string) FieldViolation {
+	return FieldViolation{nil, "Unrecognized key(s) in object: '" + strings.Join(names, "', '") + "'"}
+}
+
+// UnrecognizedFields reports fields of a gRPC message that the request does not have.
+func UnrecognizedFields() FieldViolation {
+	return FieldViolation{nil, "Unrecognized field(s) in message"}
+}
+
+// ControlCharacters reports a text with control characters.
+func ControlCharacters(path ...string) FieldViolation {
+	return FieldViolation{path, "Must not contain control characters"}
+}
 
 // maxFieldViolations bounds how much of a hostile input is spelt out.
 const maxFieldViolations = 100
@@ -55,7 +93,7 @@ func (p FieldViolation) String() string {
 	switch {
 	case path == "":
 		return p.Message
-	case p.Message == Required:
+	case p.Message == required:
 		return path + " is required"
 	default:
 		return fmt.Sprintf("%s for %q", p.Message, path)

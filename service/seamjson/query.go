@@ -23,14 +23,14 @@ func (g *decodedRequest) readQuery(t *message, query string) error {
 	for pair := range strings.SplitSeq(query, "&") {
 		name, text, err := unescape(pair)
 		if err != nil {
-			return seamerr.InvalidQuery("Invalid query string")
+			return seamerr.InvalidQuery()
 		}
 		if pair == "" || name == strictParameter {
 			continue
 		}
 		f, known := t.byName[name]
 		if !known || t.bodyOnly {
-			return seamerr.InvalidQuery("Unrecognized query parameter: '" + sanitizeName(name) + "'")
+			return seamerr.UnrecognizedParameter(sanitizeName(name))
 		}
 		_, again := g.byField[f]
 		switch {
@@ -41,7 +41,7 @@ func (g *decodedRequest) readQuery(t *message, query string) error {
 			// A second one is a fault, also of a parameter that the body overrules.
 			inBody[f] = false
 		case again && !f.list:
-			return seamerr.InvalidQuery("Repeated query parameter: '" + name + "'")
+			return seamerr.RepeatedParameter(name)
 		default:
 			g.readParameter(f, text, again)
 		}
@@ -66,10 +66,7 @@ func (g *decodedRequest) readParameter(f *field, text string, again bool) {
 	case f.kind == kindString:
 		g.message.Set(f.descriptor, protoreflect.ValueOfString(text))
 	default:
-		g.byField[f] = []seamerr.FieldViolation{{
-			Path:    []string{f.name},
-			Message: "Expected " + f.expects() + ", received string",
-		}}
+		g.byField[f] = []seamerr.FieldViolation{seamerr.UnexpectedType(f.expects(), "string", f.name)}
 		return
 	}
 	g.byField[f] = nil

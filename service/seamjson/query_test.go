@@ -69,8 +69,8 @@ func TestReadQueryProblems(t *testing.T) {
 	}{
 		"boolean":        {`without_user_identifier_key=SECRET`, &listRequest{}, []seamerr.FieldViolation{problem("Expected boolean, received string", "without_user_identifier_key")}},
 		"empty boolean":  {`without_user_identifier_key=`, &listRequest{}, []seamerr.FieldViolation{problem("Expected boolean, received string", "without_user_identifier_key")}},
-		"two identities": {`user_identity_ids=SECRET&user_identity_ids=b`, &request{}, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")}},
-		"no identity":    {`user_identity_ids=`, &request{}, []seamerr.FieldViolation{problem(seamerr.ExactlyOne, "user_identity_ids")}},
+		"two identities": {`user_identity_ids=SECRET&user_identity_ids=b`, &request{}, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")}},
+		"no identity":    {`user_identity_ids=`, &request{}, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems, err := newCodec(t).UnmarshalRequest(nil, strings.ReplaceAll(test.query, "SECRET", secret), test.message)

@@ -3,7 +3,6 @@ package seamjson
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"strconv"
@@ -42,8 +41,7 @@ func (c *Codec) UnmarshalRequest(body []byte, query string, m proto.Message) ([]
 		}
 	}
 	if given.notObject != "" {
-		violation := seamerr.FieldViolation{Message: "Expected object, received " + given.notObject}
-		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{violation})
+		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{seamerr.UnexpectedType("object", given.notObject)})
 	}
 	return given.problems(table), nil
 }
@@ -66,9 +64,7 @@ func (g *decodedRequest) problems(t *message) []seamerr.FieldViolation {
 		problems = append(problems, g.byField[f]...)
 	}
 	if len(g.unknown) > 0 {
-		problems = append(problems, seamerr.FieldViolation{
-			Message: "Unrecognized key(s) in object: '" + strings.Join(g.unknown, "', '") + "'",
-		})
+		problems = append(problems, seamerr.UnrecognizedKeys(g.unknown))
 	}
 	return problems
 }
@@ -141,12 +137,12 @@ func (r requestReader) readField(f *field) ([]seamerr.FieldViolation, error) {
 		r.message.Set(f.null, protoreflect.ValueOfBool(true))
 		return nil, r.dec.SkipValue()
 	}
-	v, message, err := r.readValue(f)
+	v, problem, err := r.readValue(f)
 	if err != nil {
 		return nil, err
 	}
-	if message != "" {
-		return []seamerr.FieldViolation{{Path: []string{f.name}, Message: message}}, nil
+	if problem != nil {
+		return []seamerr.FieldViolation{*problem}, nil
 	}
 	r.message.Set(f.descriptor, v)
 	return nil, nil
@@ -154,10 +150,7 @@ func (r requestReader) readField(f *field) ([]seamerr.FieldViolation, error) {
 
 func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 	if kind := r.dec.PeekKind(); kind != '[' {
-		return []seamerr.FieldViolation{{
-			Path:    []string{f.name},
-			Message: "Expected array, received " + kindName(kind),
-		}}, r.dec.SkipValue()
+		return []seamerr.FieldViolation{seamerr.UnexpectedType("array", kindName(kind), f.name)}, r.dec.SkipValue()
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
@@ -165,18 +158,16 @@ func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 	list := f.mutableList(r.message)
 	var problems []seamerr.FieldViolation
 	for count := 0; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
-		v, message, err := r.readValue(f)
+		v, problem, err := r.readValue(f)
 		if err != nil {
 			return nil, err
 		}
-		if message != "" {
+		if problem != nil {
 			// An element that is wrong keeps its place, so that those after it are told of by their own.
 			v = protoreflect.ValueOfString("")
 			if len(problems) < maxReported {
-				problems = append(problems, seamerr.FieldViolation{
-					Path:    []string{f.name, strconv.Itoa(count)},
-					Message: message,
-				})
+				problem.Path = append(problem.Path, strconv.Itoa(count))
+				problems = append(problems, *problem)
 			}
 		}
 		list.Append(v)
@@ -200,30 +191,30 @@ func (f *field) checkCount(list protoreflect.List) []seamerr.FieldViolation {
 	if !f.exactlyOne || list.Len() == 1 {
 		return nil
 	}
-	return []seamerr.FieldViolation{{Path: []string{f.name}, Message: seamerr.ExactlyOne}}
+	return []seamerr.FieldViolation{seamerr.NotExactlyOne(f.name)}
 }
 
 // rfc3339 is the shape of a date and time. time.Parse also takes a comma, hours of one digit and offsets of days, all
 // of which Seam refuses.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// readValue reads one value. The message is what is wrong with it, empty when nothing is.
-func (r requestReader) readValue(f *field) (v protoreflect.Value, message string, err error) {
+// readValue reads one value. The problem is what is wrong with it, nil when nothing is.
+func (r requestReader) readValue(f *field) (v protoreflect.Value, problem *seamerr.FieldViolation, err error) {
 	if kind := r.dec.PeekKind(); !f.accepts(kind) {
-		return v, fmt.Sprintf("Expected %s, received %s", f.expects(), kindName(kind)), r.dec.SkipValue()
+		return v, new(seamerr.UnexpectedType(f.expects(), kindName(kind), f.name)), r.dec.SkipValue()
 	}
 	token, err := r.dec.ReadToken()
 	if err != nil {
-		return v, "", err
+		return v, nil, err
 	}
 	if f.kind == kindTimestamp && !rfc3339.MatchString(token.String()) {
-		return v, "Invalid datetime", nil
+		return v, new(seamerr.InvalidDatetime(f.name)), nil
 	}
 	v, err = f.value(token)
 	if err != nil {
-		return v, "Invalid datetime", nil //nolint:nilerr // The fault is the caller's: it is told in the message.
+		return v, new(seamerr.InvalidDatetime(f.name)), nil //nolint:nilerr // The fault is the caller's: it is the problem.
 	}
-	return v, "", nil
+	return v, nil, nil
 }
 
 // sanitizeName returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
