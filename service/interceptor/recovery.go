@@ -16,7 +16,7 @@ import (
 
 // Recovery makes an INTERNAL error of a panic, so that one call cannot end the process. It stands inside the access
 // log and the metrics, so that both see the panic as the error it became; the stack is logged here. What panics further
-// out is for RecoverHandlers.
+// out is for RecoverCall.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
 	caught := panicReporter{logger, panics}
 	return func(
@@ -39,7 +39,7 @@ func RecoverOutside(
 	return panicReporter{logger, panics}.panicError
 }
 
-// panicReporter makes faults of panics.
+// panicReporter makes errors of panics.
 type panicReporter struct {
 	logger *slog.Logger
 	panics prometheus.Counter

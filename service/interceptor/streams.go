@@ -21,8 +21,6 @@ type StreamsConfig struct {
 	Lifetime time.Duration
 	// StreamCtx ends when streams have to.
 	StreamCtx context.Context //nolint:containedctx // It is the server's life and no call's.
-	// RecoverOutside makes an error of a panic in the handler of a stream.
-	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Refused counts the streams that there was no room for.
 	Refused prometheus.Counter
 }
@@ -31,7 +29,7 @@ type StreamsConfig struct {
 // services, have no end of their own, and anybody may open one: a drain that waited for them would wait for ever.
 func Streams(config StreamsConfig) grpc.UnaryServerInterceptor {
 	places := make(chan struct{}, maxStreams)
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		select {
 		case places <- struct{}{}:
 		default:
@@ -42,14 +40,10 @@ func Streams(config StreamsConfig) grpc.UnaryServerInterceptor {
 		lifetime := time.NewTimer(config.Lifetime)
 		defer lifetime.Stop()
 		// The handler may be waiting for its caller, where nothing of ours reaches it. When this returns, grpc-go ends
-		// the stream, and with it the wait.
+		// the stream, and with it the wait. The goroutine is outside of what recovers around this step: Recovery has to
+		// stand inside of it.
 		ended := make(chan error, 1)
 		go func() {
-			defer func() {
-				if value := recover(); value != nil {
-					ended <- config.RecoverOutside(ctx, info.FullMethod, value)
-				}
-			}()
 			_, err := handler(ctx, request)
 			ended <- err
 		}()

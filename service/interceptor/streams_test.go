@@ -22,9 +22,9 @@ func TestStreams(t *testing.T) {
 		refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
 		panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
 		logger, _ := newLog(slog.LevelInfo)
-		step := interceptor.Streams(interceptor.StreamsConfig{
-			Lifetime: time.Minute, StreamCtx: draining, RecoverOutside: interceptor.RecoverOutside(logger, panics), Refused: refused,
-		})
+		step := interceptor.Chain(interceptor.Streams(interceptor.StreamsConfig{
+			Lifetime: time.Minute, StreamCtx: draining, Refused: refused,
+		}), interceptor.Recovery(logger, panics))
 		open := func(ctx context.Context, handler grpc.UnaryHandler) <-chan error {
 			ended := make(chan error, 1)
 			go func() {

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/grpc"
-
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/config"
@@ -20,19 +18,16 @@ import (
 // maxHeaderBytes bounds the headers of a request on both faces.
 const maxHeaderBytes = 32 << 10
 
-// recoverHandlers returns the description of a service whose handlers survive a panic.
-type recoverHandlers func(*grpc.ServiceDesc) *grpc.ServiceDesc
-
 // newHTTP returns the server of the REST face.
 func (s *Server) newHTTP(
-	cfg config.Config, steps steps, handlers *service.Service, recovering recoverHandlers, codec *seamjson.Codec,
+	cfg config.Config, steps steps, handlers *service.Service, m *metrics, codec *seamjson.Codec,
 ) (*http.Server, error) {
 	headers := []string{interceptor.HeaderCallerRequestID, interceptor.HeaderSDKLanguage}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
 	face, err := rest.New(rest.Config{
-		Description: recovering(&clientsessionv1.ClientSessionService_ServiceDesc),
+		Description: &clientsessionv1.ClientSessionService_ServiceDesc,
 		Service:     handlers,
 		Chain:       steps.call,
 
@@ -44,7 +39,7 @@ func (s *Server) newHTTP(
 		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
 		Codec:             codec,
 		Logger:            s.logger,
-		RecoverOutside:    s.recoverOutside,
+		RecoverOutside:    interceptor.RecoverOutside(s.logger, m.panics),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the REST face: %w", err)

@@ -39,7 +39,7 @@ const unknownMethod = "/unknown/unknown"
 
 // newGRPC returns the server of the gRPC face.
 func (s *Server) newGRPC(
-	cfg config.Config, steps steps, handlers *service.Service, recovering recoverHandlers, m *metrics,
+	cfg config.Config, steps steps, handlers *service.Service, m *metrics,
 ) *grpc.Server {
 	f := &grpcFace{unknown: steps.unknown, streams: steps.stream, names: map[string]bool{}, open: m.openStreams}
 	server := grpc.NewServer(append(s.certificates.grpcOptions(s.logger),
@@ -64,9 +64,8 @@ func (s *Server) newGRPC(
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)...)
-	server.RegisterService(f.unaryAsStreams(recovering(&healthv1.Health_ServiceDesc), steps.call), s.health)
-	server.RegisterService(
-		f.unaryAsStreams(recovering(&clientsessionv1.ClientSessionService_ServiceDesc), steps.call), handlers)
+	server.RegisterService(f.unaryAsStreams(&healthv1.Health_ServiceDesc, steps.call), s.health)
+	server.RegisterService(f.unaryAsStreams(&clientsessionv1.ClientSessionService_ServiceDesc, steps.call), handlers)
 	if cfg.Reflection != config.ReflectionOff {
 		reflection.Register(server)
 	}

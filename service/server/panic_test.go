@@ -11,8 +11,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
@@ -49,7 +51,7 @@ func TestPanics(t *testing.T) {
 			s, err := server.New(config.Config{
 				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 				SeamEndpoint: parseURL(t, upstream.URL()), DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
-				MaxInFlight: 1, DrainTimeout: time.Minute,
+				MaxInFlight: 1, DrainTimeout: time.Minute, MaxConnectionAge: time.Second,
 			}, slog.New(panickingLog{slog.NewJSONHandler(log, nil), message}))
 			if err != nil {
 				t.Fatal(err)
@@ -70,7 +72,7 @@ func TestPanics(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			path, want := grantPath, 3
+			path, want := grantPath, 5
 			if message == "no route" {
 				path, want = "/nowhere", 1
 			}
@@ -82,6 +84,16 @@ func TestPanics(t *testing.T) {
 					if status.Code(err) != codes.Internal || status.Convert(err).Message() != "Internal error" || id == "" {
 						t.Errorf("gRPC: got %v, request id %q", err, id)
 					}
+				}
+				watch, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{Service: "none"})
+				for err == nil { // It ends in a panic when it is told of in the log: when it is as old as it may be.
+					_, err = watch.Recv()
+				}
+				if status.Code(err) != codes.Internal || len(watch.Trailer().Get("seam-request-id")) != 1 {
+					t.Errorf("a stream: got %v, %v", err, watch.Trailer())
+				}
+				if err := conn.Invoke(t.Context(), "/no/Method", grantByID(), &emptypb.Empty{}); status.Code(err) != codes.Internal {
+					t.Errorf("an unknown method: got %v", err)
 				}
 			}
 			got := h.send(http.MethodPost, path, byID)

@@ -19,11 +19,9 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/reload"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/seam"
-	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // Server is the service with its listeners open. Nothing is served before Run.
@@ -50,8 +48,6 @@ type Server struct {
 	// streamCtx ends when the drain begins to cut off streams.
 	streamCtx     context.Context //nolint:containedctx // It is the server's life and no call's.
 	cancelStreams context.CancelFunc
-	// recoverOutside makes an error of a panic outside of the calls.
-	recoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// certificates is the certificate of both faces, nil for plain text.
 	certificates *serverCertificates
 }
@@ -88,16 +84,12 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if s.seamClient, err = s.newSeamClient(cfg, used.seamCAs, contract.codec, metrics); err != nil {
 		return nil, err
 	}
-	s.recoverOutside = interceptor.RecoverOutside(logger, metrics.panics)
 	steps := s.newSteps(cfg, used.authenticate, contract.validator, metrics)
-	recovering := func(description *grpc.ServiceDesc) *grpc.ServiceDesc {
-		return interceptor.RecoverHandlers(description, logger, metrics.panics)
-	}
 	handlers := service.New(s.seamClient, metrics.serviceCredentialRefused)
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-	s.grpcServer = s.newGRPC(cfg, steps, handlers, recovering, metrics)
-	if s.httpServer, err = s.newHTTP(cfg, steps, handlers, recovering, contract.codec); err != nil {
+	s.grpcServer = s.newGRPC(cfg, steps, handlers, metrics)
+	if s.httpServer, err = s.newHTTP(cfg, steps, handlers, metrics, contract.codec); err != nil {
 		return nil, err
 	}
 	s.adminServer = s.newAdmin(cfg, metrics)

@@ -22,14 +22,16 @@ func (s *Server) newSteps(
 	cfg config.Config, authenticate grpc.UnaryServerInterceptor, validator protovalidate.Validator, m *metrics,
 ) steps {
 	outer := []grpc.UnaryServerInterceptor{
+		interceptor.RecoverCall(s.logger, m.panics),
 		// It names all that follows.
 		interceptor.RequestID,
 		// These two stand outside of the recovery and so see a panic as the error it became.
 		interceptor.AccessLog(s.logger, cfg.TrustedProxies),
 		m.interceptor(),
-		interceptor.Recovery(s.logger, m.panics),
 	}
+	recovery := interceptor.Recovery(s.logger, m.panics)
 	call := append(slices.Clone(outer),
+		recovery,
 		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
 		// Who calls is settled on the headers alone, before the body costs any memory and before what is asked: a stranger
 		// learns nothing about the input.
@@ -52,11 +54,10 @@ func (s *Server) newSteps(
 		interceptor.CallerRetries,
 	)
 	stream := append(slices.Clone(outer), interceptor.Streams(interceptor.StreamsConfig{
-		Lifetime:       streamLifetime(cfg),
-		StreamCtx:      s.streamCtx,
-		RecoverOutside: s.recoverOutside,
-		Refused:        m.refused.WithLabelValues(limitStreams),
-	}), authenticate)
+		Lifetime:  streamLifetime(cfg),
+		StreamCtx: s.streamCtx,
+		Refused:   m.refused.WithLabelValues(limitStreams),
+	}), recovery, authenticate)
 	return steps{
 		call: interceptor.Chain(call...), unknown: interceptor.Chain(outer...), stream: interceptor.Chain(stream...),
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 
@@ -47,55 +46,38 @@ func (l faultyLog) Handle(ctx context.Context, record slog.Record) error {
 	return l.Handler.Handle(ctx, record)
 }
 
-// recoveryHarness is the service, whose handlers recover, with what RecoverHandlers logged and counted.
+// recoveryHarness is the service, whose calls recover, with what RecoverCall logged and counted.
 type recoveryHarness struct {
 	clientsessionv1.UnimplementedClientSessionServiceServer
 
-	grant      func() // What the handler does before it answers.
-	log        *logLines
-	panics     prometheus.Counter
-	recovering *grpc.ServiceDesc
-	logger     *slog.Logger
+	handle  func() // What the handler does before it answers.
+	log     *logLines
+	panics  prometheus.Counter
+	recover grpc.UnaryServerInterceptor
+	logger  *slog.Logger
 }
 
 func (r *recoveryHarness) GrantAccess(context.Context, *request) (*clientsessionv1.GrantAccessResponse, error) {
-	if r.grant != nil {
-		r.grant()
+	if r.handle != nil {
+		r.handle()
 	}
 	return &clientsessionv1.GrantAccessResponse{}, nil
 }
 
-func newRecoveryHarness(t *testing.T, grant func()) *recoveryHarness {
+func newRecoveryHarness(t *testing.T, handle func()) *recoveryHarness {
 	t.Helper()
-	r := &recoveryHarness{grant: grant, panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})}
+	r := &recoveryHarness{handle: handle, panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})}
 	r.logger, r.log = newLog(slog.LevelInfo)
-	r.recovering = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, r.logger, r.panics)
+	r.recover = interceptor.RecoverCall(r.logger, r.panics)
 	return r
 }
 
-// call calls GrantAccess as grpc-go does.
-func (r *recoveryHarness) call(ctx context.Context, t *testing.T, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
-	t.Helper()
-	for _, method := range r.recovering.Methods {
-		if method.MethodName == "GrantAccess" {
-			return method.Handler(r, ctx, decode, chain)
-		}
-	}
-	t.Fatal("there is no GrantAccess")
-	return nil, nil
-}
-
-func decoded(any) error { return nil }
-
-// chained makes one interceptor of several, the first outermost.
-func chained(steps ...grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		for _, step := range slices.Backward(steps) {
-			inner := handler
-			handler = func(ctx context.Context, request any) (any, error) { return step(ctx, request, info, inner) }
-		}
-		return handler(ctx, request)
-	}
+// call calls GrantAccess through RecoverCall and then the steps.
+func (r *recoveryHarness) call(ctx context.Context, steps ...grpc.UnaryServerInterceptor) (any, error) {
+	steps = append([]grpc.UnaryServerInterceptor{r.recover}, steps...)
+	return interceptor.Chain(steps...)(ctx, &request{}, info(), func(ctx context.Context, in any) (any, error) {
+		return r.GrantAccess(ctx, in.(*request))
+	})
 }
 
 // panicking is an interceptor that panics before or after its handler.
@@ -110,7 +92,7 @@ func panicking(fault func(), after bool) grpc.UnaryServerInterceptor {
 	}
 }
 
-func TestRecoverHandlers(t *testing.T) {
+func TestRecoverCall(t *testing.T) {
 	const (
 		withSecret = "panic with a value of type *errors.errorString"
 		nilPointer = "panic: runtime error: invalid memory address or nil pointer dereference"
@@ -118,60 +100,46 @@ func TestRecoverHandlers(t *testing.T) {
 	accessLog := func(r *recoveryHarness) grpc.UnaryServerInterceptor {
 		return interceptor.AccessLog(slog.New(faultyLog{Handler: r.logger.Handler()}), nil)
 	}
+	type steps = []grpc.UnaryServerInterceptor
 	for name, test := range map[string]struct {
-		grant  func()
-		decode func(any) error
-		chain  func(*recoveryHarness) grpc.UnaryServerInterceptor
+		handle func()
+		steps  func(*recoveryHarness) steps
 		cause  string
 	}{
-		"decoding": {
-			decode: func(any) error { panicWithSecret(); return nil },
-			chain:  func(*recoveryHarness) grpc.UnaryServerInterceptor { return interceptor.RequestID },
-			cause:  withSecret,
-		},
-		"decoding, nil pointer": {
-			decode: func(any) error { dereferenceNil(); return nil },
-			chain:  func(*recoveryHarness) grpc.UnaryServerInterceptor { return interceptor.RequestID },
+		"handler":              {handle: panicWithSecret, cause: withSecret},
+		"handler, nil pointer": {handle: dereferenceNil, cause: nilPointer},
+		"handler in a chain without recovery": {
+			handle: dereferenceNil,
+			steps:  func(*recoveryHarness) steps { return steps{interceptor.RequestID} },
 			cause:  nilPointer,
 		},
-		"handler":              {grant: panicWithSecret, cause: withSecret},
-		"handler, nil pointer": {grant: dereferenceNil, cause: nilPointer},
-		"handler in a chain without recovery": {
-			grant: dereferenceNil,
-			chain: func(*recoveryHarness) grpc.UnaryServerInterceptor { return interceptor.RequestID },
-			cause: nilPointer,
-		},
-		"outermost interceptor": {
-			chain: func(r *recoveryHarness) grpc.UnaryServerInterceptor {
-				return chained(panicking(panicWithSecret, false), interceptor.Recovery(r.logger, r.panics))
+		"next interceptor": {
+			steps: func(r *recoveryHarness) steps {
+				return steps{panicking(panicWithSecret, false), interceptor.Recovery(r.logger, r.panics)}
 			},
 			cause: withSecret,
 		},
 		"access log": {
-			chain: func(r *recoveryHarness) grpc.UnaryServerInterceptor {
-				return chained(interceptor.RequestID, accessLog(r), interceptor.Recovery(r.logger, r.panics))
+			steps: func(r *recoveryHarness) steps {
+				return steps{interceptor.RequestID, accessLog(r), interceptor.Recovery(r.logger, r.panics)}
 			},
 			cause: withSecret,
 		},
 		"metrics, after the handler": {
-			chain: func(r *recoveryHarness) grpc.UnaryServerInterceptor {
-				return chained(interceptor.RequestID, panicking(dereferenceNil, true), interceptor.Recovery(r.logger, r.panics))
+			steps: func(r *recoveryHarness) steps {
+				return steps{interceptor.RequestID, panicking(dereferenceNil, true), interceptor.Recovery(r.logger, r.panics)}
 			},
 			cause: nilPointer,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRecoveryHarness(t, test.grant)
-			decode := test.decode
-			if decode == nil {
-				decode = decoded
-			}
-			var chain grpc.UnaryServerInterceptor
-			if test.chain != nil {
-				chain = test.chain(r)
+			r := newRecoveryHarness(t, test.handle)
+			var chain steps
+			if test.steps != nil {
+				chain = test.steps(r)
 			}
 			answered := &headers{}
-			got, err := r.call(grpc.NewContextWithServerTransportStream(t.Context(), answered), t, decode, chain)
+			got, err := r.call(grpc.NewContextWithServerTransportStream(t.Context(), answered), chain...)
 			e := asError(t, err)
 			if got != nil || e.GRPCCode() != codes.Internal || e.Type != "internal_server_error" || e.Message != "Internal error" {
 				t.Errorf("answer %v, error %+v", got, e)
@@ -186,7 +154,7 @@ func TestRecoverHandlers(t *testing.T) {
 			if line["level"] != "ERROR" || line["msg"] != "panic" || line["method"] != method || line["cause"] != test.cause || line["request_id"] != e.RequestID {
 				t.Errorf("log is %v", line)
 			}
-			if stack, _ := line["stack"].(string); !strings.Contains(stack, "recoverhandlers_test.go") {
+			if stack, _ := line["stack"].(string); !strings.Contains(stack, "recovercall_test.go") {
 				t.Errorf("stack is %v", line["stack"])
 			}
 			if strings.Contains(r.log.String(), panicSecret) || strings.Contains(e.Cause.Error(), panicSecret) {
@@ -200,7 +168,7 @@ func TestRecoverHandlers(t *testing.T) {
 }
 
 // The id in the response is the one by which the caller, or Seam, can be asked.
-func TestRecoverHandlersRequestID(t *testing.T) {
+func TestRecoverCallRequestID(t *testing.T) {
 	for name, test := range map[string]struct {
 		sent string
 		call *callinfo.Call
@@ -225,11 +193,11 @@ func TestRecoverHandlersRequestID(t *testing.T) {
 				callinfo.FromContext(ctx).SeamRequestID = test.seam
 				panic("fault")
 			}
-			chain := chained(last)
+			chain := []grpc.UnaryServerInterceptor{last}
 			if test.chain != nil {
-				chain = chained(test.chain, last)
+				chain = []grpc.UnaryServerInterceptor{test.chain, last}
 			}
-			_, err := r.call(ctx, t, decoded, chain)
+			_, err := r.call(ctx, chain...)
 			e := asError(t, err)
 			if test.want != "" && e.RequestID != test.want {
 				t.Errorf("request id is %q, want %q", e.RequestID, test.want)
@@ -242,10 +210,10 @@ func TestRecoverHandlersRequestID(t *testing.T) {
 }
 
 // What Recovery caught is not handled again: one count, one line with the stack, and the access log's.
-func TestRecoverHandlersLeavesTheRestToRecovery(t *testing.T) {
+func TestRecoverCallLeavesTheRestToRecovery(t *testing.T) {
 	r := newRecoveryHarness(t, panicWithSecret)
-	_, err := r.call(t.Context(), t, decoded, chained(
-		interceptor.RequestID, interceptor.AccessLog(r.logger, nil), interceptor.Recovery(r.logger, r.panics)))
+	_, err := r.call(t.Context(),
+		interceptor.RequestID, interceptor.AccessLog(r.logger, nil), interceptor.Recovery(r.logger, r.panics))
 	if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
 		t.Errorf("error is %+v", e)
 	}
@@ -258,13 +226,13 @@ func TestRecoverHandlersLeavesTheRestToRecovery(t *testing.T) {
 }
 
 // A log that always panics has nobody to tell it to, but the process and the call's response must outlive it.
-func TestRecoverHandlersWithoutALog(t *testing.T) {
+func TestRecoverCallWithoutALog(t *testing.T) {
 	for name, grant := range map[string]func(){"good handler": func() {}, "handler that panics": panicWithSecret} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecoveryHarness(t, grant)
 			broken := slog.New(faultyLog{Handler: r.logger.Handler(), always: true})
-			r.recovering = interceptor.RecoverHandlers(&clientsessionv1.ClientSessionService_ServiceDesc, broken, r.panics)
-			_, err := r.call(t.Context(), t, decoded, chained(interceptor.RequestID, interceptor.AccessLog(broken, nil)))
+			r.recover = interceptor.RecoverCall(broken, r.panics)
+			_, err := r.call(t.Context(), interceptor.RequestID, interceptor.AccessLog(broken, nil))
 			if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
 				t.Errorf("error is %+v", e)
 			}
@@ -275,14 +243,15 @@ func TestRecoverHandlersWithoutALog(t *testing.T) {
 	}
 }
 
-func TestRecoverHandlersWithoutPanic(t *testing.T) {
+func TestRecoverCallWithoutPanic(t *testing.T) {
 	r := newRecoveryHarness(t, nil)
-	got, err := r.call(t.Context(), t, decoded, nil)
+	got, err := r.call(t.Context())
 	if _, ok := got.(*clientsessionv1.GrantAccessResponse); !ok || err != nil {
 		t.Errorf("answer %v, error %v", got, err)
 	}
-	unreadable := seamerr.InvalidJSON(nil)
-	if _, err := r.call(t.Context(), t, func(any) error { return unreadable }, nil); !errors.Is(err, unreadable) {
+	failed := seamerr.NotFound()
+	fail := func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) { return nil, failed }
+	if _, err := r.call(t.Context(), fail); !errors.Is(err, failed) {
 		t.Errorf("error is %v", err)
 	}
 	if r.log.Len() > 0 || count(t, r.panics) != 0 {
@@ -290,93 +259,18 @@ func TestRecoverHandlersWithoutPanic(t *testing.T) {
 	}
 }
 
-func TestRecoverHandlersCopiesTheDescription(t *testing.T) {
-	original := clientsessionv1.ClientSessionService_ServiceDesc
-	r := newRecoveryHarness(t, panicWithSecret)
-	if r.recovering.ServiceName != original.ServiceName || r.recovering.HandlerType != original.HandlerType ||
-		r.recovering.Metadata != original.Metadata || len(r.recovering.Methods) != len(original.Methods) {
-		t.Errorf("copy is %+v", r.recovering)
-	}
-	for i, method := range r.recovering.Methods {
-		if method.MethodName != original.Methods[i].MethodName {
-			t.Errorf("method %d is %s", i, method.MethodName)
-		}
-		if method.MethodName != "GrantAccess" {
-			continue
-		}
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Error("the original recovers too")
-				}
-			}()
-			_, _ = original.Methods[i].Handler(r, t.Context(), decoded, nil)
-		}()
-	}
-}
-
-// stream is one end of a stream without messages.
-type stream struct {
-	grpc.ServerStream
-
-	ctx context.Context //nolint:containedctx // A stream has one.
-}
-
-func (s stream) Context() context.Context { return s.ctx }
-
-func TestRecoverHandlersOfStreams(t *testing.T) {
-	want := seamerr.NotFound()
-	for name, test := range map[string]struct {
-		handler grpc.StreamHandler
-		panics  bool
-	}{
-		"panic": {func(any, grpc.ServerStream) error { panic(panicSecret) }, true},
-		"error": {func(any, grpc.ServerStream) error { return want }, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			logger, log := newLog(slog.LevelInfo)
-			panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
-			recovering := interceptor.RecoverHandlers(&grpc.ServiceDesc{
-				ServiceName: "a.Service",
-				Streams:     []grpc.StreamDesc{{StreamName: "Watch", Handler: test.handler, ServerStreams: true}},
-			}, logger, panics)
-			answered := &headers{}
-			err := recovering.Streams[0].Handler(nil, stream{ctx: grpc.NewContextWithServerTransportStream(t.Context(), answered)})
-			if !recovering.Streams[0].ServerStreams || recovering.Streams[0].StreamName != "Watch" {
-				t.Errorf("copy is %+v", recovering.Streams[0])
-			}
-			if !test.panics {
-				if !errors.Is(err, want) || log.Len() > 0 || count(t, panics) != 0 {
-					t.Errorf("error %v, log %s", err, log)
-				}
-				return
-			}
-			e := asError(t, err)
-			if ids := answered.trailer.Get("seam-request-id"); e.GRPCCode() != codes.Internal || len(ids) != 1 || ids[0] != e.RequestID {
-				t.Errorf("error %+v, ids %q", e, ids)
-			}
-			if line := log.only(t); line["method"] != "/a.Service/Watch" || line["request_id"] != e.RequestID || strings.Contains(log.String(), panicSecret) {
-				t.Errorf("log is %v", line)
-			}
-			if n := count(t, panics); n != 1 {
-				t.Errorf("%v panics were counted", n)
-			}
-		})
-	}
-}
-
 // Through a real server: the process lives and goes on to answer.
-func TestRecoverHandlersInAServer(t *testing.T) {
+func TestRecoverCallInAServer(t *testing.T) {
 	calls := 0
 	r := newRecoveryHarness(t, nil)
-	server := grpc.NewServer(grpc.ChainUnaryInterceptor(
+	server := grpc.NewServer(grpc.ChainUnaryInterceptor(r.recover,
 		func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			if calls++; calls == 1 {
 				panicWithSecret()
 			}
 			return interceptor.RequestID(ctx, request, info, handler)
 		}), grpc.WaitForHandlers(true))
-	server.RegisterService(r.recovering, r)
+	clientsessionv1.RegisterClientSessionServiceServer(server, r)
 	listener := bufconn.Listen(1 << 16)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
