@@ -1,8 +1,8 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -12,16 +12,21 @@ import (
 // service, must not. Pages of the configured origins may.
 //
 // Where callers have nothing to prove, such a page must not get in by its name being pointed here either.
-func rejectCrossOrigin(next http.Handler, config Config) http.Handler {
+func rejectCrossOrigin(next http.Handler, config Config) (http.Handler, error) {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range config.CORSOrigins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("trust the pages of an origin: %w", err)
+		}
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := r.Header.Get("Origin")
-		known := slices.Contains(config.CORSOrigins, origin)
-		site := r.Header.Get("Sec-Fetch-Site")
-		foreign := (origin != "" || site == "cross-site" || site == "same-site") && !known
-		if foreign || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
+		// net/http lets GET, HEAD and OPTIONS pass, as no page can read the response. Here a page in an image's URL would
+		// already have used the credential, and a preflight tells a page that it may, so they are judged as a POST.
+		post := &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
+		if protection.Check(post) != nil || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
 			refuse(r.Context(), config.Logger, "cross-origin request refused", w, r, seamerr.CrossOrigin())
 			return
 		}
 		next.ServeHTTP(w, r)
-	})
+	}), nil
 }

@@ -90,7 +90,10 @@ func New(config Config) (http.Handler, error) {
 	}
 	handler := withCORS(f, config)
 	if config.ServiceCredential {
-		handler = rejectCrossOrigin(handler, config)
+		var err error
+		if handler, err = rejectCrossOrigin(handler, config); err != nil {
+			return nil, err
+		}
 	}
 	return noStore(recoverPanics(handler, config)), nil
 }

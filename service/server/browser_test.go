@@ -37,6 +37,9 @@ func TestForeignPages(t *testing.T) {
 		"a page of another's":           {"", []string{"Origin", evil}, http.StatusForbidden},
 		"a page without a name":         {"", []string{"Origin", "null"}, http.StatusForbidden},
 		"an image in a page":            {"", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+		"a page on another port":        {"", []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},
+		"a page of the same origin":     {"sessions.example.com", []string{"Origin", "https://sessions.example.com", "Sec-Fetch-Site", "same-origin"}, http.StatusOK},
+		"such a page, pointed here":     {"evil.example", []string{"Origin", evil, "Sec-Fetch-Site", "same-origin"}, http.StatusForbidden},
 		"a name that was given":         {"sessions.example.com", nil, http.StatusOK},
 		"a name pointed at the machine": {"evil.example:8080", nil, http.StatusForbidden},
 		"another machine's address":     {"192.0.2.1:8080", nil, http.StatusForbidden},
@@ -63,8 +66,8 @@ func TestForeignPages(t *testing.T) {
 			}
 		})
 	}
-	if lines := strings.Count(h.log.String(), `"msg":"cross-origin request refused"`); lines != 5 {
-		t.Errorf("%d lines in the log about pages that were refused, want 5", lines)
+	if lines := strings.Count(h.log.String(), `"msg":"cross-origin request refused"`); lines != 7 {
+		t.Errorf("%d lines in the log about pages that were refused, want 7", lines)
 	}
 	got := h.send(http.MethodPost, "/client_sessions/delete?client_session_id="+sandbox.SessionID, "",
 		"Origin", evil, "Content-Type", "text/plain", "Authorization", "")
