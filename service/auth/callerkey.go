@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -35,14 +36,17 @@ func (k callerKeys) ofName(name string) uint64 { return maphash.String(k.seed, n
 // ofHeader returns the key of who sends the credentials that are in a header for Seam. The same credential is the same
 // caller whichever header brought it.
 func (k callerKeys) ofHeader(header http.Header) uint64 {
-	var credentials []string
+	var few [2]string
+	credentials := few[:0]
 	for _, h := range seam.Headers() {
 		if !h.Credential {
 			continue
 		}
-		for _, value := range header.Values(h.Name) {
-			if words := strings.Fields(value); len(words) > 0 {
-				credentials = append(credentials, words[len(words)-1]) // What stands before it is the scheme.
+		for _, value := range header[h.Key] {
+			value = strings.TrimSpace(value)
+			// What stands before the last word is the scheme.
+			if credential := value[strings.LastIndexFunc(value, unicode.IsSpace)+1:]; credential != "" {
+				credentials = append(credentials, credential)
 			}
 		}
 	}

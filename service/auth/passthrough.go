@@ -24,8 +24,7 @@ func PassThrough() grpc.UnaryServerInterceptor {
 		if IsPublic(info.FullMethod) || isReflection(info.FullMethod) {
 			return handler(ctx, request)
 		}
-		md, _ := metadata.FromIncomingContext(ctx)
-		header, err := Forward(md)
+		header, err := Forward(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -41,15 +40,15 @@ func PassThrough() grpc.UnaryServerInterceptor {
 	}
 }
 
-// Forward picks the headers for Seam out of the metadata of a call. A header with an empty value counts as absent:
+// Forward picks the headers for Seam out of the incoming metadata of a call. A header with an empty value counts as absent:
 // some SDKs send each header they know of. It fails with an *seamerr.Error for a header that is repeated, since nobody
 // can say which value counts, for one with bytes that HTTP does not allow, and for a call without any credential.
-func Forward(md metadata.MD) (http.Header, error) {
+func Forward(ctx context.Context) (http.Header, error) {
 	header := http.Header{}
 	credential := false
 	for _, allowed := range seam.Headers() {
 		var value string
-		for _, v := range md.Get(allowed.Name) {
+		for _, v := range metadata.ValueFromIncomingContext(ctx, allowed.Name) {
 			switch {
 			case strings.TrimSpace(v) == "":
 			case value != "":
@@ -63,7 +62,7 @@ func Forward(md metadata.MD) (http.Header, error) {
 		if value == "" {
 			continue
 		}
-		header.Set(allowed.Name, value)
+		header[allowed.Key] = []string{value}
 		credential = credential || allowed.Credential
 	}
 	if !credential {

@@ -56,7 +56,7 @@ func TestForward(t *testing.T) {
 		"control characters not passed": {metadata.Pairs("authorization", "k", "cookie", "a\r\nb"), http.Header{"Authorization": {"k"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := auth.Forward(test.metadata)
+			got, err := auth.Forward(metadata.NewIncomingContext(t.Context(), test.metadata))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestForwardRefuses(t *testing.T) {
 		"odd credential":        {metadata.Pairs("authorization", secret+"\r"), codes.InvalidArgument, "Header authorization has characters that are not allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			header, err := auth.Forward(test.metadata)
+			header, err := auth.Forward(metadata.NewIncomingContext(t.Context(), test.metadata))
 			var e *seamerr.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("error is %v, headers are %q", err, header)

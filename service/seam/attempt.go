@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	w := newSendTrace()
+	body := newRequestBody(text)
 	address := *c.endpoint
 	address.Path += call.Path
 	if address.RawPath != "" { // The base URL has something escaped.
@@ -56,14 +55,14 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		Method: call.Method, URL: &address, Host: address.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// Without GetBody, which would let the transport retry the request by itself.
-		Body: io.NopCloser(bytes.NewReader(text)), ContentLength: int64(len(text)),
-	}).WithContext(httptrace.WithClientTrace(ctx, &w.ClientTrace))
+		Body: body, ContentLength: int64(len(text)),
+	}).WithContext(ctx)
 	connections := c.pool.take()
 	defer connections.release()
 	response, err := connections.RoundTrip(request)
 	var a attempt
 	if err != nil {
-		a = c.failed(ctx, caller, err, w.sent(err))
+		a = c.failed(ctx, caller, err, body.sent(err, c.pool.http2.Load()))
 	} else {
 		a = c.answered(ctx, caller, call, response)
 		a.sent = true
@@ -116,7 +115,7 @@ func isNotProcessed(err error) bool {
 
 // answered reads the response to a request.
 func (c *Client) answered(ctx, caller context.Context, call Call, response *http.Response) attempt {
-	redact := newRedactor(call.Header)
+	redact := redactor{header: call.Header}
 	a := attempt{requestID: requestID(response.Header, redact), httpStatus: response.StatusCode}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// Nobody asked for another protocol, and the body of this response is the bare connection, which has no end.

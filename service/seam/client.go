@@ -48,9 +48,10 @@ type Config struct {
 
 // Client calls Seam. It is safe for concurrent use and keeps its connections until Close.
 type Client struct {
-	endpoint  *url.URL
-	userAgent string
-	codec     *seamjson.Codec
+	endpoint *url.URL
+	// header has the headers that every request has. Their values are shared: net/http only reads them.
+	header http.Header
+	codec  *seamjson.Codec
 	// maxResponseBytes bounds what is read of one response.
 	maxResponseBytes int
 	pool             *pool
@@ -65,9 +66,10 @@ func New(config Config) *Client {
 	endpoint.Path = strings.TrimRight(endpoint.Path, "/")
 	endpoint.RawPath = strings.TrimRight(endpoint.RawPath, "/")
 	c := &Client{
-		endpoint:  &endpoint,
-		userAgent: config.UserAgent,
-
+		endpoint: &endpoint,
+		header: http.Header{
+			"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {config.UserAgent},
+		},
 		maxResponseBytes: cmp.Or(config.MaxResponseBytes, defaultMaxResponseBytes),
 		codec:            config.Codec,
 		budget:           newBudget(),
@@ -122,11 +124,9 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	if err != nil {
 		return Response{}, seamerr.Internal(fmt.Errorf("write the request: %w", err))
 	}
-	header := make(http.Header, len(call.Header)+3)
+	header := make(http.Header, len(call.Header)+len(c.header))
 	maps.Copy(header, call.Header)
-	header["Content-Type"] = []string{"application/json"}
-	header["Accept"] = []string{"application/json"}
-	header["User-Agent"] = []string{c.userAgent}
+	maps.Copy(header, c.header)
 
 	var response Response
 	var last attempt

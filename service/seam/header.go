@@ -2,24 +2,25 @@ package seam
 
 // Header is a header that callers may set and that Seam gets to see.
 type Header struct {
-	// Name is the header's name in lower case, as gRPC metadata has it.
-	Name string
+	// Name is the header's name in lower case, as gRPC metadata has it, and Key the same as net/http has it.
+	Name, Key string
 	// Credential is true for a header that can prove who the caller is by itself.
 	Credential bool
 }
 
-// Headers is the whole list of what is passed on to Seam from a caller. Anything else a caller sends stays here.
-func Headers() []Header {
-	return []Header{
-		{Name: "authorization", Credential: true},
-		{Name: "client-session-token", Credential: true},
-		{Name: "seam-client-session-token", Credential: true},
-		{Name: "seam-publishable-key", Credential: true},
-		{Name: "seam-workspace"},
-		{Name: "seam-user-identifier-key"},
-		{Name: "user-identifier-key"},
-		{Name: "seam-lts-version"},
-		{Name: "seam-sdk-name"},
-		{Name: "seam-sdk-version"},
+// Headers is the whole list of what is passed on to Seam from a caller. Anything else a caller sends stays here. It is
+// an array since each call asks for it.
+func Headers() [10]Header {
+	return [...]Header{
+		{"authorization", "Authorization", true},
+		{"client-session-token", "Client-Session-Token", true},
+		{"seam-client-session-token", "Seam-Client-Session-Token", true},
+		{"seam-publishable-key", "Seam-Publishable-Key", true},
+		{"seam-workspace", "Seam-Workspace", false},
+		{"seam-user-identifier-key", "Seam-User-Identifier-Key", false},
+		{"user-identifier-key", "User-Identifier-Key", false},
+		{"seam-lts-version", "Seam-Lts-Version", false},
+		{"seam-sdk-name", "Seam-Sdk-Name", false},
+		{"seam-sdk-version", "Seam-Sdk-Version", false},
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
@@ -14,7 +13,8 @@ import (
 // redactor redacts a request's credentials out of the error that came back for it. What comes from outside is shown to
 // callers, and something on the way that echoes a request's headers is not unheard of.
 type redactor struct {
-	secrets []string
+	// header is that of the request.
+	header http.Header
 	// replacer is made by error: most responses are none, and nothing is to be redacted.
 	replacer *strings.Replacer
 }
@@ -22,30 +22,33 @@ type redactor struct {
 // shortestSecret keeps words such as Bearer from being redacted; Seam's shortest key is far longer.
 const shortestSecret = 8
 
-// newRedactor returns a redactor for the credentials of a request's header: the values and the words in them.
-func newRedactor(header http.Header) redactor {
-	var secrets []string
+// secrets are the credentials in the header: the values and the words in them.
+func (s redactor) secrets(yield func(string) bool) {
 	for _, h := range Headers() {
 		if !h.Credential {
 			continue
 		}
-		value := header.Get(h.Name)
-		if len(value) < shortestSecret {
-			continue
-		}
-		secrets = append(secrets, value)
-		for word := range strings.FieldsSeq(value) {
-			if len(word) >= shortestSecret && word != value {
-				secrets = append(secrets, word)
+		for _, value := range s.header[h.Key] {
+			if len(value) >= shortestSecret && !yield(value) {
+				return
+			}
+			for word := range strings.FieldsSeq(value) {
+				if len(word) >= shortestSecret && word != value && !yield(word) {
+					return
+				}
 			}
 		}
 	}
-	return redactor{secrets: secrets}
 }
 
 // finds says whether a text has one of the credentials.
 func (s redactor) finds(text []byte) bool {
-	return slices.ContainsFunc(s.secrets, func(secret string) bool { return bytes.Contains(text, []byte(secret)) })
+	for secret := range s.secrets {
+		if bytes.Contains(text, []byte(secret)) {
+			return true
+		}
+	}
+	return false
 }
 
 // text scrubs a text.
@@ -55,7 +58,7 @@ func (s redactor) text(text string) string { return s.replacer.Replace(text) }
 // text can be written in many ways; a body that hides a credential in one of those is not handed on.
 func (s redactor) error(e *seamerr.Error) {
 	var pairs []string
-	for _, secret := range s.secrets {
+	for secret := range s.secrets {
 		pairs = append(pairs, secret, "(redacted)")
 	}
 	s.replacer = strings.NewReplacer(pairs...)

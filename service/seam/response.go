@@ -48,8 +48,13 @@ func describe(response *http.Response, text []byte) string {
 // credentials may do so here, too.
 func requestID(response http.Header, redact redactor) string {
 	id := response.Get("Seam-Request-Id")
-	if !validRequestID(id) || redact.finds([]byte(id)) {
+	if !validRequestID(id) {
 		return ""
+	}
+	for secret := range redact.secrets {
+		if strings.Contains(id, secret) {
+			return ""
+		}
 	}
 	return id
 }

@@ -3,6 +3,7 @@ package seam
 import (
 	"crypto/tls"
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,7 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	transport := newTransport(nil, 7, prometheus.NewCounter(prometheus.CounterOpts{Name: "opened"}))
+	transport := newTransport(nil, 7, prometheus.NewCounter(prometheus.CounterOpts{Name: "opened"}), new(atomic.Bool))
 	connection, err := transport.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

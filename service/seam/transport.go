@@ -26,6 +26,8 @@ type pool struct {
 	make    func() *http.Transport
 	maxAge  time.Duration
 	current atomic.Pointer[generation]
+	// http2 is true once a connection speaks HTTP/2.
+	http2 atomic.Bool
 }
 
 // generation is the connections that were made within one maxAge.
@@ -38,9 +40,9 @@ type generation struct {
 }
 
 func newPool(config Config, opened prometheus.Counter) *pool {
-	p := &pool{
-		make:   func() *http.Transport { return newTransport(config.CAs, config.MaxIdleConnections, opened) },
-		maxAge: config.MaxConnectionAge,
+	p := &pool{maxAge: config.MaxConnectionAge}
+	p.make = func() *http.Transport {
+		return newTransport(config.CAs, config.MaxIdleConnections, opened, &p.http2)
 	}
 	p.current.Store(p.next())
 	return p
@@ -77,8 +79,10 @@ func (g *generation) release() {
 func (p *pool) close() { p.current.Load().CloseIdleConnections() }
 
 // newTransport returns a transport that keeps as many connections as there can be calls in flight:
-// http.DefaultTransport keeps two for a host and dials anew for the rest.
-func newTransport(authorities *x509.CertPool, idle int, opened prometheus.Counter) *http.Transport {
+// http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks HTTP/2.
+func newTransport(
+	authorities *x509.CertPool, idle int, opened prometheus.Counter, http2 *atomic.Bool,
+) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout:         5 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
@@ -95,7 +99,15 @@ func newTransport(authorities *x509.CertPool, idle int, opened prometheus.Counte
 			}
 			return connection, err
 		},
-		TLSClientConfig:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
+		TLSClientConfig: &tls.Config{
+			RootCAs: authorities, MinVersion: tls.VersionTLS12,
+			VerifyConnection: func(state tls.ConnectionState) error {
+				if state.NegotiatedProtocol == "h2" {
+					http2.Store(true)
+				}
+				return nil
+			},
+		},
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
