@@ -9,10 +9,14 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
+	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -36,6 +40,19 @@ type grpcFace struct {
 
 // unknownMethod stands for every method that is not there: what a stranger makes up is no label of a metric.
 const unknownMethod = "/unknown/unknown"
+
+// servedServices are the services that calls are counted of.
+func servedServices() []interceptor.Served {
+	unknown := &grpc.ServiceDesc{ServiceName: "unknown", Methods: []grpc.MethodDesc{{MethodName: "unknown"}}}
+	onGRPC := []string{callinfo.FaceGRPC}
+	return []interceptor.Served{
+		{Description: &clientsessionv1.ClientSessionService_ServiceDesc, Faces: []string{callinfo.FaceGRPC, callinfo.FaceREST}},
+		{Description: &healthv1.Health_ServiceDesc, Faces: onGRPC},
+		{Description: &reflectionv1.ServerReflection_ServiceDesc, Faces: onGRPC},
+		{Description: &reflectionv1alpha.ServerReflection_ServiceDesc, Faces: onGRPC},
+		{Description: unknown, Faces: onGRPC},
+	}
+}
 
 // newGRPC returns the server of the gRPC face.
 func (s *Server) newGRPC(

@@ -1,20 +1,13 @@
 package server
 
 import (
-	"context"
-
-	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"google.golang.org/grpc"
-
-	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
 // metrics are the series of the service, in a registry of its own.
 type metrics struct {
 	registry *prometheus.Registry
-	calls    *grpcprom.ServerMetrics
 	panics   prometheus.Counter
 	// serviceCredentialRefused, reloadFailures and anonymous are what an operator of a service credential wants an alert
 	// on.
@@ -31,10 +24,6 @@ type metrics struct {
 func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		calls: grpcprom.NewServerMetrics(
-			grpcprom.WithServerHandlingTimeHistogram(),
-			grpcprom.WithContextLabels("face"),
-		),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_panics_total",
 			Help: "Panics that were caught and answered with INTERNAL.",
@@ -74,7 +63,7 @@ func newMetrics(version string) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.calls, m.panics, build, m.serviceCredentialRefused, m.reloadFailures, m.anonymous,
+		m.panics, build, m.serviceCredentialRefused, m.reloadFailures, m.anonymous,
 		m.inFlight, m.refused, m.openStreams,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -97,11 +86,4 @@ func (m *metrics) connections(face string, open func() float64) {
 		Help:        "Open connections of callers, by face.",
 		ConstLabels: prometheus.Labels{"face": face},
 	}, open))
-}
-
-// interceptor counts and times the calls of both faces, told apart by a label.
-func (m *metrics) interceptor() grpc.UnaryServerInterceptor {
-	return m.calls.UnaryServerInterceptor(grpcprom.WithLabelsFromContext(func(ctx context.Context) prometheus.Labels {
-		return prometheus.Labels{"face": callinfo.FromContext(ctx).Face}
-	}))
 }

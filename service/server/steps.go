@@ -27,7 +27,7 @@ func (s *Server) newSteps(
 		interceptor.RequestID,
 		// These two stand outside of the recovery and so see a panic as the error it became.
 		interceptor.AccessLog(s.logger, cfg.TrustedProxies),
-		m.interceptor(),
+		interceptor.Metrics(m.registry, servedServices()...),
 	}
 	recovery := interceptor.Recovery(s.logger, m.panics)
 	call := append(slices.Clone(outer),
