@@ -75,9 +75,9 @@ func newRecoveryHarness(t *testing.T, handle func()) *recoveryHarness {
 // call calls GrantAccess through RecoverCall and then the steps.
 func (r *recoveryHarness) call(ctx context.Context, steps ...grpc.UnaryServerInterceptor) (any, error) {
 	steps = append([]grpc.UnaryServerInterceptor{r.recover}, steps...)
-	return interceptor.Chain(steps...)(ctx, &request{}, info(), func(ctx context.Context, in any) (any, error) {
+	return interceptor.Bind(steps, info(), func(ctx context.Context, in any) (any, error) {
 		return r.GrantAccess(ctx, in.(*request))
-	})
+	})(ctx, &request{})
 }
 
 // panicking is an interceptor that panics before or after its handler.

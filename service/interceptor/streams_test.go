@@ -22,13 +22,13 @@ func TestStreams(t *testing.T) {
 		refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
 		panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
 		logger, _ := newLog(slog.LevelInfo)
-		step := interceptor.Chain(interceptor.Streams(interceptor.StreamsConfig{
+		steps := []grpc.UnaryServerInterceptor{interceptor.Streams(interceptor.StreamsConfig{
 			Lifetime: time.Minute, StreamCtx: draining, Refused: refused,
-		}), interceptor.Recovery(logger, panics))
+		}), interceptor.Recovery(logger, panics)}
 		open := func(ctx context.Context, handler grpc.UnaryHandler) <-chan error {
 			ended := make(chan error, 1)
 			go func() {
-				_, err := step(ctx, nil, info(), handler)
+				_, err := interceptor.Bind(steps, info(), handler)(ctx, nil)
 				ended <- err
 			}()
 			synctest.Wait()

@@ -16,11 +16,11 @@ const okResponse = `{"ok":true}`
 // seamResponse has the gateway write Seam's own response in place of the message that was made of it, so that a caller
 // gets whatever Seam says, also what the contract does not know yet, in Seam's own words.
 func seamResponse(ctx context.Context, _ proto.Message) (any, error) {
-	p, ok := ctx.Value(parametersKey{}).(*parameters)
-	if !ok || len(p.response) == 0 {
-		return []byte(okResponse), nil
+	c, ok := callFrom(ctx)
+	if !ok {
+		return nil, errors.New("the response is that of no call")
 	}
-	return p.response, nil
+	return c, nil
 }
 
 // marshaler hands the gateway what seamResponse gives it. It reads nothing: the parameters are read inside of the call
@@ -30,11 +30,11 @@ type marshaler struct{}
 func (marshaler) ContentType(any) string { return "application/json" }
 
 func (marshaler) Marshal(v any) ([]byte, error) {
-	text, ok := v.([]byte)
+	c, ok := v.(*call)
 	if !ok {
-		return nil, fmt.Errorf("response of type %T is no JSON", v)
+		return nil, fmt.Errorf("response of type %T is no call's", v)
 	}
-	return text, nil
+	return c.response(), nil
 }
 
 func (m marshaler) NewEncoder(w io.Writer) runtime.Encoder {

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,33 +20,18 @@ import (
 // parameters are what came with a request, taken off it before the gateway's generated code can read it in its own
 // way: that code drops unknown members, stops at the first of several values, and quotes values in its errors.
 type parameters struct {
-	// headers are the names of the headers that are passed on.
-	headers []string
-	header  http.Header
-	method  string
-	query   string
+	// headers are those that become metadata.
+	headers                    []header
+	method, contentType, query string
 	// body is the body, and length how long it says it is: -1 when it does not say.
 	body          io.Reader
 	length, limit int64
-	connection    *http.ResponseController
+	writer        http.ResponseWriter
 	codec         *seamjson.Codec
-	// response is Seam's response, once the call has been answered well.
-	response []byte
-}
-
-type parametersKey struct{}
-
-func parametersFrom(ctx context.Context, codec *seamjson.Codec) *parameters {
-	p, ok := ctx.Value(parametersKey{}).(*parameters)
-	if !ok {
-		p = &parameters{body: http.NoBody}
-	}
-	p.codec = codec
-	return p
 }
 
 // Cut ends a read that waits for the body. It fails only for a connection that is gone, which ends it as well.
-func (p *parameters) Cut() { _ = p.connection.SetReadDeadline(time.Unix(1, 0)) }
+func (p *parameters) Cut() { _ = http.NewResponseController(p.writer).SetReadDeadline(time.Unix(1, 0)) }
 
 // Read reads the next part of the body.
 func (p *parameters) Read(part []byte) (int, error) {
@@ -63,16 +47,16 @@ func (p *parameters) Read(part []byte) (int, error) {
 
 // Decode reads the parameters into the request message. Violations of single members leave the others in the message,
 // so that those can be checked too.
-func (p *parameters) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
-	for _, name := range p.headers {
-		for _, value := range p.header.Values(name) {
+func (c *call) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
+	p := &c.parameters
+	for _, header := range p.headers {
+		for _, value := range c.metadata[header.name] {
 			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
-				// The gateway would drop it and go on without, as if the caller had not restricted the call so.
-				return seamerr.InvalidHeader(name)
+				return seamerr.InvalidHeader(header.name)
 			}
 		}
 	}
-	if len(body) > 0 && !isJSON(p.header.Get("Content-Type")) {
+	if len(body) > 0 && !isJSON(p.contentType) {
 		return seamerr.InvalidContentType(p.method)
 	}
 	message, ok := in.(proto.Message)
@@ -96,6 +80,9 @@ func (p *parameters) Decode(call *callinfo.Call, body []byte, in any) *seamerr.E
 
 // isJSON says whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
 func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && mediaType == "application/json"
 }

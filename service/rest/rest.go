@@ -6,15 +6,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 
 	gateway "github.com/clientsession/client-session-service/gen/gateway/seam/clientsession/v1"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
@@ -27,11 +24,9 @@ const headerRequestID = "Seam-Request-Id"
 
 // Config is what the REST face needs to know.
 type Config struct {
-	// Description has the handlers of the methods, and Service answers the calls.
-	Description *grpc.ServiceDesc
-	Service     clientsessionv1.ClientSessionServiceServer
-	// Chain are the steps before the handler: the same as those of the gRPC server. One of them reads the request.
-	Chain grpc.UnaryServerInterceptor
+	// Methods are the methods by their full names, with the steps before them: the same as those of the gRPC server. One
+	// of the steps reads the request.
+	Methods map[string]grpc.UnaryHandler
 	// MaxRequestBytes bounds the body of a request.
 	MaxRequestBytes int64
 	// Headers are the names of the request headers that become metadata, in lower case. No other does.
@@ -54,23 +49,18 @@ type Config struct {
 
 // New returns the handler of the REST face.
 func New(config Config) (http.Handler, error) {
-	incoming := map[string]bool{}
-	for _, name := range config.Headers {
-		incoming[http.CanonicalHeaderKey(name)] = true
-	}
 	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
 		Services().ByName("ClientSessionService")
 	f := &face{
-		routes: routesOf(description), headers: config.Headers, maxRequestBytes: config.MaxRequestBytes,
-		logger: config.Logger,
+		routes: routesOf(description), maxRequestBytes: config.MaxRequestBytes,
+		codec: config.Codec, logger: config.Logger,
+	}
+	for _, name := range config.Headers {
+		f.headers = append(f.headers, header{name: name, key: http.CanonicalHeaderKey(name)})
 	}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
 		runtime.WithForwardResponseRewriter(seamResponse),
-		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
-			// The gateway passes Authorization on by itself; let through here, it would arrive twice.
-			return strings.ToLower(name), incoming[name] && name != "Authorization"
-		}),
 		runtime.WithOutgoingHeaderMatcher(func(name string) (string, bool) {
 			return headerRequestID, strings.EqualFold(name, headerRequestID)
 		}),
@@ -82,9 +72,7 @@ func New(config Config) (http.Handler, error) {
 		runtime.WithWriteContentLength(),
 		runtime.WithMiddlewares(f.prepare),
 	)
-	connection := newInProcess(
-		config.Description, config.Service, config.Chain, config.Codec)
-	client := clientsessionv1.NewClientSessionServiceClient(connection)
+	client := clientsessionv1.NewClientSessionServiceClient(inProcess(config.Methods))
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
@@ -119,16 +107,17 @@ func recoverPanics(next http.Handler, config Config) http.Handler {
 type face struct {
 	mux     *runtime.ServeMux
 	routes  routes
-	headers []string
+	headers []header
+	codec   *seamjson.Codec
 	logger  *slog.Logger
 
 	maxRequestBytes int64
 }
 
-// ServeHTTP takes off the request what the gateway would act on and Seam does not.
+// header is a request header that becomes metadata, by its names in gRPC and in net/http.
+type header struct{ name, key string }
+
 func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Header.Del("Grpc-Timeout") // A deadline in gRPC's notation; the interceptors set the deadline.
-	r.Header.Del("Te")           // It would turn the answer into a chunked one with trailers.
 	if r.URL.RawPath != "" {
 		// Seam's paths have nothing to escape, so an escaped one is another path, whatever it unescapes to.
 		f.handleRoutingError(r.Context(), nil, nil, w, r, http.StatusNotFound)
@@ -139,34 +128,18 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mux.ServeHTTP(w, r)
 }
 
-// prepare runs once a route has been found: it takes the parameters off the request, without reading the body yet, and
-// notes who called.
+// prepare runs once a route has been found: it makes the call out of the request, without reading the body yet, and
+// leaves the gateway a request that has nothing but its path. What the gateway would do about headers (it drops some
+// values, takes Grpc-Timeout and TE for its own, and copies all of them several times) is not what Seam does.
 func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
-		p := &parameters{
-			headers: f.headers, header: r.Header, method: r.Method, query: r.URL.RawQuery,
-			length: r.ContentLength, limit: f.maxRequestBytes,
-			body: r.Body, connection: http.NewResponseController(w),
-		}
-		ctx := context.WithValue(r.Context(), parametersKey{}, p)
-		ctx = peer.NewContext(ctx, caller(r))
-		r = r.WithContext(ctx)
+		c := newCall(f, w, r)
+		r = r.WithContext(callinfo.NewContext(r.Context(), &c.info))
+		r.Header, r.Host, r.RemoteAddr = nil, "", ""
 		r.Body = http.NoBody
 		r.URL.RawQuery = ""
 		next(w, r, pathParameters)
 	}
-}
-
-// caller tells the interceptors who called, in the words in which a gRPC server does.
-func caller(r *http.Request) *peer.Peer {
-	from := &peer.Peer{Addr: address(r.RemoteAddr)}
-	if r.TLS != nil {
-		from.AuthInfo = credentials.TLSInfo{
-			State:          *r.TLS,
-			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-		}
-	}
-	return from
 }
 
 func handleError(
@@ -212,11 +185,3 @@ func sanitizeForLog(text string) string {
 	}
 	return "(not logged)"
 }
-
-// address is a caller's address as net/http tells it.
-type address string
-
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
-
-var _ net.Addr = address("")

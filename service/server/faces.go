@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service"
+	"google.golang.org/grpc"
+
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/rest"
@@ -20,17 +20,18 @@ const maxHeaderBytes = 32 << 10
 
 // newHTTP returns the server of the REST face.
 func (s *Server) newHTTP(
-	cfg config.Config, steps steps, handlers *service.Service, m *metrics, codec *seamjson.Codec,
+	cfg config.Config, methods []interceptor.Method, m *metrics, codec *seamjson.Codec,
 ) (*http.Server, error) {
 	headers := []string{interceptor.HeaderCallerRequestID, interceptor.HeaderSDKLanguage}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
+	calls := map[string]grpc.UnaryHandler{}
+	for _, method := range methods {
+		calls[method.FullMethod] = method.Call
+	}
 	face, err := rest.New(rest.Config{
-		Description: &clientsessionv1.ClientSessionService_ServiceDesc,
-		Service:     handlers,
-		Chain:       steps.call,
-
+		Methods:           calls,
 		MaxRequestBytes:   interceptor.MaxRequestBytes,
 		Headers:           headers,
 		CORSOrigins:       cfg.CORSOrigins,

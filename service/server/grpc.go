@@ -13,7 +13,6 @@ import (
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/interceptor"
@@ -30,8 +29,9 @@ const (
 
 // grpcFace is the gRPC face.
 type grpcFace struct {
-	// unknown is what a call of a method that is not there goes through, streams what the streams do.
-	unknown, streams grpc.UnaryServerInterceptor
+	// unknown takes a call of a method that is not there through its steps, streams are the steps of the streams.
+	unknown grpc.UnaryHandler
+	streams []grpc.UnaryServerInterceptor
 	// names are the full names of the streams that there are.
 	names map[string]bool
 	// open tells how many streams there are on all connections; each call is one.
@@ -56,9 +56,13 @@ func servedServices() []interceptor.Served {
 
 // newGRPC returns the server of the gRPC face.
 func (s *Server) newGRPC(
-	cfg config.Config, steps steps, handlers *service.Service, m *metrics,
+	cfg config.Config, steps steps, methods []interceptor.Method, m *metrics,
 ) *grpc.Server {
-	f := &grpcFace{unknown: steps.unknown, streams: steps.stream, names: map[string]bool{}, open: m.openStreams}
+	f := &grpcFace{
+		unknown: interceptor.Bind(steps.unknown, &grpc.UnaryServerInfo{FullMethod: unknownMethod},
+			func(context.Context, any) (any, error) { return nil, seamerr.UnknownMethod() }),
+		streams: steps.stream, names: map[string]bool{}, open: m.openStreams,
+	}
 	server := grpc.NewServer(append(s.certificates.grpcOptions(s.logger),
 		grpc.InTapHandle(f.tapStream),
 		grpc.StreamInterceptor(f.stream),
@@ -81,8 +85,9 @@ func (s *Server) newGRPC(
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)...)
-	server.RegisterService(f.unaryAsStreams(&healthv1.Health_ServiceDesc, steps.call), s.health)
-	server.RegisterService(f.unaryAsStreams(&clientsessionv1.ClientSessionService_ServiceDesc, steps.call), handlers)
+	healthMethods := interceptor.BindMethods(steps.call, &healthv1.Health_ServiceDesc, s.health)
+	server.RegisterService(f.unaryAsStreams(&healthv1.Health_ServiceDesc, healthMethods), s.health)
+	server.RegisterService(f.unaryAsStreams(&clientsessionv1.ClientSessionService_ServiceDesc, methods), nil)
 	if cfg.Reflection != config.ReflectionOff {
 		reflection.Register(server)
 	}
@@ -105,14 +110,14 @@ func (f *grpcFace) stream(
 	if !f.names[info.FullMethod] {
 		return handler(service, stream) // It refuses what is not there.
 	}
-	_, err := f.streams(stream.Context(), nil, &grpc.UnaryServerInfo{Server: service, FullMethod: info.FullMethod},
+	call := interceptor.Bind(f.streams, &grpc.UnaryServerInfo{Server: service, FullMethod: info.FullMethod},
 		func(context.Context, any) (any, error) { return nil, handler(service, stream) })
+	_, err := call(stream.Context(), nil)
 	return err
 }
 
 // refuseUnknown answers a call of a method that is not there, with the log and the metrics of any call.
 func (f *grpcFace) refuseUnknown(ctx context.Context) error {
-	_, err := f.unknown(ctx, nil, &grpc.UnaryServerInfo{FullMethod: unknownMethod},
-		func(context.Context, any) (any, error) { return nil, seamerr.UnknownMethod() })
+	_, err := f.unknown(ctx, nil)
 	return err
 }

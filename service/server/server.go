@@ -19,6 +19,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/reload"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/seam"
@@ -86,10 +87,11 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	}
 	steps := s.newSteps(cfg, used.authenticate, contract.validator, metrics)
 	handlers := service.New(s.seamClient, metrics.serviceCredentialRefused)
+	methods := interceptor.BindMethods(steps.call, &clientsessionv1.ClientSessionService_ServiceDesc, handlers)
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-	s.grpcServer = s.newGRPC(cfg, steps, handlers, metrics)
-	if s.httpServer, err = s.newHTTP(cfg, steps, handlers, metrics, contract.codec); err != nil {
+	s.grpcServer = s.newGRPC(cfg, steps, methods, metrics)
+	if s.httpServer, err = s.newHTTP(cfg, methods, metrics, contract.codec); err != nil {
 		return nil, err
 	}
 	s.adminServer = s.newAdmin(cfg, metrics)

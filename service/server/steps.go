@@ -10,11 +10,11 @@ import (
 	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
-// steps are the chains of interceptors.
+// steps are the chains of interceptors, outermost first.
 type steps struct {
 	// call is what each call goes through, whichever face it came in by, unknown what a call of an unknown method
 	// does, and stream what a stream does.
-	call, unknown, stream grpc.UnaryServerInterceptor
+	call, unknown, stream []grpc.UnaryServerInterceptor
 }
 
 // newSteps puts the steps in order, outermost first. What stands further out sees what the inner steps did.
@@ -58,7 +58,5 @@ func (s *Server) newSteps(
 		StreamCtx: s.streamCtx,
 		Refused:   m.refused.WithLabelValues(limitStreams),
 	}), recovery, authenticate)
-	return steps{
-		call: interceptor.Chain(call...), unknown: interceptor.Chain(outer...), stream: interceptor.Chain(stream...),
-	}
+	return steps{call: call, unknown: outer, stream: stream}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -25,19 +26,19 @@ import (
 // and answers by itself one that cannot be read. Served so, the chain runs first, on the headers alone, and its step
 // Receive reads the message: a caller that is refused has cost no memory for it, and every refusal has its line in the
 // log, its count and its details.
-func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, chain grpc.UnaryServerInterceptor) *grpc.ServiceDesc {
+func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, methods []interceptor.Method) *grpc.ServiceDesc {
 	served := *description
 	served.Methods = nil
 	served.Streams = append([]grpc.StreamDesc(nil), description.Streams...)
-	for _, method := range description.Methods {
+	for _, method := range methods {
 		served.Streams = append(served.Streams, grpc.StreamDesc{
-			StreamName: method.MethodName,
-			Handler: func(service any, stream grpc.ServerStream) error {
+			StreamName: path.Base(method.FullMethod),
+			Handler: func(_ any, stream grpc.ServerStream) error {
 				f.open.Inc()
 				defer f.open.Dec()
 				ctx, call := callinfo.Begin(stream.Context())
 				call.Request = newUnaryRequest(ctx)
-				response, err := method.Handler(service, ctx, readLater, chain)
+				response, err := method.Call(ctx, method.NewRequest())
 				if err != nil {
 					return err
 				}
@@ -47,9 +48,6 @@ func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, chain grpc.Unar
 	}
 	return &served
 }
-
-// readLater leaves the request empty: the step Receive reads it.
-func readLater(any) error { return nil }
 
 // cutKey is where tapStream keeps what ends the reads of a stream.
 type cutKey struct{}

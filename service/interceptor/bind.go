@@ -1,0 +1,52 @@
+package interceptor
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+)
+
+// Method is a unary method with the steps before its handler.
+type Method struct {
+	FullMethod string
+	// NewRequest returns an empty request.
+	NewRequest func() proto.Message
+	// Call takes a call through the steps, which read its request, and then to the handler.
+	Call grpc.UnaryHandler
+}
+
+// Bind returns handler with the steps before it, the first outermost. It is done once for a method and not at each
+// call, so that a call makes no closures and its stack stays low.
+func Bind(
+	steps []grpc.UnaryServerInterceptor, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
+) grpc.UnaryHandler {
+	for _, step := range slices.Backward(steps) {
+		inner := handler
+		handler = func(ctx context.Context, request any) (any, error) { return step(ctx, request, info, inner) }
+	}
+	return handler
+}
+
+// BindMethods binds the steps to each unary method of a service. The generated code tells its parts to nobody but an
+// interceptor, so it is called once with one that takes them down.
+func BindMethods(steps []grpc.UnaryServerInterceptor, description *grpc.ServiceDesc, service any) []Method {
+	var methods []Method
+	for _, method := range description.Methods {
+		var bound Method
+		decode := func(request any) error {
+			if message, ok := request.(proto.Message); ok {
+				bound.NewRequest = func() proto.Message { return message.ProtoReflect().New().Interface() }
+			}
+			return nil
+		}
+		capture := func(_ context.Context, _ any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			bound.FullMethod, bound.Call = info.FullMethod, Bind(steps, info, handler)
+			return nil, nil
+		}
+		_, _ = method.Handler(service, context.Background(), decode, capture)
+		methods = append(methods, bound)
+	}
+	return methods
+}

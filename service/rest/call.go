@@ -1,0 +1,111 @@
+package rest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/clientsession/client-session-service/service/callinfo"
+)
+
+// call is one call: what came with the request, and what goes back. It has all of a call's parts in one piece of
+// memory.
+type call struct {
+	parameters
+
+	info     callinfo.Call
+	metadata metadata.MD
+	peer     peer.Peer
+	stream   transportStream
+}
+
+// newCall makes a call of a request whose route has been found. Whoever called is told to the steps in the words in
+// which a gRPC server does.
+func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
+	c := &call{
+		parameters: parameters{
+			headers: f.headers, codec: f.codec, method: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
+			length: r.ContentLength, limit: f.maxRequestBytes, body: r.Body, writer: w,
+		},
+		metadata: make(metadata.MD, len(r.Header)),
+		peer:     peer.Peer{Addr: address(r.RemoteAddr)},
+	}
+	c.info = callinfo.Call{Face: callinfo.FaceREST, Request: c}
+	for _, h := range f.headers {
+		if values := r.Header[h.key]; len(values) > 0 {
+			c.metadata[h.name] = values
+		}
+	}
+	if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
+		c.metadata["x-forwarded-for"] = hops
+	}
+	if r.TLS != nil {
+		c.peer.AuthInfo = credentials.TLSInfo{
+			State:          *r.TLS,
+			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+		}
+	}
+	return c
+}
+
+// callFrom returns the call in a context that prepare made.
+func callFrom(ctx context.Context) (*call, bool) {
+	c, ok := callinfo.FromContext(ctx).Request.(*call)
+	return c, ok
+}
+
+// context returns the context for the steps of the call of a method.
+func (c *call) context(ctx context.Context, fullMethod string) context.Context {
+	c.stream.method = fullMethod
+	ctx = metadata.NewIncomingContext(ctx, c.metadata)
+	ctx = peer.NewContext(ctx, &c.peer)
+	return grpc.NewContextWithServerTransportStream(ctx, &c.stream)
+}
+
+// response returns what the caller gets for a call that succeeded.
+func (c *call) response() []byte {
+	if len(c.info.SeamBody) == 0 {
+		return []byte(okResponse)
+	}
+	return c.info.SeamBody
+}
+
+// transportStream collects what a handler says beside its response.
+type transportStream struct {
+	method string
+	header metadata.MD
+}
+
+func (s *transportStream) Method() string { return s.method }
+
+func (s *transportStream) SetHeader(md metadata.MD) error {
+	if s.header == nil {
+		s.header = md
+	} else {
+		s.header = metadata.Join(s.header, md)
+	}
+	return nil
+}
+
+func (s *transportStream) SendHeader(md metadata.MD) error { return s.SetHeader(md) }
+
+// SetTrailer drops trailers: REST responses of Seam have none.
+func (s *transportStream) SetTrailer(metadata.MD) error { return nil }
+
+// address is a caller's address as net/http tells it.
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+var (
+	_ net.Addr         = address("")
+	_ callinfo.Request = (*call)(nil)
+	_ io.Reader        = (*call)(nil)
+)
