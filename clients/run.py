@@ -106,7 +106,7 @@ def run(chosen, out):
     lines, total = [], [0, 0]
     for name in chosen:
         started = time.monotonic()
-        # Each has a service of its own: how often it repeats a request depends on what it went through before.
+        # Each has its own service: how often it retries depends on its retry budget.
         service = Service(binary)
         try:
             passed, failed = play(name, service, scenarios, out)
@@ -134,11 +134,11 @@ def check_tools(languages):
         wanted = f"install {tool} {toolchain.dotted(LEAST[tool])} or newer"
         if shutil.which(tool) is None:
             raise toolchain.CannotRun(f"{wanted}: there is none in PATH")
-        told = bounded([tool, ASK_VERSION.get(tool, "--version")], CLIENTS, 60, dict(os.environ)).stdout
-        told = re.sub(r"\x1b\[[0-9;]*m", "", told)  # Maven prints its version in bold, terminal or not.
-        found = re.search(r"(\d+)(?:\.(\d+))?", told)
+        version = bounded([tool, ASK_VERSION.get(tool, "--version")], CLIENTS, 60, dict(os.environ)).stdout
+        version = re.sub(r"\x1b\[[0-9;]*m", "", version)  # Maven prints its version in bold, terminal or not.
+        found = re.search(r"(\d+)(?:\.(\d+))?", version)
         if not found or tuple(int(part or 0) for part in found.groups()) < LEAST[tool]:
-            raise toolchain.CannotRun(f"{wanted}: this is {told.strip()}")
+            raise toolchain.CannotRun(f"{wanted}: this is {version.strip()}")
     if "python" in languages:
         if sys.version_info < toolchain.LEAST_PYTHON:
             least = toolchain.dotted(toolchain.LEAST_PYTHON)

@@ -14,19 +14,19 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Service answers the RPCs. It keeps no state: every response is Seam's. `ok` is set here, since a response that is no
-// error is one, and Seam's reference page shows an empty response to a grant that was made.
+// Service implements the RPCs. It keeps no state: every response is Seam's. Ok is set here: any response without an
+// error is a success, and Seam's reference shows an empty response to a successful grant.
 type Service struct {
 	pb.UnimplementedClientSessionServiceServer
 
-	seam                 *seam.Client
-	ownCredentialRefused prometheus.Counter
+	seam                     *seam.Client
+	serviceCredentialRefused prometheus.Counter
 }
 
-// New returns the service on top of a client of Seam. The counter counts the calls for which Seam refused the service's
-// own credential.
-func New(client *seam.Client, ownCredentialRefused prometheus.Counter) *Service {
-	return &Service{seam: client, ownCredentialRefused: ownCredentialRefused}
+// New returns the service on top of a client of Seam. The counter counts the calls for which Seam refused the
+// service credential.
+func New(client *seam.Client, serviceCredentialRefused prometheus.Counter) *Service {
+	return &Service{seam: client, serviceCredentialRefused: serviceCredentialRefused}
 }
 
 // Create creates a client session. The contract says what each method takes and the errors it ends with.
@@ -89,20 +89,20 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 	return response, err
 }
 
-// call sends a request to Seam with the caller's credential and notes how Seam answered.
+// call sends a request to Seam with the caller's credential and records Seam's response.
 func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response proto.Message) error {
 	call := callinfo.FromContext(ctx)
-	answer, err := s.seam.Do(ctx, seam.Call{
+	result, err := s.seam.Do(ctx, seam.Call{
 		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
 		ServiceCredential: call.ServiceCredential, CallerRetries: call.CallerRetries, In: request, Out: response,
 	})
-	call.SeamRequestID, call.SeamStatus = answer.RequestID, answer.HTTPStatus
-	call.Attempts, call.RetryReason, call.Skipped = answer.Attempts, answer.RetryReason, answer.Skipped
+	call.SeamRequestID, call.SeamStatus = result.RequestID, result.HTTPStatus
+	call.Attempts, call.RetryReason, call.Skipped = result.Attempts, result.RetryReason, result.Skipped
 	if call.Face == callinfo.FaceREST {
-		call.SeamBody = answer.Body
+		call.SeamBody = result.Body
 	}
 	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.ServiceCredential && refusal.RefusesCredential() {
-		s.ownCredentialRefused.Inc()
+		s.serviceCredentialRefused.Inc()
 		return seamerr.ServiceCredentialRefused(refusal)
 	}
 	return err

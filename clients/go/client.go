@@ -18,10 +18,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A grant that is retried changes nothing, so it may be tried again when Seam could not be reached. That does not hold
+// A grant that is retried changes nothing, so it may be retried when Seam could not be reached. That does not hold
 // for every call: a Create without user_identifier_key makes a session each time. So the policy names its method.
-// Nothing but UNAVAILABLE is tried again: a rate limit says itself when to come back, and other responses stay the
-// same.
+// Only UNAVAILABLE is retried: a rate limit has its own RetryInfo, and other responses would stay the same.
 const serviceConfig = `{
 	"methodConfig": [{
 		"name": [{"service": "seam.clientsession.v1.ClientSessionService", "method": "GrantAccess"}],
@@ -62,7 +61,7 @@ type Failure struct {
 }
 
 // FailureOf reads the error of a call. There are no details when the response is not the service's: the deadline
-// passed, nobody listens.
+// has passed, or the connection failed.
 func FailureOf(err error) Failure {
 	st := status.Convert(err)
 	failure := Failure{Code: code.Code(st.Proto().GetCode()).String(), Message: st.Message()}
@@ -91,15 +90,15 @@ func (f Failure) String() string {
 	for _, name := range slices.Sorted(maps.Keys(f.Metadata)) {
 		lines = append(lines, "  "+name+": "+f.Metadata[name])
 	}
-	for _, fault := range f.Fields {
-		name := fault.GetField()
+	for _, violation := range f.Fields {
+		name := violation.GetField()
 		if name == "" {
 			name = "(the request)"
 		}
-		lines = append(lines, "  field "+name+": "+fault.GetDescription())
+		lines = append(lines, "  field "+name+": "+violation.GetDescription())
 	}
 	if f.RetryIn != nil {
-		lines = append(lines, "  try again in "+f.RetryIn.String())
+		lines = append(lines, "  retry in "+f.RetryIn.String())
 	}
 	if f.RequestID != "" {
 		lines = append(lines, "  Seam's request id, for its support: "+f.RequestID)

@@ -15,9 +15,9 @@ from grpc_status import rpc_status
 from seam.clientsession.v1 import client_session_service_pb2 as pb
 from seam.clientsession.v1 import client_session_service_pb2_grpc as pb_grpc
 
-# A grant that is repeated changes nothing, so it may be tried again when Seam could not be reached. That does not hold
+# A grant that is retried changes nothing, so it may be retried when Seam could not be reached. That does not hold
 # for every call: a Create without user_identifier_key makes a session each time. So the policy names its method.
-# Nothing but UNAVAILABLE is tried again: a rate limit says itself when to come back, and other answers stay the same.
+# Nothing but UNAVAILABLE is retried: a rate limit has its own RetryInfo, and other responses stay the same.
 SERVICE_CONFIG = {
     "methodConfig": [{
         "name": [{"service": "seam.clientsession.v1.ClientSessionService", "method": "GrantAccess"}],
@@ -58,7 +58,7 @@ class Failure:
         # What a stub raises is a call as well, though grpc's own types do not say so.
         assert isinstance(error, grpc.Call)
         failure = cls(error.code(), error.details() or "")
-        # There is no status with details when the answer is not the service's: the deadline passed, nobody listens.
+        # There is no status with details when the response is not the service's: the deadline has passed, or the connection failed.
         status = rpc_status.from_call(error)
         for detail in status.details if status else []:
             info = error_details_pb2.ErrorInfo()
@@ -68,7 +68,7 @@ class Failure:
             if detail.Unpack(info):
                 failure.reason, failure.domain, failure.metadata = info.reason, info.domain, dict(info.metadata)
             elif detail.Unpack(bad_request):
-                failure.fields = [(fault.field, fault.description) for fault in bad_request.field_violations]
+                failure.fields = [(violation.field, violation.description) for violation in bad_request.field_violations]
             elif detail.Unpack(retry):
                 failure.retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
             elif detail.Unpack(request):
@@ -80,9 +80,9 @@ class Failure:
         if self.reason:
             lines.append(f"  reason: {self.reason} of {self.domain}")
         lines += [f"  {name}: {value}" for name, value in sorted(self.metadata.items())]
-        lines += [f"  field {name or '(the request)'}: {fault}" for name, fault in self.fields]
+        lines += [f"  field {name or '(the request)'}: {violation}" for name, violation in self.fields]
         if self.retry_seconds is not None:
-            lines.append(f"  try again in {self.retry_seconds:g} s")
+            lines.append(f"  retry in {self.retry_seconds:g} s")
         if self.request_id:
             lines.append(f"  Seam's request id, for its support: {self.request_id}")
         return "\n".join(lines)
@@ -100,7 +100,7 @@ def main() -> int:
     with connect(arguments.address, arguments.tls) as channel:
         stub = pb_grpc.ClientSessionServiceStub(channel)
         try:
-            answer = stub.GrantAccess(
+            response = stub.GrantAccess(
                 request,
                 # The deadline holds for all attempts together. Without one, a call may wait for ever.
                 timeout=10,
@@ -109,7 +109,7 @@ def main() -> int:
         except grpc.RpcError as error:
             print(Failure.of(error), file=sys.stderr)
             return 1
-    session = answer.client_session
+    session = response.client_session
     print(f"client session {session.client_session_id} reaches {session.device_count} devices")
     # A field that can be unset reads as "" then, so ask first.
     if session.HasField("user_identifier_key"):

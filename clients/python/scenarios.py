@@ -1,4 +1,4 @@
-"""Runs ../scenarios.json with the Python stubs, and checks that the example tries again what it says it does.
+"""Runs ../scenarios.json with the Python stubs, and checks that the example retries what it says it does.
 
 Environment: GRPC_ADDRESS (host:port of the gRPC face, plaintext) and SANDBOX_URL (http://host:port of the sandbox).
 """
@@ -40,12 +40,12 @@ Problems = Iterator[str]
 def main() -> int:
     address, sandbox = os.environ["GRPC_ADDRESS"], Sandbox(os.environ["SANDBOX_URL"])
     checks: list[tuple[str, Callable[[], Problems]]] = []
-    # A scenario is about a single answer, so its channel tries nothing again.
+    # A scenario is about a single response, so its channel retries nothing.
     with grpc.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
         for scenario in json.loads(SCENARIOS.read_text(encoding="utf-8")):
             checks.append((scenario["name"], functools.partial(run, channel, sandbox, scenario)))
         checks.append(("the example's retries do not multiply the service's", functools.partial(retried, address, sandbox)))
-        checks.append(("the example leaves a rate limit alone", functools.partial(not_retried, address, sandbox)))
+        checks.append(("the example does not retry a rate limit", functools.partial(not_retried, address, sandbox)))
         failed = sum(not passes(name, check, sandbox) for name, check in checks)
     print(f"{len(checks) - failed} passed, {failed} failed")
     return 1 if failed else 0
@@ -84,8 +84,8 @@ class Sandbox:
         return len(self.send(urllib.request.Request(f"{self.url}/_sandbox/requests"))["requests"])
 
     def send(self, request: urllib.request.Request) -> Any:
-        with self.opener.open(request, timeout=SECONDS) as answer:
-            return json.load(answer)
+        with self.opener.open(request, timeout=SECONDS) as response:
+            return json.load(response)
 
 
 def run(channel: grpc.Channel, sandbox: Sandbox, scenario: dict[str, Any]) -> Problems:
@@ -112,14 +112,14 @@ def run(channel: grpc.Channel, sandbox: Sandbox, scenario: dict[str, Any]) -> Pr
 
 def grant(channel: grpc.Channel, scenario: dict[str, Any]) -> Problems:
     request = json_format.ParseDict(scenario["request"], pb.GrantAccessRequest())
-    answer, call = pb_grpc.ClientSessionServiceStub(channel).GrantAccess.with_call(
+    response, call = pb_grpc.ClientSessionServiceStub(channel).GrantAccess.with_call(
         request, metadata=tuple(scenario["metadata"].items()),
         timeout=scenario.get("deadline_ms", SECONDS * 1000) / 1000)
-    yield from differences("ok", True, answer.ok)
+    yield from differences("ok", True, response.ok)
     if not dict(call.initial_metadata()).get("seam-request-id"):
         yield "the metadata seam-request-id is missing"
     for name, expected in scenario["expect"].get("session", {}).items():
-        yield from differences(f"session.{name}", expected, value_of(answer.client_session, name))
+        yield from differences(f"session.{name}", expected, value_of(response.client_session, name))
 
 
 def value_of(message: Any, name: str) -> Any:
@@ -153,9 +153,9 @@ def failure_differences(expect: dict[str, Any], error: grpc.RpcError) -> Problem
 
 def health(channel: grpc.Channel, status: str) -> Problems:
     for service in ("", SERVICE):
-        answer = health_pb2_grpc.HealthStub(channel).Check(
+        response = health_pb2_grpc.HealthStub(channel).Check(
             health_pb2.HealthCheckRequest(service=service), timeout=SECONDS)
-        name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        name = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
         yield from differences(f"health of {service!r}", status, name)
 
 
@@ -166,14 +166,14 @@ def reflection(channel: grpc.Channel, services: list[str]) -> Problems:
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
-    answer = next(call(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=SECONDS))
-    listed = {service.name for service in answer.list_services_response.service}
+    response = next(call(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=SECONDS))
+    listed = {service.name for service in response.list_services_response.service}
     if missing := set(services) - listed:
         yield f"reflection does not list {sorted(missing)}, only {sorted(listed)}"
 
 
 def retried(address: str, sandbox: Sandbox) -> Problems:
-    """The service repeats a grant that failed up to twice, and tells the channel's retry policy to leave it at that."""
+    """The service retries a failed grant up to twice, and tells the retry policy of the channel not to retry."""
     sandbox.post("faults", {"status": 503})
     try:
         with grant_access.connect(address, tls=False) as channel:

@@ -60,7 +60,7 @@ process.stdout.write(JSON.stringify({ version: browser.browser().version(), orig
 
 for await (const line of createInterface({ input: process.stdin })) {
   const page = pages[JSON.parse(line).page ?? 'listed']
-  process.stdout.write((await page.evaluate((call) => globalThis.sdk.answer(call), line)) + '\n')
+  process.stdout.write((await page.evaluate((call) => globalThis.sdk.respond(call), line)) + '\n')
 }
 await browser.close()
 for (const { server } of Object.values(served)) server.close()

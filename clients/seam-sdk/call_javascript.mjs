@@ -3,8 +3,8 @@
 
 import { createInterface } from 'node:readline'
 
-import { answer } from './see.mjs'
+import { respond } from './see.mjs'
 
 for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write((await answer(line)) + '\n')
+  process.stdout.write((await respond(line)) + '\n')
 }

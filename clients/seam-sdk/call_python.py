@@ -23,8 +23,8 @@ NO_API_KEY = "seam_none"
 # Clients are kept, as programs keep them, so that later calls go over connections that earlier ones opened.
 clients = {}
 
-# The last answer to the call that is being made.
-answers = []
+# The responses to the current call.
+responses = []
 
 
 def client_for(call):
@@ -36,7 +36,7 @@ def client_for(call):
 
 def new_client(endpoint, credential, retries):
     kind, token = credential["kind"], credential["token"]
-    options = {"endpoint": endpoint, "httpx_options": {"event_hooks": {"response": [keep_answer]}}}
+    options = {"endpoint": endpoint, "httpx_options": {"event_hooks": {"response": [keep_response]}}}
     if retries is not None:
         options["retries"] = seam.Retry(total=retries)
     if kind == "api_key":
@@ -61,13 +61,13 @@ def credential_headers(kind, token, credential):
     raise ValueError(f"unknown kind of credential {kind}")
 
 
-def keep_answer(response):
+def keep_response(response):
     response.read()
-    answers.append(response)
+    responses.append(response)
 
 
 def decode(value):
-    """Turns JSON into parameters: the SDK has its own null, and its None is a parameter that is not given."""
+    """Turns JSON into parameters: the SDK has its own null, and its None is an absent parameter."""
     if value is None:
         return seam.NULL
     if isinstance(value, list):
@@ -115,7 +115,7 @@ def seen_error(error, endpoint):
     return seen
 
 
-def seen_answer(response):
+def seen_response(response):
     headers = response.headers
     return {
         "status": response.status_code,
@@ -127,13 +127,13 @@ def seen_answer(response):
 
 
 def see(call):
-    answers.clear()
+    responses.clear()
     try:
         seen = {"value": seen_value(make(call))}
-    except Exception as error:  # Whatever the SDK raises is what is asked for here.
+    except Exception as error:  # Every exception of the SDK is a result here.
         seen = {"error": seen_error(error, call["endpoint"])}
-    if answers:
-        seen["answer"] = seen_answer(answers[-1])
+    if responses:
+        seen["response"] = seen_response(responses[-1])
     return seen
 
 

@@ -57,25 +57,25 @@ def shown(value):
 
 def outcome(seen):
     """The name of what came of a call, as the files expect it: `ok`; the status and Seam's type of an error; the status
-    alone of an error that is not Seam's; the SDK's class of an error about a good answer, or about none."""
+    alone of an error that is not Seam's; the SDK's class of an error about a success, or without a response."""
     if "error" not in seen:
         return "ok"
-    answer = seen.get("answer")
-    if answer is None or answer["status"] < 400:
+    response = seen.get("response")
+    if response is None or response["status"] < 400:
         return seen["error"]["class"]
-    return error_name(answer)
+    return error_name(response)
 
 
-def http_outcome(answer):
-    return str(answer["status"]) if answer["status"] < 400 else error_name(answer)
+def http_outcome(response):
+    return str(response["status"]) if response["status"] < 400 else error_name(response)
 
 
-def error_name(answer):
+def error_name(response):
     """The status of an error, and its type if it is as short as Seam's are."""
     try:
-        return f"{answer['status']} {json.loads(answer['text'])['error']['type']:.100}"
+        return f"{response['status']} {json.loads(response['text'])['error']['type']:.100}"
     except (KeyError, TypeError, ValueError):
-        return str(answer["status"])
+        return str(response["status"])
 
 
 def known_difference(case, known, sandbox, face, name):

@@ -1,4 +1,4 @@
-"""Plain HTTP requests, for what no SDK sends or shows: raw_requests.json has them, and this compares their answers."""
+"""Plain HTTP requests, for what no SDK sends or shows: raw_requests.json has them, and this compares their responses."""
 
 import http.client
 import json
@@ -8,9 +8,9 @@ import compare
 import odd
 import toolchain
 
-ANSWER_SECONDS = 30
+RESPONSE_SECONDS = 30
 
-# The headers of an answer that clients act on. Of the id of a request only the presence can be compared.
+# The headers of an response that clients act on. Of the id of a request only the presence can be compared.
 COMPARED_HEADERS = ("content-type", "retry-after", "allow")
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE")
@@ -27,8 +27,8 @@ def load():
     for request in requests:
         request["headers"] = document["headers"] | request.get("headers", {})
     names = [request["name"] for request in requests]
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"raw_requests.json makes two requests with one name: {repeated}")
+    if duplicates := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"raw_requests.json makes two requests with one name: {duplicates}")
     return requests
 
 
@@ -51,17 +51,17 @@ def wrong_methods(forms):
     for form in forms:
         paths.setdefault(form["path"], set()).add(form["method"])
     return [
-        # The answer to a HEAD has no body, so no error type.
+        # The response to a HEAD has no body, so no error type.
         {"name": f"{method} {path}", "method": method, "path": path,
          "expect": "405" if method == "HEAD" else "405 method_not_allowed"}
         for path, allowed in paths.items() for method in METHODS if method not in allowed
     ]
 
 
-def compare_answers(service, request):
-    """Sends the request to both targets, on fresh data, and returns what is wrong with their answers."""
-    sandbox = answer(service, service.sandbox_url, request)
-    face = answer(service, service.face_url, request)
+def compare_responses(service, request):
+    """Sends the request to both targets, on fresh data, and returns what is wrong with their responses."""
+    sandbox = response_to(service, service.sandbox_url, request)
+    face = response_to(service, service.face_url, request)
     problems = []
     name = compare.http_outcome(sandbox)
     if name != request["expect"]:
@@ -71,20 +71,20 @@ def compare_answers(service, request):
     return problems + compare.differences(sandbox, face)
 
 
-def answer(service, endpoint, request):
-    """The answer to the request."""
+def response_to(service, endpoint, request):
+    """The response to the request."""
     service.reset()
     if "faults" in request:
         service.prosper()
         for fault in request["faults"]:
             service.inject(fault)
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(endpoint).netloc, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(endpoint).netloc, timeout=RESPONSE_SECONDS)
     try:
         send(connection, request, body_of(request))
         response = connection.getresponse()
         return seen(response, text_of(response))
     except (OSError, http.client.HTTPException) as error:
-        return {"status": 0, "text": f"no answer: {error!r}"}
+        return {"status": 0, "text": f"no response: {error!r}"}
     finally:
         connection.close()
 
@@ -93,7 +93,7 @@ def text_of(response):
     try:
         return response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        return f"broken off: {error!r}"
+        return f"truncated: {error!r}"
 
 
 def send(connection, request, body):

@@ -62,7 +62,7 @@ def run(service, commands, chosen):
     if chosen.sdk is None:
         for request in raw.load():
             if chosen.only in request["name"]:
-                suite.record("http", request["name"], raw.compare_answers(service, request))
+                suite.record("http", request["name"], raw.compare_responses(service, request))
     if chosen.sdk or chosen.only:
         print("this was a part of the suite")
     return 0 if suite.report() and enough else 1
@@ -180,7 +180,7 @@ def unexpected(sdk_name, step, seen):
 
 
 def fails(fault):
-    """Whether the circuit breaker of the face takes the fault for a failure of Seam."""
+    """Whether the fault counts as a failure for the circuit breaker of the face."""
     return fault.get("status", 0) >= 500 or "disconnect" in fault
 
 

@@ -41,7 +41,7 @@ class Browser(sdk.Program):
             line = None
         if line is None:
             self.stop()
-            raise toolchain.CannotRun("Chromium did not open its pages: what it said stands above")
+            raise toolchain.CannotRun("Chromium did not open its pages: its output is above")
         started = json.loads(line)
         self.version, self.origins = started["version"], started["origins"]
 
@@ -107,7 +107,7 @@ def run_unlisted(service, browser, scenario):
     browser.page = "unlisted"
     for i, seen in enumerate(run.make_calls(service, browser, service.face_url, scenario)):
         error = seen.get("error", {})
-        if (error.get("class"), error.get("message")) != ("AxiosError", "Network Error") or "answer" in seen:
+        if (error.get("class"), error.get("message")) != ("AxiosError", "Network Error") or "response" in seen:
             yield f"step {i}: the page sees {compare.shown(seen)}"
         if seen["requests"]:
             yield f"step {i}: Seam got {seen['requests']}"

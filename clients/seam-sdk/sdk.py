@@ -11,7 +11,7 @@ CALL_SECONDS = 60
 
 
 class Gone(Exception):
-    """The program ended or does not answer."""
+    """The program ended or does not respond."""
 
 
 class Program:
@@ -34,7 +34,7 @@ class Program:
             self.process.stdin.flush()
             line = self.lines.get(timeout=CALL_SECONDS)
         except queue.Empty:
-            raise Gone(f"{self.name}: no answer to {call['call']} in {CALL_SECONDS} seconds") from None
+            raise Gone(f"{self.name}: no response to {call['call']} in {CALL_SECONDS} seconds") from None
         except OSError as error:
             raise Gone(f"{self.name}: {error}") from None
         if line is None:

@@ -1,4 +1,4 @@
-// Makes a call with Seam's JavaScript SDK and tells what a program sees of it, in Node.js and in a page alike. It knows
+// Makes a call with the JavaScript SDK of Seam and returns what a program sees of it, in Node.js and in a page alike. It knows
 // nothing of scenarios and targets: run.py and run_browser.py decide what is called and where.
 
 import {
@@ -19,10 +19,10 @@ const errorClasses = {
 // Clients are kept, as programs keep them, so that later calls go over connections that earlier ones opened.
 const clients = new Map()
 
-// The answer to the call that is being made, as far as it was a good one: the SDK's errors carry theirs.
-let goodAnswer
+// The response to the current call if it was a success: the errors of the SDK have their own.
+let successResponse
 
-// The text of the last answer, which the SDK's HTTP client does not keep beside what it reads in it.
+// The text of the last response, which the HTTP client of the SDK does not keep.
 let text
 
 const keepText = (data) => (text = data)
@@ -37,7 +37,7 @@ const clientFor = ({ endpoint, credential, retries }) => {
 }
 
 const watched = (seam) => {
-  seam.client.interceptors.response.use((response) => (goodAnswer = response))
+  seam.client.interceptors.response.use((response) => (successResponse = response))
   seam.client.defaults.transformResponse = [keepText, ...seam.client.defaults.transformResponse]
   return seam
 }
@@ -116,14 +116,14 @@ const seenError = (error) => {
   if ('data' in error) seen.data = error.data
   if ('requestId' in error) seen.request_id = error.requestId
   if ('validationErrors' in error) seen.validation_errors = error.validationErrors
-  return { error: seen, ...seenAnswer(response) }
+  return { error: seen, ...seenResponse(response) }
 }
 
-const seenAnswer = (response) => {
+const seenResponse = (response) => {
   if (response == null) return {}
   const { status, headers } = response
   return {
-    answer: {
+    response: {
       status,
       content_type: headers['content-type'] ?? null,
       retry_after: headers['retry-after'] ?? null,
@@ -134,15 +134,15 @@ const seenAnswer = (response) => {
 }
 
 const see = async (call) => {
-  goodAnswer = text = undefined
+  successResponse = text = undefined
   try {
     const value = await (calls[call.call] ?? callMethod)(call, decode(call.params))
-    return { value, ...seenAnswer(goodAnswer) }
+    return { value, ...seenResponse(successResponse) }
   } catch (error) {
-    // An answer that the SDK takes as good and then cannot use is not on its error.
-    return { ...seenAnswer(goodAnswer), ...seenError(error) }
+    // A success that the SDK then fails to decode is not on its error.
+    return { ...seenResponse(successResponse), ...seenError(error) }
   }
 }
 
 // Takes a call and returns what was seen of it, both as lines of JSON.
-export const answer = async (line) => JSON.stringify(await see(JSON.parse(line)), encode)
+export const respond = async (line) => JSON.stringify(await see(JSON.parse(line)), encode)

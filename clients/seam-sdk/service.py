@@ -82,7 +82,7 @@ class Service:
                 response = connection.getresponse()
                 response.read()
                 if response.status != 200:
-                    raise toolchain.CannotRun(f"a good call is answered with {response.status}")
+                    raise toolchain.CannotRun(f"a valid call gets {response.status}")
         finally:
             connection.close()
         self.take_requests()
@@ -91,7 +91,7 @@ class Service:
         self.control("POST", "faults", fault)
 
     def take_requests(self):
-        """The paths of the requests that the sandbox got since this was last asked, whoever sent them."""
+        """The paths of the requests that the sandbox got since the last call of this method."""
         requests = self.control("GET", "requests")["requests"]
         self.control("DELETE", "requests")
         return ["/" + request["path"].lstrip("/") for request in requests
@@ -104,7 +104,7 @@ class Service:
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise toolchain.CannotRun(f"the service does not answer any more: {error!r}") from None
+            raise toolchain.CannotRun(f"the service does not respond any more: {error!r}") from None
         finally:
             connection.close()
         if response.status != 200:

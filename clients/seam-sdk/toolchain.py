@@ -29,10 +29,10 @@ def check():
     for tool, least in LEAST.items():
         if shutil.which(tool) is None:
             raise CannotRun(f"install {tool} {dotted(least)} or newer: there is none in PATH")
-        told = run([tool, "version" if tool == "go" else "--version"], seconds=60)
-        found = re.search(r"(\d+)\.(\d+)", told)
+        version = run([tool, "version" if tool == "go" else "--version"], seconds=60)
+        found = re.search(r"(\d+)\.(\d+)", version)
         if not found or tuple(map(int, found.groups())) < least:
-            raise CannotRun(f"install {tool} {dotted(least)} or newer: this is {told.strip()}")
+            raise CannotRun(f"install {tool} {dotted(least)} or newer: this is {version.strip()}")
     try:
         import ensurepip  # noqa: F401 Debian leaves it out of its Python, and a virtual environment needs it.
     except ImportError:

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// build builds the command as it is shipped: what is tested here is the process, its exit code and its streams.
+// build builds the command. These tests are about the process, its exit code and its output.
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "client-session-service")
@@ -27,7 +27,7 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// command is the binary with an environment of its own, which is killed when it does not end in time.
+// command is the binary with its own environment. It is killed when it does not end in time.
 func command(t *testing.T, binary string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
@@ -81,7 +81,7 @@ func TestProcess(t *testing.T) {
 		"help":         {[]string{"--help"}, nil, 0, []string{"Usage: client-session-service"}, nil},
 		"version":      {[]string{"--version"}, nil, 0, []string{"v1-test"}, nil},
 		"unknown flag": {[]string{"--nope"}, nil, 2, nil, []string{"unknown flag --nope"}},
-		"every fault": {
+		"all violations": {
 			[]string{"--grpc-listen=x", "--log-level=loud"},
 			[]string{"MAX_TIMEOUT=soon"},
 			2, nil,
@@ -152,18 +152,18 @@ func TestProcess(t *testing.T) {
 		"SIGTERM ends the sandbox":     {[]string{"sandbox", "--listen=127.0.0.1:0"}, syscall.SIGTERM},
 		"SIGTERM ends it, text in log": {append([]string{"--log-format=text"}, free...), syscall.SIGTERM},
 	} {
-		t.Run(name, func(t *testing.T) { lifeAndDeath(t, binary, test.args, test.signal) })
+		t.Run(name, func(t *testing.T) { startAndStop(t, binary, test.args, test.signal) })
 	}
 }
 
-// TestSecondSignal shows that whoever cannot wait for the drain ends the service by a second signal.
+// TestSecondSignal shows that a second signal ends the service without waiting for the drain.
 func TestSecondSignal(t *testing.T) {
 	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
 		"--sandbox", "--drain-delay=10m")
 	stderr := begin(t, cmd)
 	lines := bufio.NewScanner(stderr)
-	for _, said := range []string{`"ready"`, `"draining"`} {
-		for lines.Scan() && !strings.Contains(lines.Text(), said) {
+	for _, message := range []string{`"ready"`, `"draining"`} {
+		for lines.Scan() && !strings.Contains(lines.Text(), message) {
 			continue
 		}
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -178,8 +178,8 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// lifeAndDeath starts the service, waits until it says that it is ready, asks it something and ends it.
-func lifeAndDeath(t *testing.T, binary string, args []string, signal os.Signal) {
+// startAndStop starts the service, waits until it is ready, makes a request and stops it.
+func startAndStop(t *testing.T, binary string, args []string, signal os.Signal) {
 	t.Helper()
 	cmd := command(t, binary, args...)
 	stderr := begin(t, cmd)
@@ -215,7 +215,8 @@ func lifeAndDeath(t *testing.T, binary string, args []string, signal os.Signal) 
 	}
 }
 
-// wantStatus asks over a connection that is not kept: one that is would be cut off when the service ends.
+// wantStatus makes a request on a connection that is closed afterwards: a kept one would be cut off when the service
+// ends.
 func wantStatus(t *testing.T, url string, want int) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -229,6 +230,6 @@ func wantStatus(t *testing.T, url string, want int) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != want {
-		t.Errorf("%s answers %d, want %d", url, response.StatusCode, want)
+		t.Errorf("%s responds with %d, want %d", url, response.StatusCode, want)
 	}
 }

@@ -146,7 +146,7 @@ func certificate(spiffe, dns string) *x509.Certificate {
 // verified is a peer whose certificate the handshake verified.
 func verified(spiffe, dns string) *peer.Peer { return connection(certificate(spiffe, dns)) }
 
-// unverified is a peer that sent a certificate which nobody checked.
+// unverified is a peer whose certificate the handshake did not verify.
 func unverified(spiffe, dns string) *peer.Peer {
 	return withTLS(tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate(spiffe, dns)}})
 }

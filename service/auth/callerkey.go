@@ -12,11 +12,11 @@ import (
 	"github.com/clientsession/client-session-service/service/seam"
 )
 
-// maxAccepted bounds the credentials that are remembered, to less than 1 MB.
+// maxAccepted bounds the memory for accepted credentials to less than 1 MB.
 const maxAccepted = 10_000
 
-// callerKeys tells callers apart by hashes that nobody can aim at, and remembers whose credentials Seam has accepted.
-// It keeps no credential.
+// callerKeys identifies callers by seeded hashes, for which no client can find a collision, and caches which
+// credentials Seam has accepted. It keeps no credential.
 type callerKeys struct {
 	seed     maphash.Seed
 	accepted *lru.Cache[uint64, struct{}]
@@ -30,11 +30,11 @@ func newCallerKeys() callerKeys {
 	return callerKeys{maphash.MakeSeed(), accepted}
 }
 
-// ofName returns the key of a caller that is known by name.
+// ofName returns the key of an authenticated caller.
 func (k callerKeys) ofName(name string) uint64 { return maphash.String(k.seed, name) }
 
-// ofHeader returns the key of who sends the credentials that are in a header for Seam. The same credential is the same
-// caller whichever header brought it.
+// ofHeader returns the key of the caller with the credentials in a header for Seam. The same credential is the same
+// caller, whichever header carried it.
 func (k callerKeys) ofHeader(header http.Header) uint64 {
 	var few [2]string
 	credentials := few[:0]

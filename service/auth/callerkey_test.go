@@ -12,7 +12,7 @@ import (
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
-// passThrough makes a call with a credential and returns its record. It ends as the handler says.
+// passThrough makes a call with a credential and returns its record. The call ends with err.
 func passThrough(t *testing.T, step grpc.UnaryServerInterceptor, seamStatus int, err error, headers ...string) callinfo.Call {
 	t.Helper()
 	call := &callinfo.Call{}
@@ -29,18 +29,18 @@ func passThrough(t *testing.T, step grpc.UnaryServerInterceptor, seamStatus int,
 	return seen
 }
 
-// TestProven shows that a credential is proven once Seam has answered a call with it well, and by nothing else.
-func TestProven(t *testing.T) {
+// TestProvenBySuccessOfSeam shows that a credential is proven by a success of Seam, and by nothing else.
+func TestProvenBySuccessOfSeam(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		err    error
 		want   bool
 	}{
-		"Seam answered well":           {200, nil, true},
-		"Seam refused":                 {401, errors.New("unauthorized"), false},
-		"Seam failed":                  {500, errors.New("failed"), false},
-		"the call never reached Seam":  {0, errors.New("invalid"), false},
-		"answered without asking Seam": {0, nil, false},
+		"Seam accepted":               {200, nil, true},
+		"Seam refused":                {401, errors.New("unauthorized"), false},
+		"Seam failed":                 {500, errors.New("failed"), false},
+		"the call never reached Seam": {0, errors.New("invalid"), false},
+		"success without Seam":        {0, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			step := auth.PassThrough()
@@ -57,7 +57,7 @@ func TestProven(t *testing.T) {
 	}
 }
 
-// TestCallerKey shows who is the same caller: who has the same credentials, whichever headers bring them.
+// TestCallerKey shows that the same credentials are the same caller, whichever headers carry them.
 func TestCallerKey(t *testing.T) {
 	const token = "seam_cst1_passw0rd"
 	for name, test := range map[string]struct {
@@ -69,7 +69,7 @@ func TestCallerKey(t *testing.T) {
 		"scheme in lower case":      {[]string{"authorization", "Bearer " + token}, []string{"authorization", "bearer  " + token}, true},
 		"both headers of a session": {[]string{"client-session-token", token}, []string{"seam-client-session-token", token}, true},
 		"header and bearer":         {[]string{"client-session-token", token}, []string{"authorization", "Bearer " + token}, true},
-		"told twice":                {[]string{"client-session-token", token}, []string{"client-session-token", token, "seam-client-session-token", token}, true},
+		"sent twice":                {[]string{"client-session-token", token}, []string{"client-session-token", token, "seam-client-session-token", token}, true},
 		"other publishable key":     {[]string{"seam-publishable-key", "seam_pk1"}, []string{"seam-publishable-key", "seam_pk2"}, false},
 		"one more credential":       {[]string{"client-session-token", token}, []string{"client-session-token", token, "seam-publishable-key", "seam_pk1"}, false},
 		"what is no credential":     {[]string{"authorization", "Bearer " + token, "seam-workspace", "w1"}, []string{"authorization", "Bearer " + token, "seam-workspace", "w2"}, true},

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// Callers knows who may call a service that has a credential of its own. It can change while the service runs.
+// Callers authenticates the callers of a service with a service credential. It can be reloaded while the service runs.
 type Callers struct {
 	rpcs    []string
 	issuers *issuers
@@ -27,17 +27,17 @@ type Callers struct {
 	current atomic.Pointer[callerSet]
 }
 
-// NewCallers returns Callers that know nobody yet. rpcs are the short names of the methods that there are; client asks
-// the issuers of tokens for their keys; authorities returns those whose client certificates are trusted now, nil for
-// none, and another pool whenever they change; now is the clock.
+// NewCallers returns Callers without any caller. rpcs are the short names of the service's methods; client fetches the
+// keys of token issuers; authorities returns the CAs that are trusted for client certificates now, nil for none, and
+// another pool whenever they change; now is the clock.
 func NewCallers(
 	rpcs []string, client *http.Client, authorities func() *x509.CertPool, now func() time.Time,
 ) *Callers {
 	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now), now: now}
 }
 
-// Load replaces who may call by what a callers file says. It fails, and changes nothing, for a file with faults, and
-// names every one of them.
+// Load replaces the callers by those of a callers file. For an invalid file it changes nothing, and its error has every
+// violation.
 func (c *Callers) Load(content []byte) error {
 	read, err := parseCallerSet(content, c.rpcs, c.issuers)
 	if err != nil {
@@ -47,8 +47,8 @@ func (c *Callers) Load(content []byte) error {
 	return nil
 }
 
-// identify returns who calls. A caller proves itself by a bearer token or, without one, by its client certificate: what
-// is in any other header is nobody's proof. The error tells the log why nobody could be made out.
+// identify authenticates the caller by a bearer token or, without one, by its client certificate. No other header
+// counts. The error is for the log.
 func (c *Callers) identify(ctx context.Context) (*caller, error) {
 	known := c.current.Load()
 	md, _ := metadata.FromIncomingContext(ctx)
@@ -61,7 +61,7 @@ func (c *Callers) identify(ctx context.Context) (*caller, error) {
 	case 1:
 		scheme, text, _ := strings.Cut(values[0], " ")
 		if !strings.EqualFold(scheme, "bearer") || text == "" {
-			return nil, errors.New("authorization is no bearer token")
+			return nil, errors.New("authorization is not a bearer token")
 		}
 		return c.byToken(ctx, known, text)
 	default:
@@ -73,7 +73,7 @@ func (c *Callers) byToken(ctx context.Context, known *callerSet, text string) (*
 	digest := sha256.Sum256([]byte(text))
 	var found *caller
 	for _, entry := range known.tokens {
-		// Every entry is compared, and each in the same time, so that the time tells nothing about any token.
+		// Every entry is compared in constant time, so that the time reveals nothing about any token.
 		if subtle.ConstantTimeCompare(digest[:], entry.digest[:]) == 1 {
 			found = entry.caller
 		}
@@ -84,11 +84,11 @@ func (c *Callers) byToken(ctx context.Context, known *callerSet, text string) (*
 	if strings.Count(text, ".") == 2 && len(known.jwts) > 0 {
 		return known.byJWT(ctx, text, c.now())
 	}
-	return nil, errors.New("the token is nobody's")
+	return nil, errors.New("unknown token")
 }
 
-// byCertificate returns whose client certificate the connection has. Only one that the handshake verified counts, and
-// that it would verify now.
+// byCertificate returns the caller of the connection's client certificate. The certificate has to be one that the
+// handshake verified, and that it would verify now.
 func (c *Callers) byCertificate(ctx context.Context, known *callerSet) (*caller, error) {
 	from, _ := peer.FromContext(ctx)
 	if from == nil {
@@ -104,39 +104,39 @@ func (c *Callers) byCertificate(ctx context.Context, known *callerSet) (*caller,
 	return known.byNames(info.State.PeerCertificates[0])
 }
 
-// byNames returns the caller who has the names in a certificate.
-func (d *callerSet) byNames(certificate *x509.Certificate) (*caller, error) {
+// byNames returns the caller with the names in a certificate.
+func (s *callerSet) byNames(certificate *x509.Certificate) (*caller, error) {
 	var found []*caller
 	ids := 0
 	for _, uri := range certificate.URIs {
 		if uri.Scheme == "spiffe" {
 			ids++
 		}
-		if known := d.spiffe[uri.String()]; known != nil {
+		if known := s.spiffe[uri.String()]; known != nil {
 			found = append(found, known)
 		}
 	}
 	if ids > 1 {
-		// The standard allows one, and readers of several could take different ones.
+		// SPIFFE allows one. Of several, two implementations could take different ones.
 		return nil, errors.New("the client certificate has more than one SPIFFE id")
 	}
 	for _, name := range certificate.DNSNames {
-		if known := d.dns[name]; known != nil {
+		if known := s.dns[name]; known != nil {
 			found = append(found, known)
 		}
 	}
 	if len(found) == 0 {
-		return nil, errors.New("the client certificate is nobody's")
+		return nil, errors.New("unknown client certificate")
 	}
 	return onlyCaller("client certificate", found)
 }
 
-// onlyCaller returns the one caller whose proof is found under each of several names or rules. It fails for a proof
-// that is good for two: none of them can be told to be the one that calls.
+// onlyCaller returns the one caller that several names or rules match. It fails for a proof that matches two callers,
+// because it is ambiguous which of them calls.
 func onlyCaller(proof string, found []*caller) (*caller, error) {
 	for _, other := range found[1:] {
 		if other != found[0] {
-			return nil, fmt.Errorf("the %s is that of %s and %s", proof, found[0].name, other.name)
+			return nil, fmt.Errorf("the %s matches both %s and %s", proof, found[0].name, other.name)
 		}
 	}
 	return found[0], nil

@@ -18,7 +18,7 @@ const (
 	newToken = "css_BBBBBBBBBBBBBBBBBBBBBBBBBB"
 )
 
-// callersFile has a caller for each way to prove oneself.
+// callersFile has a caller for each kind of proof.
 func callersFile() string {
 	return `
 callers:
@@ -37,7 +37,7 @@ callers:
 `
 }
 
-// TestIdentify shows who is taken for whom. Nothing but one bearer token or a verified certificate proves anything.
+// TestIdentify shows that one bearer token or a verified certificate authenticates a caller, and nothing else does.
 func TestIdentify(t *testing.T) {
 	last := token[:len(token)-1] + "B"
 	for name, test := range map[string]struct {
@@ -73,7 +73,7 @@ func TestIdentify(t *testing.T) {
 		"Bearers":                 {metadata: metadata.Pairs("authorization", "Bearers "+token), code: codes.Unauthenticated},
 		"two headers":             {metadata: metadata.Pairs("authorization", "Bearer "+token, "authorization", "Bearer "+last), code: codes.Unauthenticated},
 		"the same header twice":   {metadata: metadata.Pairs("authorization", "Bearer "+token, "authorization", "Bearer "+token), code: codes.Unauthenticated},
-		"the service's own key":   {metadata: bearer(heldKey), code: codes.Unauthenticated},
+		"the service's own key":   {metadata: bearer(serviceKeyText), code: codes.Unauthenticated},
 		"in another header":       {metadata: metadata.Pairs("proxy-authorization", "Bearer "+token), code: codes.Unauthenticated},
 		"as Seam's session token": {metadata: metadata.Pairs("client-session-token", token), code: codes.Unauthenticated},
 		"as a name":               {metadata: metadata.Pairs("x-caller", "frontend", "x-forwarded-user", "frontend"), code: codes.Unauthenticated},
@@ -89,7 +89,7 @@ func TestIdentify(t *testing.T) {
 		"certificate that may not":      {from: verified("", "reader.example.org"), caller: "reader", code: codes.PermissionDenied},
 		"certificate not verified":      {from: unverified("spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
 		"certificate of two":            {from: verified("spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
-		"certificate of nobody":         {from: verified("spiffe://example.org/ordersx", "x.batch.example.org"), code: codes.Unauthenticated},
+		"unknown certificate":           {from: verified("spiffe://example.org/ordersx", "x.batch.example.org"), code: codes.Unauthenticated},
 		"SPIFFE id as a DNS name":       {from: verified("", "spiffe://example.org/orders"), code: codes.Unauthenticated},
 		"SPIFFE id of a longer path":    {from: verified("spiffe://example.org/orders/x", ""), code: codes.Unauthenticated},
 		"name in the common name alone": {from: commonName("batch.example.org"), code: codes.Unauthenticated},
@@ -100,27 +100,27 @@ func TestIdentify(t *testing.T) {
 			if got.caller != test.caller || got.code() != test.code {
 				t.Errorf("caller %q, code %s (%s)", got.caller, got.code(), got.cause())
 			}
-			if strings.Contains(got.cause(), "css_") || strings.Contains(got.cause(), heldKey) {
+			if strings.Contains(got.cause(), "css_") || strings.Contains(got.cause(), serviceKeyText) {
 				t.Errorf("the cause quotes a token: %s", got.cause())
 			}
 		})
 	}
 }
 
-// TestHeldHeaders shows that Seam gets the service's key and nothing of the caller's.
-func TestHeldHeaders(t *testing.T) {
+// TestServiceCredentialHeaders shows that Seam gets the service credential and no header of the caller.
+func TestServiceCredentialHeaders(t *testing.T) {
 	md := metadata.Join(bearer(token), metadata.Pairs("seam-workspace", "other", "client-session-token", "seam_cst1",
 		"seam-publishable-key", "seam_pk1", "user-identifier-key", "k", "seam-sdk-name", "s", "cookie", "c"))
 	for name, callers := range map[string]*auth.Callers{"callers": newCallers(t, callersFile()), "anonymous": nil} {
 		got := call(t, callers, md, nil)
-		if !got.served || len(got.header) != 1 || got.header.Get("Authorization") != "Bearer "+heldKey {
+		if !got.served || len(got.header) != 1 || got.header.Get("Authorization") != "Bearer "+serviceKeyText {
 			t.Errorf("%s: headers for Seam are %q, error %v", name, got.header, got.err)
 		}
 	}
 }
 
-// TestMay shows that a caller may call what the file says, whichever way its name is written, and nothing like it.
-func TestMay(t *testing.T) {
+// TestCallersRPCs shows that a caller may call the RPCs of its entry and no others.
+func TestCallersRPCs(t *testing.T) {
 	callers := newCallers(t, callersFile())
 	for method, want := range map[string]codes.Code{
 		"/seam.clientsession.v1.ClientSessionService/GrantAccess": codes.OK,
@@ -145,7 +145,7 @@ func TestMay(t *testing.T) {
 	}
 }
 
-// TestNewToken shows that a token is new each time, and proves its caller by the line that is printed with it.
+// TestNewToken shows that each token is new, and that its hash authenticates it.
 func TestNewToken(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {

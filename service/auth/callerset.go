@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// AllRPCs in a caller's list of RPCs stands for every one.
+// AllRPCs in a caller's list of RPCs allows every RPC.
 const AllRPCs = "*"
 
 // file is the callers file: YAML, or JSON, which YAML contains.
@@ -22,11 +22,11 @@ type file struct {
 	Callers []entry `yaml:"callers"`
 }
 
-// entry is one caller in the file: who it is, how it proves that, and what it may call.
+// entry is one caller in the file: its name, its proofs and what it may call.
 type entry struct {
 	// Name is what the log calls the caller.
 	Name string `yaml:"name"`
-	// TokenSHA256 has the SHA-256 of each of its bearer tokens, in hex: two while a token is replaced.
+	// TokenSHA256 has the SHA-256 of each of its bearer tokens, in hex: two during a rotation.
 	TokenSHA256 []string `yaml:"token_sha256"`
 	// SPIFFEID and DNSName are names in its client certificate.
 	SPIFFEID string `yaml:"spiffe_id"`
@@ -37,18 +37,18 @@ type entry struct {
 	RPCs []string `yaml:"rpcs"`
 }
 
-// callerSet is who may call, read from a callers file.
+// callerSet is the callers of a callers file.
 type callerSet struct {
 	tokens []tokenEntry
 	spiffe map[string]*caller
 	dns    map[string]*caller
 	// jwts are the rules for the tokens of an issuer, by the issuer's URL.
 	jwts map[string]*jwtRules
-	// passed and failed remember tokens. They are two, so that junk crowds out nothing that is good.
+	// passed and failed cache verified tokens. They are two, so that invalid tokens evict no valid ones.
 	passed, failed *callerCache
 }
 
-// caller is who calls, once proven.
+// caller is an authenticated caller.
 type caller struct {
 	name string
 	rpcs []string
@@ -63,7 +63,7 @@ type tokenEntry struct {
 	caller *caller
 }
 
-// parseCallerSet reads a callers file and reports every fault in it. rpcs are the RPCs that there are.
+// parseCallerSet reads a callers file. Its error has every violation. rpcs are the service's RPCs.
 func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true) // A misspelt restriction must not be dropped.
@@ -72,91 +72,91 @@ func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet
 		return nil, fmt.Errorf("not a callers file: %s", secretLike.ReplaceAllString(err.Error(), "(not quoted)"))
 	}
 	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
-		return nil, errors.New("not a callers file: there is more after the first document")
+		return nil, errors.New("not a callers file: it has more than one document")
 	}
 	if len(read.Callers) == 0 {
-		return nil, errors.New("no callers: nobody could call")
+		return nil, errors.New("no callers: the file has to have at least one")
 	}
-	d := &callerSet{
+	s := &callerSet{
 		spiffe: map[string]*caller{}, dns: map[string]*caller{},
 		jwts: map[string]*jwtRules{}, passed: newCallerCache(), failed: newCallerCache(),
 	}
 	names := map[string]bool{}
-	var faults []error
+	var violations []error
 	for i, e := range read.Callers {
-		fault := func(format string, values ...any) {
+		report := func(format string, values ...any) {
 			text := fmt.Sprintf("callers[%d] %q: ", i, e.Name) + fmt.Sprintf(format, values...)
-			faults = append(faults, errors.New(secretLike.ReplaceAllString(text, "(not quoted)")))
+			violations = append(violations, errors.New(secretLike.ReplaceAllString(text, "(not quoted)")))
 		}
 		if !callerName.MatchString(e.Name) || names[e.Name] {
-			fault("name: needs one of its own, of letters, digits and any of . _ - /")
+			report("name: needs one of its own, of letters, digits and any of . _ - /")
 		}
 		names[e.Name] = true
 		for _, rpc := range e.RPCs {
 			if rpc != AllRPCs && !slices.Contains(rpcs, rpc) {
-				fault("rpcs: %q is none of %s, %s", rpc, strings.Join(rpcs, ", "), AllRPCs)
+				report("rpcs: %q is none of %s, %s", rpc, strings.Join(rpcs, ", "), AllRPCs)
 			}
 		}
 		if len(e.RPCs) == 0 {
-			fault("rpcs: name the RPCs that it may call, or %q", AllRPCs)
+			report("rpcs: name the RPCs that it may call, or %q", AllRPCs)
 		}
-		for _, err := range d.add(e, issuers) {
-			fault("%v", err)
+		for _, err := range s.add(e, issuers) {
+			report("%v", err)
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := errors.Join(violations...); err != nil {
 		return nil, err
 	}
-	return d, nil
+	return s, nil
 }
 
-// secretLike is what a token looks like that somebody put in the wrong place of the file.
+// secretLike matches tokens, which an operator may have put in the wrong place of the file.
 var secretLike = regexp.MustCompile(`(css_|seam_|ey)[^\s"\x60]*`)
 
 var callerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
 
-// add puts a caller under each of its proofs.
-func (d *callerSet) add(e entry, issuers *issuers) []error {
+// add adds a caller under each of its proofs.
+func (s *callerSet) add(e entry, issuers *issuers) []error {
 	c := &caller{name: e.Name, rpcs: e.RPCs}
-	var faults []error
+	var violations []error
 	proofs := 0
 	for _, text := range e.TokenSHA256 {
 		proofs++
 		digest, err := hex.DecodeString(text)
 		if err != nil || len(digest) != sha256.Size {
-			// It is not quoted: somebody may have put the token itself there.
-			faults = append(faults, errors.New("token_sha256: needs 64 hex digits, the SHA-256 of a token"))
+			// It is not quoted: an operator may have put the token itself there.
+			violations = append(violations, errors.New("token_sha256: needs 64 hex digits, the SHA-256 of a token"))
 			continue
 		}
 		entry := tokenEntry{digest: [sha256.Size]byte(digest), caller: c}
-		if slices.ContainsFunc(d.tokens, func(t tokenEntry) bool { return t.digest == entry.digest }) {
-			faults = append(faults, errors.New("token_sha256: stands in the file twice"))
+		if slices.ContainsFunc(s.tokens, func(t tokenEntry) bool { return t.digest == entry.digest }) {
+			violations = append(violations, errors.New("token_sha256: is a duplicate"))
 		}
-		d.tokens = append(d.tokens, entry)
+		s.tokens = append(s.tokens, entry)
 	}
 	for _, certificate := range []struct {
 		field, name string
 		callers     map[string]*caller
 		valid       bool
 	}{
-		{"spiffe_id", e.SPIFFEID, d.spiffe, strings.HasPrefix(e.SPIFFEID, "spiffe://")},
-		{"dns_name", e.DNSName, d.dns, !strings.ContainsAny(e.DNSName, "*:/ ")},
+		{"spiffe_id", e.SPIFFEID, s.spiffe, strings.HasPrefix(e.SPIFFEID, "spiffe://")},
+		{"dns_name", e.DNSName, s.dns, !strings.ContainsAny(e.DNSName, "*:/ ")},
 	} {
 		if certificate.name == "" {
 			continue
 		}
 		proofs++
 		if !certificate.valid || certificate.callers[certificate.name] != nil {
-			faults = append(faults, fmt.Errorf("%s: needs a whole name that no other caller has", certificate.field))
+			violations = append(violations, fmt.Errorf("%s: needs a whole name that no other caller has", certificate.field))
 		}
 		certificate.callers[certificate.name] = c
 	}
 	if e.JWT != nil {
 		proofs++
-		faults = append(faults, d.addJWT(*e.JWT, c, issuers)...)
+		violations = append(violations, s.addJWT(*e.JWT, c, issuers)...)
 	}
 	if proofs == 0 {
-		faults = append(faults, errors.New("give token_sha256, spiffe_id, dns_name or jwt: it could not prove itself"))
+		violations = append(violations, errors.New("needs token_sha256, spiffe_id, dns_name or jwt for authentication"))
 	}
-	return faults
+	return violations
 }

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// TestCertificateNames shows whose a certificate with several names is.
+// TestCertificateNames shows which caller a certificate with several names is that of.
 func TestCertificateNames(t *testing.T) {
 	const file = `
 callers:
@@ -21,7 +21,7 @@ callers:
 	}{
 		"both names of one caller":    {[]string{"spiffe://example.org/both"}, []string{"both.example.org"}, "both"},
 		"one of them twice":           {nil, []string{"both.example.org", "both.example.org"}, "both"},
-		"one of them and a stranger":  {nil, []string{"stranger.example.org", "both.example.org"}, "both"},
+		"one of them and an unknown":  {nil, []string{"unknown.example.org", "both.example.org"}, "both"},
 		"names of two callers":        {[]string{"spiffe://example.org/both"}, []string{"other.example.org"}, ""},
 		"one of them and another's":   {nil, []string{"both.example.org", "other.example.org"}, ""},
 		"another kind of URI":         {[]string{"https://example.org", "spiffe://example.org/both"}, nil, "both"},
@@ -39,8 +39,8 @@ callers:
 	}
 }
 
-// TestCertificatesOnOpenConnections shows that a certificate counts for as long as it would in a new handshake, and no
-// longer because its connection is still open.
+// TestCertificatesOnOpenConnections shows that a certificate is valid for as long as it would be in a new handshake,
+// and no longer because its connection is still open.
 func TestCertificatesOnOpenConnections(t *testing.T) {
 	const file = `callers: [{name: shop, dns_name: shop.example.org, rpcs: ["*"]}]`
 	now := time.Now()
@@ -106,7 +106,7 @@ func TestCertificatesOnOpenConnections(t *testing.T) {
 				return
 			}
 			if got := call(t, callers, nil, from); got.served != (test.before != nil) {
-				t.Errorf("mended: served %t (%s)", got.served, got.cause())
+				t.Errorf("afterwards: served %t (%s)", got.served, got.cause())
 			}
 		})
 	}

@@ -10,43 +10,43 @@ import (
 )
 
 const (
-	// maxChains is how many client certificates are remembered with what came of verifying them, which takes some 100 µs.
+	// maxChains is how many client certificates are cached with the result of verifying them, which takes some 100 µs.
 	maxChains = 4096
-	// chainRetry is how long a certificate that failed is not verified again, unless the authorities change: one of
-	// them may not have been valid yet.
-	chainRetry = 5 * time.Second
+	// chainRetryInterval is how long a certificate that failed is not verified again, unless the authorities change. A
+	// failure is not final: an authority may not have been valid yet.
+	chainRetryInterval = 5 * time.Second
 )
 
-// chains verifies the certificates of clients. The handshake has done so too, but a connection may outlive a
-// certificate, and the trust in who signed it.
+// chains verifies client certificates. The handshake has verified them too, but a connection may outlive a certificate
+// and the trust in its CA.
 type chains struct {
-	// authorities are those that are trusted now, nil for none.
+	// authorities returns the CAs that are trusted now, nil for none.
 	authorities func() *x509.CertPool
 	now         func() time.Time
-	// verified is by the certificate of a connection, as the handshake read it.
-	verified *lru.Cache[*x509.Certificate, chainVerdict]
+	// verified is keyed by the certificate of a connection, as the handshake parsed it.
+	verified *lru.Cache[*x509.Certificate, chainResult]
 }
 
-// chainVerdict is what came of verifying a certificate. It holds until a time, for the same authorities.
-type chainVerdict struct {
+// chainResult is the result of verifying a certificate. It is valid until a time, for the same authorities.
+type chainResult struct {
 	err         error
 	authorities *x509.CertPool
 	until       time.Time
 }
 
 func newChains(authorities func() *x509.CertPool, now func() time.Time) *chains {
-	verified, err := lru.New[*x509.Certificate, chainVerdict](maxChains)
+	verified, err := lru.New[*x509.Certificate, chainResult](maxChains)
 	if err != nil {
 		panic(err) // Only for a size below one.
 	}
 	return &chains{authorities, now, verified}
 }
 
-// verify says whether a certificate counts, which is the first of those that a client has presented.
+// verify verifies a client's certificate, which is the first of those that the client has presented.
 func (c *chains) verify(presented []*x509.Certificate) error {
 	authorities, now := c.authorities(), c.now()
 	if authorities == nil || len(presented) == 0 {
-		return errors.New("client certificates prove nothing here")
+		return errors.New("client certificates are not accepted")
 	}
 	known, ok := c.verified.Get(presented[0])
 	if !ok || known.authorities != authorities || now.After(known.until) {
@@ -56,31 +56,31 @@ func (c *chains) verify(presented []*x509.Certificate) error {
 	return known.err
 }
 
-func verifyChain(presented []*x509.Certificate, authorities *x509.CertPool, now time.Time) chainVerdict {
-	between := x509.NewCertPool()
+func verifyChain(presented []*x509.Certificate, authorities *x509.CertPool, now time.Time) chainResult {
+	intermediates := x509.NewCertPool()
 	for _, certificate := range presented[1:] {
-		between.AddCert(certificate)
+		intermediates.AddCert(certificate)
 	}
 	found, err := presented[0].Verify(x509.VerifyOptions{
-		Roots: authorities, Intermediates: between, CurrentTime: now,
+		Roots: authorities, Intermediates: intermediates, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
-		err = fmt.Errorf("the client certificate does not count now: %w", err)
-		return chainVerdict{err, authorities, now.Add(chainRetry)}
+		err = fmt.Errorf("the client certificate is not valid now: %w", err)
+		return chainResult{err, authorities, now.Add(chainRetryInterval)}
 	}
-	// It counts for as long as the chain that lasts longest.
+	// It is valid for as long as the chain that expires last.
 	var until time.Time
 	for _, chain := range found {
-		ends := chain[0].NotAfter
+		expiry := chain[0].NotAfter
 		for _, certificate := range chain[1:] {
-			if certificate.NotAfter.Before(ends) {
-				ends = certificate.NotAfter
+			if certificate.NotAfter.Before(expiry) {
+				expiry = certificate.NotAfter
 			}
 		}
-		if ends.After(until) {
-			until = ends
+		if expiry.After(until) {
+			until = expiry
 		}
 	}
-	return chainVerdict{nil, authorities, until}
+	return chainResult{nil, authorities, until}
 }

@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// issuerTimeout bounds a request to an issuer; a call that waits for it has its own deadline, too.
+	// issuerTimeout bounds a request to an issuer. A call that waits for it has its own deadline, too.
 	issuerTimeout = 5 * time.Second
-	// refetchInterval is the least time between two fetches from an issuer, so that callers with junk tokens cannot
+	// refetchInterval is the minimum time between two fetches from an issuer, so that callers with invalid tokens cannot
 	// make the service flood it.
 	refetchInterval = 5 * time.Second
-	// keysKept is how long a key that the issuer has withdrawn may still be good.
+	// keysKept is how long a key may still be used after the issuer has withdrawn it.
 	keysKept = 10 * time.Minute
 	// maxWaiting is how many calls may wait for the keys of an issuer at once.
 	maxWaiting = 256
-	// maxRedirects bounds how often an issuer may send the service elsewhere for one document.
+	// maxRedirects bounds the redirects of one request to an issuer.
 	maxRedirects = 3
 )
 
-// issuers are the issuers of tokens, with their keys. They outlive a callers file that is read anew.
+// issuers are the issuers of tokens, with their keys. They outlive a reload of the callers file.
 type issuers struct {
 	client *http.Client
 	now    func() time.Time
@@ -60,35 +60,36 @@ func (i *issuers) get(address string) *issuer {
 	return known
 }
 
-// issuer is one issuer. It is asked for its keys when the first token of it comes.
+// issuer is one issuer. Its keys are fetched for the first of its tokens.
 type issuer struct {
 	url    string
 	client *http.Client
 	now    func() time.Time
 
 	mu sync.Mutex
-	// keys are those it had at the time of since, at keysURL; nil before they came.
+	// keys are those that keysURL had at the time of since, nil before the first fetch.
 	keys    *keySet
 	keysURL string
 	since   time.Time
-	// fetching is closed when the fetch under way has ended; nil when none is. tried is when the last one began, and
-	// fetchErr why it failed, nil if it did not.
-	fetching chan struct{}
-	tried    time.Time
-	fetchErr error
+	// fetching is closed at the end of the fetch in progress, and nil while there is none. lastFetch is when the last one
+	// began, and fetchErr its error.
+	fetching  chan struct{}
+	lastFetch time.Time
+	fetchErr  error
 	// waiting is how many calls wait for that fetch.
 	waiting int
 }
 
 var (
-	errIssuer   = errors.New("the issuer of the token could not be asked for its keys")
+	errIssuer   = errors.New("the keys of the token's issuer could not be fetched")
 	errAddress  = errors.New("the keys of an issuer need https://, and no more than a few redirects")
 	errWaiting  = errors.New("too many calls wait for the keys of the issuer")
 	errUnsigned = errors.New("none of the issuer's keys has signed the token")
 )
 
-// current returns the issuer's keys, nil if they are not known or too old. From half of their time on they are fetched
-// anew while they are still used, so that an issuer which is down for a moment does not take its callers down.
+// current returns the issuer's keys, nil if they are not known or too old. After half of their lifetime they are
+// fetched in the background while they are still used, so that a short outage of the issuer does not affect its
+// callers.
 func (i *issuer) current() *keySet {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -101,20 +102,20 @@ func (i *issuer) current() *keySet {
 	return i.keys
 }
 
-// fresh says whether the keys can be used. The lock is held, here and in fetch.
+// fresh says whether the keys can be used. The caller of fresh, as of fetch, holds the lock.
 func (i *issuer) fresh() bool { return i.keys != nil && i.now().Sub(i.since) < keysKept }
 
-// fetch begins to fetch the keys, from where the issuer says that they are if no address is given. It does nothing
-// while a fetch is under way, or when the last one was a moment ago.
+// fetch starts a fetch of the keys. Without a URL it takes that of the issuer's discovery document. It does nothing
+// while a fetch is in progress, or within refetchInterval of the last one.
 //
-//nolint:contextcheck,nolintlint // The fetch is to outlive its call. The linter reads this for all who call it.
+//nolint:contextcheck,nolintlint // The fetch has to outlive its call. The linter reads this for all callers of fetch.
 func (i *issuer) fetch(keysURL string) {
-	if i.fetching != nil || i.now().Sub(i.tried) < refetchInterval {
+	if i.fetching != nil || i.now().Sub(i.lastFetch) < refetchInterval {
 		return
 	}
-	i.tried, i.fetching = i.now(), make(chan struct{})
+	i.lastFetch, i.fetching = i.now(), make(chan struct{})
 	go func() {
-		// It goes on when the call that began it ends: others wait for it too. The client's timeout ends it.
+		// It outlives the call that started it, since others wait for it too. The client's timeout bounds it.
 		keysURL, keys, err := fetchKeys(context.Background(), i.client, i.url, keysURL)
 		i.mu.Lock()
 		defer i.mu.Unlock()
@@ -122,8 +123,8 @@ func (i *issuer) fetch(keysURL string) {
 		if err != nil {
 			i.fetchErr = fmt.Errorf("%w: %w", errIssuer, err)
 		} else {
-			i.keysURL, i.since = keysURL, i.tried
-			// What was verified with the same keys need not be verified again.
+			i.keysURL, i.since = keysURL, i.lastFetch
+			// The same keys stay the same *keySet, so that cached tokens stay valid.
 			if i.keys == nil || i.keys.digest != keys.digest {
 				i.keys = keys
 			}
@@ -133,9 +134,9 @@ func (i *issuer) fetch(keysURL string) {
 	}()
 }
 
-// renewed has the keys fetched and waits for them, no longer than the call lives. It returns those that are known if
-// the issuer was asked a moment ago, or cannot be reached. Before any came, it fails.
-func (i *issuer) renewed(ctx context.Context, keysURL string) (*keySet, error) {
+// refresh fetches the keys and waits for them until ctx ends. It returns the known keys within refetchInterval of the
+// last fetch, or when the issuer cannot be reached. Without known keys it fails.
+func (i *issuer) refresh(ctx context.Context, keysURL string) (*keySet, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.fetch(keysURL)
@@ -150,7 +151,7 @@ func (i *issuer) renewed(ctx context.Context, keysURL string) (*keySet, error) {
 	return i.keys, nil
 }
 
-// wait waits until the fetch has ended. The lock is held, but not meanwhile.
+// wait waits until the fetch has ended. It releases the lock meanwhile.
 func (i *issuer) wait(ctx context.Context, fetched <-chan struct{}) error {
 	if i.waiting >= maxWaiting {
 		return errWaiting
@@ -168,30 +169,30 @@ func (i *issuer) wait(ctx context.Context, fetched <-chan struct{}) error {
 	return err
 }
 
-// nextFetch is when the issuer can be asked for its keys again.
+// nextFetch is when the keys can be fetched again.
 func (i *issuer) nextFetch() time.Time {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.tried.Add(refetchInterval)
+	return i.lastFetch.Add(refetchInterval)
 }
 
-// verify returns the keys of which one has signed the token. With errUnsigned it returns those that have not.
+// verify returns the keys of which one has signed the token. With errUnsigned it returns the keys that have not.
 func (i *issuer) verify(ctx context.Context, token *jose.JSONWebSignature) (*keySet, error) {
 	keys := i.current()
 	if keys == nil {
 		var err error
-		if keys, err = i.renewed(ctx, ""); err != nil {
+		if keys, err = i.refresh(ctx, ""); err != nil {
 			return nil, err
 		}
 	}
 	if keys.signed(token) {
 		return keys, nil
 	}
-	// The key may be newer than those.
+	// The token's key may be newer than the known ones.
 	i.mu.Lock()
 	keysURL := i.keysURL
 	i.mu.Unlock()
-	newer, err := i.renewed(ctx, keysURL)
+	newer, err := i.refresh(ctx, keysURL)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +202,7 @@ func (i *issuer) verify(ctx context.Context, token *jose.JSONWebSignature) (*key
 	return newer, nil
 }
 
-// isSecureURL says whether keys that come from an address are the issuer's: nobody can change them on the way.
+// isSecureURL says whether a URL's responses are safe from tampering in transit: it is https, or loopback.
 func isSecureURL(address *url.URL) bool {
 	ip, err := netip.ParseAddr(address.Hostname())
 	return address.Scheme == "https" || (address.Scheme == "http" && err == nil && ip.IsLoopback())

@@ -149,8 +149,8 @@ func (i *issuer) setDown(down bool) {
 	i.down = down
 }
 
-// asked returns how many requests the issuer got.
-func (i *issuer) asked() int {
+// requestCount returns how many requests the issuer got.
+func (i *issuer) requestCount() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.requests

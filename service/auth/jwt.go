@@ -11,7 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// jwtRule says which tokens of an issuer are a caller's. Everything that is given has to fit.
+// jwtRule says which tokens of an issuer are a caller's. Every member that is set has to match.
 type jwtRule struct {
 	Issuer   string            `yaml:"issuer"`
 	Audience string            `yaml:"audience"`
@@ -19,54 +19,54 @@ type jwtRule struct {
 	Claims   map[string]string `yaml:"claims"`
 }
 
-// maxCachedCallers is how many tokens are remembered that passed, and how many that failed: a signature takes some 40
-// to 90 µs to check.
+// maxCachedCallers is how many tokens that passed are cached, and how many that failed: verifying a signature takes
+// some 40 to 90 µs.
 const maxCachedCallers = 4096
 
 // jwtRules are the rules for the tokens of one issuer.
 type jwtRules struct {
 	issuer *issuer
 	rules  []jwtCaller
-	// claims are the names of all claims that decide something.
+	// claims are the names of all claims that the rules match on.
 	claims []string
 }
 
-// jwtCaller is a rule with the caller whose it is.
+// jwtCaller is a rule with its caller.
 type jwtCaller struct {
 	rule   jwtRule
 	caller *caller
 }
 
-func (d *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
-	var faults []error
+func (s *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
+	var violations []error
 	if parsed, err := url.Parse(rule.Issuer); err != nil || parsed.Host == "" || !isSecureURL(parsed) {
-		faults = append(faults, errors.New("jwt.issuer: needs an https:// URL"))
+		violations = append(violations, errors.New("jwt.issuer: needs an https:// URL"))
 	}
 	if rule.Audience == "" {
-		faults = append(faults, errors.New("jwt.audience: is required, or tokens made for others would do"))
+		violations = append(violations, errors.New("jwt.audience: is required, or tokens for other audiences would pass"))
 	}
 	if rule.Subject == "" && len(rule.Claims) == 0 {
-		faults = append(faults, errors.New("jwt: give a subject or claims, or every token of the issuer would do"))
+		violations = append(violations, errors.New("jwt: needs a subject or claims, or all tokens of the issuer pass"))
 	}
-	if len(faults) > 0 {
-		return faults
+	if len(violations) > 0 {
+		return violations
 	}
-	of := d.jwts[rule.Issuer]
-	if of == nil {
-		of = &jwtRules{issuer: issuers.get(rule.Issuer), claims: registeredClaims()}
-		d.jwts[rule.Issuer] = of
+	rules := s.jwts[rule.Issuer]
+	if rules == nil {
+		rules = &jwtRules{issuer: issuers.get(rule.Issuer), claims: registeredClaims()}
+		s.jwts[rule.Issuer] = rules
 	}
-	of.rules = append(of.rules, jwtCaller{rule, c})
+	rules.rules = append(rules.rules, jwtCaller{rule, c})
 	for name := range rule.Claims {
-		if !slices.Contains(of.claims, name) {
-			of.claims = append(of.claims, name)
+		if !slices.Contains(rules.claims, name) {
+			rules.claims = append(rules.claims, name)
 		}
 	}
 	return nil
 }
 
-// cachedCaller is the result of verifying a token: whose it is, or why it is refused. It holds until a time, and no
-// longer than the keys that the token was verified with are those of the issuer.
+// cachedCaller is the result of verifying a token: its caller, or why it is refused. It is valid until a time, and only
+// while the keys that the token was verified with are those of the issuer.
 type cachedCaller struct {
 	caller *caller
 	err    error
@@ -75,15 +75,15 @@ type cachedCaller struct {
 	keys   *keySet
 }
 
-func (c cachedCaller) holds(now time.Time) bool {
+func (c cachedCaller) valid(now time.Time) bool {
 	return now.Before(c.until) && c.issuer.current() == c.keys
 }
 
-// byJWT returns whose token it is, nil if it is nobody's. The error tells the log why.
-func (d *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
+// byJWT returns the caller of a token. The error is for the log.
+func (s *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*caller, error) {
 	digest := sha256.Sum256([]byte(text))
-	for _, cache := range []*callerCache{d.passed, d.failed} {
-		if known, ok := cache.Get(digest); ok && known.holds(now) {
+	for _, cache := range []*callerCache{s.passed, s.failed} {
+		if known, ok := cache.Get(digest); ok && known.valid(now) {
 			return known.caller, known.err
 		}
 	}
@@ -91,9 +91,9 @@ func (d *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*cal
 	if err != nil {
 		return nil, err
 	}
-	from := d.jwts[issuer]
+	from := s.jwts[issuer]
 	if from == nil {
-		return nil, errors.New("no caller has tokens of that issuer")
+		return nil, errors.New("no caller has that issuer")
 	}
 	made := cachedCaller{issuer: from.issuer}
 	made.keys, err = from.issuer.verify(ctx, token)
@@ -101,41 +101,41 @@ func (d *callerSet) byJWT(ctx context.Context, text string, now time.Time) (*cal
 	case err == nil:
 		made.caller, made.until, made.err = from.match(token.UnsafePayloadWithoutVerification(), now)
 	case errors.Is(err, errUnsigned):
-		// The issuer may have a key by then that did sign it.
+		// By then the issuer may have published the key that did sign it.
 		made.err, made.until = err, from.issuer.nextFetch()
 	default:
-		return nil, err // It says nothing about the token.
+		return nil, err // It is not about the token, so it is not cached.
 	}
 	if made.err != nil {
-		d.failed.Add(digest, made)
+		s.failed.Add(digest, made)
 	} else {
-		d.passed.Add(digest, made)
+		s.passed.Add(digest, made)
 	}
 	return made.caller, made.err
 }
 
-// match returns the caller whose rules fit what the issuer has signed, and until when that holds.
+// match returns the caller whose rules match the signed claims, and until when that is valid.
 func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, error) {
-	again := now.Add(refetchInterval)
+	retryAt := now.Add(refetchInterval)
 	read, err := readClaims(payload, now)
 	switch {
 	case err != nil:
-		return nil, again, err
+		return nil, retryAt, err
 	case read.lookalike(r.claims):
-		return nil, again, errors.New("the token has a claim whose name differs from one that decides only in case")
+		return nil, retryAt, errors.New("the token has a claim whose name differs from a matched one only in case")
 	}
 	var found []*caller
 	for _, candidate := range r.rules {
-		if candidate.rule.fits(read) {
+		if candidate.rule.matches(read) {
 			found = append(found, candidate.caller)
 		}
 	}
 	if len(found) == 0 {
-		return nil, again, errors.New("the token's aud, sub or other claims are those of no caller")
+		return nil, retryAt, errors.New("the token's aud, sub or other claims match no caller")
 	}
 	one, err := onlyCaller("token", found)
 	if err != nil {
-		return nil, again, err
+		return nil, retryAt, err
 	}
 	return one, read.expiry.Add(clockLeeway), nil
 }

@@ -24,7 +24,7 @@ func unsigned(t *testing.T, header string, claims map[string]any, signature stri
 	return encode([]byte(header)) + "." + encode(payload) + "." + encode([]byte(signature))
 }
 
-// TestJWT shows which tokens of an issuer prove a caller. All that the rule names has to fit.
+// TestJWT shows which tokens of an issuer prove a caller. Every member of the rule has to match.
 func TestJWT(t *testing.T) {
 	at := time.Now()
 	from := newIssuer(t, rsaKey(), ellipticES())
@@ -41,47 +41,47 @@ func TestJWT(t *testing.T) {
 		token string
 		good  bool
 	}{
-		"RS256":                {good, true},
-		"ES256":                {ellipticES().sign(t, with(nil)), true},
-		"PS256, the same key":  {signWith(t, jose.PS256, jose.JSONWebKey{Key: rsaKey().private, KeyID: "unlisted"}, with(nil), nil), false},
-		"audience in a list":   {rsaKey().sign(t, with(map[string]any{"aud": []string{"x", "client-sessions"}})), true},
-		"no key id":            {signWith(t, jose.RS256, rsaKey().private, with(nil), nil), true},
-		"expired in leeway":    {rsaKey().sign(t, with(map[string]any{"exp": in(-25 * time.Second)})), true},
-		"early within leeway":  {rsaKey().sign(t, with(map[string]any{"nbf": in(25 * time.Second)})), true},
-		"expired":              {rsaKey().sign(t, with(map[string]any{"exp": in(-35 * time.Second)})), false},
-		"expired long ago":     {rsaKey().sign(t, with(map[string]any{"exp": in(-time.Hour)})), false},
-		"no expiry":            {rsaKey().sign(t, with(map[string]any{"exp": nil})), false},
-		"expiry is a text":     {rsaKey().sign(t, with(map[string]any{"exp": "never"})), false},
-		"not yet valid":        {rsaKey().sign(t, with(map[string]any{"nbf": in(10 * time.Minute)})), false},
-		"wrong audience":       {rsaKey().sign(t, with(map[string]any{"aud": "others"})), false},
-		"audience like it":     {rsaKey().sign(t, with(map[string]any{"aud": "client-sessions/"})), false},
-		"no audience":          {rsaKey().sign(t, with(map[string]any{"aud": nil})), false},
-		"wrong issuer":         {rsaKey().sign(t, with(map[string]any{"iss": "https://other.example"})), false},
-		"issuer with a slash":  {rsaKey().sign(t, with(map[string]any{"iss": from.URL + "/"})), false},
-		"no issuer":            {rsaKey().sign(t, with(map[string]any{"iss": nil})), false},
-		"issuer is a list":     {rsaKey().sign(t, with(map[string]any{"iss": []string{from.URL}})), false},
-		"wrong subject":        {rsaKey().sign(t, with(map[string]any{"sub": "order"})), false},
-		"no subject":           {rsaKey().sign(t, with(map[string]any{"sub": nil})), false},
-		"wrong claim":          {rsaKey().sign(t, with(map[string]any{"team": "checkouts"})), false},
-		"no claim":             {rsaKey().sign(t, with(map[string]any{"team": nil})), false},
-		"claim in a list":      {rsaKey().sign(t, with(map[string]any{"team": []string{"checkout"}})), false},
-		"signed by a stranger": {otherKey().sign(t, with(nil)), false},
-		"stranger, known id":   {signWith(t, jose.RS256, jose.JSONWebKey{Key: otherKey().private, KeyID: "rsa"}, with(nil), nil), false},
-		"stranger's key in it": {signWith(t, jose.RS256, otherKey().private, with(nil), &jose.SignerOptions{EmbedJWK: true}), false},
-		"HS256, public DER":    {signWith(t, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "rsa"}, with(nil), nil), false},
-		"HS256, public PEM":    {signWith(t, jose.HS256, jose.JSONWebKey{Key: publicPEM, KeyID: "rsa"}, with(nil), nil), false},
-		"none":                 {unsigned(t, `{"alg":"none","kid":"rsa"}`, with(nil), ""), false},
-		"NONE":                 {unsigned(t, `{"alg":"NONE","kid":"rsa"}`, with(nil), ""), false},
-		"no algorithm":         {unsigned(t, `{"kid":"rsa"}`, with(nil), "x"), false},
-		"none, good signature": {unsigned(t, `{"alg":"none","kid":"rsa"}`, with(nil), parts[2]), false},
-		"critical header":      {unsigned(t, `{"alg":"RS256","kid":"rsa","crit":["exp"]}`, with(nil), "x"), false},
-		"keys by address":      {unsigned(t, `{"alg":"RS256","kid":"x","jku":"`+from.URL+`/mine"}`, with(nil), "x"), false},
-		"no signature":         {parts[0] + "." + parts[1] + ".", false},
-		"signature cut":        {good[:len(good)-4], false},
-		"other payload":        {parts[0] + "." + strings.Split(unsigned(t, "", with(map[string]any{"sub": "x"}), ""), ".")[1] + "." + parts[2], false},
-		"four parts":           {good + ".x", false},
-		"three dots":           {"..", false},
-		"payload is no JSON":   {"e30.e30e.e30", false},
+		"RS256":                 {good, true},
+		"ES256":                 {ellipticES().sign(t, with(nil)), true},
+		"PS256, the same key":   {signWith(t, jose.PS256, jose.JSONWebKey{Key: rsaKey().private, KeyID: "unlisted"}, with(nil), nil), false},
+		"audience in a list":    {rsaKey().sign(t, with(map[string]any{"aud": []string{"x", "client-sessions"}})), true},
+		"no key id":             {signWith(t, jose.RS256, rsaKey().private, with(nil), nil), true},
+		"expired in leeway":     {rsaKey().sign(t, with(map[string]any{"exp": in(-25 * time.Second)})), true},
+		"early within leeway":   {rsaKey().sign(t, with(map[string]any{"nbf": in(25 * time.Second)})), true},
+		"expired":               {rsaKey().sign(t, with(map[string]any{"exp": in(-35 * time.Second)})), false},
+		"expired long ago":      {rsaKey().sign(t, with(map[string]any{"exp": in(-time.Hour)})), false},
+		"no expiry":             {rsaKey().sign(t, with(map[string]any{"exp": nil})), false},
+		"expiry is a text":      {rsaKey().sign(t, with(map[string]any{"exp": "never"})), false},
+		"not yet valid":         {rsaKey().sign(t, with(map[string]any{"nbf": in(10 * time.Minute)})), false},
+		"wrong audience":        {rsaKey().sign(t, with(map[string]any{"aud": "others"})), false},
+		"audience like it":      {rsaKey().sign(t, with(map[string]any{"aud": "client-sessions/"})), false},
+		"no audience":           {rsaKey().sign(t, with(map[string]any{"aud": nil})), false},
+		"wrong issuer":          {rsaKey().sign(t, with(map[string]any{"iss": "https://other.example"})), false},
+		"issuer with a slash":   {rsaKey().sign(t, with(map[string]any{"iss": from.URL + "/"})), false},
+		"no issuer":             {rsaKey().sign(t, with(map[string]any{"iss": nil})), false},
+		"issuer is a list":      {rsaKey().sign(t, with(map[string]any{"iss": []string{from.URL}})), false},
+		"wrong subject":         {rsaKey().sign(t, with(map[string]any{"sub": "order"})), false},
+		"no subject":            {rsaKey().sign(t, with(map[string]any{"sub": nil})), false},
+		"wrong claim":           {rsaKey().sign(t, with(map[string]any{"team": "checkouts"})), false},
+		"no claim":              {rsaKey().sign(t, with(map[string]any{"team": nil})), false},
+		"claim in a list":       {rsaKey().sign(t, with(map[string]any{"team": []string{"checkout"}})), false},
+		"signed by another key": {otherKey().sign(t, with(nil)), false},
+		"another key, known id": {signWith(t, jose.RS256, jose.JSONWebKey{Key: otherKey().private, KeyID: "rsa"}, with(nil), nil), false},
+		"another key in it":     {signWith(t, jose.RS256, otherKey().private, with(nil), &jose.SignerOptions{EmbedJWK: true}), false},
+		"HS256, public DER":     {signWith(t, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "rsa"}, with(nil), nil), false},
+		"HS256, public PEM":     {signWith(t, jose.HS256, jose.JSONWebKey{Key: publicPEM, KeyID: "rsa"}, with(nil), nil), false},
+		"none":                  {unsigned(t, `{"alg":"none","kid":"rsa"}`, with(nil), ""), false},
+		"NONE":                  {unsigned(t, `{"alg":"NONE","kid":"rsa"}`, with(nil), ""), false},
+		"no algorithm":          {unsigned(t, `{"kid":"rsa"}`, with(nil), "x"), false},
+		"none, good signature":  {unsigned(t, `{"alg":"none","kid":"rsa"}`, with(nil), parts[2]), false},
+		"critical header":       {unsigned(t, `{"alg":"RS256","kid":"rsa","crit":["exp"]}`, with(nil), "x"), false},
+		"keys by address":       {unsigned(t, `{"alg":"RS256","kid":"x","jku":"`+from.URL+`/mine"}`, with(nil), "x"), false},
+		"no signature":          {parts[0] + "." + parts[1] + ".", false},
+		"signature cut":         {good[:len(good)-4], false},
+		"other payload":         {parts[0] + "." + strings.Split(unsigned(t, "", with(map[string]any{"sub": "x"}), ""), ".")[1] + "." + parts[2], false},
+		"four parts":            {good + ".x", false},
+		"three dots":            {"..", false},
+		"payload is no JSON":    {"e30.e30e.e30", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Each has callers of its own, so that no result is cached from another.
@@ -101,8 +101,8 @@ func TestJWT(t *testing.T) {
 	}
 }
 
-// TestJWTMay shows that a token proves who calls and not what it may call.
-func TestJWTMay(t *testing.T) {
+// TestJWTCallersRPCs shows that a token authenticates its caller and the file authorises it.
+func TestJWTCallersRPCs(t *testing.T) {
 	from := newIssuer(t, rsaKey())
 	callers := newCallers(t, from.rule())
 	text := rsaKey().sign(t, from.claims(time.Now(), map[string]any{"rpcs": []string{"*"}, "name": "admin"}))

@@ -18,7 +18,7 @@ import (
 	"github.com/clientsession/client-session-service/service/auth"
 )
 
-// These tests are about what a token costs, since anybody can send one.
+// These tests are about the cost of a token, since every client can send one.
 
 // rules is a callers file with n rules of the issuer, one subject each.
 func (i *issuer) rules(n int) string {
@@ -31,8 +31,8 @@ func (i *issuer) rules(n int) string {
 	return file.String()
 }
 
-// junk returns tokens that name a key of the issuer but were not signed by it.
-func (i *issuer) junk(t testing.TB, n int) []string {
+// forged returns tokens that name a key of the issuer but were not signed by it.
+func (i *issuer) forged(t testing.TB, n int) []string {
 	t.Helper()
 	texts := make([]string, n)
 	forged := signer{otherKey().private, rsaKey().id, rsaKey().algorithm}
@@ -52,11 +52,11 @@ func (i *issuer) signed(t testing.TB, n int) []string {
 	return texts
 }
 
-// TestOneSignatureCheck shows that a token is verified once, however many rules its issuer has. What it allocates tells
-// how often: a check allocates some hundred times, a comparison never.
-func TestOneSignatureCheck(t *testing.T) {
+// TestSignatureIsVerifiedOnce shows that a token is verified once, however many rules its issuer has. The
+// allocations show it: a verification makes some hundred, a comparison none.
+func TestSignatureIsVerifiedOnce(t *testing.T) {
 	from := newIssuer(t, rsaKey())
-	for name, texts := range map[string][]string{"junk": from.junk(t, 22), "good": from.signed(t, 22)} {
+	for name, texts := range map[string][]string{"forged": from.forged(t, 22), "good": from.signed(t, 22)} {
 		cost := func(rules int) float64 {
 			callers, next := newCallers(t, from.rules(rules)), 0
 			try := func() {
@@ -72,9 +72,9 @@ func TestOneSignatureCheck(t *testing.T) {
 	}
 }
 
-// TestClaimsOfJunkAreNotRead shows that the claims of a token are read after its signature was checked, but for the
-// issuer: a token may have thousands.
-func TestClaimsOfJunkAreNotRead(t *testing.T) {
+// TestClaimsAreReadAfterSignature shows that the claims of a token, of which it may have thousands, are read after its
+// signature was verified, but for the issuer.
+func TestClaimsAreReadAfterSignature(t *testing.T) {
 	from := newIssuer(t, rsaKey())
 	forged := signer{otherKey().private, rsaKey().id, rsaKey().algorithm}
 	cost := func(claims int) float64 {
@@ -99,8 +99,8 @@ func TestClaimsOfJunkAreNotRead(t *testing.T) {
 	}
 }
 
-// TestFailedTokenIsRemembered shows that a token which failed is not verified again while that is remembered.
-func TestFailedTokenIsRemembered(t *testing.T) {
+// TestFailedTokenIsCached shows that a token which failed is not verified again while it is cached.
+func TestFailedTokenIsCached(t *testing.T) {
 	from := newIssuer(t, rsaKey())
 	at := time.Now()
 	callers := newCallers(t, from.rules(1), func() time.Time { return at })
@@ -113,7 +113,7 @@ func TestFailedTokenIsRemembered(t *testing.T) {
 	}
 	none := cost(nil)
 	for name, text := range map[string]string{
-		"not signed by the issuer": from.junk(t, 1)[0],
+		"not signed by the issuer": from.forged(t, 1)[0],
 		"of no caller":             rsaKey().sign(t, from.claims(time.Now(), map[string]any{"sub": "x"})),
 	} {
 		if got := cost(bearer(text)); got > none+10 {
@@ -122,8 +122,9 @@ func TestFailedTokenIsRemembered(t *testing.T) {
 	}
 }
 
-// TestFailureIsForgotten shows that a token which failed is tried again as soon as the issuer can be asked again.
-func TestFailureIsForgotten(t *testing.T) {
+// TestFailedTokenIsVerifiedAgain shows that a token which failed is verified again as soon as the keys can be fetched
+// again.
+func TestFailedTokenIsVerifiedAgain(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
 		t.Fatal(got.cause())
@@ -168,7 +169,7 @@ func (s *stuck) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response.Result(), nil
 }
 
-// TestWaitersAreBounded shows that only so many calls wait for the keys of an issuer.
+// TestWaitersAreBounded shows that the number of calls that wait for the keys of an issuer is bounded.
 func TestWaitersAreBounded(t *testing.T) {
 	const most = 256
 	rsaKey()
@@ -201,8 +202,8 @@ func TestWaitersAreBounded(t *testing.T) {
 	})
 }
 
-// TestGoneCallerIsNoFailure shows that a token is not taken for bad because a caller did not wait for the keys.
-func TestGoneCallerIsNoFailure(t *testing.T) {
+// TestCanceledCallCachesNoFailure shows that a canceled call does not make its token fail for later calls.
+func TestCanceledCallCachesNoFailure(t *testing.T) {
 	rsaKey()
 	synctest.Test(t, func(t *testing.T) {
 		from, callers := newStuck(t)
@@ -225,10 +226,10 @@ func TestGoneCallerIsNoFailure(t *testing.T) {
 	})
 }
 
-// BenchmarkJunkJWT is what a token that the issuer did not sign costs with many rules.
-func BenchmarkJunkJWT(b *testing.B) {
+// BenchmarkForgedJWT is what a token that the issuer did not sign costs with many rules.
+func BenchmarkForgedJWT(b *testing.B) {
 	from := newIssuer(b, rsaKey())
-	texts := from.junk(b, 5000)
+	texts := from.forged(b, 5000)
 	for _, rules := range []int{1, 500} {
 		for name, distinct := range map[string]int{"distinct": len(texts), "the same": 1} {
 			b.Run(fmt.Sprintf("%d rules/%s", rules, name), func(b *testing.B) {

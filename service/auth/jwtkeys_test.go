@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// These tests are about what is remembered of an issuer and of its tokens, and for how long.
+// These tests are about how long the keys of an issuer and its tokens are cached.
 
 func startJWT(t *testing.T, keys ...signer) (*issuer, *clock, func(text string) outcome, func(file string)) {
 	t.Helper()
@@ -28,9 +28,9 @@ func startJWT(t *testing.T, keys ...signer) (*issuer, *clock, func(text string) 
 	return from, at, try, use
 }
 
-// TestRotation shows that a new key of the issuer is in use within the interval, and that an old one is out from the
-// moment at which the new keys are known.
-func TestRotation(t *testing.T) {
+// TestKeyRotation shows that a new key of the issuer is in use within the interval, and that an old one is refused
+// as soon as the new keys are known.
+func TestKeyRotation(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	old := func(id string) string { return rsaKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
 	fresh := func(id string) string { return otherKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
@@ -50,14 +50,14 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestIssuerDown shows that no token is good while the keys cannot be had, and that the service recovers by itself.
+// TestIssuerDown shows that every token is refused while the keys cannot be fetched, and that the service recovers.
 func TestIssuerDown(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	from.setDown(true)
 	text := rsaKey().sign(t, from.claims(at.Now(), nil))
 	for range 3 {
 		got := try(text)
-		if got.served || !strings.Contains(got.cause(), "the issuer of the token could not be asked for its keys") {
+		if got.served || !strings.Contains(got.cause(), "the keys of the token's issuer could not be fetched") {
 			t.Fatalf("while the issuer is down: %q", got.cause())
 		}
 	}
@@ -76,8 +76,8 @@ func TestIssuerDown(t *testing.T) {
 	}
 }
 
-// TestIssuerNeverThere shows that an address where nobody listens is the same as an issuer that is down.
-func TestIssuerNeverThere(t *testing.T) {
+// TestIssuerUnreachable shows that an issuer whose connections are refused is the same as one that is down.
+func TestIssuerUnreachable(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	from.Close()
 	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); got.served || got.cause() == "" {
@@ -85,43 +85,43 @@ func TestIssuerNeverThere(t *testing.T) {
 	}
 }
 
-// TestNoFlood shows that junk does not make the service ask the issuer more than once in an interval.
-func TestNoFlood(t *testing.T) {
+// TestIssuerIsNotFlooded shows that invalid tokens make at most one request to the issuer in an interval.
+func TestIssuerIsNotFlooded(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
 		t.Fatal(got.cause())
 	}
-	before := from.asked() // The discovery document and the keys.
+	before := from.requestCount() // The discovery document and the keys.
 	if before != 2 {
-		t.Errorf("the issuer was asked %d times for one token", before)
+		t.Errorf("the issuer got %d requests for one token", before)
 	}
-	junk := make([]string, 60)
-	for i := range junk {
+	invalid := make([]string, 60)
+	for i := range invalid {
 		claims := from.claims(at.Now(), map[string]any{"jti": strconv.Itoa(i)})
-		junk[i] = otherKey().sign(t, claims)
+		invalid[i] = otherKey().sign(t, claims)
 		if i%2 == 0 {
-			junk[i] = unsigned(t, `{"alg":"RS256","kid":"k`+strconv.Itoa(i)+`"}`, claims, "x")
+			invalid[i] = unsigned(t, `{"alg":"RS256","kid":"k`+strconv.Itoa(i)+`"}`, claims, "x")
 		}
 	}
 	for round := range 3 {
 		var all sync.WaitGroup
-		for _, text := range junk {
+		for _, text := range invalid {
 			all.Go(func() {
 				if try(text).served {
-					t.Error("junk is good")
+					t.Error("an invalid token is accepted")
 				}
 			})
 		}
 		all.Wait()
-		if got := from.asked() - before; got > round {
-			t.Errorf("round %d: the issuer was asked %d times", round, got)
+		if got := from.requestCount() - before; got > round {
+			t.Errorf("round %d: the issuer got %d requests", round, got)
 		}
 		at.advance(5 * time.Second)
 	}
 }
 
-// TestNoFloodWhileDown shows the same for an issuer that has never answered.
-func TestNoFloodWhileDown(t *testing.T) {
+// TestIssuerThatIsDownIsNotFlooded shows the same for an issuer that has never responded.
+func TestIssuerThatIsDownIsNotFlooded(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	from.setDown(true)
 	text := rsaKey().sign(t, from.claims(at.Now(), nil))
@@ -130,8 +130,8 @@ func TestNoFloodWhileDown(t *testing.T) {
 		all.Go(func() { _ = try(text) })
 	}
 	all.Wait()
-	if got := from.asked(); got != 1 {
-		t.Errorf("the issuer was asked %d times", got)
+	if got := from.requestCount(); got != 1 {
+		t.Errorf("the issuer got %d requests", got)
 	}
 }
 
@@ -154,8 +154,8 @@ func TestCachedCaller(t *testing.T) {
 	}
 }
 
-// TestCachedCallerOfAnotherFile shows that a new callers file counts at once for tokens that have been verified before.
-func TestCachedCallerOfAnotherFile(t *testing.T) {
+// TestNewCallersFileInvalidatesCache shows that a new callers file is in use at once, also for tokens that are cached.
+func TestNewCallersFileInvalidatesCache(t *testing.T) {
 	from, at, try, use := startJWT(t, rsaKey())
 	text := rsaKey().sign(t, from.claims(at.Now(), nil))
 	for range 2 {
@@ -180,15 +180,15 @@ func TestCachedCallerOfAnotherFile(t *testing.T) {
 		t.Error("a caller that was taken away may still call")
 	}
 	// The keys of the issuer outlive the file: nothing is asked anew when it comes back.
-	before := from.asked()
+	before := from.requestCount()
 	use(from.rule())
-	if got := try(text); got.caller != "orders" || from.asked() != before {
-		t.Errorf("back again: caller %q, asked %d times", got.caller, from.asked()-before)
+	if got := try(text); got.caller != "orders" || from.requestCount() != before {
+		t.Errorf("back again: caller %q, %d requests", got.caller, from.requestCount()-before)
 	}
 }
 
-// TestTwoRules shows that callers of one issuer are told apart by what their rules name.
-func TestTwoRules(t *testing.T) {
+// TestRulesOfOneIssuer shows that two callers of one issuer are distinguished by their rules.
+func TestRulesOfOneIssuer(t *testing.T) {
 	from, at, try, use := startJWT(t, rsaKey())
 	rule := func(name, audience, subject string) string {
 		return "{name: " + name + ", rpcs: [GrantAccess], jwt: {issuer: \"" + from.URL + "\", audience: " + audience + ", subject: " + subject + "}}"

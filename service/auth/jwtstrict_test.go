@@ -13,11 +13,11 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// These tests are about tokens that the issuer did sign and that still tell nobody who calls, since readers could take
-// them for different things.
+// These tests are about tokens that the issuer did sign and that are still refused, since implementations could
+// interpret them differently.
 
-// TestClaimsAreExact shows that claims count by their exact names and types.
-func TestClaimsAreExact(t *testing.T) {
+// TestClaimsMatchExactly shows that claims match by their exact names and types.
+func TestClaimsMatchExactly(t *testing.T) {
 	at := time.Now()
 	from := newIssuer(t, rsaKey())
 	in := func(d time.Duration) int64 { return at.Add(d).Unix() }
@@ -62,8 +62,9 @@ func TestClaimsAreExact(t *testing.T) {
 	}
 }
 
-// TestClaimsOnce shows that a name may be in a token once, and that what is no JSON object proves nothing.
-func TestClaimsOnce(t *testing.T) {
+// TestDuplicateClaimsAreRefused shows that a token with duplicate names is refused, and so is one that is not a JSON
+// object.
+func TestDuplicateClaimsAreRefused(t *testing.T) {
 	at := time.Now()
 	from := newIssuer(t, rsaKey())
 	made, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: rsaKey().private}, nil)
@@ -98,8 +99,8 @@ func TestClaimsOnce(t *testing.T) {
 	}
 }
 
-// TestTokenType shows that a token which was made for another use proves nothing.
-func TestTokenType(t *testing.T) {
+// TestTokenTypeIsChecked shows that a token of another type is refused.
+func TestTokenTypeIsChecked(t *testing.T) {
 	at := time.Now()
 	from := newIssuer(t, rsaKey())
 	for kind, good := range map[any]bool{
@@ -118,7 +119,7 @@ func TestTokenType(t *testing.T) {
 	}
 }
 
-// TestKeyUse shows that a key verifies what it is for: signatures, by the algorithm that it names.
+// TestKeyUse shows that a key verifies signatures by its own algorithm only.
 func TestKeyUse(t *testing.T) {
 	at := time.Now()
 	for name, test := range map[string]struct {
@@ -145,7 +146,7 @@ func TestKeyUse(t *testing.T) {
 	}
 }
 
-// TestKeySet shows which documents of an issuer are read. What is said of them in the log quotes nothing of them.
+// TestKeySet shows which documents of an issuer are read. The log quotes nothing of them.
 func TestKeySet(t *testing.T) {
 	good := marshal(t, jose.JSONWebKey{Key: rsaKey().private.Public(), KeyID: "rsa"})
 	for name, test := range map[string]struct {
@@ -171,7 +172,7 @@ func TestKeySet(t *testing.T) {
 	}
 }
 
-// TestIssuerErrorQuotesNothing shows that the log does not get what an issuer writes beside an error.
+// TestIssuerErrorQuotesNothing shows that the log does not quote the body of an issuer's error.
 func TestIssuerErrorQuotesNothing(t *testing.T) {
 	from := newIssuer(t, rsaKey())
 	from.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret", http.StatusTeapot) })

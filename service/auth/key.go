@@ -7,18 +7,18 @@ import (
 	"sync/atomic"
 )
 
-// Key is the service's own credential at Seam. It can change while the service runs.
+// Key is the service credential. It can be reloaded while the service runs.
 type Key struct {
 	header atomic.Pointer[http.Header]
 }
 
-// UseAPIKey makes text, an API key, the credential. It fails for what is none by its prefix: a key of another kind
-// would be refused by Seam at the first call, or do other things than the operator thinks. The error does not quote it.
+// UseAPIKey makes an API key the credential. It fails for a key of another kind, by its prefix: Seam would refuse it at
+// the first call, or it would have other rights than the operator expects. The error does not quote it.
 func (k *Key) UseAPIKey(text string) error {
 	text = strings.TrimSpace(text)
 	for _, other := range []string{"seam_cst", "seam_at", "seam_pk"} {
 		if strings.HasPrefix(text, other) {
-			return errors.New("the key begins with " + other + ", so it is no API key")
+			return errors.New("the key begins with " + other + ", so it is not an API key")
 		}
 	}
 	if !strings.HasPrefix(text, "seam_") || !token(text) {
@@ -40,10 +40,10 @@ func (k *Key) UseAccessToken(text, workspaceID string) error {
 	return nil
 }
 
-// Header returns the headers that go to Seam with every call. They are not to be changed.
+// Header returns the headers that go to Seam with every call. They must not be changed.
 func (k *Key) Header() http.Header { return *k.header.Load() }
 
-// token says whether a text is one that Seam's keys can be.
+// token says whether a text has only the characters of Seam's keys.
 func token(text string) bool {
 	for _, r := range text {
 		if r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {

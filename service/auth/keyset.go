@@ -18,14 +18,14 @@ import (
 // maxDocumentBytes bounds a document of an issuer.
 const maxDocumentBytes = 1 << 20
 
-// keySet is the keys that an issuer had at one time. It never changes.
+// keySet is the keys of an issuer at one time. It is immutable.
 type keySet struct {
 	digest [sha256.Size]byte
 	keys   []jose.JSONWebKey
 }
 
-// algorithms are those whose keys can be public. "none" and the HMACs, with which a public key could pass for a
-// secret, are not among them.
+// algorithms are the asymmetric ones. "none" and the HMACs, which could take a public key for the secret, are not among
+// them.
 func algorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{
 		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
@@ -33,7 +33,7 @@ func algorithms() []jose.SignatureAlgorithm {
 	}
 }
 
-// signed says whether one of the keys has signed the token, with the algorithm that the key is for.
+// signed says whether one of the keys has signed the token, with the key's algorithm.
 func (k *keySet) signed(token *jose.JSONWebSignature) bool {
 	header := token.Signatures[0].Protected
 	for _, key := range k.keys {
@@ -50,14 +50,13 @@ func (k *keySet) signed(token *jose.JSONWebSignature) bool {
 	return false
 }
 
-// parseKeySet reads a JSON Web Key Set. Keys that cannot verify a signature are left out, as RFC 7517 asks for: others
-// of the set are still good.
+// parseKeySet reads a JSON Web Key Set. It ignores keys that cannot verify a signature, as RFC 7517 requires.
 func parseKeySet(text []byte) (*keySet, error) {
 	var read struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &read); err != nil || read.Keys == nil {
-		return nil, errors.New("its keys are no JSON Web Key Set")
+		return nil, errors.New("its keys are not a JSON Web Key Set")
 	}
 	set := &keySet{digest: sha256.Sum256(text)}
 	for _, one := range read.Keys {
@@ -70,7 +69,7 @@ func parseKeySet(text []byte) (*keySet, error) {
 	return set, nil
 }
 
-// fetchKeys fetches the keys of an issuer and says where they were. Without an address, the issuer is asked for that
+// fetchKeys fetches the keys of an issuer and returns their URL. Without a URL, it fetches the discovery document
 // first.
 func fetchKeys(ctx context.Context, client *http.Client, issuer, keysURL string) (string, *keySet, error) {
 	if keysURL == "" {
@@ -83,7 +82,7 @@ func fetchKeys(ctx context.Context, client *http.Client, issuer, keysURL string)
 			KeysURL string `json:"jwks_uri"`
 		}
 		if err := json.Unmarshal(text, &read); err != nil || read.Issuer != issuer {
-			return "", nil, errors.New("its discovery document is not that of the issuer")
+			return "", nil, errors.New("its discovery document names another issuer")
 		}
 		keysURL = read.KeysURL
 	}
@@ -95,7 +94,7 @@ func fetchKeys(ctx context.Context, client *http.Client, issuer, keysURL string)
 	return keysURL, set, err
 }
 
-// fetchDocument fetches one document. Its errors quote nothing of what came.
+// fetchDocument fetches one document. Its errors quote nothing of the response.
 func fetchDocument(ctx context.Context, client *http.Client, address string) ([]byte, error) {
 	parsed, err := url.Parse(address)
 	if err != nil || !isSecureURL(parsed) {
@@ -110,7 +109,7 @@ func fetchDocument(ctx context.Context, client *http.Client, address string) ([]
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // The body has been read or given up.
+	defer response.Body.Close() //nolint:errcheck // The body has been read or abandoned.
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocumentBytes+1))
 	switch {
 	case err != nil:

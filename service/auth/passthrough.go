@@ -1,4 +1,4 @@
-// Package auth finds out who calls, what the caller may call, and which credential goes to Seam.
+// Package auth authenticates and authorises callers, and decides which credential goes to Seam.
 package auth
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// PassThrough is the interceptor for a service that has no credential of its own: each call goes to Seam with the
-// caller's, and a call that has none ends here.
+// PassThrough is the interceptor for a service without a service credential: each call goes to Seam with the caller's
+// credential, and a call without one is refused.
 //
-// A caller is told from others by its credential, and that counts as proven once Seam has answered a call with it well.
+// The credential identifies the caller. It is proven once Seam has accepted a call with it.
 func PassThrough() grpc.UnaryServerInterceptor {
 	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -40,9 +40,9 @@ func PassThrough() grpc.UnaryServerInterceptor {
 	}
 }
 
-// Forward picks the headers for Seam out of the incoming metadata of a call. A header with an empty value counts as absent:
-// some SDKs send each header they know of. It fails with an *seamerr.Error for a header that is repeated, since nobody
-// can say which value counts, for one with bytes that HTTP does not allow, and for a call without any credential.
+// Forward picks the headers for Seam out of the incoming metadata of a call. A header with an empty value counts as
+// absent: some SDKs send each header they know of. It fails with an *seamerr.Error for a repeated header, which is
+// ambiguous, for a value with bytes that HTTP does not allow, and for a call without any credential.
 func Forward(ctx context.Context) (http.Header, error) {
 	header := http.Header{}
 	credential := false

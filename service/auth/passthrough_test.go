@@ -126,18 +126,18 @@ func TestPassThrough(t *testing.T) {
 		metadata metadata.MD
 		served   bool
 	}{
-		"with a credential":        {"/seam.clientsession.v1.ClientSessionService/GrantAccess", credential, true},
-		"without":                  {"/seam.clientsession.v1.ClientSessionService/GrantAccess", nil, false},
-		"health":                   {"/grpc.health.v1.Health/Check", nil, true},
-		"health list":              {"/grpc.health.v1.Health/List", nil, true},
-		"health with a junk value": {"/grpc.health.v1.Health/Check", metadata.Pairs("authorization", "\x00"), true},
-		"health watch":             {"/grpc.health.v1.Health/Watch", nil, true},
-		"reflection":               {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", nil, true},
-		"reflection, older":        {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", nil, true},
-		"a reflection of others":   {"/grpc.reflection.v2.ServerReflection/ServerReflectionInfo", nil, false},
-		"a health of others":       {"/grpc.health.v1.Health/CheckAll", nil, false},
-		"a method like health":     {"/seam.clientsession.v1.ClientSessionService/Check", nil, false},
-		"no method":                {"", nil, false},
+		"with a credential":            {"/seam.clientsession.v1.ClientSessionService/GrantAccess", credential, true},
+		"without":                      {"/seam.clientsession.v1.ClientSessionService/GrantAccess", nil, false},
+		"health":                       {"/grpc.health.v1.Health/Check", nil, true},
+		"health list":                  {"/grpc.health.v1.Health/List", nil, true},
+		"health with an invalid value": {"/grpc.health.v1.Health/Check", metadata.Pairs("authorization", "\x00"), true},
+		"health watch":                 {"/grpc.health.v1.Health/Watch", nil, true},
+		"reflection":                   {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", nil, true},
+		"reflection, older":            {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", nil, true},
+		"a reflection of others":       {"/grpc.reflection.v2.ServerReflection/ServerReflectionInfo", nil, false},
+		"a health of others":           {"/grpc.health.v1.Health/CheckAll", nil, false},
+		"a method like health":         {"/seam.clientsession.v1.ClientSessionService/Check", nil, false},
+		"no method":                    {"", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call := &callinfo.Call{}
@@ -146,7 +146,7 @@ func TestPassThrough(t *testing.T) {
 				ctx = metadata.NewIncomingContext(ctx, test.metadata)
 			}
 			served := false
-			answer, err := auth.PassThrough()(ctx, "request", &grpc.UnaryServerInfo{FullMethod: test.method},
+			response, err := auth.PassThrough()(ctx, "request", &grpc.UnaryServerInfo{FullMethod: test.method},
 				func(_ context.Context, request any) (any, error) {
 					served = true
 					return request, nil
@@ -160,8 +160,8 @@ func TestPassThrough(t *testing.T) {
 				}
 				return
 			}
-			if answer != "request" || err != nil {
-				t.Errorf("answer %v, error %v", answer, err)
+			if response != "request" || err != nil {
+				t.Errorf("response %v, error %v", response, err)
 			}
 			var want http.Header
 			if name == "with a credential" {

@@ -2,9 +2,9 @@ package auth
 
 import "strings"
 
-// IsPublic says whether a method, by its full name, needs no credential whatever the configuration: the health that
-// load balancers ask for before they know anyone. The full name is the one in the server's own table of methods, so no
-// spelling of a path gets around this.
+// IsPublic says whether a method, by its full name, needs no credential whatever the configuration: load balancers
+// check health without one. The full name is the one in the server's own table of methods, so no spelling of a path
+// gets around this.
 func IsPublic(fullMethod string) bool {
 	switch fullMethod {
 	case "/grpc.health.v1.Health/Check",
@@ -15,8 +15,7 @@ func IsPublic(fullMethod string) bool {
 	return false
 }
 
-// isReflection says whether a method is that of the reflection service, which tells what the contract is and nothing
-// else.
+// isReflection says whether a method is that of the reflection service, which reveals the contract and nothing else.
 func isReflection(fullMethod string) bool {
 	return strings.HasPrefix(fullMethod, "/grpc.reflection.v1.ServerReflection/") ||
 		strings.HasPrefix(fullMethod, "/grpc.reflection.v1alpha.ServerReflection/")

@@ -10,10 +10,10 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// ServiceCredential is the interceptor for a service that has a credential of its own: it finds out who calls and
-// whether that caller may, and the call goes to Seam with the service's key. Nothing that a caller sends reaches Seam
-// as a header. Without callers (nil) anybody may call. Reflection answers anybody if openReflection is true, else only
-// callers that are known, whatever else they may call.
+// ServiceCredential is the interceptor for a service with a service credential: it authenticates and authorises the
+// caller, and the call goes to Seam with the service credential. No header of the caller reaches Seam. Without callers
+// (nil) every client may call. Reflection is open to every client if openReflection is true, else to every
+// authenticated caller.
 func ServiceCredential(key *Key, callers *Callers, openReflection bool) grpc.UnaryServerInterceptor {
 	keys := newCallerKeys()
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -12,8 +12,8 @@ import (
 	"github.com/clientsession/client-session-service/service/auth"
 )
 
-// TestKeysAreForgotten shows that a key which the issuer has withdrawn is not good for ever.
-func TestKeysAreForgotten(t *testing.T) {
+// TestWithdrawnKeysExpire shows that a key which the issuer has withdrawn is refused in the end.
+func TestWithdrawnKeysExpire(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	old := func(id string) string { return rsaKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
 	if got := try(old("1")); !got.served {
@@ -26,8 +26,8 @@ func TestKeysAreForgotten(t *testing.T) {
 	}
 }
 
-// TestKnownKeysOutliveTheIssuer shows that an issuer which is down for a moment does not take its callers down.
-func TestKnownKeysOutliveTheIssuer(t *testing.T) {
+// TestKeysOutliveOutageOfIssuer shows that a short outage of the issuer does not affect its callers.
+func TestKeysOutliveOutageOfIssuer(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
 		t.Fatal(got.cause())
@@ -39,7 +39,7 @@ func TestKnownKeysOutliveTheIssuer(t *testing.T) {
 	}
 }
 
-// TestNotBefore shows that a token may be early by as much as clocks may be apart and no more.
+// TestNotBefore shows that a token may be early by the clock leeway and no more.
 func TestNotBefore(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	for early, good := range map[time.Duration]bool{25 * time.Second: true, 35 * time.Second: false, 4 * time.Minute: false} {
@@ -50,7 +50,7 @@ func TestNotBefore(t *testing.T) {
 	}
 }
 
-// TestKeysOverPlainHTTP shows that keys are not taken from where somebody on the way could change them.
+// TestKeysOverPlainHTTP shows that keys are not fetched from where they could be tampered with in transit.
 func TestKeysOverPlainHTTP(t *testing.T) {
 	for name, test := range map[string]struct{ keysURL, redirect string }{
 		"the address of the keys": {"http://keys.example/keys", ""},
@@ -84,24 +84,24 @@ func TestKeysOverPlainHTTP(t *testing.T) {
 			if got := call(t, callers, bearer(rsaKey().sign(t, claims)), nil); got.served {
 				t.Error("served")
 			}
-			if len(transport.asked) == 0 || len(transport.asked) > 5 ||
-				slices.ContainsFunc(transport.asked, func(address string) bool { return strings.Contains(address, "keys.example") }) {
-				t.Errorf("asked %q", transport.asked)
+			if len(transport.requests) == 0 || len(transport.requests) > 5 ||
+				slices.ContainsFunc(transport.requests, func(address string) bool { return strings.Contains(address, "keys.example") }) {
+				t.Errorf("asked %q", transport.requests)
 			}
 		})
 	}
 }
 
-// recorder notes what is asked for.
-type recorder struct{ asked []string }
+// recorder records the requests.
+type recorder struct{ requests []string }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	r.asked = append(r.asked, request.URL.String())
+	r.requests = append(r.requests, request.URL.String())
 	return http.DefaultTransport.RoundTrip(request)
 }
 
-// TestFileQuotesNoToken shows that a token in the wrong place of a callers file does not get into the error, and that
-// nothing in the file is passed over.
+// TestFileQuotesNoToken shows that the error of a callers file does not quote a token in the wrong place, and that no
+// part of the file is ignored.
 func TestFileQuotesNoToken(t *testing.T) {
 	hash := digest("x")
 	for _, content := range []string{
@@ -118,10 +118,10 @@ func TestFileQuotesNoToken(t *testing.T) {
 	}
 }
 
-// TestCachedCallerEndsWithItsKeys shows that a token which was verified is not good for longer than the key that signed
-// it, though it has not expired.
+// TestCachedCallerEndsWithItsKeys shows that a cached token is refused once the key that signed it is withdrawn, though
+// it has not expired.
 func TestCachedCallerEndsWithItsKeys(t *testing.T) {
-	t.Run("withdrawn, and nobody has noticed", func(t *testing.T) {
+	t.Run("withdrawn, not noticed yet", func(t *testing.T) {
 		from, at, try, _ := startJWT(t, rsaKey())
 		text := rsaKey().sign(t, from.claims(at.Now(), nil))
 		if got := try(text); !got.served {
@@ -133,7 +133,7 @@ func TestCachedCallerEndsWithItsKeys(t *testing.T) {
 			t.Error("a token is good for ten minutes after its key was withdrawn")
 		}
 	})
-	t.Run("withdrawn, and another token tells", func(t *testing.T) {
+	t.Run("withdrawn, noticed by another token", func(t *testing.T) {
 		from, at, try, _ := startJWT(t, rsaKey())
 		text := rsaKey().sign(t, from.claims(at.Now(), nil))
 		if got := try(text); !got.served {
@@ -160,9 +160,9 @@ func TestCachedCallerEndsWithItsKeys(t *testing.T) {
 	})
 }
 
-// TestKeysAreRenewed shows that keys which are in use are fetched anew in good time: nobody waits for that, and an
-// issuer that is down then has time to come back.
-func TestKeysAreRenewed(t *testing.T) {
+// TestKeysAreFetchedInBackground shows that keys in use are fetched in the background before they are too old: no call
+// waits for it, and an issuer that is down then has time to recover.
+func TestKeysAreFetchedInBackground(t *testing.T) {
 	from, at, try, _ := startJWT(t, rsaKey())
 	text := rsaKey().sign(t, from.claims(at.Now(), nil))
 	served := func(_ int) bool { return try(text).served }
@@ -171,12 +171,12 @@ func TestKeysAreRenewed(t *testing.T) {
 	}
 	from.setDown(true)
 	at.advance(5 * time.Minute)
-	before := from.asked()
-	eventually(t, "the issuer is asked for its keys", func(i int) bool { return served(i) && from.asked() > before })
+	before := from.requestCount()
+	eventually(t, "the issuer is asked for its keys", func(i int) bool { return served(i) && from.requestCount() > before })
 	from.setDown(false)
 	at.advance(4 * time.Minute)
-	before = from.asked()
-	eventually(t, "it is asked again", func(i int) bool { return served(i) && from.asked() == before+2 })
+	before = from.requestCount()
+	eventually(t, "it is asked again", func(i int) bool { return served(i) && from.requestCount() == before+2 })
 	from.setDown(true)
 	at.advance(4 * time.Minute)
 	if !served(0) {
@@ -188,7 +188,7 @@ func TestKeysAreRenewed(t *testing.T) {
 	eventually(t, "the token of a withdrawn key is refused", func(i int) bool { return !served(i) })
 }
 
-// eventually waits for what happens on a goroutine of its own, such as a fetch of keys that nobody waits for.
+// eventually waits for a condition that another goroutine makes true, such as a fetch in the background.
 func eventually(t *testing.T, what string, holds func(i int) bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)

@@ -1,8 +1,8 @@
-// Package callinfo holds what is known of the call in hand.
+// Package callinfo is the record of a call.
 //
-// A record is made where a call comes in, filled on its way (by the REST face, the interceptors and the handler) and
-// read where the call ends: the access log, the metrics and the response's headers. It travels in the context and not
-// in metadata, so that nothing a caller sends can forge it.
+// A record begins where a call arrives, is filled on its way (by the REST face, the interceptors and the handler) and
+// is read at the end of the call: by the access log, the metrics and the response's headers. It travels in the context
+// and not in metadata, so that no caller can forge it.
 package callinfo
 
 import (
@@ -14,31 +14,30 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// The faces a call can come in by.
+// The faces of the service.
 const (
 	FaceGRPC = "grpc"
 	FaceREST = "rest"
 )
 
-// Call is the record of one call. One goroutine at a time uses it: each step of a call runs after the other.
+// Call is the record of one call. It is not safe for concurrent use: the steps of a call run one after the other.
 type Call struct {
 	// Face is FaceGRPC or FaceREST.
 	Face string
 
-	// RequestID names the call in our own log: what the caller sent as x-request-id, or a fresh UUID.
+	// RequestID is the id of the call in the service's log: the caller's x-request-id, or a new UUID.
 	RequestID string
 
-	// SeamRequestID is what Seam named its response, empty when Seam did not answer.
+	// SeamRequestID is the id in Seam's response, empty without a response.
 	SeamRequestID string
 
-	// SeamStatus is the HTTP status of Seam's response, 0 when Seam did not answer.
+	// SeamStatus is the HTTP status of Seam's response, 0 without a response.
 	SeamStatus int
 
-	// SeamBody is Seam's response to a call over REST that was answered well: the face hands it on as it is. Empty when
-	// it had none.
+	// SeamBody is the body of Seam's success, empty when it had none. The REST face passes it on unchanged.
 	SeamBody []byte
 
-	// Skipped are the names of members of Seam's response that are not of the type they are documented to be.
+	// Skipped are the names of members of Seam's response that are not of their documented type.
 	Skipped []string
 
 	// Attempts is how many requests were sent to Seam, RetryReason why the last one was retried, nil if there was one
@@ -46,56 +45,55 @@ type Call struct {
 	Attempts    int
 	RetryReason error
 
-	// Request is the request as it came in: its headers are known, its body is still to be read.
+	// Request is the request before its body has been read.
 	Request Request
 
-	// Violations are what is wrong with single values of a request that could be read; the rules of the contract are
-	// checked on the others, and all is told at once.
+	// Violations are those of single values of a request that could be read. The rules of the contract are checked on the
+	// others, and the error has all of them.
 	Violations []seamerr.FieldViolation
 
-	// CallerRetries is true when the caller retries calls that failed, so that they are not retried here as well.
+	// CallerRetries is true when the caller retries failed calls, so that they are not retried here as well.
 	CallerRetries bool
 
-	// Caller is who calls, once proven: the name in the callers file. Empty when the caller's own credential goes to
-	// Seam, where it means something to Seam alone.
+	// Caller is the authenticated caller: the name in the callers file. Empty when the caller's own credential goes to
+	// Seam, which alone can authenticate it.
 	Caller string
 
-	// CallerKey tells callers apart where none is to be the worse for another: a hash, from which no credential can be
-	// told.
+	// CallerKey identifies the caller for limits and circuit breakers: a hash, which reveals no credential.
 	CallerKey uint64
 
-	// Proven is true when the caller is known, or Seam has accepted its credential before. All who are not share what one
-	// caller may have: anybody can make up credentials.
+	// Proven is true when the caller is authenticated, or Seam has accepted its credential before. All other callers
+	// share the limits of one: credentials can be made up.
 	Proven bool
 
-	// ServiceCredential is true when the credential in SeamHeader is the service's own and not the caller's.
+	// ServiceCredential is true when the credential in SeamHeader is the service credential and not the caller's.
 	ServiceCredential bool
 
-	// SeamHeader has the headers that go to Seam with the call, the credential among them. It is never logged.
+	// SeamHeader has the headers that go to Seam with the call, the credential included. It is never logged.
 	SeamHeader http.Header
 }
 
-// Request is what a face has of a request before its body has been read.
+// Request is a request of which a face has read the headers and not the body.
 type Request interface {
 	// Reader reads the body. Its errors are io.EOF and *seamerr.Error.
 	io.Reader
 
-	// Decode decodes the body into message and keeps no part of it. What is wrong with single values goes into the call's
+	// Decode decodes the body into message and keeps no part of it. Violations of single values go into the call's
 	// Violations; the error is for a body that cannot be decoded at all.
 	Decode(call *Call, body []byte, message any) *seamerr.Error
 
-	// Cut makes a Read that waits for the body end with an error. Any goroutine may call it while one runs.
+	// Cut makes a Read that waits for the body fail. Any goroutine may call it during a Read.
 	Cut()
 }
 
-// ResponseID is the id that goes on the response: Seam's when Seam answered, since that is the one Seam's support asks
-// for, else our own.
+// ResponseID is the request id of the response: Seam's if there is one, since Seam's support asks for it, else the
+// service's own.
 func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.RequestID) }
 
 type key struct{}
 
-// Begin returns the record of the call and a context that carries it. A call that has none yet came over gRPC: the REST
-// face opens a record by itself.
+// Begin returns the record of the call and a context that carries it. A call without a record came over gRPC: the REST
+// face begins its own.
 func Begin(ctx context.Context) (context.Context, *Call) {
 	call := FromContext(ctx)
 	if call.Face == "" {
@@ -110,8 +108,7 @@ func NewContext(ctx context.Context, call *Call) context.Context {
 	return context.WithValue(ctx, key{}, call)
 }
 
-// FromContext returns the record of the call. Outside of a call it returns an empty one that nobody else sees, so that
-// no reader needs to ask.
+// FromContext returns the record of the call. Outside of a call it returns a new, empty one, so that it is never nil.
 func FromContext(ctx context.Context) *Call {
 	if call, ok := ctx.Value(key{}).(*Call); ok {
 		return call

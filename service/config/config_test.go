@@ -90,7 +90,7 @@ func TestParse(t *testing.T) {
 			map[string]string{"GRPC_LISTEN": ":2", "LOG_LEVEL": "error"},
 			func(c *config.Config) { c.GRPCListen, c.LogLevel = ":1", slog.LevelWarn },
 		},
-		"a good flag hides a faulty variable": {
+		"a valid flag overrides an invalid variable": {
 			[]string{"--max-timeout=1s"},
 			map[string]string{"MAX_TIMEOUT": "soon"},
 			func(c *config.Config) { c.MaxTimeout = time.Second },
@@ -140,7 +140,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseFaults(t *testing.T) {
+func TestParseViolations(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -161,7 +161,7 @@ func TestParseFaults(t *testing.T) {
 		"user":                     {[]string{"--seam-endpoint=https://u:passw0rd@seam.example"}, "--seam-endpoint: must have no user, no query and no fragment"},
 		"query":                    {[]string{"--seam-endpoint=https://seam.example?key=passw0rd"}, "--seam-endpoint: must have no user, no query and no fragment"},
 		"fragment":                 {[]string{"--seam-endpoint=https://seam.example#x"}, "--seam-endpoint: must have no user, no query and no fragment"},
-		"broken URL":               {[]string{"--seam-endpoint=https://u:passw0rd@seam.example:x"}, "--seam-endpoint: is not a URL"},
+		"invalid URL":              {[]string{"--seam-endpoint=https://u:passw0rd@seam.example:x"}, "--seam-endpoint: is not a URL"},
 		"timeout of zero":          {[]string{"--default-timeout=0s"}, "--default-timeout: \"0s\" is not a time above zero"},
 		"negative timeout":         {[]string{"--max-timeout=-1s"}, "--max-timeout: \"-1s\" is not a time above zero"},
 		"timeout, no unit":         {[]string{"--max-timeout=30"}, "--max-timeout: \"30\" is not a time above zero"},
@@ -239,8 +239,8 @@ func TestParseFaults(t *testing.T) {
 	}
 }
 
-// Whoever sets up the service must not have to start it once for each fault.
-func TestParseTellsEveryFault(t *testing.T) {
+// An operator must not have to start the service once for each violation.
+func TestParseReportsAllViolations(t *testing.T) {
 	t.Setenv("DEFAULT_TIMEOUT", "never")
 	t.Setenv("LOG_LEVEL", "loud")
 	_, err := config.Parse([]string{

@@ -15,9 +15,9 @@ const (
 	accessToken = "seam_at1held_passw0rdpassw0rd"
 )
 
-// TestCredentialGuard shows which ways to hold a credential start and which do not. A fault names what to set, so that
-// whoever meets it need not read the manual, and never quotes a key.
-func TestCredentialGuard(t *testing.T) {
+// TestCredentialRules shows with which configurations of a service credential the service starts. An error names what
+// to set, so that an operator need not read the manual, and never quotes a key.
+func TestCredentialRules(t *testing.T) {
 	const (
 		exposed   = "--callers-file: is needed: the service has a key of its own and listens beyond this machine"
 		plaintext = "--seam-endpoint: http:// to another machine would show the service's credential to whoever is on the way"
@@ -26,75 +26,75 @@ func TestCredentialGuard(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
 		env  map[string]string
-		// faults are what the error says, in its order; none for a configuration that is good.
-		faults []string
-		held   bool
+		// violations are the lines of the error in order, none for a valid configuration.
+		violations []string
+		credential bool
 	}{
 		"no key at all":                  {},
 		"no key, listening everywhere":   {args: []string{"--grpc-listen=0.0.0.0:1", "--http-listen=:2"}},
-		"key on loopback":                {env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key on loopback, IPv6 and name": {args: []string{"--grpc-listen=[::1]:1", "--http-listen=localhost:2"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key on another loopback":        {args: []string{"--grpc-listen=127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key, gRPC everywhere":           {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
-		"key, REST everywhere":           {args: []string{"--http-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
-		"key, no host":                   {args: []string{"--http-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
-		"key, IPv6 everywhere":           {args: []string{"--grpc-listen=[::]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
-		"key, address of a network":      {args: []string{"--grpc-listen=192.168.0.1:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed}},
+		"key on loopback":                {env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key on loopback, IPv6 and name": {args: []string{"--grpc-listen=[::1]:1", "--http-listen=localhost:2"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key on another loopback":        {args: []string{"--grpc-listen=127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key, gRPC everywhere":           {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
+		"key, REST everywhere":           {args: []string{"--http-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
+		"key, no host":                   {args: []string{"--http-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
+		"key, IPv6 everywhere":           {args: []string{"--grpc-listen=[::]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
+		"key, address of a network":      {args: []string{"--grpc-listen=192.168.0.1:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
 		"key, everywhere, by environment": {
-			env:    map[string]string{"SEAM_API_KEY": apiKey, "GRPC_LISTEN": "0.0.0.0:1"},
-			faults: []string{exposed},
+			env:        map[string]string{"SEAM_API_KEY": apiKey, "GRPC_LISTEN": "0.0.0.0:1"},
+			violations: []string{exposed},
 		},
-		"key file, everywhere":            {args: []string{"--seam-api-key-file=/k", "--grpc-listen=0.0.0.0:1"}, faults: []string{exposed}},
-		"access token, everywhere":        {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{exposed}},
-		"key, everywhere, callers":        {args: []string{"--grpc-listen=0.0.0.0:1", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key, everywhere, anonymous":      {args: []string{"--grpc-listen=0.0.0.0:1", "--allow-anonymous"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key, everywhere, anonymous=no":   {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_ANONYMOUS": "false"}, faults: []string{exposed}},
-		"an admin listener is not a face": {args: []string{"--admin-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"anonymous and callers":           {args: []string{"--allow-anonymous", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{"--allow-anonymous: contradicts --callers-file"}},
-		"callers without a key":           {args: []string{"--callers-file=/c"}, faults: []string{"--callers-file: is for a service with a key of its own: set SEAM_API_KEY or --seam-api-key-file too"}},
+		"key file, everywhere":            {args: []string{"--seam-api-key-file=/k", "--grpc-listen=0.0.0.0:1"}, violations: []string{exposed}},
+		"access token, everywhere":        {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, violations: []string{exposed}},
+		"key, everywhere, callers":        {args: []string{"--grpc-listen=0.0.0.0:1", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key, everywhere, anonymous":      {args: []string{"--grpc-listen=0.0.0.0:1", "--allow-anonymous"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key, everywhere, anonymous=no":   {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_ANONYMOUS": "false"}, violations: []string{exposed}},
+		"an admin listener is not a face": {args: []string{"--admin-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"anonymous and callers":           {args: []string{"--allow-anonymous", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--allow-anonymous: contradicts --callers-file"}},
+		"callers without a key":           {args: []string{"--callers-file=/c"}, violations: []string{"--callers-file: is for a service with a key of its own: set SEAM_API_KEY or --seam-api-key-file too"}},
 		"key and key file": {
 			args: []string{"--seam-api-key-file=/k"}, env: map[string]string{"SEAM_API_KEY": apiKey},
-			faults: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
+			violations: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
 		},
 		"key and access token": {
-			env:    map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"},
-			faults: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
+			env:        map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"},
+			violations: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
 		},
-		"access token":                                   {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, held: true},
+		"access token":                                   {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, credential: true},
 		"workspace alone":                                {env: map[string]string{"SEAM_WORKSPACE_ID": "w"}},
 		"sandbox ignores a key":                          {args: []string{"--sandbox", "--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
 		"sandbox ignores a key file":                     {args: []string{"--sandbox", "--seam-api-key-file=/k"}},
 		"sandbox ignores every key":                      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
-		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, faults: []string{"--seam-api-key: is no flag, which every user of the machine could read: set SEAM_API_KEY"}},
-		"an access token is no flag":                     {args: []string{"--seam-personal-access-token", accessToken}, faults: []string{"--seam-personal-access-token: is no flag"}},
-		"every fault at once":                            {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{"--tls-min-version: ", "--trusted-proxy: ", exposed}},
-		"key over plaintext":                             {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{plaintext}},
-		"key file over plaintext":                        {args: []string{"--seam-endpoint=http://10.0.0.1:80/seam", "--seam-api-key-file=/k"}, faults: []string{plaintext}},
-		"access token over plaintext":                    {args: []string{"--seam-endpoint=http://[2001:db8::1]"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{plaintext}},
-		"key to localhost by a longer name":              {args: []string{"--seam-endpoint=http://localhost.seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{plaintext}},
-		"key to every address":                           {args: []string{"--seam-endpoint=http://0.0.0.0"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{plaintext}},
-		"key over plaintext, allowed":                    {args: []string{"--seam-endpoint=http://seam.example", "--allow-plaintext-upstream"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key over plaintext, allowed by environment":     {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "true"}, held: true},
-		"key over plaintext, not allowed by environment": {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "false"}, faults: []string{plaintext}},
-		"key over plaintext on loopback":                 {args: []string{"--seam-endpoint=http://127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key over plaintext on loopback, IPv6":           {args: []string{"--seam-endpoint=http://[::1]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key over plaintext to localhost":                {args: []string{"--seam-endpoint=http://localhost:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key over TLS":                                   {args: []string{"--seam-endpoint=https://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
-		"key to no URL at all":                           {args: []string{"--seam-endpoint=http://seam.example:x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{"--seam-endpoint: is not a URL"}},
+		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, violations: []string{"--seam-api-key: is no flag, which every user of the machine could read: set SEAM_API_KEY"}},
+		"an access token is no flag":                     {args: []string{"--seam-personal-access-token", accessToken}, violations: []string{"--seam-personal-access-token: is no flag"}},
+		"every fault at once":                            {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--tls-min-version: ", "--trusted-proxy: ", exposed}},
+		"key over plaintext":                             {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
+		"key file over plaintext":                        {args: []string{"--seam-endpoint=http://10.0.0.1:80/seam", "--seam-api-key-file=/k"}, violations: []string{plaintext}},
+		"access token over plaintext":                    {args: []string{"--seam-endpoint=http://[2001:db8::1]"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, violations: []string{plaintext}},
+		"key to localhost by a longer name":              {args: []string{"--seam-endpoint=http://localhost.seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
+		"key to every address":                           {args: []string{"--seam-endpoint=http://0.0.0.0"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
+		"key over plaintext, allowed":                    {args: []string{"--seam-endpoint=http://seam.example", "--allow-plaintext-upstream"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key over plaintext, allowed by environment":     {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "true"}, credential: true},
+		"key over plaintext, not allowed by environment": {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "false"}, violations: []string{plaintext}},
+		"key over plaintext on loopback":                 {args: []string{"--seam-endpoint=http://127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key over plaintext on loopback, IPv6":           {args: []string{"--seam-endpoint=http://[::1]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key over plaintext to localhost":                {args: []string{"--seam-endpoint=http://localhost:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key over TLS":                                   {args: []string{"--seam-endpoint=https://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
+		"key to no URL at all":                           {args: []string{"--seam-endpoint=http://seam.example:x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--seam-endpoint: is not a URL"}},
 		"no key over plaintext":                          {args: []string{"--seam-endpoint=http://seam.example"}},
-		"key over plaintext and exposed":                 {args: []string{"--seam-endpoint=http://seam.example", "--grpc-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{exposed, plaintext}},
-		"key for every page":                             {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_API_KEY": apiKey}, faults: []string{anyOrigin}},
-		"key for one page and every other":               {args: []string{"--cors-origin=https://a.example", "--cors-origin=*", "--seam-api-key-file=/k"}, faults: []string{anyOrigin}},
-		"key for every page, with callers":               {args: []string{"--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey, "CORS_ORIGIN": "*"}, faults: []string{anyOrigin}},
-		"access token for every page":                    {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, faults: []string{anyOrigin}},
-		"key for one page":                               {args: []string{"--cors-origin=https://a.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, held: true},
+		"key over plaintext and exposed":                 {args: []string{"--seam-endpoint=http://seam.example", "--grpc-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed, plaintext}},
+		"key for every page":                             {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{anyOrigin}},
+		"key for one page and every other":               {args: []string{"--cors-origin=https://a.example", "--cors-origin=*", "--seam-api-key-file=/k"}, violations: []string{anyOrigin}},
+		"key for every page, with callers":               {args: []string{"--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey, "CORS_ORIGIN": "*"}, violations: []string{anyOrigin}},
+		"access token for every page":                    {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, violations: []string{anyOrigin}},
+		"key for one page":                               {args: []string{"--cors-origin=https://a.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"no key, every page":                             {args: []string{"--cors-origin=*"}},
 		"sandbox for every page":                         {args: []string{"--cors-origin=*", "--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
-		"certificate without its key":                    {args: []string{"--tls-cert-file=/c"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
-		"key without its certificate":                    {args: []string{"--tls-key-file=/k"}, faults: []string{"--tls-cert-file: and --tls-key-file go together"}},
-		"callers' authorities alone":                     {args: []string{"--tls-client-ca-file=/a"}, faults: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},
-		"old TLS":                                        {args: []string{"--tls-min-version=1.0"}, faults: []string{`--tls-min-version: "1.0" is neither 1.3 nor 1.2`}},
-		"an address is no proxy network":                 {args: []string{"--trusted-proxy=10.0.0.1"}, faults: []string{`--trusted-proxy: "10.0.0.1" is not a network`}},
+		"certificate without its key":                    {args: []string{"--tls-cert-file=/c"}, violations: []string{"--tls-cert-file: and --tls-key-file go together"}},
+		"key without its certificate":                    {args: []string{"--tls-key-file=/k"}, violations: []string{"--tls-cert-file: and --tls-key-file go together"}},
+		"callers' authorities alone":                     {args: []string{"--tls-client-ca-file=/a"}, violations: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},
+		"old TLS":                                        {args: []string{"--tls-min-version=1.0"}, violations: []string{`--tls-min-version: "1.0" is neither 1.3 nor 1.2`}},
+		"an address is no proxy network":                 {args: []string{"--trusted-proxy=10.0.0.1"}, violations: []string{`--trusted-proxy: "10.0.0.1" is not a network`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for variable, value := range test.env {
@@ -104,9 +104,9 @@ func TestCredentialGuard(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "passw0rd") {
 				t.Errorf("the error quotes a key: %v", err)
 			}
-			if len(test.faults) == 0 {
-				if err != nil || got.HasServiceCredential() != test.held {
-					t.Errorf("held: %t, error %v", got.HasServiceCredential(), err)
+			if len(test.violations) == 0 {
+				if err != nil || got.HasServiceCredential() != test.credential {
+					t.Errorf("service credential: %t, error %v", got.HasServiceCredential(), err)
 				}
 				return
 			}
@@ -114,19 +114,19 @@ func TestCredentialGuard(t *testing.T) {
 				t.Fatal("no error")
 			}
 			lines := strings.Split(err.Error(), "\n")
-			if len(lines) != len(test.faults) {
-				t.Errorf("%d faults, want %d: %v", len(lines), len(test.faults), err)
+			if len(lines) != len(test.violations) {
+				t.Errorf("%d violations, want %d: %v", len(lines), len(test.violations), err)
 			}
-			for i, want := range test.faults {
+			for i, want := range test.violations {
 				if i < len(lines) && !strings.HasPrefix(lines[i], want) {
-					t.Errorf("fault is %q, want %q", lines[i], want)
+					t.Errorf("violation is %q, want %q", lines[i], want)
 				}
 			}
 		})
 	}
 }
 
-// TestCredentialConfig shows where the values of the flags end up.
+// TestCredentialConfig shows which field each flag sets.
 func TestCredentialConfig(t *testing.T) {
 	t.Setenv("SEAM_API_KEY", apiKey)
 	t.Setenv("CALLERS_FILE", "/callers.yaml")
@@ -148,8 +148,8 @@ func TestCredentialConfig(t *testing.T) {
 	}
 }
 
-// TestSandboxTakesNoKey shows that a real key from the environment does not even get into the configuration of a
-// service that calls the sandbox, which anybody may read.
+// TestSandboxTakesNoKey shows that a real key from the environment is not part of the configuration of a service that
+// calls the sandbox, which needs no credential.
 func TestSandboxTakesNoKey(t *testing.T) {
 	t.Setenv("SEAM_API_KEY", apiKey)
 	t.Setenv("SEAM_PERSONAL_ACCESS_TOKEN", accessToken)
@@ -183,6 +183,6 @@ func TestCommands(t *testing.T) {
 		})
 	}
 	if _, err := config.Parse([]string{"callers", "check"}, "v1", io.Discard); err == nil {
-		t.Error("a check of no file is fine")
+		t.Error("a check of no file is accepted")
 	}
 }

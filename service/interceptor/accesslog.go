@@ -14,9 +14,9 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// AccessLog writes one line for each call, with the real cause of a failure: the only place that logs it. It names no
-// header and no member of a message, so no secret can get into it. The networks are those whose X-Forwarded-For is
-// believed.
+// AccessLog writes one line for each call, with the real cause of a failure, which is logged here only. It logs no
+// header and no member of a message, so no secret can reach the log. trusted are the networks whose X-Forwarded-For is
+// trusted.
 func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		start := time.Now()
@@ -67,7 +67,7 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 	}
 }
 
-// What a line may have of a text whose parts may come from outside.
+// The maximum length in a line of texts that may have parts from outside.
 const maxTypeBytes, maxCauseBytes = 64, 512
 
 // clip cuts a text to a length in bytes.
@@ -85,8 +85,8 @@ func codeOf(failure *seamerr.Error) codes.Code {
 	return failure.GRPCCode()
 }
 
-// levelOf says how loud a call's line is: what somebody has to look into is an error, what may be one soon a warning,
-// and what the caller did wrong is no news. Health checks are many and all alike.
+// levelOf returns the level of a call's line. Error: an operator must act. Warn: an operator may soon have to. Info:
+// the rest, errors of the caller included. Debug: health checks, which are many and all alike.
 func levelOf(failure *seamerr.Error, fullMethod string) slog.Level {
 	switch codeOf(failure) {
 	case codes.Internal, codes.Unknown, codes.DataLoss:

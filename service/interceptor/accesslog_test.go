@@ -30,13 +30,13 @@ func TestAccessLogLevels(t *testing.T) {
 		code   string
 	}{
 		"good":              {method, nil, "INFO", "OK"},
-		"caller's fault":    {method, seamerr.Unauthorized(), "INFO", "Unauthenticated"},
+		"caller's error":    {method, seamerr.Unauthorized(), "INFO", "Unauthenticated"},
 		"not there":         {method, seamerr.NotFound(), "INFO", "NotFound"},
-		"caller left":       {method, context.Canceled, "INFO", "Canceled"},
+		"canceled":          {method, context.Canceled, "INFO", "Canceled"},
 		"Seam is down":      {method, seamerr.Unreachable(nil), "WARN", "Unavailable"},
 		"Seam is slow":      {method, context.DeadlineExceeded, "WARN", "DeadlineExceeded"},
 		"rate limited":      {method, &seamerr.Error{HTTPStatus: 429, Type: "rate_limited"}, "WARN", "ResourceExhausted"},
-		"not understood":    {method, seamerr.InvalidResponse(nil), "ERROR", "Internal"},
+		"malformed":         {method, seamerr.InvalidResponse(nil), "ERROR", "Internal"},
 		"anything else":     {method, errors.New("x"), "ERROR", "Internal"},
 		"unknown":           {method, status.Error(codes.Unknown, "x"), "ERROR", "Unknown"},
 		"data loss":         {method, status.Error(codes.DataLoss, "x"), "ERROR", "DataLoss"},
@@ -47,9 +47,9 @@ func TestAccessLogLevels(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logger, log := newLog(slog.LevelDebug)
-			got, err := interceptor.AccessLog(logger, nil)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, answer("answer", test.err))
-			if got != "answer" || !errors.Is(err, test.err) {
-				t.Errorf("answer %v, error %v; want what the handler gave", got, err)
+			got, err := interceptor.AccessLog(logger, nil)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, respond("response", test.err))
+			if got != "response" || !errors.Is(err, test.err) {
+				t.Errorf("response %v, error %v; want those of the handler", got, err)
 			}
 			line := log.only(t)
 			if line["level"] != test.level || line["code"] != test.code || line["method"] != test.method || line["msg"] != "call" {
@@ -97,7 +97,7 @@ func TestAccessLogAttributes(t *testing.T) {
 			ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})
 			ctx = metadata.NewIncomingContext(ctx, incoming)
 			logger, log := newLog(slog.LevelInfo)
-			_, _ = interceptor.AccessLog(logger, nil)(ctx, secret, info(), answer(secret, test.err))
+			_, _ = interceptor.AccessLog(logger, nil)(ctx, secret, info(), respond(secret, test.err))
 			line := log.only(t)
 			if took, ok := line["duration_ms"].(float64); !ok || took < 0 || took > 60_000 {
 				t.Errorf("duration is %v", line["duration_ms"])
@@ -118,11 +118,11 @@ func TestAccessLogAttributes(t *testing.T) {
 
 func TestAccessLogBelowTheLevel(t *testing.T) {
 	logger, log := newLog(slog.LevelWarn)
-	_, _ = interceptor.AccessLog(logger, nil)(t.Context(), nil, info(), answer(nil, nil))
+	_, _ = interceptor.AccessLog(logger, nil)(t.Context(), nil, info(), respond(nil, nil))
 	if log.Len() != 0 {
 		t.Errorf("log is %s", log)
 	}
-	_, _ = interceptor.AccessLog(logger, nil)(t.Context(), nil, info(), answer(nil, seamerr.Unreachable(nil)))
+	_, _ = interceptor.AccessLog(logger, nil)(t.Context(), nil, info(), respond(nil, seamerr.Unreachable(nil)))
 	if keys := slices.Sorted(maps.Keys(log.only(t))); !slices.Contains(keys, "type") {
 		t.Errorf("line has %q", keys)
 	}

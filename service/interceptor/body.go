@@ -8,19 +8,19 @@ import (
 // chunkBytes is the size of a part of a body in memory. Nearly all bodies have one part.
 const chunkBytes = 16 << 10
 
-// chunks are the parts that no body uses. They are kept, so that requests which never come whole make no work for the
-// garbage collector, whose memory would be that of many more requests.
+// chunks are the free parts. They are reused, so that requests which never arrive completely leave no garbage: until it
+// is collected, its memory would be that of many more requests.
 var chunks = sync.Pool{New: func() any { return new([chunkBytes]byte) }} //nolint:gochecknoglobals // It has no state.
 
-// body is what has come of the body of a request.
+// body is the part of a request's body that has arrived.
 type body struct {
 	parts  []*[chunkBytes]byte
-	first  [1]*[chunkBytes]byte // Where parts begins, so that a short body needs no list.
+	first  [1]*[chunkBytes]byte // The first element of parts, so that a short body allocates no list.
 	length int
 }
 
-// room returns where the next bytes go.
-func (b *body) room() []byte {
+// space returns the free space for the next bytes.
+func (b *body) space() []byte {
 	if b.length == len(b.parts)*chunkBytes {
 		chunk, ok := chunks.Get().(*[chunkBytes]byte)
 		if !ok {
@@ -34,10 +34,10 @@ func (b *body) room() []byte {
 	return b.parts[len(b.parts)-1][b.length%chunkBytes:]
 }
 
-// add notes that n bytes came.
+// add adds n bytes that were read into the space.
 func (b *body) add(n int) { b.length += n }
 
-// bytes returns the whole body. It is good until free.
+// bytes returns the whole body. It is valid until free.
 func (b *body) bytes() []byte {
 	if len(b.parts) == 0 {
 		return nil

@@ -17,17 +17,16 @@ import (
 )
 
 const (
-	// maxBuckets bounds the memory that callers can take up, to some 2 MB. An evicted caller merely starts with a full
-	// bucket.
+	// maxBuckets bounds the memory of the buckets to some 2 MB. An evicted caller merely starts with a full bucket.
 	maxBuckets = 10_000
 
-	// maxBucketWait is the longest wait that is told: a very small rate has waits that a time cannot hold.
+	// maxBucketWait is the maximum Retry-After: with a very small rate the wait would overflow a time.Duration.
 	maxBucketWait = 24 * time.Hour
 )
 
-// CallerRate lets each caller make rps calls a second, and one second's worth of them at once, so that none can use up
-// what Seam allows all of them together. Callers that are not proven share one bucket. It stands after the step that
-// finds out who calls. The rps has to be above 0.
+// CallerRate limits each caller to rps calls a second, with a burst of one second, so that no caller uses up the rate
+// that Seam allows all of them together. Callers that are not proven share one token bucket. It runs after
+// authentication. The rps has to be above 0.
 func CallerRate(rps float64, refused prometheus.Counter) grpc.UnaryServerInterceptor {
 	b := newBuckets(rps)
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -46,8 +45,8 @@ func CallerRate(rps float64, refused prometheus.Counter) grpc.UnaryServerInterce
 	}
 }
 
-// buckets has a bucket of tokens for each caller. One lock guards them all, and the clock is read under it: a bucket
-// whose times do not come in order gives out too many tokens.
+// buckets has a token bucket for each caller. One lock guards them all, and the clock is read under it: a bucket whose
+// times are out of order gives out too many tokens.
 type buckets struct {
 	rps float64
 
@@ -63,8 +62,8 @@ func newBuckets(rps float64) *buckets {
 	return &buckets{rps: rps, byCaller: byCaller}
 }
 
-// take takes a token out of the caller's bucket. When there is none it takes nothing and returns how long it is until
-// there is one.
+// take takes a token out of the caller's bucket. When there is none, it takes nothing and returns how long it is until
+// the next one.
 func (b *buckets) take(key uint64) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,6 +79,6 @@ func (b *buckets) take(key uint64) time.Duration {
 		return 0
 	}
 	reservation.CancelAt(now)
-	// Up to a whole millisecond: a caller that comes back just before the token does would be refused again.
+	// It is rounded up to a millisecond: a caller that retries just before the next token would be refused again.
 	return (wait + time.Millisecond - 1).Truncate(time.Millisecond)
 }

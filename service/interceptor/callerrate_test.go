@@ -17,24 +17,24 @@ import (
 	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
-// rateRig is the step with the counter of its refusals.
-type rateRig struct {
+// rateHarness is the step with the counter of its refusals.
+type rateHarness struct {
 	step    grpc.UnaryServerInterceptor
 	refused prometheus.Counter
 }
 
-func newRateRig(rps float64) *rateRig {
+func newRateHarness(rps float64) *rateHarness {
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
-	return &rateRig{interceptor.CallerRate(rps, refused), refused}
+	return &rateHarness{interceptor.CallerRate(rps, refused), refused}
 }
 
-// call makes one call and returns whether it came through, and if not, the wait that it was told.
-func (r *rateRig) call(t *testing.T, call callinfo.Call) (passed bool, wait time.Duration) {
+// call makes one call and returns whether it passed and, if not, its Retry-After.
+func (r *rateHarness) call(t *testing.T, call callinfo.Call) (passed bool, wait time.Duration) {
 	t.Helper()
 	ctx, _ := withCall(t, call)
-	got, err := r.step(ctx, nil, info(), answer("answer", nil))
+	got, err := r.step(ctx, nil, info(), respond("response", nil))
 	if err == nil {
-		return got == "answer", 0
+		return got == "response", 0
 	}
 	e := asError(t, err)
 	if e.Type != "caller_rate_limited" || e.GRPCCode() != codes.ResourceExhausted || e.HTTPStatus != 429 || e.RetryAfter == nil {
@@ -43,8 +43,8 @@ func (r *rateRig) call(t *testing.T, call callinfo.Call) (passed bool, wait time
 	return false, *e.RetryAfter
 }
 
-// passing makes n calls and returns how many came through.
-func (r *rateRig) passing(t *testing.T, n int, call callinfo.Call) (passed int) {
+// passing makes n calls and returns how many passed.
+func (r *rateHarness) passing(t *testing.T, n int, call callinfo.Call) (passed int) {
 	t.Helper()
 	for range n {
 		if ok, _ := r.call(t, call); ok {
@@ -54,13 +54,13 @@ func (r *rateRig) passing(t *testing.T, n int, call callinfo.Call) (passed int) 
 	return passed
 }
 
-// named is the record of a call of a caller that is known, and unproven that of one that is not.
-func named(name string) callinfo.Call {
+// proven is the record of a call by a proven caller, and unproven that of another one.
+func proven(name string) callinfo.Call {
 	return callinfo.Call{Face: callinfo.FaceGRPC, CallerKey: maphash.String(seed, name), Proven: true}
 }
 
 func unproven(name string) callinfo.Call {
-	call := named(name)
+	call := proven(name)
 	call.Proven = false
 	return call
 }
@@ -83,14 +83,14 @@ func TestCallerRateBurstAndWait(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRateRig(test.rps)
-				if passed := r.passing(t, test.burst, named("a")); passed != test.burst {
-					t.Errorf("%d of the first %d came through", passed, test.burst)
+				r := newRateHarness(test.rps)
+				if passed := r.passing(t, test.burst, proven("a")); passed != test.burst {
+					t.Errorf("%d of the first %d passed", passed, test.burst)
 				}
 				// A refused call takes no token, so the wait does not grow.
 				for range 5 {
-					if passed, wait := r.call(t, named("a")); passed || wait != test.wait {
-						t.Errorf("came through: %t, told to wait %v", passed, wait)
+					if passed, wait := r.call(t, proven("a")); passed || wait != test.wait {
+						t.Errorf("passed: %t, Retry-After %v", passed, wait)
 					}
 				}
 				if n := count(t, r.refused); n != 5 {
@@ -103,8 +103,8 @@ func TestCallerRateBurstAndWait(t *testing.T) {
 
 func TestCallerRateRefills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRateRig(10)
-		r.passing(t, 10, named("a"))
+		r := newRateHarness(10)
+		r.passing(t, 10, proven("a"))
 		for i, test := range []struct {
 			sleep  time.Duration
 			passed int
@@ -117,56 +117,55 @@ func TestCallerRateRefills(t *testing.T) {
 			{time.Hour, 10}, // No more than one second's worth is saved up.
 		} {
 			time.Sleep(test.sleep)
-			if passed := r.passing(t, 20, named("a")); passed != test.passed {
-				t.Errorf("%d: %d came through, want %d", i, passed, test.passed)
+			if passed := r.passing(t, 20, proven("a")); passed != test.passed {
+				t.Errorf("%d: %d passed, want %d", i, passed, test.passed)
 			}
 		}
-		// Whoever waits as long as told, comes through.
+		// A caller that waits for the Retry-After passes.
 		for range 50 {
-			passed, wait := r.call(t, named("a"))
+			passed, wait := r.call(t, proven("a"))
 			if passed {
-				t.Fatal("came through without a token")
+				t.Fatal("passed without a token")
 			}
 			time.Sleep(wait)
-			if passed, wait = r.call(t, named("a")); !passed {
-				t.Fatalf("told to wait another %v", wait)
+			if passed, wait = r.call(t, proven("a")); !passed {
+				t.Fatalf("another Retry-After of %v", wait)
 			}
 		}
 	})
 }
 
-// Who has a bucket in common: the first call takes the only token of its bucket, so the second shows whether it is the
-// same one.
+// The first call takes the only token of its bucket, so the second shows whether it shares the bucket.
 func TestCallerRateBuckets(t *testing.T) {
-	overREST := named("a")
+	overREST := proven("a")
 	overREST.Face = callinfo.FaceREST
 	for name, test := range map[string]struct {
 		first, second callinfo.Call
 		shared        bool
 	}{
-		"same caller":                 {named("a"), named("a"), true},
-		"other caller":                {named("a"), named("b"), false},
-		"both faces":                  {named("a"), overREST, true},
-		"unproven callers":            {unproven("a"), unproven("b"), true},
-		"proven and unproven":         {named("a"), unproven("b"), false},
-		"a caller before it is known": {unproven("a"), named("a"), false},
+		"same caller":                  {proven("a"), proven("a"), true},
+		"other caller":                 {proven("a"), proven("b"), false},
+		"both faces":                   {proven("a"), overREST, true},
+		"unproven callers":             {unproven("a"), unproven("b"), true},
+		"proven and unproven":          {proven("a"), unproven("b"), false},
+		"a caller before it is proven": {unproven("a"), proven("a"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRateRig(1)
+				r := newRateHarness(1)
 				if passed, _ := r.call(t, test.first); !passed {
 					t.Error("the first was refused")
 				}
 				if passed, _ := r.call(t, test.second); passed == test.shared {
-					t.Errorf("the second came through: %t", passed)
+					t.Errorf("the second passed: %t", passed)
 				}
 			})
 		})
 	}
 }
 
-// An evicted caller starts with a full bucket, and so shows that its bucket was let go: what callers make up cannot
-// fill the memory.
+// An evicted caller starts with a full bucket, which shows that its bucket was dropped: made-up credentials cannot
+// exhaust the memory.
 func TestCallerRateKeepsABoundedNumberOfBuckets(t *testing.T) {
 	const bound = 10_000
 	for name, test := range map[string]struct {
@@ -178,23 +177,23 @@ func TestCallerRateKeepsABoundedNumberOfBuckets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRateRig(1)
-				r.call(t, named("first"))
+				r := newRateHarness(1)
+				r.call(t, proven("first"))
 				for i := range test.others {
-					r.call(t, named(fmt.Sprint(i)))
+					r.call(t, proven(fmt.Sprint(i)))
 				}
-				if passed, _ := r.call(t, named("first")); passed != test.passes {
-					t.Errorf("came through: %t", passed)
+				if passed, _ := r.call(t, proven("first")); passed != test.passes {
+					t.Errorf("passed: %t", passed)
 				}
 			})
 		})
 	}
 }
 
-// In real time and with real goroutines: a bucket must not be made twice, nor its times come out of order.
-func TestCallerRateCrowd(t *testing.T) {
+// In real time and with real goroutines: a bucket must not be created twice, nor its times be out of order.
+func TestCallerRateConcurrently(t *testing.T) {
 	const rps, crowd, each = 200, 16, 500
-	r := newRateRig(rps)
+	r := newRateHarness(rps)
 	var passed, refused atomic.Int32
 	var callers sync.WaitGroup
 	start := time.Now()
@@ -202,7 +201,7 @@ func TestCallerRateCrowd(t *testing.T) {
 		callers.Go(func() {
 			for range each {
 				ctx := callinfo.NewContext(t.Context(), &callinfo.Call{CallerKey: 1, Proven: true})
-				if _, err := r.step(ctx, nil, info(), answer(nil, nil)); err == nil {
+				if _, err := r.step(ctx, nil, info(), respond(nil, nil)); err == nil {
 					passed.Add(1)
 				} else {
 					refused.Add(1)
@@ -213,7 +212,7 @@ func TestCallerRateCrowd(t *testing.T) {
 	callers.Wait()
 	most := rps + rps*time.Since(start).Seconds()
 	if got := float64(passed.Load()); got < rps || got > most {
-		t.Errorf("%v came through, want from %d to %v", got, rps, most)
+		t.Errorf("%v passed, want from %d to %v", got, rps, most)
 	}
 	if count(t, r.refused) != float64(refused.Load()) || passed.Load()+refused.Load() != crowd*each {
 		t.Errorf("%d passed, %d refused, %v counted", passed.Load(), refused.Load(), count(t, r.refused))

@@ -20,9 +20,9 @@ const (
 	headerAttempts = "grpc-previous-rpc-attempts"
 )
 
-// CallerRetries notes whether it is the caller that retries what fails. Each of Seam's SDKs knows what it may retry,
-// as it does when it calls Seam itself. A gRPC client is known by its second attempt; the response to its first tells
-// it whether there is to be one.
+// CallerRetries records whether the caller retries failed calls. Each of Seam's SDKs retries what is safe to retry, as
+// it does when it calls Seam itself. A gRPC client is recognised by its second attempt: the pushback in the response to
+// its first one says whether to make it.
 func CallerRetries(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	for _, header := range []string{headerSDKName, HeaderSDKLanguage, headerAttempts} {
 		if len(metadata.ValueFromIncomingContext(ctx, header)) > 0 {

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// clientAddress returns where a call came from, for the log alone. It is the other end of the connection, or, where
-// that is a trusted proxy, what the nearest proxy that is not trusted was told by: X-Forwarded-For is a text that
-// anybody can send, so only what trusted proxies appended to it counts.
+// clientAddress returns the client's address, for the log only. It is the peer of the connection or, where that is a
+// trusted proxy, the rightmost untrusted address in X-Forwarded-For: any client can send that header, so only what
+// trusted proxies appended to it counts.
 func clientAddress(ctx context.Context, trusted []netip.Prefix) string {
 	from, ok := peer.FromContext(ctx)
 	if !ok || from.Addr == nil {
@@ -27,7 +27,7 @@ func clientAddress(ctx context.Context, trusted []netip.Prefix) string {
 	for _, hop := range slices.Backward(hops) {
 		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {
-			return address // Not what a proxy writes: what stands before it is worth no more.
+			return address // No proxy wrote this, so nothing to the left of it can be trusted either.
 		}
 		if !isTrusted(ip.String(), trusted) {
 			return ip.String()

@@ -15,14 +15,14 @@ func TestClientAddress(t *testing.T) {
 		peer, forwarded, want string
 	}{
 		"no proxy":                        {"192.0.2.1:5", "", "192.0.2.1:5"},
-		"a stranger's claim":              {"192.0.2.1:5", "198.51.100.7", "192.0.2.1:5"},
+		"an untrusted peer's claim":       {"192.0.2.1:5", "198.51.100.7", "192.0.2.1:5"},
 		"one trusted proxy":               {"10.0.0.1:5", "198.51.100.7", "198.51.100.7"},
 		"a claim before the proxy's word": {"10.0.0.1:5", "203.0.113.9, 198.51.100.7", "198.51.100.7"},
 		"two trusted proxies":             {"10.0.0.1:5", "198.51.100.7,10.0.0.2", "198.51.100.7"},
 		"over IPv6":                       {"[fd00::1]:5", "2001:db8::7", "2001:db8::7"},
 		"IPv4 in IPv6":                    {"[::ffff:10.0.0.1]:5", "198.51.100.7", "198.51.100.7"},
 		"a proxy that says nothing":       {"10.0.0.1:5", "", "10.0.0.1:5"},
-		"junk":                            {"10.0.0.1:5", "198.51.100.7, <script>", "10.0.0.1:5"},
+		"not an address":                  {"10.0.0.1:5", "198.51.100.7, <script>", "10.0.0.1:5"},
 		"none but trusted":                {"10.0.0.1:5", "10.0.0.2", "10.0.0.1:5"},
 	} {
 		t.Run(name, func(t *testing.T) {

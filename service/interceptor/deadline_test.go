@@ -49,7 +49,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// The context ends with the call, so that nothing that the handler started lives on.
+// The context ends with the call, so that nothing that the handler started outlives it.
 func TestDeadlineEndsWithTheCall(t *testing.T) {
 	var inner context.Context
 	got, err := interceptor.Deadline(time.Hour, time.Hour)(t.Context(), "request", info(), func(ctx context.Context, request any) (any, error) {
@@ -57,7 +57,7 @@ func TestDeadlineEndsWithTheCall(t *testing.T) {
 		return request, ctx.Err()
 	})
 	if got != "request" || err != nil {
-		t.Errorf("answer %v, error %v", got, err)
+		t.Errorf("response %v, error %v", got, err)
 	}
 	if !errors.Is(inner.Err(), context.Canceled) {
 		t.Errorf("the context of the handler is %v after the call", inner.Err())

@@ -12,21 +12,22 @@ import (
 )
 
 const (
-	// queueShare is what part of the limit may wait, one in so many. The queue takes up the jitter of arrivals; a longer
-	// one would only make every accepted call slower, since a queue that stays full adds its whole length to each.
+	// queueShare is the length of the queue as a part of the limit, one in so many. The queue absorbs the jitter of
+	// arrivals. A longer one would only make every accepted call slower, since a queue that stays full adds its whole
+	// length to each.
 	queueShare = 8
 
-	// queueTime is how long a call waits at most. A burst is over by then, and a caller still has most of its time left
-	// to ask elsewhere.
+	// queueTime is how long a call waits at most. A burst is over by then, and a caller still has most of its deadline
+	// left to retry elsewhere.
 	queueTime = 50 * time.Millisecond
 
-	// overloadTime is what a refused caller is told to wait: long against a burst, short against a new replica.
+	// overloadTime is the Retry-After of a refused call: longer than a burst, shorter than the start of a replica.
 	overloadTime = time.Second
 )
 
-// InFlight lets at most limit calls past this step at once, so that the service stays within its memory and answers
-// those that it takes in time. A call that finds no room waits for a moment and is then refused. Public methods
-// (auth.IsPublic) pass by: a service that is busy is not dead. The gauge tells how many calls are past this step.
+// InFlight limits the calls in flight, so that the service stays within its memory and the calls that it accepts meet
+// their deadlines. A call without a free slot waits in the queue for queueTime and is then refused. Public methods
+// (auth.IsPublic) are exempt: a busy service is not dead. The gauge is the number of calls in flight.
 func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) grpc.UnaryServerInterceptor {
 	g := gate{
 		slots:   make(chan struct{}, limit),
@@ -49,13 +50,13 @@ func InFlight(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) 
 	}
 }
 
-// gate has an element in room for each call that is past it, and one in queue for each that waits.
+// gate has an element in slots for each call in flight, and one in waiters for each call in the queue.
 type gate struct {
 	slots, waiters chan struct{}
 	refused        prometheus.Counter
 }
 
-// acquire returns nil once the call has a place in room, else why it gets none.
+// acquire returns nil once the call has a slot, else why the call is refused.
 func (g gate) acquire(ctx context.Context) *seamerr.Error {
 	select {
 	case g.slots <- struct{}{}:

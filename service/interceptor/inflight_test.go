@@ -18,12 +18,12 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// inFlightHarness is the step with a handler in which calls stay until they are let go.
+// inFlightHarness is the step with a handler in which calls block until they are released.
 type inFlightHarness struct {
 	step     grpc.UnaryServerInterceptor
 	inFlight prometheus.Gauge
 	refused  prometheus.Counter
-	leave    chan struct{}
+	release  chan struct{}
 	within   atomic.Int32
 }
 
@@ -31,7 +31,7 @@ func newInFlightHarness(limit int) *inFlightHarness {
 	r := &inFlightHarness{
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"}),
 		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"}),
-		leave:    make(chan struct{}),
+		release:  make(chan struct{}),
 	}
 	r.step = interceptor.InFlight(limit, r.inFlight, r.refused)
 	return r
@@ -40,11 +40,11 @@ func newInFlightHarness(limit int) *inFlightHarness {
 func (r *inFlightHarness) handle(context.Context, any) (any, error) {
 	r.within.Add(1)
 	defer r.within.Add(-1)
-	<-r.leave
-	return "answer", nil
+	<-r.release
+	return "response", nil
 }
 
-// call makes a call in the background; how it ended comes over the channel.
+// call makes a call in the background. Its error is sent on the channel.
 func (r *inFlightHarness) call(ctx context.Context) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
@@ -64,7 +64,7 @@ func (r *inFlightHarness) calls(ctx context.Context, n int) []<-chan error {
 	return calls
 }
 
-// outcomes says how many of the calls have ended well and were refused, and which have not ended.
+// outcomes returns how many of the calls succeeded and how many were refused, and the open ones.
 func outcomes(t *testing.T, calls []<-chan error) (good, refused int, open []<-chan error) {
 	t.Helper()
 	for _, call := range calls {
@@ -80,7 +80,7 @@ func outcomes(t *testing.T, calls []<-chan error) (good, refused int, open []<-c
 				t.Errorf("error is %+v", e)
 			}
 			if e.RetryAfter == nil || *e.RetryAfter != time.Second {
-				t.Errorf("told to wait %v", e.RetryAfter)
+				t.Errorf("Retry-After is %v", e.RetryAfter)
 			}
 		default:
 			open = append(open, call)
@@ -98,12 +98,12 @@ func gaugeOf(t *testing.T, gauge prometheus.Gauge) float64 {
 	return metric.GetGauge().GetValue()
 }
 
-// How many calls get in, wait for at most 50 ms, and are refused at once.
+// How many calls get a slot, wait for at most 50 ms, and are refused at once.
 func TestInFlightBounds(t *testing.T) {
 	for name, test := range map[string]struct {
 		limit, calls, within, waiting int
 	}{
-		"room for all":             {8, 8, 8, 0},
+		"slots for all":            {8, 8, 8, 0},
 		"one waits":                {8, 9, 8, 1},
 		"queue is full":            {8, 12, 8, 1},
 		"a limit of one":           {1, 5, 1, 1},
@@ -135,10 +135,10 @@ func TestInFlightBounds(t *testing.T) {
 				if _, refused, open = outcomes(t, open); refused != test.waiting {
 					t.Errorf("%d refused after 50 ms", refused)
 				}
-				close(r.leave)
+				close(r.release)
 				synctest.Wait()
 				if good, _, open := outcomes(t, open); good != test.within || len(open) != 0 {
-					t.Errorf("%d ended well, %d not at all", good, len(open))
+					t.Errorf("%d succeeded, %d not at all", good, len(open))
 				}
 				if got := count(t, r.refused); got != float64(atOnce+test.waiting) {
 					t.Errorf("%v counted as refused", got)
@@ -156,11 +156,11 @@ func TestInFlightWaitingCallGetsIn(t *testing.T) {
 		r := newInFlightHarness(2)
 		calls := r.calls(t.Context(), 3)
 		time.Sleep(49 * time.Millisecond)
-		r.leave <- struct{}{}
+		r.release <- struct{}{}
 		synctest.Wait()
 		good, refused, open := outcomes(t, calls)
 		if good != 1 || refused != 0 || len(open) != 2 || r.within.Load() != 2 {
-			t.Errorf("%d ended well, %d refused, %d not ended, %d in the handler", good, refused, len(open), r.within.Load())
+			t.Errorf("%d succeeded, %d refused, %d not ended, %d in the handler", good, refused, len(open), r.within.Load())
 		}
 		// The place in the queue is free again, and the call that got in is not refused any more.
 		open = append(open, r.calls(t.Context(), 1)...)
@@ -168,10 +168,10 @@ func TestInFlightWaitingCallGetsIn(t *testing.T) {
 		if _, refused, open = outcomes(t, open); refused != 0 || len(open) != 3 {
 			t.Errorf("%d refused, %d not ended", refused, len(open))
 		}
-		close(r.leave)
+		close(r.release)
 		synctest.Wait()
 		if good, _, _ := outcomes(t, open); good != 3 || count(t, r.refused) != 0 {
-			t.Errorf("%d ended well, %v refused", good, count(t, r.refused))
+			t.Errorf("%d succeeded, %v refused", good, count(t, r.refused))
 		}
 	})
 }
@@ -212,22 +212,22 @@ func TestInFlightContextEndsWhileWaiting(t *testing.T) {
 				if waited := time.Since(start); waited != test.after {
 					t.Errorf("ended after %v", waited)
 				}
-				// The service refused nobody, and the place in the queue is free again.
+				// No call was refused, and the slot in the queue is free again.
 				second := r.calls(t.Context(), 1)
 				if _, _, open := outcomes(t, second); len(open) != 1 || count(t, r.refused) != 0 {
 					t.Errorf("%d wait, %v refused", len(open), count(t, r.refused))
 				}
-				close(r.leave)
+				close(r.release)
 				synctest.Wait()
 				if good, _, _ := outcomes(t, append(first, second...)); good != 2 {
-					t.Errorf("%d ended well", good)
+					t.Errorf("%d succeeded", good)
 				}
 			})
 		})
 	}
 }
 
-func TestInFlightExempt(t *testing.T) {
+func TestInFlightPassesPublicMethods(t *testing.T) {
 	for name, test := range map[string]struct {
 		method string
 		passes bool
@@ -247,38 +247,38 @@ func TestInFlightExempt(t *testing.T) {
 					return "healthy", nil
 				})
 				if passed := got == "healthy" && err == nil; passed != test.passes {
-					t.Errorf("answer %v, error %v", got, err)
+					t.Errorf("response %v, error %v", got, err)
 				}
-				close(r.leave)
+				close(r.release)
 				synctest.Wait()
 				if good, _, _ := outcomes(t, full); good != 2 {
-					t.Errorf("%d ended well", good)
+					t.Errorf("%d succeeded", good)
 				}
 			})
 		})
 	}
 }
 
-// However a handler ends, its place is free again and its response comes through.
-func TestInFlightGivesThePlaceBack(t *testing.T) {
+// However a handler ends, its slot is released and its response is returned.
+func TestInFlightReleasesSlot(t *testing.T) {
 	want := seamerr.NotFound()
 	for name, handler := range map[string]grpc.UnaryHandler{
-		"answer": answer("answer", nil),
-		"error":  answer(nil, want),
-		"panic":  func(context.Context, any) (any, error) { panic("fault") },
+		"response": respond("response", nil),
+		"error":    respond(nil, want),
+		"panic":    func(context.Context, any) (any, error) { panic("injected") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newInFlightHarness(1)
 			for range 3 {
 				func() {
 					defer func() {
-						if value := recover(); (value == "fault") != (name == "panic") {
+						if value := recover(); (value == "injected") != (name == "panic") {
 							t.Errorf("panic with %v", value)
 						}
 					}()
 					got, err := r.step(t.Context(), nil, info(), handler)
-					if (got == "answer") != (name == "answer") || errors.Is(err, want) != (name == "error") {
-						t.Errorf("answer %v, error %v", got, err)
+					if (got == "response") != (name == "response") || errors.Is(err, want) != (name == "error") {
+						t.Errorf("response %v, error %v", got, err)
 					}
 				}()
 				if n := gaugeOf(t, r.inFlight); n != 0 {
@@ -293,7 +293,7 @@ func TestInFlightGivesThePlaceBack(t *testing.T) {
 }
 
 // In real time and with real goroutines, so that the race detector sees what a bubble may order.
-func TestInFlightCrowd(t *testing.T) {
+func TestInFlightConcurrently(t *testing.T) {
 	const limit, crowd, each = 16, 200, 20
 	inFlight := prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"})
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})

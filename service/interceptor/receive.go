@@ -16,7 +16,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// ReceiveConfig is what Receive needs to know.
+// ReceiveConfig configures Receive.
 type ReceiveConfig struct {
 	// MaxInFlight is how many calls there may be in flight; the limits of memory follow from it.
 	MaxInFlight int
@@ -24,22 +24,22 @@ type ReceiveConfig struct {
 	Timeout time.Duration
 	// Logger gets a line when requests are cut off.
 	Logger *slog.Logger
-	// Registry gets the gauges, and Refused, by the limit that was met, counts the requests that were cut off.
+	// Registry gets the gauges. Refused counts the requests that were cut off, by the limit that was reached.
 	Registry prometheus.Registerer
 	Refused  *prometheus.CounterVec
 }
 
-// Receive reads the body of the request, which is on the wire until here: so a caller that may not call costs none of
-// the memory that bodies do. It stands after the step that finds out who calls.
+// Receive reads the body of the request, which is still on the connection until here, so that an unauthenticated client
+// costs no memory for bodies. It runs after authentication.
 func Receive(config ReceiveConfig) grpc.UnaryServerInterceptor {
 	b := &requestBuffer{
 		maxReaders: max(minReaders, config.MaxInFlight/readerShare),
 		maxBytes:   max(minBufferBytes, config.MaxInFlight*bytesPerCall),
 		timeout:    config.Timeout,
 		logger:     config.Logger,
-		cutForRoom: config.Refused.WithLabelValues("request_buffer"),
-		cutForTime: config.Refused.WithLabelValues("request_time"),
-		tooFull:    config.Refused.WithLabelValues("request_bytes"),
+		evicted:    config.Refused.WithLabelValues("request_buffer"),
+		timedOut:   config.Refused.WithLabelValues("request_time"),
+		rejected:   config.Refused.WithLabelValues("request_bytes"),
 	}
 	config.Registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -56,8 +56,8 @@ func Receive(config ReceiveConfig) grpc.UnaryServerInterceptor {
 		if call.Request == nil {
 			return nil, seamerr.Internal(fmt.Errorf("a call of %s came without a request", info.FullMethod))
 		}
-		// A health check is taken in whatever the calls in flight hold: a service that is busy is not dead.
-		r := b.enter(call.Request.Cut, !auth.IsPublic(info.FullMethod))
+		// A health check is accepted whatever memory the calls in flight hold: a busy service is not dead.
+		r := b.add(call.Request.Cut, !auth.IsPublic(info.FullMethod))
 		defer r.release()
 		if err := r.decode(call, request); err != nil {
 			return nil, err
@@ -66,8 +66,8 @@ func Receive(config ReceiveConfig) grpc.UnaryServerInterceptor {
 	}
 }
 
-// decode reads the body of the request and decodes it into message. It returns what the body is in at once: the message
-// has its own copy of all that it needs.
+// decode reads the body of the request and decodes it into message. It frees the body's memory at once: the message has
+// its own copy of all that it needs.
 func (r *reader) decode(call *callinfo.Call, message any) *seamerr.Error {
 	var whole body
 	defer whole.free()
@@ -84,7 +84,7 @@ func (r *reader) decode(call *callinfo.Call, message any) *seamerr.Error {
 // read reads the body to its end.
 func (r *reader) read(from io.Reader, into *body) *seamerr.Error {
 	for {
-		n, err := from.Read(into.room())
+		n, err := from.Read(into.space())
 		ended := errors.Is(err, io.EOF)
 		if err != nil && !ended {
 			return seamerr.From(err)

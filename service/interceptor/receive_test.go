@@ -20,13 +20,13 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// arriving is a request whose body comes in pieces, each when the test sends it.
+// arriving is a request whose body arrives in pieces that the test sends.
 type arriving struct {
 	pieces  chan []byte
 	cut     chan struct{}
 	once    sync.Once
 	decoded atomic.Pointer[string]
-	fault   *seamerr.Error
+	err     *seamerr.Error
 }
 
 func newArriving() *arriving {
@@ -55,7 +55,7 @@ func (a *arriving) Read(p []byte) (int, error) {
 
 func (a *arriving) Decode(_ *callinfo.Call, body []byte, _ any) *seamerr.Error {
 	a.decoded.Store(new(string(body)))
-	return a.fault
+	return a.err
 }
 
 func (a *arriving) Cut() { a.once.Do(func() { close(a.cut) }) }
@@ -80,7 +80,7 @@ func newReceive() *receiveHarness {
 	return h
 }
 
-// call takes a request through the step. The error of the call comes over the channel.
+// call runs the step with a request. The error of the call is sent on the channel.
 func (h *receiveHarness) call(t *testing.T, fullMethod string, r *arriving, handler grpc.UnaryHandler) <-chan error {
 	t.Helper()
 	ended := make(chan error, 1)
@@ -122,7 +122,7 @@ func errorType(t *testing.T, ended <-chan error) string {
 	}
 }
 
-func ok(context.Context, any) (any, error) { return "answer", nil }
+func ok(context.Context, any) (any, error) { return "response", nil }
 
 func TestReceive(t *testing.T) {
 	long := strings.Repeat("x", interceptor.MaxRequestBytes)
@@ -135,7 +135,7 @@ func TestReceive(t *testing.T) {
 		"short": {whole("abc"), "ok", "abc"},
 		"cannot be decoded": {func() *arriving {
 			a := whole("abc")
-			a.fault = seamerr.InvalidMessage(nil)
+			a.err = seamerr.InvalidMessage(nil)
 			return a
 		}(), "invalid_input", "abc"},
 	} {
@@ -175,8 +175,8 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// TestReceiveTooSlow shows that a request which does not arrive in time is cut off, each when its own time is over.
-func TestReceiveTooSlow(t *testing.T) {
+// TestReceiveTimesOut shows that a request which does not arrive in time is cut off, each after its own timeout.
+func TestReceiveTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newReceive()
 		first := h.call(t, method, newArriving(), ok)
@@ -210,9 +210,9 @@ func TestReceiveTooSlow(t *testing.T) {
 	})
 }
 
-// TestReceiveManyUnread shows that of too many requests that do not come the oldest is cut off for a new one, which is
-// read, and that one line says so.
-func TestReceiveManyUnread(t *testing.T) {
+// TestReceiveCutsOffOldest shows that, of too many requests that do not arrive, the oldest is cut off for a new one,
+// which is read, and that the pressure is logged once.
+func TestReceiveCutsOffOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newReceive()
 		var unread []<-chan error
@@ -248,15 +248,15 @@ func TestReceiveManyUnread(t *testing.T) {
 	})
 }
 
-// TestReceiveMemory shows that the bytes of all requests are bounded, those of calls in flight with them, and that a
-// health check gets in whatever the calls hold.
-func TestReceiveMemory(t *testing.T) {
+// TestReceiveBoundsMemory shows that the bytes of all requests are bounded, those of calls in flight included, and that
+// a health check is accepted whatever the calls hold.
+func TestReceiveBoundsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newReceive()
 		leave := make(chan struct{})
 		hold := func(context.Context, any) (any, error) {
 			<-leave
-			return "answer", nil
+			return "response", nil
 		}
 		body := func(r *arriving) {
 			for range interceptor.MaxRequestBytes / (16 << 10) {
@@ -264,10 +264,10 @@ func TestReceiveMemory(t *testing.T) {
 				synctest.Wait()
 			}
 		}
-		var held []<-chan error
+		var inFlight []<-chan error
 		for range 15 { // 15 of 16 in flight: 2 MiB in all.
 			r := newArriving()
-			held = append(held, h.call(t, method, r, hold))
+			inFlight = append(inFlight, h.call(t, method, r, hold))
 			body(r)
 			close(r.pieces)
 			synctest.Wait()
@@ -285,7 +285,7 @@ func TestReceiveMemory(t *testing.T) {
 			t.Errorf("the unread one: %s", got)
 		}
 		r := newArriving()
-		held = append(held, h.call(t, method, r, hold))
+		inFlight = append(inFlight, h.call(t, method, r, hold))
 		body(r)
 		close(r.pieces)
 		synctest.Wait()
@@ -300,7 +300,7 @@ func TestReceiveMemory(t *testing.T) {
 		}
 		close(leave)
 		synctest.Wait()
-		for _, call := range held {
+		for _, call := range inFlight {
 			if got := errorType(t, call); got != "ok" {
 				t.Errorf("a call that was in flight: %s", got)
 			}

@@ -32,14 +32,14 @@ func dereferenceNil() {
 	call.RequestID = panicSecret
 }
 
-// faultyLog is a log whose handler panics, each time or only for calls.
-type faultyLog struct {
+// panickingLog is a log whose handler panics, each time or only for calls.
+type panickingLog struct {
 	slog.Handler
 
 	always bool
 }
 
-func (l faultyLog) Handle(ctx context.Context, record slog.Record) error {
+func (l panickingLog) Handle(ctx context.Context, record slog.Record) error {
 	if l.always || record.Message == "call" {
 		panicWithSecret()
 	}
@@ -81,13 +81,13 @@ func (r *recoveryHarness) call(ctx context.Context, steps ...grpc.UnaryServerInt
 }
 
 // panicking is an interceptor that panics before or after its handler.
-func panicking(fault func(), after bool) grpc.UnaryServerInterceptor {
+func panicking(do func(), after bool) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if !after {
-			fault()
+			do()
 		}
 		response, err := handler(ctx, request)
-		fault()
+		do()
 		return response, err
 	}
 }
@@ -98,7 +98,7 @@ func TestRecoverCall(t *testing.T) {
 		nilPointer = "panic: runtime error: invalid memory address or nil pointer dereference"
 	)
 	accessLog := func(r *recoveryHarness) grpc.UnaryServerInterceptor {
-		return interceptor.AccessLog(slog.New(faultyLog{Handler: r.logger.Handler()}), nil)
+		return interceptor.AccessLog(slog.New(panickingLog{Handler: r.logger.Handler()}), nil)
 	}
 	type steps = []grpc.UnaryServerInterceptor
 	for name, test := range map[string]struct {
@@ -138,17 +138,17 @@ func TestRecoverCall(t *testing.T) {
 			if test.steps != nil {
 				chain = test.steps(r)
 			}
-			answered := &headers{}
-			got, err := r.call(grpc.NewContextWithServerTransportStream(t.Context(), answered), chain...)
+			transport := &headers{}
+			got, err := r.call(grpc.NewContextWithServerTransportStream(t.Context(), transport), chain...)
 			e := asError(t, err)
 			if got != nil || e.GRPCCode() != codes.Internal || e.Type != "internal_server_error" || e.Message != "Internal error" {
-				t.Errorf("answer %v, error %+v", got, e)
+				t.Errorf("response %v, error %+v", got, e)
 			}
 			if _, err := uuid.Parse(e.RequestID); err != nil {
 				t.Errorf("request id is %q", e.RequestID)
 			}
-			if ids := answered.trailer.Get("seam-request-id"); len(ids) != 1 || ids[0] != e.RequestID || len(answered.MD) > 0 {
-				t.Errorf("the answer has the ids %q and the headers %v", ids, answered.MD)
+			if ids := transport.trailer.Get("seam-request-id"); len(ids) != 1 || ids[0] != e.RequestID || len(transport.MD) > 0 {
+				t.Errorf("the response has the ids %q and the headers %v", ids, transport.MD)
 			}
 			line := r.log.only(t)
 			if line["level"] != "ERROR" || line["msg"] != "panic" || line["method"] != method || line["cause"] != test.cause || line["request_id"] != e.RequestID {
@@ -172,16 +172,16 @@ func TestRecoverCallRequestID(t *testing.T) {
 	for name, test := range map[string]struct {
 		sent string
 		call *callinfo.Call
-		// seam is the id that Seam answered with before the panic.
+		// seam is the id of Seam's response before the panic.
 		seam  string
 		chain grpc.UnaryServerInterceptor
 		want  string
 	}{
-		"the caller's":                      {sent: "call-1", chain: interceptor.RequestID, want: "call-1"},
-		"the caller's, before the chain":    {sent: "call-1", want: "call-1"},
-		"the record's":                      {sent: "call-1", call: &callinfo.Call{Face: callinfo.FaceREST, RequestID: "rest-1"}, want: "rest-1"},
-		"Seam's":                            {sent: "call-1", seam: "seam-1", chain: interceptor.RequestID, want: "seam-1"},
-		"none that fits in a log or header": {sent: "a b"},
+		"the caller's":                   {sent: "call-1", chain: interceptor.RequestID, want: "call-1"},
+		"the caller's, before the chain": {sent: "call-1", want: "call-1"},
+		"the record's":                   {sent: "call-1", call: &callinfo.Call{Face: callinfo.FaceREST, RequestID: "rest-1"}, want: "rest-1"},
+		"Seam's":                         {sent: "call-1", seam: "seam-1", chain: interceptor.RequestID, want: "seam-1"},
+		"invalid in a log or header":     {sent: "a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecoveryHarness(t, nil)
@@ -191,7 +191,7 @@ func TestRecoverCallRequestID(t *testing.T) {
 			}
 			last := func(ctx context.Context, _ any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
 				callinfo.FromContext(ctx).SeamRequestID = test.seam
-				panic("fault")
+				panic("injected")
 			}
 			chain := []grpc.UnaryServerInterceptor{last}
 			if test.chain != nil {
@@ -230,7 +230,7 @@ func TestRecoverCallWithoutALog(t *testing.T) {
 	for name, grant := range map[string]func(){"good handler": func() {}, "handler that panics": panicWithSecret} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecoveryHarness(t, grant)
-			broken := slog.New(faultyLog{Handler: r.logger.Handler(), always: true})
+			broken := slog.New(panickingLog{Handler: r.logger.Handler(), always: true})
 			r.recover = interceptor.RecoverCall(broken, r.panics)
 			_, err := r.call(t.Context(), interceptor.RequestID, interceptor.AccessLog(broken, nil))
 			if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
@@ -247,7 +247,7 @@ func TestRecoverCallWithoutPanic(t *testing.T) {
 	r := newRecoveryHarness(t, nil)
 	got, err := r.call(t.Context())
 	if _, ok := got.(*clientsessionv1.GrantAccessResponse); !ok || err != nil {
-		t.Errorf("answer %v, error %v", got, err)
+		t.Errorf("response %v, error %v", got, err)
 	}
 	failed := seamerr.NotFound()
 	fail := func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) { return nil, failed }

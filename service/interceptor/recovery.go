@@ -18,21 +18,21 @@ import (
 // log and the metrics, so that both see the panic as the error it became; the stack is logged here. What panics further
 // out is for RecoverCall.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
-	caught := panicReporter{logger, panics}
+	reporter := panicReporter{logger, panics}
 	return func(
 		ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 	) (response any, err error) {
 		defer func() {
 			if value := recover(); value != nil {
-				response, err = nil, caught.panicError(ctx, info.FullMethod, value)
+				response, err = nil, reporter.panicError(ctx, info.FullMethod, value)
 			}
 		}()
 		return handler(ctx, request)
 	}
 }
 
-// RecoverOutside returns what makes an error of a panic that was recovered outside of any call, by the method and the
-// value: it counts and logs as Recovery does.
+// RecoverOutside returns a function that turns a panic, recovered outside of any call, into an error, by the method and
+// the value. It counts and logs the panic as Recovery does.
 func RecoverOutside(
 	logger *slog.Logger, panics prometheus.Counter,
 ) func(ctx context.Context, method string, value any) *seamerr.Error {
@@ -45,8 +45,8 @@ type panicReporter struct {
 	panics prometheus.Counter
 }
 
-// panicError counts and logs the panic with that value and returns the error that it becomes. It is called in the
-// function that recovered, while the stack still leads to the code that panicked.
+// panicError counts and logs the panic with that value and returns its error. It is called in the function that
+// recovered, while the stack still has the code that panicked.
 func (c panicReporter) panicError(ctx context.Context, fullMethod string, value any) *seamerr.Error {
 	c.panics.Inc()
 	cause := describePanic(value)
@@ -55,7 +55,7 @@ func (c panicReporter) panicError(ctx context.Context, fullMethod string, value 
 }
 
 func (c panicReporter) log(ctx context.Context, fullMethod string, cause error) {
-	// The log may be what panicked, and would again; then the counter is all that can tell of it.
+	// The log may be what panicked, and would panic again. Then the counter is the only trace.
 	defer func() { _ = recover() }()
 	call := callinfo.FromContext(ctx)
 	c.logger.LogAttrs(ctx, slog.LevelError, "panic",
@@ -66,11 +66,11 @@ func (c panicReporter) log(ctx context.Context, fullMethod string, cause error) 
 		slog.String("stack", string(debug.Stack())))
 }
 
-// describePanic tells what the runtime panicked about, and of any other panic only the type of its value: the value
-// could be anything, a secret too.
+// describePanic returns the message of a runtime panic, and of any other panic only the type of its value: the value
+// could be a secret.
 func describePanic(value any) error {
-	if fault, ok := value.(runtime.Error); ok {
-		return fmt.Errorf("panic: %w", fault)
+	if err, ok := value.(runtime.Error); ok {
+		return fmt.Errorf("panic: %w", err)
 	}
 	return fmt.Errorf("panic with a value of type %T", value)
 }

@@ -45,17 +45,17 @@ func TestRecovery(t *testing.T) {
 			panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
 			got, err := interceptor.Recovery(logger, panics)(t.Context(), nil, info(), func(context.Context, any) (any, error) {
 				test.panics()
-				return "answer", nil
+				return "response", nil
 			})
 			e := asError(t, err)
 			if got != nil || e.GRPCCode() != codes.Internal || e.Type != "internal_server_error" || e.Message != "Internal error" {
-				t.Errorf("answer %v, error %+v", got, e)
+				t.Errorf("response %v, error %+v", got, e)
 			}
 			line := log.only(t)
 			if line["level"] != "ERROR" || line["msg"] != "panic" || line["method"] != method || line["cause"] != test.cause {
 				t.Errorf("log is %v", line)
 			}
-			// The stack is there to find the fault by: it must lead to the code that panicked.
+			// The stack is there to find the bug: it must have the code that panicked.
 			if stack, _ := line["stack"].(string); !strings.Contains(stack, "recovery_test.go") {
 				t.Errorf("stack is %v", line["stack"])
 			}
@@ -73,16 +73,16 @@ func TestRecoveryWithoutPanic(t *testing.T) {
 	logger, log := newLog(slog.LevelDebug)
 	panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
 	want := errors.New("error")
-	got, err := interceptor.Recovery(logger, panics)(t.Context(), nil, info(), answer("answer", want))
-	if got != "answer" || !errors.Is(err, want) {
-		t.Errorf("answer %v, error %v", got, err)
+	got, err := interceptor.Recovery(logger, panics)(t.Context(), nil, info(), respond("response", want))
+	if got != "response" || !errors.Is(err, want) {
+		t.Errorf("response %v, error %v", got, err)
 	}
 	if log.Len() != 0 || count(t, panics) != 0 {
 		t.Errorf("%v panics, log %s", count(t, panics), log)
 	}
 }
 
-// A handler that ends its goroutine does not panic; nothing must be made of it.
+// A handler that ends its goroutine does not panic, so nothing is reported.
 func TestRecoveryOfGoexit(t *testing.T) {
 	logger, log := newLog(slog.LevelDebug)
 	panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// MaxRequestBytes bounds the body of a request on both faces. The largest honest one, with some thousand ids, is
+	// MaxRequestBytes bounds the body of a request on both faces. The largest legitimate one, with some thousand ids, is
 	// under it.
 	MaxRequestBytes = 128 << 10
 
@@ -21,39 +21,39 @@ const (
 	RequestReadTimeout = 10 * time.Second
 
 	// readerShare is how many requests may be arriving at once, as a part of the calls in flight: a body takes a
-	// thousandth of the time of a call. minReaders is the least number.
+	// thousandth of the time of a call. minReaders is the minimum.
 	readerShare, minReaders = 4, 64
 
-	// bytesPerCall and minBufferBytes bound the bytes of all requests in memory by the calls in flight: an honest request
-	// has some hundred bytes.
+	// bytesPerCall and minBufferBytes bound the bytes of all requests in memory by the calls in flight: a legitimate
+	// request has some hundred bytes.
 	bytesPerCall, minBufferBytes = 16 << 10, 2 << 20
 
-	// pressureLogInterval is the least time between two lines about requests that were cut off.
+	// pressureLogInterval is the minimum time between two lines about requests that were cut off.
 	pressureLogInterval = 10 * time.Second
 )
 
-// requestBuffer bounds what the bodies of requests cost in memory, whoever sends them and however slowly. Its limits
-// cannot be used to keep others out: where one is reached, it is the request that has been arriving for longest that is
-// cut off. An honest request arrives within milliseconds.
+// requestBuffer bounds the memory for the bodies of requests, however slowly they arrive. Its limits cannot be used to
+// deny service: at a limit, the request that has been arriving for longest is cut off, and a legitimate request arrives
+// within milliseconds.
 type requestBuffer struct {
 	maxReaders int
 	maxBytes   int
 	timeout    time.Duration
 	logger     *slog.Logger
-	// cutForRoom and cutForTime count the requests that were cut off, tooFull those that found the memory taken by calls
-	// in flight.
-	cutForRoom, cutForTime, tooFull prometheus.Counter
+	// evicted and timedOut count the requests that were cut off, rejected those that were refused because the calls in
+	// flight used all of the memory.
+	evicted, timedOut, rejected prometheus.Counter
 
 	mu sync.Mutex
 	// readers has a *reader for each request that is arriving, the oldest first.
 	readers list.List
 	bytes   int
-	// timerSet is true while a timer is to look for readers whose time is over.
+	// timerSet is true while a timer for cutLate is set.
 	timerSet bool
 	logged   time.Time
 }
 
-// reader is a request that is arriving, and then its bytes while the call is in flight.
+// reader is a request that is arriving, and then the owner of its bytes while the call is in flight.
 type reader struct {
 	buffer  *requestBuffer
 	place   *list.Element
@@ -65,14 +65,14 @@ type reader struct {
 	err *seamerr.Error
 }
 
-// enter takes a place for a request that is about to be read; cut ends the reading. It always succeeds, if need be at
-// the cost of the oldest reader.
-func (b *requestBuffer) enter(cut func(), counted bool) *reader {
+// add adds a reader for a request that is about to be read. cut ends the reading. It always succeeds, if need be by
+// evicting the oldest reader.
+func (b *requestBuffer) add(cut func(), counted bool) *reader {
 	r := &reader{buffer: b, began: time.Now(), cut: cut, counted: counted}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.readers.Len() >= b.maxReaders {
-		b.makeRoom("too many requests were arriving, this one for longest")
+		b.evictOldest("too many requests were arriving, this one for longest")
 	}
 	r.place = b.readers.PushBack(r)
 	if !b.timerSet {
@@ -82,17 +82,17 @@ func (b *requestBuffer) enter(cut func(), counted bool) *reader {
 	return r
 }
 
-// received makes room for further bytes of the request, if need be at the cost of older readers.
+// received accounts for further bytes of the request, if need be by evicting older readers.
 func (r *reader) received(bytes int) *seamerr.Error {
 	b := r.buffer
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for r.err == nil && r.counted && b.bytes+bytes > b.maxBytes {
 		if b.readers.Front() == r.place {
-			b.tooFull.Inc()
+			b.rejected.Inc()
 			return tooManyRequests("the memory for requests is taken")
 		}
-		b.makeRoom("the memory for requests was needed, and this one was arriving for longest")
+		b.evictOldest("the memory for requests was needed, and this one was arriving for longest")
 	}
 	if r.err != nil {
 		return r.err
@@ -102,34 +102,34 @@ func (r *reader) received(bytes int) *seamerr.Error {
 	return nil
 }
 
-// arrived ends the reading, and says why the request was cut off, if it was. Its bytes are still in memory.
+// arrived ends the reading. It returns why the request was cut off, nil if it was not. Its bytes are still in memory.
 func (r *reader) arrived() *seamerr.Error {
 	r.buffer.mu.Lock()
 	defer r.buffer.mu.Unlock()
-	r.leave()
+	r.unlist()
 	return r.err
 }
 
-// release gives the bytes back when the call has ended.
+// release frees the bytes at the end of the call.
 func (r *reader) release() {
 	r.buffer.mu.Lock()
 	defer r.buffer.mu.Unlock()
-	r.leave()
+	r.unlist()
 	r.buffer.bytes -= r.bytes
 	r.bytes = 0
 }
 
-func (r *reader) leave() {
+func (r *reader) unlist() {
 	if r.place != nil {
 		r.buffer.readers.Remove(r.place)
 		r.place = nil
 	}
 }
 
-// makeRoom cuts off the oldest reader, since others need what it has. Each call has its line in the log; this one says
-// that there is pressure.
-func (b *requestBuffer) makeRoom(cause string) {
-	b.cutOldest(b.cutForRoom, tooManyRequests(cause))
+// evictOldest cuts off the oldest reader to free its place and its memory. Besides the access log's line for the call,
+// it logs that there is pressure.
+func (b *requestBuffer) evictOldest(cause string) {
+	b.cutOldest(b.evicted, tooManyRequests(cause))
 	if now := time.Now(); now.Sub(b.logged) >= pressureLogInterval {
 		b.logged = now
 		b.logger.Warn("requests are cut off while they arrive",
@@ -137,7 +137,7 @@ func (b *requestBuffer) makeRoom(cause string) {
 	}
 }
 
-// cutOldest cuts the oldest reader off. Its bytes count as given back at once: it is about to let go of them.
+// cutOldest cuts off the oldest reader. Its bytes count as freed at once, since it is about to free them.
 func (b *requestBuffer) cutOldest(counter prometheus.Counter, err *seamerr.Error) {
 	oldest, ok := b.readers.Front().Value.(*reader)
 	if !ok {
@@ -145,13 +145,13 @@ func (b *requestBuffer) cutOldest(counter prometheus.Counter, err *seamerr.Error
 	}
 	counter.Inc()
 	oldest.err = err
-	oldest.leave()
+	oldest.unlist()
 	b.bytes -= oldest.bytes
 	oldest.bytes = 0
 	oldest.cut()
 }
 
-// cutLate cuts off the readers whose time is over, and comes again when the time of the next one is.
+// cutLate cuts off the readers that have timed out, and sets a timer for the next one.
 func (b *requestBuffer) cutLate() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,7 +161,7 @@ func (b *requestBuffer) cutLate() {
 			time.AfterFunc(left, b.cutLate)
 			return
 		}
-		b.cutOldest(b.cutForTime, seamerr.RequestTimeout(errors.New("the request did not arrive in time")))
+		b.cutOldest(b.timedOut, seamerr.RequestTimeout(errors.New("the request did not arrive in time")))
 	}
 	b.timerSet = false
 }

@@ -17,18 +17,18 @@ import (
 )
 
 const (
-	// HeaderCallerRequestID is the customary header by which a caller names its request.
+	// HeaderCallerRequestID is the customary header for the id of a caller's request.
 	HeaderCallerRequestID = "x-request-id"
 
-	// headerRequestID is the header by which Seam names a request, on every response.
+	// headerRequestID is the header for Seam's id of a request, on every response.
 	headerRequestID = "seam-request-id"
 
-	// trailerPushback is the trailer by which a gRPC server steers its clients' retry policies (gRFC A6).
+	// trailerPushback is the trailer by which a gRPC server controls its clients' retry policies (gRFC A6).
 	trailerPushback = "grpc-retry-pushback-ms"
 )
 
-// RequestID is outermost: it opens the record of the call and gives it the id that all that follows names. On the way
-// back it puts an id on the response and makes every error an *seamerr.Error that carries the same one.
+// RequestID is the outermost interceptor. It begins the record of the call and sets its request id. It adds an id to
+// the response and turns every error into an *seamerr.Error with the same id.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, call := callinfo.Begin(ctx)
 	call.RequestID = callerRequestID(ctx)
@@ -38,22 +38,22 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 	response, err := handler(ctx, request)
 	id := call.ResponseID()
 	if err == nil {
-		// It fails only outside of a call, where nobody waits for the header.
+		// It fails only outside of a call, where there is no header.
 		_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))
 		return response, nil
 	}
-	// An error has it in the trailers, which are then the only headers of the response: a client takes headers that come
-	// before the status as the beginning of a good response, and its retry policy does not act any more.
-	named := *seamerr.From(err)
-	if named.RequestID == "" {
-		named.RequestID = id
+	// An error has it in the trailers, so that the response is trailers-only: once a client has received headers, the
+	// call is committed and its retry policy does not apply any more.
+	withID := *seamerr.From(err)
+	if withID.RequestID == "" {
+		withID.RequestID = id
 	}
 	trailer := metadata.Pairs(headerRequestID, id)
-	if wait := pushback(&named); wait != "" {
+	if wait := pushback(&withID); wait != "" {
 		trailer.Set(trailerPushback, wait)
 	}
 	_ = grpc.SetTrailer(ctx, trailer)
-	return nil, &named
+	return nil, &withID
 }
 
 // newRequestID returns a random UUID. It only has to differ from others, so no entropy of the kernel is spent on it.
@@ -66,8 +66,8 @@ func newRequestID() string {
 	return id.String()
 }
 
-// pushback tells the retry policy of a gRPC client when to make the call again, in milliseconds; a negative number is
-// never. Empty leaves it to the client.
+// pushback returns when the retry policy of a gRPC client may retry the call, in milliseconds. A negative number means
+// never; an empty string leaves it to the client.
 func pushback(e *seamerr.Error) string {
 	switch {
 	case e.NoRetry:
@@ -79,7 +79,8 @@ func pushback(e *seamerr.Error) string {
 	}
 }
 
-// callerRequestID returns the id that the caller gave, or nothing if it is not fit for a log line and a header.
+// callerRequestID returns the caller's id for the request, or an empty string if it is not valid in a log line and a
+// header.
 func callerRequestID(ctx context.Context) string {
 	values := metadata.ValueFromIncomingContext(ctx, HeaderCallerRequestID)
 	if len(values) != 1 || len(values[0]) > 128 {

@@ -16,8 +16,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// headers stands in for the transport of a call and takes the headers of its response.
-// headers keeps the headers and the trailers of a response.
+// headers is the transport of a call. It records the headers and the trailers of the response.
 type headers struct {
 	metadata.MD
 
@@ -56,8 +55,8 @@ func TestRequestIDOfCaller(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			md := metadata.MD{}
 			md.Append("x-request-id", test.sent...)
-			answered := &headers{}
-			ctx := grpc.NewContextWithServerTransportStream(metadata.NewIncomingContext(t.Context(), md), answered)
+			transport := &headers{}
+			ctx := grpc.NewContextWithServerTransportStream(metadata.NewIncomingContext(t.Context(), md), transport)
 			var call callinfo.Call
 			_, err := interceptor.RequestID(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
 				call = *callinfo.FromContext(ctx)
@@ -72,11 +71,11 @@ func TestRequestIDOfCaller(t *testing.T) {
 			if call.Face != callinfo.FaceGRPC {
 				t.Errorf("face is %q", call.Face)
 			}
-			if got := answered.trailer.Get("seam-request-id"); len(got) != 1 || got[0] != call.RequestID {
-				t.Errorf("the answer has the ids %q, want %q", got, call.RequestID)
+			if got := transport.trailer.Get("seam-request-id"); len(got) != 1 || got[0] != call.RequestID {
+				t.Errorf("the response has the ids %q, want %q", got, call.RequestID)
 			}
-			if len(answered.MD) > 0 {
-				t.Errorf("an error has the headers %v, so no client would try again", answered.MD)
+			if len(transport.MD) > 0 {
+				t.Errorf("an error has the headers %v, so no client would retry", transport.MD)
 			}
 			if e := asError(t, err); e.RequestID != call.RequestID {
 				t.Errorf("the error has the id %q, want %q", e.RequestID, call.RequestID)
@@ -85,23 +84,23 @@ func TestRequestIDOfCaller(t *testing.T) {
 	}
 }
 
-// When Seam answered, its id is the one to ask Seam's support about.
+// The id of a call with a response from Seam is Seam's own, for its support.
 func TestRequestIDOfSeam(t *testing.T) {
-	answered := &headers{}
+	transport := &headers{}
 	ctx, call := withCall(t, callinfo.Call{Face: callinfo.FaceREST})
-	ctx = grpc.NewContextWithServerTransportStream(ctx, answered)
-	fault := seamerr.NotFound()
+	ctx = grpc.NewContextWithServerTransportStream(ctx, transport)
+	failure := seamerr.NotFound()
 	_, err := interceptor.RequestID(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
 		callinfo.FromContext(ctx).SeamRequestID = "seam-1"
-		return nil, fault
+		return nil, failure
 	})
-	if got := answered.trailer.Get("seam-request-id"); len(got) != 1 || got[0] != "seam-1" {
-		t.Errorf("the answer has the ids %q", got)
+	if got := transport.trailer.Get("seam-request-id"); len(got) != 1 || got[0] != "seam-1" {
+		t.Errorf("the response has the ids %q", got)
 	}
 	if e := asError(t, err); e.RequestID != "seam-1" || e.GRPCCode() != codes.NotFound {
 		t.Errorf("error is %+v", e)
 	}
-	if fault.RequestID != "" {
+	if failure.RequestID != "" {
 		t.Error("the handler's error was written to; it may be shared")
 	}
 	if call.Face != callinfo.FaceREST || call.RequestID == "" || call.RequestID == "seam-1" {
@@ -110,17 +109,17 @@ func TestRequestIDOfSeam(t *testing.T) {
 }
 
 func TestRequestIDKeepsTheErrorsOwn(t *testing.T) {
-	fault := seamerr.NotFound()
-	fault.RequestID = "in-the-body"
-	_, err := interceptor.RequestID(t.Context(), nil, info(), answer(nil, fault))
+	failure := seamerr.NotFound()
+	failure.RequestID = "in-the-body"
+	_, err := interceptor.RequestID(t.Context(), nil, info(), respond(nil, failure))
 	if e := asError(t, err); e.RequestID != "in-the-body" {
 		t.Errorf("id is %q", e.RequestID)
 	}
 }
 
-func TestRequestIDOfAnswer(t *testing.T) {
-	got, err := interceptor.RequestID(t.Context(), nil, info(), answer("answer", nil))
-	if got != "answer" || err != nil {
-		t.Errorf("answer %v, error %v", got, err)
+func TestRequestIDOfResponse(t *testing.T) {
+	got, err := interceptor.RequestID(t.Context(), nil, info(), respond("response", nil))
+	if got != "response" || err != nil {
+		t.Errorf("response %v, error %v", got, err)
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// maxStreams is how many streams there may be at once, on all connections together. They need no credential and no end,
-// and each costs some 13 KB.
+// maxStreams is how many streams may be open at once, on all connections together. They need no credential and have no
+// end, and each costs some 13 KB.
 const maxStreams = 256
 
-// StreamsConfig is what Streams needs to know.
+// StreamsConfig configures Streams.
 type StreamsConfig struct {
 	// Lifetime is how long a stream may last.
 	Lifetime time.Duration
@@ -25,18 +25,18 @@ type StreamsConfig struct {
 	Refused prometheus.Counter
 }
 
-// Streams bounds how many streams there are and how long each lasts. They are those of the health and reflection
-// services, have no end of their own, and anybody may open one: a drain that waited for them would wait for ever.
+// Streams limits the number of streams and their lifetime. They are those of the health and reflection services, have
+// no end of their own and need no credential: a drain that waited for them would never end.
 func Streams(config StreamsConfig) grpc.UnaryServerInterceptor {
-	places := make(chan struct{}, maxStreams)
+	slots := make(chan struct{}, maxStreams)
 	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		select {
-		case places <- struct{}{}:
+		case slots <- struct{}{}:
 		default:
 			config.Refused.Inc()
-			return nil, tooManyRequests("there are as many streams as there may be")
+			return nil, tooManyRequests("too many streams are open")
 		}
-		defer func() { <-places }()
+		defer func() { <-slots }()
 		lifetime := time.NewTimer(config.Lifetime)
 		defer lifetime.Stop()
 		// The handler may be waiting for its caller, where nothing of ours reaches it. When this returns, grpc-go ends

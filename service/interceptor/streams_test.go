@@ -14,8 +14,8 @@ import (
 	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
-// TestStreams shows how many streams there may be, that none lasts longer than it may or than the service, and that a
-// panic in one is the end of that one alone.
+// TestStreams shows that the number of streams is limited, that none outlives its lifetime or the service, and that a
+// panic ends only its own stream.
 func TestStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draining, drain := context.WithCancel(context.Background())

@@ -18,9 +18,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Validation refuses a request that breaks the rules of the contract. All problems
-// are told at once, in the order of the contract's fields and in Seam's words, so that a response given here reads like
-// one of Seam's.
+// Validation refuses a request that violates the rules of the contract. The error has all violations, in the order of
+// the contract's fields and in Seam's words, so that it reads like one of Seam's.
 func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		call := callinfo.FromContext(ctx)
@@ -28,19 +27,19 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 		if !ok {
 			return nil, seamerr.Internal(fmt.Errorf("request of type %T is no message", request))
 		}
-		problems := append(slices.Clone(call.Violations), malformed(message.ProtoReflect())...)
-		broken, err := check(validator, message)
+		violations := append(slices.Clone(call.Violations), malformed(message.ProtoReflect())...)
+		ruleViolations, err := check(validator, message)
 		if err != nil {
 			return nil, seamerr.Internal(err)
 		}
-		if problems = merge(message.ProtoReflect().Descriptor(), problems, broken); len(problems) > 0 {
-			return nil, seamerr.InvalidInput(problems)
+		if violations = merge(message.ProtoReflect().Descriptor(), violations, ruleViolations); len(violations) > 0 {
+			return nil, seamerr.InvalidInput(violations)
 		}
 		return handler(ctx, request)
 	}
 }
 
-// check returns the rules that the message breaks.
+// check returns the violations of the contract's rules.
 func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.FieldViolation, error) {
 	err := validator.Validate(message)
 	if err == nil {
@@ -50,34 +49,34 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 	if !errors.As(err, &invalid) {
 		return nil, fmt.Errorf("validate the request: %w", err)
 	}
-	problems := make([]seamerr.FieldViolation, 0, len(invalid.Violations))
+	violations := make([]seamerr.FieldViolation, 0, len(invalid.Violations))
 	for _, violation := range invalid.Violations {
-		problems = append(problems, inSeamsWords(violation))
+		violations = append(violations, inSeamsWords(violation))
 	}
-	return problems, nil
+	return violations, nil
 }
 
-// merge puts the problems of reading and of checking into one list in the order of the contract. A value that could not
-// be read has nothing to check, and a request with such a value cannot be judged as a whole.
+// merge merges the violations of reading and of the rules into one list, in the order of the contract. Rules are not
+// checked on a value that could not be read, nor rules for the whole request on a request with such a value.
 func merge(
-	descriptor protoreflect.MessageDescriptor, unread, broken []seamerr.FieldViolation,
+	descriptor protoreflect.MessageDescriptor, unreadable, ruleViolations []seamerr.FieldViolation,
 ) []seamerr.FieldViolation {
-	problems := slices.Clone(unread)
-	for _, problem := range broken {
-		known := slices.ContainsFunc(unread, func(u seamerr.FieldViolation) bool {
-			return len(problem.Path) == 0 || slices.Equal(u.Path, problem.Path)
+	violations := slices.Clone(unreadable)
+	for _, v := range ruleViolations {
+		known := slices.ContainsFunc(unreadable, func(u seamerr.FieldViolation) bool {
+			return len(v.Path) == 0 || slices.Equal(u.Path, v.Path)
 		})
 		if !known {
-			problems = append(problems, problem)
+			violations = append(violations, v)
 		}
 	}
-	slices.SortStableFunc(problems, func(a, b seamerr.FieldViolation) int {
+	slices.SortStableFunc(violations, func(a, b seamerr.FieldViolation) int {
 		return cmp.Or(cmp.Compare(fieldOf(descriptor, a), fieldOf(descriptor, b)), cmp.Compare(indexOf(a), indexOf(b)))
 	})
-	return problems
+	return violations
 }
 
-// fieldOf returns the place of the problem's field in the contract; what is about the whole comes last.
+// fieldOf returns the index of the violation's field in the contract. Violations of the whole request are last.
 func fieldOf(descriptor protoreflect.MessageDescriptor, p seamerr.FieldViolation) int {
 	if len(p.Path) > 0 {
 		if field := descriptor.Fields().ByName(protoreflect.Name(p.Path[0])); field != nil {
@@ -87,7 +86,7 @@ func fieldOf(descriptor protoreflect.MessageDescriptor, p seamerr.FieldViolation
 	return descriptor.Fields().Len()
 }
 
-// indexOf returns the place of the problem in its list; what is about the list comes first.
+// indexOf returns the index of the violation in its list. Violations of the whole list are first.
 func indexOf(p seamerr.FieldViolation) int {
 	if len(p.Path) > 1 {
 		if index, err := strconv.Atoi(p.Path[1]); err == nil {
@@ -108,7 +107,8 @@ func path(field *validate.FieldPath) []string {
 	return segments
 }
 
-// inSeamsWords is a broken rule in Seam's words. A rule of the contract's own has its words in the contract.
+// inSeamsWords returns the violation of a rule in Seam's words, which are those of the validator that Seam uses. A
+// custom rule has its message in the contract.
 func inSeamsWords(violation *protovalidate.Violation) seamerr.FieldViolation {
 	at := path(violation.Proto.GetField())
 	switch violation.Proto.GetRuleId() {

@@ -19,7 +19,7 @@ import (
 
 type request = clientsessionv1.GrantAccessRequest
 
-func problem(message string, path ...string) seamerr.FieldViolation {
+func violation(message string, path ...string) seamerr.FieldViolation {
 	return seamerr.FieldViolation{Path: path, Message: message}
 }
 
@@ -47,7 +47,7 @@ func validate(t *testing.T, call callinfo.Call, message any) (served bool, err e
 func TestValidationAccepts(t *testing.T) {
 	for name, message := range map[string]proto.Message{
 		"id":                   &request{ClientSessionId: new("c")},
-		"empty id":             &request{ClientSessionId: new("")}, // Given, and Seam documents any string.
+		"empty id":             &request{ClientSessionId: new("")}, // It is present, and Seam documents any string.
 		"id that is no UUID":   &request{ClientSessionId: new("not a uuid")},
 		"key":                  &request{UserIdentifierKey: new("k")},
 		"identity":             &request{UserIdentityId: new("")},
@@ -71,11 +71,11 @@ func TestValidationRefuses(t *testing.T) {
 		message proto.Message
 		want    []seamerr.FieldViolation
 	}{
-		"nothing given":    {nil, &request{}, []seamerr.FieldViolation{problem(atLeastOne)}},
-		"empty lists only": {nil, &request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, []seamerr.FieldViolation{problem(atLeastOne)}},
+		"empty request":    {nil, &request{}, []seamerr.FieldViolation{violation(atLeastOne)}},
+		"empty lists only": {nil, &request{ConnectWebviewIds: []string{}, UserIdentityIds: []string{}}, []seamerr.FieldViolation{violation(atLeastOne)}},
 		"empty key": {
 			nil, &request{UserIdentifierKey: new("")},
-			[]seamerr.FieldViolation{problem("String must contain at least 1 character(s)", "user_identifier_key")},
+			[]seamerr.FieldViolation{violation("String must contain at least 1 character(s)", "user_identifier_key")},
 		},
 		"two of the old list": {
 			nil, &request{UserIdentityIds: []string{"a", "b"}}, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")},
@@ -83,42 +83,42 @@ func TestValidationRefuses(t *testing.T) {
 		"several, in the contract's order": {
 			nil, &request{UserIdentityIds: []string{"a", "b"}, UserIdentifierKey: new("")},
 			[]seamerr.FieldViolation{
-				problem("String must contain at least 1 character(s)", "user_identifier_key"),
+				violation("String must contain at least 1 character(s)", "user_identifier_key"),
 				seamerr.NotExactlyOne("user_identity_ids"),
 			},
 		},
 		"unknown field": {
-			nil, withUnknown(&request{ClientSessionId: new("c")}), []seamerr.FieldViolation{problem("Unrecognized field(s) in message")},
+			nil, withUnknown(&request{ClientSessionId: new("c")}), []seamerr.FieldViolation{violation("Unrecognized field(s) in message")},
 		},
 		"unknown field alone": {
-			// It may be the parameter that is missing, so nothing is said of that.
-			nil, withUnknown(&request{}), []seamerr.FieldViolation{problem("Unrecognized field(s) in message")},
+			// It may be the parameter that is missing, so the missing parameter is not reported.
+			nil, withUnknown(&request{}), []seamerr.FieldViolation{violation("Unrecognized field(s) in message")},
 		},
-		"unknown field and a broken rule": {
+		"unknown field and a rule violation": {
 			nil, withUnknown(&request{UserIdentifierKey: new("")}),
 			[]seamerr.FieldViolation{
-				problem("String must contain at least 1 character(s)", "user_identifier_key"),
-				problem("Unrecognized field(s) in message"),
+				violation("String must contain at least 1 character(s)", "user_identifier_key"),
+				violation("Unrecognized field(s) in message"),
 			},
 		},
 		"unread alone": {
-			[]seamerr.FieldViolation{problem("Expected string, received null", "client_session_id")},
+			[]seamerr.FieldViolation{violation("Expected string, received null", "client_session_id")},
 			&request{},
-			[]seamerr.FieldViolation{problem("Expected string, received null", "client_session_id")},
+			[]seamerr.FieldViolation{violation("Expected string, received null", "client_session_id")},
 		},
-		"unread and broken, in the contract's order": {
+		"unreadable and invalid, in the contract's order": {
 			[]seamerr.FieldViolation{
-				problem("Expected string, received null", "client_session_id"),
-				problem("Expected array, received string", "connected_account_ids"),
-				problem("Unrecognized key(s) in object: 'nope'"),
+				violation("Expected string, received null", "client_session_id"),
+				violation("Expected array, received string", "connected_account_ids"),
+				violation("Unrecognized key(s) in object: 'nope'"),
 			},
 			&request{UserIdentifierKey: new(""), UserIdentityIds: []string{"a", "b"}},
 			[]seamerr.FieldViolation{
-				problem("Expected string, received null", "client_session_id"),
-				problem("String must contain at least 1 character(s)", "user_identifier_key"),
-				problem("Expected array, received string", "connected_account_ids"),
+				violation("Expected string, received null", "client_session_id"),
+				violation("String must contain at least 1 character(s)", "user_identifier_key"),
+				violation("Expected array, received string", "connected_account_ids"),
 				seamerr.NotExactlyOne("user_identity_ids"),
-				problem("Unrecognized key(s) in object: 'nope'"),
+				violation("Unrecognized key(s) in object: 'nope'"),
 			},
 		},
 		"told once": {
@@ -130,14 +130,14 @@ func TestValidationRefuses(t *testing.T) {
 			// Two of them break a rule; the one between could not be read.
 			[]seamerr.FieldViolation{
 				seamerr.NotExactlyOne("user_identity_ids"),
-				problem("Expected string, received number", "user_identity_ids", "1"),
+				violation("Expected string, received number", "user_identity_ids", "1"),
 			},
 			&clientsessionv1.CreateRequest{UserIdentityIds: []string{"a", "", "b"}},
 			[]seamerr.FieldViolation{
 				seamerr.NotExactlyOne("user_identity_ids"),
-				problem("Invalid uuid", "user_identity_ids", "0"),
-				problem("Expected string, received number", "user_identity_ids", "1"),
-				problem("Invalid uuid", "user_identity_ids", "2"),
+				violation("Invalid uuid", "user_identity_ids", "0"),
+				violation("Expected string, received number", "user_identity_ids", "1"),
+				violation("Invalid uuid", "user_identity_ids", "2"),
 			},
 		},
 		"control characters": {
@@ -146,19 +146,19 @@ func TestValidationRefuses(t *testing.T) {
 				ConnectWebviewIds: &clientsessionv1.IdList{Ids: []string{"a", "\x7f"}}, UserIdentifierKey: new("jane\u0085doe"),
 			},
 			[]seamerr.FieldViolation{
-				problem("Must not contain control characters", "connect_webview_ids", "1"),
-				problem("Must not contain control characters", "user_identifier_key"),
+				violation("Must not contain control characters", "connect_webview_ids", "1"),
+				violation("Must not contain control characters", "user_identifier_key"),
 			},
 		},
 		"time out of range": {
 			nil,
 			&clientsessionv1.CreateRequest{ExpiresAt: &timestamppb.Timestamp{Seconds: 1 << 50}},
-			[]seamerr.FieldViolation{problem("Invalid datetime", "expires_at")},
+			[]seamerr.FieldViolation{violation("Invalid datetime", "expires_at")},
 		},
 		"negative nanoseconds": {
 			nil,
 			&clientsessionv1.GetOrCreateRequest{ExpiresAt: &timestamppb.Timestamp{Nanos: -5}},
-			[]seamerr.FieldViolation{problem("Invalid datetime", "expires_at")},
+			[]seamerr.FieldViolation{violation("Invalid datetime", "expires_at")},
 		},
 		"unknown fields within": {
 			nil,
@@ -166,13 +166,13 @@ func TestValidationRefuses(t *testing.T) {
 				ConnectWebviewIds: withUnknown(&clientsessionv1.IdList{}), ExpiresAt: withUnknown(&timestamppb.Timestamp{}),
 			},
 			[]seamerr.FieldViolation{
-				problem("Unrecognized field(s) in message", "connect_webview_ids"),
-				problem("Unrecognized field(s) in message", "expires_at"),
+				violation("Unrecognized field(s) in message", "connect_webview_ids"),
+				violation("Unrecognized field(s) in message", "expires_at"),
 			},
 		},
-		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.FieldViolation{problem("Required", "client_session_id")}},
-		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.FieldViolation{problem("Invalid uuid", "client_session_id")}},
-		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.FieldViolation{problem("Invalid uuid", "client_session_id")}},
+		"missing":         {nil, &clientsessionv1.DeleteRequest{}, []seamerr.FieldViolation{violation("Required", "client_session_id")}},
+		"not a UUID":      {nil, &clientsessionv1.DeleteRequest{ClientSessionId: new("x")}, []seamerr.FieldViolation{violation("Invalid uuid", "client_session_id")}},
+		"empty as a UUID": {nil, &clientsessionv1.GetRequest{ClientSessionId: new("")}, []seamerr.FieldViolation{violation("Invalid uuid", "client_session_id")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			served, err := validate(t, callinfo.Call{Violations: test.unread}, test.message)
@@ -184,7 +184,7 @@ func TestValidationRefuses(t *testing.T) {
 				t.Errorf("error is %+v", e)
 			}
 			if !reflect.DeepEqual(e.Violations, test.want) {
-				t.Errorf("problems are %q\nwant %q", e.Violations, test.want)
+				t.Errorf("violations are %q\nwant %q", e.Violations, test.want)
 			}
 		})
 	}

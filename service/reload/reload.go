@@ -1,10 +1,11 @@
-// Package reload keeps what was read from files up to date.
+// Package reload reloads files that change.
 //
 // Files are polled and compared by content, and not watched: Kubernetes swaps mounted files by a symbolic link of a
-// folder above them, editors rename, and network file systems tell nobody. A faulty new content keeps the old one.
+// directory above them, editors rename, and network file systems send no events. When a new content is invalid, the
+// previous one stays in use.
 //
-// A file that is still being written can be a good file so far, in which a restriction is missing that comes after. So
-// a new content is used only when two looks in a row have found the same.
+// A file that is still being written can be valid so far, without a restriction that comes after. So a new content is
+// applied only when two polls in a row have read the same.
 package reload
 
 import (
@@ -27,33 +28,32 @@ type Files struct {
 	paths    []string
 	apply    func(contents [][]byte) error
 	contents [][]byte
-	// seen is what the last look found, nil when it could not read.
+	// seen is what the last poll read, nil when it failed to read.
 	seen     [][]byte
 	failures prometheus.Counter
-	// failing is true when the last look failed.
+	// failing is true when the last poll failed.
 	failing bool
 }
 
-// Read reads the files and hands their contents to use, which says whether they are any good. It fails if they are not:
-// a service does not start with files that it cannot use. what names them in the log, and in each line of the error.
-func Read(what string, paths []string, failures prometheus.Counter, use func([][]byte) error) (*Files, error) {
-	f := &Files{what: what, paths: paths, apply: use, failures: failures}
+// Read reads the files and applies their contents. It fails if apply does: a service does not start with invalid files.
+// what names the files in the log, and in each line of the error.
+func Read(what string, paths []string, failures prometheus.Counter, apply func([][]byte) error) (*Files, error) {
+	f := &Files{what: what, paths: paths, apply: apply, failures: failures}
 	contents, err := f.read()
 	if err != nil {
 		return nil, err
 	}
-	if err := use(contents); err != nil {
-		// Each fault is a line, and stands among those of other files.
+	if err := apply(contents); err != nil {
+		// Each violation is a line, among those of other files.
 		return nil, errors.New(what + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+what+": "))
 	}
 	f.contents = contents
 	return f, nil
 }
 
-// Poll looks at the files again every interval until ctx ends, and has new contents used, at the second look that finds
-// them: within twice the interval. What cannot be used is logged and counted at every look from then on, and what was
-// there before stays in use.
-// One Poll runs at a time.
+// Poll reads the files every interval until ctx ends. It applies new contents at the second poll that reads them, so
+// within twice the interval. A failed reload is logged and counted at every poll, and the previous contents stay in
+// use. One Poll runs at a time.
 func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.Logger) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -81,11 +81,11 @@ func (f *Files) refresh(ctx context.Context, logger *slog.Logger) {
 	if err != nil {
 		f.failing = true
 		f.failures.Inc()
-		logger.LogAttrs(ctx, slog.LevelError, "cannot reload: what was read before stays in use",
+		logger.LogAttrs(ctx, slog.LevelError, "reload failed: the previous contents stay in use",
 			slog.String("what", f.what), slog.String("cause", err.Error()))
 		return
 	}
-	// Who saw the failures wants to see that they are over, also where the files are what they were.
+	// After failures, the recovery is logged too, even where the files are as they were before.
 	if changed || f.failing {
 		logger.LogAttrs(ctx, slog.LevelInfo, "reloaded", slog.String("what", f.what), slog.Bool("changed", changed))
 	}

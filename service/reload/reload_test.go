@@ -22,19 +22,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// harness polls two files and notes what was used. A content that has "bad" in it is refused.
+// harness polls two files and records what was applied. A content with "bad" in it is invalid.
 type harness struct {
 	t        *testing.T
 	dir      string
 	failures counter
 	stop     func()
 
-	mu   sync.Mutex
-	used []string
-	log  bytes.Buffer
+	mu      sync.Mutex
+	applied []string
+	log     bytes.Buffer
 }
 
-// counter tells what it has counted, which Prometheus's own does not.
+// counter is a counter whose value can be read, which Prometheus's own does not allow.
 type counter struct {
 	prometheus.Counter
 
@@ -46,7 +46,7 @@ func (c *counter) Inc() { c.n.Add(1) }
 func start(t *testing.T, dir string) *harness {
 	t.Helper()
 	r := &harness{t: t, dir: dir}
-	files, err := reload.Read("the pair", []string{r.path("a"), r.path("b")}, &r.failures, r.use)
+	files, err := reload.Read("the pair", []string{r.path("a"), r.path("b")}, &r.failures, r.apply)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,14 +66,14 @@ func start(t *testing.T, dir string) *harness {
 
 func (r *harness) path(name string) string { return filepath.Join(r.dir, name) }
 
-func (r *harness) use(contents [][]byte) error {
+func (r *harness) apply(contents [][]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := string(bytes.Join(contents, []byte("+")))
 	if strings.Contains(text, "bad") {
-		return errors.New("it is no good")
+		return errors.New("it is invalid")
 	}
-	r.used = append(r.used, text)
+	r.applied = append(r.applied, text)
 	return nil
 }
 
@@ -89,18 +89,18 @@ func (r *harness) logged() string {
 	return r.log.String()
 }
 
-// wantUsed ends the poll and says what was used from the start on, no more and no less.
-func (r *harness) wantUsed(want ...string) {
+// wantApplied ends the poll and compares all that was applied from the start on.
+func (r *harness) wantApplied(want ...string) {
 	r.t.Helper()
 	r.stop()
-	if got := strings.Join(r.used, " "); got != strings.Join(want, " ") {
-		r.t.Errorf("used %q, want %q; log:\n%s", got, want, r.logged())
+	if got := strings.Join(r.applied, " "); got != strings.Join(want, " ") {
+		r.t.Errorf("applied %q, want %q; log:\n%s", got, want, r.logged())
 	}
 }
 
 func (r *harness) failed() int64 { return r.failures.n.Load() }
 
-// awaitReload waits until the log says so for the nth time.
+// awaitReload waits for the nth reload in the log.
 func (r *harness) awaitReload(n int) {
 	r.t.Helper()
 	eventually(r.t, "it is reloaded", func() bool { return strings.Count(r.logged(), "msg=reloaded") >= n })
@@ -110,19 +110,19 @@ func (r *harness) awaitReload(n int) {
 func (r *harness) awaitFailures(n int64) {
 	r.t.Helper()
 	before := r.failed()
-	eventually(r.t, "looks fail", func() bool { return r.failed() >= before+n })
+	eventually(r.t, "polls fail", func() bool { return r.failed() >= before+n })
 }
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// write replaces a file at one stroke, as a look must not see it half written.
+// write replaces a file atomically, so that no poll reads half of it.
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
@@ -141,42 +141,42 @@ func pair(t *testing.T) string {
 	return dir
 }
 
-func TestUnchangedContentIsNotUsedAgain(t *testing.T) {
+func TestUnchangedContentIsNotAppliedAgain(t *testing.T) {
 	r := start(t, pair(t))
-	// The same text in a file that is new and younger.
+	// The same text in a new file with a later time.
 	write(t, r.path("a"), "a1")
-	// A failure and its end prove that looks have happened.
+	// A failure and its end prove that there were polls.
 	write(t, r.path("b"), "bad")
 	r.awaitFailures(2)
 	write(t, r.path("b"), "b1")
 	r.awaitReload(1)
-	r.wantUsed("a1+b1")
+	r.wantApplied("a1+b1")
 	if !strings.Contains(r.logged(), "msg=reloaded what=\"the pair\" changed=false") {
 		t.Errorf("the log does not say that the failure is over:\n%s", r.logged())
 	}
 }
 
-func TestChangedContentIsUsedOnce(t *testing.T) {
+func TestChangedContentIsAppliedOnce(t *testing.T) {
 	r := start(t, pair(t))
 	write(t, r.path("b"), "b2")
 	r.awaitReload(1)
 	write(t, r.path("a"), "a2")
 	r.awaitReload(2)
-	r.wantUsed("a1+b1", "a1+b2", "a2+b2")
+	r.wantApplied("a1+b1", "a1+b2", "a2+b2")
 	if r.failed() != 0 {
 		t.Errorf("%v failures were counted", r.failed())
 	}
 }
 
-func TestFaultyContentKeepsTheOld(t *testing.T) {
+func TestInvalidContentKeepsPrevious(t *testing.T) {
 	r := start(t, pair(t))
 	write(t, r.path("a"), "bad secret")
-	r.awaitFailures(3) // Each look counts, so that an alert goes on until somebody mends it.
+	r.awaitFailures(3) // Each poll counts, so that an alert lasts until the file is fixed.
 	write(t, r.path("a"), "a2")
 	r.awaitReload(1)
-	r.wantUsed("a1+b1", "a2+b1")
+	r.wantApplied("a1+b1", "a2+b1")
 	log := r.logged()
-	if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, `what="the pair" cause="it is no good"`) {
+	if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, `what="the pair" cause="it is invalid"`) {
 		t.Errorf("the log does not say what is wrong:\n%s", log)
 	}
 	if strings.Contains(log, "secret") {
@@ -184,7 +184,7 @@ func TestFaultyContentKeepsTheOld(t *testing.T) {
 	}
 }
 
-func TestDeletedFileKeepsTheOldUntilItIsBack(t *testing.T) {
+func TestDeletedFileKeepsPrevious(t *testing.T) {
 	r := start(t, pair(t))
 	if err := os.Remove(r.path("b")); err != nil {
 		t.Fatal(err)
@@ -192,14 +192,14 @@ func TestDeletedFileKeepsTheOldUntilItIsBack(t *testing.T) {
 	r.awaitFailures(2)
 	write(t, r.path("b"), "b2")
 	r.awaitReload(1)
-	r.wantUsed("a1+b1", "a1+b2")
+	r.wantApplied("a1+b1", "a1+b2")
 	if !strings.Contains(r.logged(), r.path("b")) {
 		t.Errorf("the log does not name the file:\n%s", r.logged())
 	}
 }
 
-// TestSymlinkSwap does what Kubernetes does to mounted files: they are links by way of a link to a folder, and that one
-// link is replaced. The files' own links never change.
+// TestSymlinkSwap replaces files as Kubernetes replaces mounted files: they are symbolic links through a link to a
+// directory, and only that link is replaced. The files' own links never change.
 func TestSymlinkSwap(t *testing.T) {
 	dir := t.TempDir()
 	old, young := pair(t), pair(t)
@@ -214,29 +214,29 @@ func TestSymlinkSwap(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the new files are used", func() bool {
+	eventually(t, "the new files are applied", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return r.used[len(r.used)-1] == "a2+b2"
+		return r.applied[len(r.applied)-1] == "a2+b2"
 	})
 }
 
-func TestReadFailsForFilesThatCannotBeUsed(t *testing.T) {
+func TestReadFailsForInvalidFiles(t *testing.T) {
 	r := &harness{t: t, dir: pair(t)}
-	_, err := reload.Read("--pair", []string{r.path("a"), r.path("none")}, &r.failures, r.use)
+	_, err := reload.Read("--pair", []string{r.path("a"), r.path("none")}, &r.failures, r.apply)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "--pair: open "+r.path("none")) {
 		t.Errorf("a missing file gets %v", err)
 	}
 	write(t, r.path("b"), "bad")
-	_, err = reload.Read("--pair", []string{r.path("a"), r.path("b")}, &r.failures, r.use)
-	if err == nil || err.Error() != "--pair: it is no good" {
+	_, err = reload.Read("--pair", []string{r.path("a"), r.path("b")}, &r.failures, r.apply)
+	if err == nil || err.Error() != "--pair: it is invalid" {
 		t.Errorf("a bad file gets %v", err)
 	}
-	if len(r.used) != 0 {
-		t.Errorf("used %q", r.used)
+	if len(r.applied) != 0 {
+		t.Errorf("applied %q", r.applied)
 	}
 	// Of several faults each line has the name.
-	_, err = reload.Read("--pair", []string{r.path("none"), r.path("neither")}, &r.failures, r.use)
+	_, err = reload.Read("--pair", []string{r.path("none"), r.path("neither")}, &r.failures, r.apply)
 	if err == nil || strings.Count("\n"+err.Error(), "\n--pair: open ") != 2 {
 		t.Errorf("two missing files get %v", err)
 	}

@@ -13,12 +13,12 @@ import (
 	"github.com/clientsession/client-session-service/service/reload"
 )
 
-// TestOnlySettledContentIsUsed shows that content is not used before a second look in a row has found it: whoever
-// writes it may be in the middle of that. The looks are those of one file, in turn; - stands for no file.
-func TestOnlySettledContentIsUsed(t *testing.T) {
+// TestContentIsAppliedAtSecondPoll shows that content is applied when a second poll in a row has read it: at the first
+// one the file may still be being written. The polls are those of one file, in turn; - stands for no file.
+func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 	for name, test := range map[string]struct {
-		looks, used string
-		failures    int64
+		polls, applied string
+		failures       int64
 	}{
 		"seen twice":                {"b,b", "a,b", 0},
 		"seen once":                 {"b", "a", 0},
@@ -28,15 +28,15 @@ func TestOnlySettledContentIsUsed(t *testing.T) {
 		"half, more, then whole":    {"b,bc,bcd,bcd,bcd", "a,bcd", 0},
 		"gone in between":           {"b,-,b", "a", 1},
 		"gone, then new":            {"-,b,b", "a,b", 1},
-		"used, then new":            {"b,b,b,c,c", "a,b,c", 0},
+		"applied, then new":         {"b,b,b,c,c", "a,b,c", 0},
 		"bad, seen once":            {"bad,b,b", "a,b", 0},
-		"bad at every look":         {"bad,bad,bad,b,b", "a,b", 2},
+		"bad at every poll":         {"bad,bad,bad,b,b", "a,b", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &harness{t: t, dir: t.TempDir()}
 				write(t, r.path("a"), "a")
-				files, err := reload.Read("the file", []string{r.path("a")}, &r.failures, r.use)
+				files, err := reload.Read("the file", []string{r.path("a")}, &r.failures, r.apply)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -44,7 +44,7 @@ func TestOnlySettledContentIsUsed(t *testing.T) {
 				defer cancel()
 				go files.Poll(ctx, time.Second, slog.New(slog.DiscardHandler))
 				time.Sleep(time.Second / 2)
-				for content := range strings.SplitSeq(test.looks, ",") {
+				for content := range strings.SplitSeq(test.polls, ",") {
 					if content == "-" {
 						err = os.Remove(r.path("a"))
 					} else {
@@ -56,8 +56,8 @@ func TestOnlySettledContentIsUsed(t *testing.T) {
 					time.Sleep(time.Second)
 					synctest.Wait()
 				}
-				if !slices.Equal(r.used, strings.Split(test.used, ",")) || r.failed() != test.failures {
-					t.Errorf("used %q and failed %d times, want %s and %d", r.used, r.failed(), test.used, test.failures)
+				if !slices.Equal(r.applied, strings.Split(test.applied, ",")) || r.failed() != test.failures {
+					t.Errorf("applied %q and failed %d times, want %s and %d", r.applied, r.failed(), test.applied, test.failures)
 				}
 			})
 		})

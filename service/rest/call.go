@@ -14,8 +14,7 @@ import (
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
-// call is one call: what came with the request, and what goes back. It has all of a call's parts in one piece of
-// memory.
+// call is one call over REST: the parameters of the request, its context and its response, in one allocation.
 type call struct {
 	parameters
 
@@ -25,12 +24,13 @@ type call struct {
 	stream   transportStream
 }
 
-// newCall makes a call of a request whose route has been found. Whoever called is told to the steps in the words in
-// which a gRPC server does.
+// newCall makes a call of a request whose route has been found. The metadata and the peer are those that a gRPC server
+// would give the steps.
 func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
 		parameters: parameters{
-			headers: f.headers, codec: f.codec, method: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
+			headers: f.headers, codec: f.codec,
+			method: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
 			length: r.ContentLength, limit: f.maxRequestBytes, body: r.Body, writer: w,
 		},
 		metadata: make(metadata.MD, len(r.Header)),
@@ -68,7 +68,7 @@ func (c *call) context(ctx context.Context, fullMethod string) context.Context {
 	return grpc.NewContextWithServerTransportStream(ctx, &c.stream)
 }
 
-// response returns what the caller gets for a call that succeeded.
+// response returns the body of the response to a call that succeeded.
 func (c *call) response() []byte {
 	if len(c.info.SeamBody) == 0 {
 		return []byte(okResponse)
@@ -76,7 +76,7 @@ func (c *call) response() []byte {
 	return c.info.SeamBody
 }
 
-// transportStream collects what a handler says beside its response.
+// transportStream collects the headers of a handler's response.
 type transportStream struct {
 	method string
 	header metadata.MD

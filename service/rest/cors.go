@@ -7,8 +7,8 @@ import (
 	"github.com/rs/cors"
 )
 
-// withCORS lets pages of the configured origins call from a browser, as Seam itself does for its browser SDK. Without
-// origins it changes nothing: no browser may call, and OPTIONS is a method like any other.
+// withCORS allows cross-origin requests of the configured origins, as Seam itself does for its browser SDK. Without
+// origins it changes nothing: no page may call, and OPTIONS is a method like any other.
 func withCORS(next http.Handler, config Config) http.Handler {
 	if len(config.CORSOrigins) == 0 {
 		return next
@@ -20,10 +20,10 @@ func withCORS(next http.Handler, config Config) http.Handler {
 		},
 		AllowedHeaders: append([]string{"content-type"}, config.Headers...),
 		ExposedHeaders: []string{headerRequestID},
-		// Seam's SDK calls with credentials mode "include" when it has a client session token, and a browser then hands the
-		// page no response without this. The service reads no cookie, so it gives a page no more than the page brings
-		// along. It is left out where that is not so sure: for pages of origins that nobody has listed, which no browser
-		// would take with "*", and where to reach the service is to use its own credential.
+		// Seam's SDK uses credentials mode "include" when it has a client session token, and a browser then withholds the
+		// response from the page without this header. The service reads no cookie, so the page's own credential is all that
+		// counts. The header is left out where that is less certain: with "*", for which browsers refuse it anyway, and
+		// with a service credential, which every request that reaches the service uses.
 		AllowCredentials: !config.ServiceCredential && !slices.Contains(config.CORSOrigins, "*"),
 		// Ten minutes; browsers cap it at two hours.
 		MaxAge: 600,

@@ -7,11 +7,11 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// rejectCrossOrigin refuses what a page in a browser may send to any address without being asked. Where the service
-// holds a credential of its own, to reach it is to use it: a page of a stranger's, opened on a machine that reaches the
-// service, must not. Pages of the configured origins may.
+// rejectCrossOrigin refuses cross-origin browser requests (CSRF), except those of the configured origins. It protects a
+// service credential, which every request that reaches the service uses: a page of another origin, opened on a machine
+// that can reach the service, must not use it.
 //
-// Where callers have nothing to prove, such a page must not get in by its name being pointed here either.
+// Where callers are not authenticated, it also checks the Host against DNS rebinding.
 func rejectCrossOrigin(next http.Handler, config Config) (http.Handler, error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.CORSOrigins {
@@ -20,8 +20,8 @@ func rejectCrossOrigin(next http.Handler, config Config) (http.Handler, error) {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// net/http lets GET, HEAD and OPTIONS pass, as no page can read the response. Here a page in an image's URL would
-		// already have used the credential, and a preflight tells a page that it may, so they are judged as a POST.
+		// net/http allows GET, HEAD and OPTIONS, since no page can read the response. Here an image's URL would already have
+		// used the credential, and a preflight would allow the page to go on. So each method is checked as a POST.
 		post := &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
 		if protection.Check(post) != nil || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
 			refuse(r.Context(), config.Logger, "cross-origin request refused", w, r, seamerr.CrossOrigin())

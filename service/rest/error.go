@@ -9,7 +9,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// writeError answers with an error as Seam does: its status, its envelope, and only headers of our choosing.
+// writeError writes an error as Seam does: its status, its envelope, and no headers but those set here.
 func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	header := w.Header()
 	header.Set(headerRequestID, e.RequestID)
@@ -24,7 +24,7 @@ func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	}
 	body, contentType := e.Body, e.ContentType
 	if body == nil {
-		// Data that came as JSON is JSON again, so there is no error; if there were, the status would still tell.
+		// Data that was read from JSON can be written as JSON, so there is no error.
 		body, _ = e.Envelope()
 		contentType = "application/json"
 	}
@@ -33,5 +33,5 @@ func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.HTTPStatus)
-	_, _ = w.Write(body) // A caller that left cannot be told.
+	_, _ = w.Write(body) // It fails when the caller has closed the connection.
 }

@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// Hosts says to which Host headers a listener answers. A stranger's page can have its own name point at any address
-// (DNS rebinding), and a browser then takes what listens there for the page's own server. Only the Host that it sends
-// still tells them apart.
+// Hosts are the Host headers that a listener accepts. Any other Host is a DNS-rebinding attempt: a page's own name then
+// resolves to the listener's address, so that to the browser the request is same-origin.
 type Hosts struct {
-	// Names are those that are allowed beside localhost, in lower case.
+	// Names are the names that are allowed beside localhost, in lower case.
 	Names []string
-	// LoopbackOnly is true on a listener that only its own machine reaches. Nobody can point an address elsewhere, so any
-	// is allowed on other listeners, but here another machine's is no way to have got here.
+	// LoopbackOnly is true on a loopback listener, where only loopback addresses are allowed. On other listeners every
+	// address is: an address, unlike a name, cannot be rebound.
 	LoopbackOnly bool
 }
 

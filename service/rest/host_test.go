@@ -6,7 +6,7 @@ import (
 	"github.com/clientsession/client-session-service/service/rest"
 )
 
-// TestHosts shows which Host headers a listener answers to: what nobody can point at it, and the names it was given.
+// TestHosts shows which Host headers a listener accepts: addresses, which cannot be rebound, and the configured names.
 func TestHosts(t *testing.T) {
 	names := []string{"sessions.example.com", "10.1.2.3"}
 	for host, want := range map[string]struct{ loopback, other bool }{

@@ -10,11 +10,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// okResponse is the response to a request that Seam answered without a body: Seam's SDKs for Java and Go fail on none.
+// okResponse is written for a success of Seam without a body: Seam's SDKs for Java and Go fail on an empty one.
 const okResponse = `{"ok":true}`
 
-// seamResponse has the gateway write Seam's own response in place of the message that was made of it, so that a caller
-// gets whatever Seam says, also what the contract does not know yet, in Seam's own words.
+// seamResponse makes the gateway write Seam's own response in place of the decoded message, so that a caller gets it
+// unchanged, members that the contract does not know yet included.
 func seamResponse(ctx context.Context, _ proto.Message) (any, error) {
 	c, ok := callFrom(ctx)
 	if !ok {
@@ -32,7 +32,7 @@ func (marshaler) ContentType(any) string { return "application/json" }
 func (marshaler) Marshal(v any) ([]byte, error) {
 	c, ok := v.(*call)
 	if !ok {
-		return nil, fmt.Errorf("response of type %T is no call's", v)
+		return nil, fmt.Errorf("response of type %T is not that of a call", v)
 	}
 	return c.response(), nil
 }
@@ -49,7 +49,7 @@ func (m marshaler) NewEncoder(w io.Writer) runtime.Encoder {
 }
 
 func (marshaler) Unmarshal([]byte, any) error {
-	return errors.New("the gateway reads no requests here")
+	return errors.New("the gateway must not read requests")
 }
 
 func (marshaler) NewDecoder(io.Reader) runtime.Decoder {

@@ -17,20 +17,20 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// parameters are what came with a request, taken off it before the gateway's generated code can read it in its own
-// way: that code drops unknown members, stops at the first of several values, and quotes values in its errors.
+// parameters are the parameters of a request, removed from it before the gateway's generated code can read them: that
+// code drops unknown members, takes the first of several values, and quotes values in its errors.
 type parameters struct {
 	// headers are those that become metadata.
 	headers                    []header
 	method, contentType, query string
-	// body is the body, and length how long it says it is: -1 when it does not say.
+	// length is the Content-Length of the body, -1 when it is unknown.
 	body          io.Reader
 	length, limit int64
 	writer        http.ResponseWriter
 	codec         *seamjson.Codec
 }
 
-// Cut ends a read that waits for the body. It fails only for a connection that is gone, which ends it as well.
+// Cut ends a read that waits for the body. It fails only for a closed connection, which ends the read as well.
 func (p *parameters) Cut() { _ = http.NewResponseController(p.writer).SetReadDeadline(time.Unix(1, 0)) }
 
 // Read reads the next part of the body.
@@ -45,8 +45,8 @@ func (p *parameters) Read(part []byte) (int, error) {
 	return n, err
 }
 
-// Decode reads the parameters into the request message. Violations of single members leave the others in the message,
-// so that those can be checked too.
+// Decode decodes the parameters into the request message. It also decodes the members beside an invalid one, so that
+// the rules are checked on them too.
 func (c *call) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
 	p := &c.parameters
 	for _, header := range p.headers {
@@ -61,15 +61,15 @@ func (c *call) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
 	}
 	message, ok := in.(proto.Message)
 	if !ok {
-		return seamerr.Internal(fmt.Errorf("request of type %T is no message", in))
+		return seamerr.Internal(fmt.Errorf("request of type %T is not a message", in))
 	}
 	if create, ok := in.(*clientsessionv1.CreateRequest); ok && p.method == http.MethodPost {
-		// Seam's two methods of this path differ in what they do about a session that exists.
+		// Seam's two methods of this path differ when the session exists.
 		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
-	problems, err := p.codec.UnmarshalRequest(body, p.query, message)
+	violations, err := p.codec.UnmarshalRequest(body, p.query, message)
 	if err == nil {
-		call.Violations = problems
+		call.Violations = violations
 		return nil
 	}
 	if refusal, ok := errors.AsType[*seamerr.Error](err); ok {

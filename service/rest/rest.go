@@ -22,26 +22,25 @@ import (
 
 const headerRequestID = "Seam-Request-Id"
 
-// Config is what the REST face needs to know.
+// Config configures the REST face.
 type Config struct {
 	// Methods are the methods by their full names, with the steps before them: the same as those of the gRPC server. One
 	// of the steps reads the request.
 	Methods map[string]grpc.UnaryHandler
 	// MaxRequestBytes bounds the body of a request.
 	MaxRequestBytes int64
-	// Headers are the names of the request headers that become metadata, in lower case. No other does.
+	// Headers are the names of the request headers that become metadata, in lower case. No others do.
 	Headers []string
 	// Codec reads the requests.
 	Codec *seamjson.Codec
-	// CORSOrigins are the origins whose pages may call from a browser; none if empty.
+	// CORSOrigins are the origins whose cross-origin requests are allowed.
 	CORSOrigins []string
-	// ServiceCredential is true when to reach the service is to use its credential at Seam, and not the caller's own.
+	// ServiceCredential is true when calls go to Seam with the service credential and not with the caller's.
 	ServiceCredential bool
-	// RequireKnownHost is true when whoever reaches the service needs nothing to prove there; Hosts are then what it
-	// answers to.
+	// RequireKnownHost is true when callers are not authenticated. Then only Hosts are accepted, against DNS rebinding.
 	RequireKnownHost bool
 	Hosts            Hosts
-	// RecoverOutside makes an error of a panic outside of a call, of the HTTP method and its value.
+	// RecoverOutside turns a panic outside of a call into an error, by the HTTP method and the value of the panic.
 	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that does not become a call; the interceptors log the others.
 	Logger *slog.Logger
@@ -86,7 +85,7 @@ func New(config Config) (http.Handler, error) {
 	return noStore(recoverPanics(handler, config)), nil
 }
 
-// recoverPanics answers a panic in what stands around the calls: their own are caught in the chain.
+// recoverPanics recovers panics outside of the calls. The chain recovers those inside.
 func recoverPanics(next http.Handler, config Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { //nolint:contextcheck // The context of the request is the parent of what is passed on.
@@ -119,7 +118,7 @@ type header struct{ name, key string }
 
 func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawPath != "" {
-		// Seam's paths have nothing to escape, so an escaped one is another path, whatever it unescapes to.
+		// Seam's paths have no characters to escape, so an escaped path is an unknown one, whatever it unescapes to.
 		f.handleRoutingError(r.Context(), nil, nil, w, r, http.StatusNotFound)
 		return
 	}
@@ -128,9 +127,9 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mux.ServeHTTP(w, r)
 }
 
-// prepare runs once a route has been found: it makes the call out of the request, without reading the body yet, and
-// leaves the gateway a request that has nothing but its path. What the gateway would do about headers (it drops some
-// values, takes Grpc-Timeout and TE for its own, and copies all of them several times) is not what Seam does.
+// prepare runs once a route has been found. It makes a call of the request, without reading the body yet, and leaves the
+// gateway a request without headers, which the gateway would copy three times and partly drop, and in which Grpc-Timeout
+// and TE would change the response.
 func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
 		c := newCall(f, w, r)
@@ -158,7 +157,7 @@ func (f *face) handleRoutingError(
 	refuse(ctx, f.logger, "no route", w, r, e)
 }
 
-// refuse answers a request that does not become a call, and logs what the interceptors would have.
+// refuse writes the error of a request that does not become a call, and logs what the access log would have.
 func refuse(
 	ctx context.Context, logger *slog.Logger, message string, w http.ResponseWriter, r *http.Request, e *seamerr.Error,
 ) {
@@ -172,8 +171,8 @@ func refuse(
 	writeError(w, e)
 }
 
-// sanitizeForLog returns a path or a method that looks like one of an API, and hides any other: a caller may have put a
-// credential there, and those have digits or both cases.
+// sanitizeForLog returns a path or a method that looks like one of an API, and replaces any other: it may have a
+// credential in it, and those have digits or both cases.
 func sanitizeForLog(text string) string {
 	plain := len(text) <= 64
 	for _, r := range text {

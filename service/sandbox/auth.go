@@ -18,7 +18,7 @@ const (
 	callerPublishableKey
 )
 
-// caller is who sent a request.
+// caller is the authenticated sender of a request.
 type caller struct {
 	kind        callerKind
 	workspaceID string
@@ -27,7 +27,7 @@ type caller struct {
 	session     *session // session is set for a client session token only.
 }
 
-// credential is what the headers of a request offer, not yet looked up.
+// credential is the credential in the headers of a request, before it is looked up.
 type credential struct {
 	kind  callerKind
 	value string
@@ -95,12 +95,12 @@ func kindOf(token string) callerKind {
 	return 0
 }
 
-// callerInWorkspace makes the caller of a credential that is valid in several
-// workspaces and so must name one.
+// callerInWorkspace returns the caller of a credential that is valid in several
+// workspaces, so that the request must name one.
 func callerInWorkspace(kind callerKind, h http.Header, workspaces []string) (caller, *apiError) {
-	named := storedID(headerValue(h, "seam-workspace"))
-	if !slices.Contains(workspaces, named) {
+	workspaceID := storedID(headerValue(h, "seam-workspace"))
+	if !slices.Contains(workspaces, workspaceID) {
 		return caller{}, errWorkspace()
 	}
-	return caller{kind: kind, workspaceID: named}, nil
+	return caller{kind: kind, workspaceID: workspaceID}, nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // outcome is what a credential gets at an endpoint: the type and message of an
-// error, or nothing for an answer with status 200.
+// error, or nothing for a response with status 200.
 type outcome struct {
 	status        int
 	kind, message string
@@ -126,7 +126,7 @@ func TestCredentials(t *testing.T) {
 				for i := 1; i < len(test.headers); i += 2 {
 					secret := strings.TrimPrefix(test.headers[i], "Bearer ")
 					if len(secret) > 3 && strings.Contains(string(res.body), secret) {
-						t.Errorf("the error repeats the credential: %s", res.body)
+						t.Errorf("the error quotes the credential: %s", res.body)
 					}
 				}
 			}

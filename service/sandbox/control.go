@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// controlPrefix starts the paths that steer the sandbox itself. They need no
-// credential, take no cross-origin requests, take no faults and are not logged.
+// controlPrefix starts the paths that control the sandbox itself. They need no
+// credential, refuse cross-origin requests, take no faults and are not logged.
 const controlPrefix = "/_sandbox/"
 
 // maxControlDelay keeps a delay in milliseconds within a time.Duration.
 const maxControlDelay = 3_600_000
 
-// faultJSON is a Fault on the wire.
+// faultJSON is a Fault in JSON.
 type faultJSON struct {
 	Path        string            `json:"path"`
 	Times       int               `json:"times"`
@@ -47,13 +47,13 @@ type requestsJSON struct {
 	OK       bool         `json:"ok"`
 }
 
-func (s *Sandbox) control(r *http.Request, path string) answer {
+func (s *Sandbox) control(r *http.Request, path string) response {
 	if err := rejectCrossOrigin(r); err != nil {
-		return errorAnswer(err)
+		return errorResponse(err)
 	}
 	type handler struct {
 		method string
-		serve  func(received) answer
+		serve  func(received) response
 	}
 	handlers := map[string][]handler{
 		controlPrefix + "requests": {
@@ -65,7 +65,7 @@ func (s *Sandbox) control(r *http.Request, path string) answer {
 		controlPrefix + "reset": {{http.MethodPost, s.controlReset}},
 	}[path]
 	if handlers == nil {
-		return errorAnswer(errUnknownPath())
+		return errorResponse(errUnknownPath())
 	}
 	var methods []string
 	for _, h := range handlers {
@@ -78,30 +78,30 @@ func (s *Sandbox) control(r *http.Request, path string) answer {
 	return handlers[i].serve(receive(r))
 }
 
-func okAnswer() answer {
-	return answer{status: http.StatusOK, payload: okJSON{OK: true}}
+func okResponse() response {
+	return response{status: http.StatusOK, payload: okJSON{OK: true}}
 }
 
-func (s *Sandbox) controlRequests(received) answer {
+func (s *Sandbox) controlRequests(received) response {
 	list := []loggedJSON{}
 	for _, r := range s.Requests() {
 		list = append(list, loggedJSON{Method: r.Method, Path: r.Path})
 	}
-	return answer{status: http.StatusOK, payload: requestsJSON{Requests: list, OK: true}}
+	return response{status: http.StatusOK, payload: requestsJSON{Requests: list, OK: true}}
 }
 
-func (s *Sandbox) controlClearRequests(received) answer {
+func (s *Sandbox) controlClearRequests(received) response {
 	s.ClearRequests()
-	return okAnswer()
+	return okResponse()
 }
 
-func (s *Sandbox) controlInject(body received) answer {
+func (s *Sandbox) controlInject(body received) response {
 	var j faultJSON
 	if err := decodeControl(body, &j); err != nil {
-		return errorAnswer(errInput(err.Error()))
+		return errorResponse(errInput(err.Error()))
 	}
 	if j.DelayMS < 0 || j.DelayMS > maxControlDelay {
-		return errorAnswer(errInput("delay_ms must be from 0 to 3600000"))
+		return errorResponse(errInput("delay_ms must be from 0 to 3600000"))
 	}
 	err := s.Inject(Fault{
 		Path: j.Path, Times: j.Times, Delay: time.Duration(j.DelayMS) * time.Millisecond,
@@ -109,46 +109,46 @@ func (s *Sandbox) controlInject(body received) answer {
 		Disconnect: j.Disconnect, RateLimit: j.RateLimit, RetryAfter: j.RetryAfter, NoRequestID: j.NoRequestID,
 	})
 	if err != nil {
-		return errorAnswer(errInput(err.Error()))
+		return errorResponse(errInput(err.Error()))
 	}
-	return okAnswer()
+	return okResponse()
 }
 
-func (s *Sandbox) controlClearFaults(received) answer {
+func (s *Sandbox) controlClearFaults(received) response {
 	s.ClearFaults()
-	return okAnswer()
+	return okResponse()
 }
 
-// controlReset resets, and freezes the clock when the body names a time.
-func (s *Sandbox) controlReset(body received) answer {
+// controlReset resets the sandbox, and freezes its clock when the body has a time.
+func (s *Sandbox) controlReset(body received) response {
 	var j resetJSON
 	if len(body.bytes) > 0 {
 		if err := decodeControl(body, &j); err != nil {
-			return errorAnswer(errInput(err.Error()))
+			return errorResponse(errInput(err.Error()))
 		}
 	}
 	if j.Now == nil {
 		s.Reset()
-		return okAnswer()
+		return okResponse()
 	}
 	frozen := *j.Now
 	s.resetTo(func() time.Time { return frozen })
-	return okAnswer()
+	return okResponse()
 }
 
-// decodeControl is strict, so that a misspelled member of a fault does not
-// make a test pass for the wrong reason.
+// decodeControl refuses unknown members, so that a misspelt member of a fault
+// does not make a test pass for the wrong reason.
 func decodeControl(body received, into any) error {
-	if body.tooLarge || body.broken {
+	if body.tooLarge || body.readFailed {
 		return errors.New("the body cannot be read")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body.bytes))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return errors.New("the body is not what this route takes: " + err.Error())
+		return errors.New("the body is invalid: " + err.Error())
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
+		return errors.New("the body has more after the JSON object")
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package sandbox
 
 import "net/http"
 
-// setCORS lets a page of any origin read an answer, with credentials, as the real API does for its SDK in browsers.
+// setCORS lets a page of any origin read a response, with credentials, as the real API does for its SDK in browsers.
 // The origin is echoed, because a browser takes no wildcard for a request with credentials.
 func setCORS(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Origin")
@@ -15,7 +15,7 @@ func setCORS(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Expose-Headers", exposedHeaders())
 }
 
-// isPreflight tells whether a request is a browser's question if a page may send another.
+// isPreflight says whether a request is a CORS preflight.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions &&
 		r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""

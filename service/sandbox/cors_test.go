@@ -11,7 +11,7 @@ import (
 
 const pageOrigin = "https://app.example.com"
 
-// allows checks what a browser checks of any answer before it shows it to a page that sent credentials.
+// allows checks what a browser checks of any response before it shows it to a page that sent credentials.
 func (r reply) allows(origin string) {
 	r.t.Helper()
 	for name, want := range map[string]string{
@@ -23,7 +23,7 @@ func (r reply) allows(origin string) {
 	}
 }
 
-// TestCORS shows that a page of any origin can read every answer of the API, and its request id.
+// TestCORS shows that a page of any origin can read every response of the API, and its request id.
 func TestCORS(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	key := []string{"Authorization", "Bearer " + sandbox.APIKey}
@@ -59,7 +59,7 @@ func TestCORS(t *testing.T) {
 			})
 		}
 	}
-	// Who is no browser gets none of it, but a cache must know that a browser would.
+	// A client that is no browser gets none of it, but a cache must know that a browser would.
 	res := g.api("GET", "list", "")
 	noCORS(t, res)
 	if res.header.Get("Vary") != "Origin" {
@@ -71,11 +71,11 @@ func TestCORS(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Status: 500, Times: 1})
-	for _, asked := range []string{"authorization,content-type,seam-sdk-name,seam-sdk-version,seam-workspace", ""} {
+	for _, requested := range []string{"authorization,content-type,seam-sdk-name,seam-sdk-version,seam-workspace", ""} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			headers := []string{"Origin", pageOrigin, "Access-Control-Request-Method", method}
-			if asked != "" {
-				headers = append(headers, "Access-Control-Request-Headers", asked)
+			if requested != "" {
+				headers = append(headers, "Access-Control-Request-Headers", requested)
 			}
 			res := g.send("OPTIONS", "/client_sessions/grant_access", "", headers...)
 			if res.status != http.StatusOK || len(res.body) != 0 || res.header.Get("seam-request-id") == "" {
@@ -87,8 +87,8 @@ func TestPreflight(t *testing.T) {
 			if !slices.Contains(methods, method) {
 				t.Errorf("%s is not among %q", method, methods)
 			}
-			if got := res.header.Get("Access-Control-Allow-Headers"); got != asked {
-				t.Errorf("allowed headers are %q, asked were %q", got, asked)
+			if got := res.header.Get("Access-Control-Allow-Headers"); got != requested {
+				t.Errorf("allowed headers are %q, requested were %q", got, requested)
 			}
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// rejectCrossOrigin refuses what a page of another origin sends to a control route. A sandbox runs on the machine of a
-// developer, whose browser lets every page send simple requests to it: no page may reset it or make it misbehave.
+// rejectCrossOrigin refuses cross-origin requests to a control route (CSRF). A sandbox runs on the machine of a
+// developer, whose browser lets every page send simple requests to it: no page may reset it or inject faults.
 //
 // A control route is reached by an IP address or as localhost. Another Host is a DNS-rebinding attempt: to the browser,
 // a page whose own name was pointed at the sandbox is of the same origin.

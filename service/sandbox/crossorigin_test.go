@@ -7,8 +7,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// TestControlRejectsCrossOrigin shows that a page in a browser cannot steer a sandbox: neither by a request across
-// origins nor by a name that its owner points at the sandbox (DNS rebinding).
+// TestControlRejectsCrossOrigin shows that a page in a browser cannot control a sandbox: neither by a cross-origin
+// request nor by DNS rebinding.
 func TestControlRejectsCrossOrigin(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	address := strings.TrimPrefix(g.url, "http://")
@@ -77,8 +77,8 @@ func TestControlRejectsCrossOrigin(t *testing.T) {
 	}
 }
 
-// TestControlHasNoCORS shows that a preflight opens no control route, so that a browser keeps a page from sending what
-// needs one.
+// TestControlHasNoCORS shows that a preflight of a control route fails, so that a browser does not let a page send
+// requests that need one.
 func TestControlHasNoCORS(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	for _, origin := range []string{"https://evil.example", g.url} {
@@ -94,7 +94,7 @@ func noCORS(t *testing.T, res reply) {
 	t.Helper()
 	for name := range res.header {
 		if strings.HasPrefix(name, "Access-Control-") {
-			t.Errorf("a control route answers with %s", name)
+			t.Errorf("a control route responds with %s", name)
 		}
 	}
 }

@@ -16,18 +16,18 @@ type call struct {
 	extraMembers bool
 }
 
-type sessionAnswer struct {
+type sessionResponse struct {
 	ClientSession sessionJSON `json:"client_session"`
 	OK            bool        `json:"ok"`
 }
 
-type listAnswer struct {
+type listResponse struct {
 	ClientSessions []sessionJSON `json:"client_sessions"`
 	OK             bool          `json:"ok"`
 }
 
-func (c *call) answer(s *session) (any, *apiError) {
-	return sessionAnswer{ClientSession: s.wire(c.extraMembers), OK: true}, nil
+func (c *call) respond(s *session) (any, *apiError) {
+	return sessionResponse{ClientSession: s.toJSON(c.extraMembers), OK: true}, nil
 }
 
 func (c *call) create() (any, *apiError) {
@@ -37,10 +37,10 @@ func (c *call) create() (any, *apiError) {
 	existing := c.store.holderForCreate(c.caller.workspaceID, c.in.text("user_identifier_key"))
 	switch {
 	case existing == nil:
-		return c.answer(c.newSession())
+		return c.respond(c.newSession())
 	case c.method == http.MethodPut:
 		c.putExisting(existing)
-		return c.answer(existing)
+		return c.respond(existing)
 	default:
 		return nil, errKeyExists()
 	}
@@ -52,10 +52,10 @@ func (c *call) getOrCreate() (any, *apiError) {
 	}
 	existing := c.store.holderForCreate(c.caller.workspaceID, c.in.text("user_identifier_key"))
 	if existing == nil {
-		return c.answer(c.newSession())
+		return c.respond(c.newSession())
 	}
 	c.updateExisting(existing)
-	return c.answer(existing)
+	return c.respond(existing)
 }
 
 // refuseFilledLists keeps a publishable key, which is public, from granting
@@ -75,7 +75,7 @@ func (c *call) newSession() *session {
 		userIdentifierKey:   c.in.text("user_identifier_key"),
 		connectWebviewIDs:   grant(nil, c.in.texts("connect_webview_ids")),
 		connectedAccountIDs: grant(nil, c.in.texts("connected_account_ids")),
-		userIdentityID:      givenIdentity(c.in),
+		userIdentityID:      userIdentityOf(c.in),
 		customerKey:         customerKeyOf(c.in),
 		createdAt:           c.now.Truncate(time.Millisecond),
 		apiKeyID:            c.caller.apiKeyID,
@@ -83,7 +83,7 @@ func (c *call) newSession() *session {
 	}
 	s.expiresAt = s.createdAt.Add(defaultLifetime())
 	if c.in.has("expires_at") {
-		s.expiresAt = givenExpiry(c.in)
+		s.expiresAt = expiryOf(c.in)
 	}
 	c.store.add(s)
 	return s
@@ -94,22 +94,22 @@ func (c *call) get() (any, *apiError) {
 		if c.caller.session == nil {
 			return nil, errNoSelector()
 		}
-		return c.answer(c.caller.session)
+		return c.respond(c.caller.session)
 	}
 	s := c.selectForGet()
 	if s == nil || !c.maySee(s) {
 		return nil, errSessionNotFound()
 	}
-	return c.answer(s)
+	return c.respond(s)
 }
 
 func (c *call) list() (any, *apiError) {
 	sessions := slices.DeleteFunc(c.store.all(c.caller.workspaceID), func(s *session) bool { return !c.listed(s) })
 	list := make([]sessionJSON, len(sessions))
 	for i, s := range sessions {
-		list[i] = s.wire(c.extraMembers)
+		list[i] = s.toJSON(c.extraMembers)
 	}
-	return listAnswer{ClientSessions: list, OK: true}, nil
+	return listResponse{ClientSessions: list, OK: true}, nil
 }
 
 // matches applies a filter whose null asks for sessions that have none.
@@ -135,7 +135,7 @@ func (c *call) grantAccess() (any, *apiError) {
 	s.connectWebviewIDs = grant(s.connectWebviewIDs, c.in.texts("connect_webview_ids"))
 	s.connectedAccountIDs = grant(s.connectedAccountIDs, c.in.texts("connected_account_ids"))
 	c.grantIdentity(s)
-	return c.answer(s)
+	return c.respond(s)
 }
 
 func (c *call) revoke() (any, *apiError) {

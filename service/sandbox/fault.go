@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Disconnect is a way in which an answer breaks off.
+// Disconnect is a way in which the connection is lost.
 type Disconnect string
 
 const (
-	// DisconnectReset resets the connection before any byte of an answer.
+	// DisconnectReset resets the connection before any byte of a response.
 	DisconnectReset Disconnect = "reset"
-	// DisconnectTruncate promises a longer body than it sends, then closes.
+	// DisconnectTruncate sends less than Content-Length says, then closes.
 	DisconnectTruncate Disconnect = "truncate"
-	// DisconnectEndless sends a body that does not end. It breaks off when the
-	// client goes, after 64 MiB or after a minute.
+	// DisconnectEndless sends a body that does not end, until the client closes
+	// the connection, or for 64 MiB or a minute.
 	DisconnectEndless Disconnect = "endless"
 )
 
@@ -29,39 +29,40 @@ const (
 	maxEndlessTime  = time.Minute
 )
 
-// Fault is something that goes wrong with requests. At most one of Status,
-// Disconnect and RateLimit may be set. With none of them the fault only delays
-// and the request is then served as usual. A request that a fault answers
-// changes no data.
+// Fault is an injected fault. At most one of Status, Disconnect and RateLimit
+// may be set. With none of them the fault only delays the request, which is
+// then served as usual. A request that gets its response from a fault changes
+// no data.
 type Fault struct {
 	// Path limits the fault to one path, such as "/client_sessions/get". When
-	// empty, the fault takes every path.
+	// empty, the fault applies to every path.
 	Path string
-	// Times is how many requests the fault takes. Zero means all until
+	// Times is how many requests the fault applies to. Zero means all until
 	// ClearFaults or Reset.
 	Times int
-	// Delay passes before anything else happens, unless the client goes first.
+	// Delay is the delay before anything else happens. It ends when the client
+	// cancels the request.
 	Delay time.Duration
 
-	// Status is the status of the answer, from 200 to 599.
+	// Status is the status of the response, from 200 to 599.
 	Status int
-	// Body is the body of the answer with that Status.
+	// Body is the body of the response with that Status.
 	Body string
 	// ContentType is the type of Body. When empty it is application/json, and
 	// none at all for an empty Body.
 	ContentType string
-	// Header has more headers for the answer with that Status.
+	// Header has more headers for the response with that Status.
 	Header map[string]string
 
-	// Disconnect breaks the connection.
+	// Disconnect is how the connection is lost.
 	Disconnect Disconnect
 
-	// RateLimit answers with the error for too many requests.
+	// RateLimit responds with the error for too many requests.
 	RateLimit bool
 	// RetryAfter is the retry-after header of that error, in seconds.
 	RetryAfter int
 
-	// NoRequestID leaves the header seam-request-id out of the answer.
+	// NoRequestID leaves the header seam-request-id out of the response.
 	NoRequestID bool
 }
 
@@ -91,7 +92,7 @@ func (f Fault) validate() error {
 	return fmt.Errorf("the disconnect %q of a fault is not known", f.Disconnect)
 }
 
-// faultQueue holds the faults that are still to come.
+// faultQueue holds the faults that are still to be applied.
 type faultQueue struct {
 	mu     sync.Mutex
 	faults []Fault
@@ -109,7 +110,7 @@ func (q *faultQueue) clear() {
 	q.faults = nil
 }
 
-// take uses up one time of the first fault for the path.
+// take returns the first fault for the path and counts down its Times.
 func (q *faultQueue) take(path string) (Fault, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -128,8 +129,8 @@ func (q *faultQueue) take(path string) (Fault, bool) {
 	return f, true
 }
 
-// apply lets the fault happen. It tells whether the request is done with, or
-// still has to be served.
+// apply applies the fault. It reports whether the request is done, or still has
+// to be served.
 func (f Fault) apply(w http.ResponseWriter, r *http.Request, requestID string) (done bool) {
 	if !wait(r, f.Delay) {
 		return true
@@ -139,10 +140,10 @@ func (f Fault) apply(w http.ResponseWriter, r *http.Request, requestID string) (
 	}
 	switch {
 	case f.Status != 0:
-		f.answer(w)
+		f.respond(w)
 	case f.RateLimit:
 		w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
-		errorAnswer(errRateLimited()).write(w, requestID)
+		errorResponse(errRateLimited()).write(w, requestID)
 	case f.Disconnect == DisconnectReset:
 		reset(w)
 	case f.Disconnect == DisconnectTruncate:
@@ -155,7 +156,7 @@ func (f Fault) apply(w http.ResponseWriter, r *http.Request, requestID string) (
 	return true
 }
 
-// wait tells whether the client is still there after the delay.
+// wait waits for the delay. It is false when the client cancels the request first.
 func wait(r *http.Request, delay time.Duration) bool {
 	if delay == 0 {
 		return true
@@ -170,7 +171,7 @@ func wait(r *http.Request, delay time.Duration) bool {
 	}
 }
 
-func (f Fault) answer(w http.ResponseWriter) {
+func (f Fault) respond(w http.ResponseWriter) {
 	h := w.Header()
 	switch {
 	case f.ContentType != "":
@@ -188,14 +189,13 @@ func (f Fault) answer(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(f.Body))
 }
 
-// reset closes the connection so that the client sees it reset, and not ended
-// in good order.
+// reset resets the connection (RST) in place of an orderly close (FIN).
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	// Without lingering, unsent and unread bytes are dropped and the kernel
+	// Without lingering, unwritten and unread bytes are dropped and the kernel
 	// sends a reset. A connection that is not TCP is just closed.
 	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
@@ -213,8 +213,8 @@ func truncate(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// endless writes until somebody gives up. The deadline also ends a write that
-// blocks because the client does not read.
+// endless writes a body until one of its limits. The deadline also ends a write
+// that blocks because the client does not read.
 func endless(w http.ResponseWriter, r *http.Request) {
 	deadline := time.Now().Add(maxEndlessTime)
 	_ = http.NewResponseController(w).SetWriteDeadline(deadline)
@@ -228,6 +228,6 @@ func endless(w http.ResponseWriter, r *http.Request) {
 		}
 		_, err = w.Write(chunk)
 	}
-	// A normal return would end the body in good order.
+	// A normal return would end the body in an orderly way.
 	panic(http.ErrAbortHandler)
 }

@@ -20,7 +20,7 @@ func (g *harness) inject(f sandbox.Fault) {
 	}
 }
 
-func TestFaultAnswers(t *testing.T) {
+func TestFaultResponses(t *testing.T) {
 	tests := []struct {
 		name        string
 		fault       sandbox.Fault
@@ -68,7 +68,7 @@ func TestFaultAnswers(t *testing.T) {
 	}
 }
 
-func TestRateLimit(t *testing.T) {
+func TestFaultRateLimit(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{RateLimit: true, RetryAfter: 3, Times: 1})
 	res := g.api("GET", "list", "")
@@ -106,7 +106,7 @@ func TestFaultQueue(t *testing.T) {
 	}
 }
 
-func TestFaultsThatMakeNoSense(t *testing.T) {
+func TestInjectRefusesInvalidFaults(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	for _, f := range []sandbox.Fault{
 		{Status: 99},
@@ -129,7 +129,7 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestReset(t *testing.T) {
+func TestFaultReset(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectReset, Times: 1})
 	_, err := g.try(t.Context(), "POST", "/client_sessions/list", `{}`)
@@ -139,7 +139,7 @@ func TestReset(t *testing.T) {
 	g.api("GET", "list", "").ok()
 }
 
-func TestTruncate(t *testing.T) {
+func TestFaultTruncate(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectTruncate, Times: 1})
 	res, err := g.try(t.Context(), "POST", "/client_sessions/list", `{}`)
@@ -151,7 +151,7 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-func TestEndless(t *testing.T) {
+func TestFaultEndless(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectEndless, Times: 2})
 	get := func() *http.Response {
@@ -167,8 +167,8 @@ func TestEndless(t *testing.T) {
 	if n < 60<<20 || n > 66<<20 || err == nil {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
-	// A client that goes away ends the body. That it does shows when the
-	// server closes: a handler that still writes would be waited for.
+	// The body ends when the client closes the connection: Close of the server
+	// waits for handlers, so it would hang on one that still writes.
 	res = get()
 	if _, err := io.CopyN(io.Discard, res.Body, 1<<10); err != nil {
 		t.Error(err)
@@ -176,7 +176,7 @@ func TestEndless(t *testing.T) {
 	res.Body.Close()
 }
 
-func TestDelayEndsWithTheClient(t *testing.T) {
+func TestFaultDelayEndsWhenClientCancels(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	ended := make(chan struct{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

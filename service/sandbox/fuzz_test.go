@@ -10,8 +10,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// FuzzInput sends any input to any endpoint. Whatever it is, the answer is a
-// success or an error of the client, in a JSON envelope.
+// FuzzInput sends any input to any endpoint. Whatever it is, the response is a
+// success or a 4xx, in a JSON envelope.
 func FuzzInput(f *testing.F) {
 	endpoints := []string{"create", "get", "get_or_create", "list", "grant_access", "revoke", "delete"}
 	for i := range endpoints {

@@ -18,26 +18,26 @@ const (
 	maxDrained = 16 << 20
 )
 
-// received is the body of a request as it came over the wire.
+// received is the body of a request as it was received.
 type received struct {
-	bytes    []byte // bytes is cut off one byte after the limit.
-	tooLarge bool
-	broken   bool // broken means that the body ended with an error.
+	bytes      []byte // bytes is cut off one byte after the limit.
+	tooLarge   bool
+	readFailed bool
 }
 
-// receive reads the body before anything else happens, so that a request is
-// logged whole whatever becomes of it.
+// receive reads the body before anything else happens, so that every request
+// is logged with its body, whatever its outcome.
 func receive(r *http.Request) received {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if len(body) > maxBody {
-		// A client that is still sending may miss the answer when the server
+		// A client that is still sending may miss the response when the server
 		// closes the connection on it, so some more is read and dropped.
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrained)
 	}
-	return received{bytes: body, tooLarge: len(body) > maxBody, broken: err != nil}
+	return received{bytes: body, tooLarge: len(body) > maxBody, readFailed: err != nil}
 }
 
-// kind is a kind of JSON value, spelled as in the messages about problems.
+// kind is a kind of JSON value, spelled as in the messages about violations.
 type kind string
 
 const (
@@ -83,7 +83,7 @@ func decodeBody(method, contentType string, body received) (value, *apiError) {
 	if body.tooLarge {
 		return value{}, errTooLarge()
 	}
-	if body.broken {
+	if body.readFailed {
 		return value{}, errInvalidJSON()
 	}
 	if len(body.bytes) == 0 {
@@ -97,14 +97,14 @@ func decodeBody(method, contentType string, body received) (value, *apiError) {
 }
 
 // parse reads one JSON document. Whether the syntax is right, nothing trails
-// and the nesting is not absurd is decided first and by the standard library,
+// and the nesting is bounded is decided first and by the standard library,
 // so that the recursion below only meets documents of a bounded depth.
 func parse(document []byte) (value, error) {
 	if !utf8.Valid(document) || !json.Valid(document) {
 		return value{}, errors.New("not a JSON document")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(document))
-	// A number is never looked at, and as a float some would not fit.
+	// Numbers are not used, and some overflow a float64.
 	decoder.UseNumber()
 	return parseValue(decoder)
 }
@@ -155,7 +155,7 @@ func parseObject(decoder *json.Decoder) (value, error) {
 		}
 		name, _ := token.(string)
 		if seen[name] {
-			return value{}, errRepeatedMember()
+			return value{}, errDuplicateMember()
 		}
 		seen[name] = true
 		v, err := parseValue(decoder)
@@ -168,8 +168,8 @@ func parseObject(decoder *json.Decoder) (value, error) {
 	return object, err
 }
 
-// decodeQuery turns a query string into members. The endpoint's fields tell
-// what the text of each parameter stands for.
+// decodeQuery turns a query string into members. The endpoint's fields say how
+// the text of each parameter is read.
 func decodeQuery(raw string, e endpoint) ([]member, *apiError) {
 	var members []member
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -210,8 +210,8 @@ func unescapePair(pair string) (name, text string, err error) {
 	return name, text, errors.Join(errName, errText)
 }
 
-// queryValue reads the text of a parameter's first appearance. A text that is
-// not of the field's kind stays text, and validation then reports it.
+// queryValue reads a parameter's first value. A text that is not of the field's
+// kind stays text, and validation then reports it.
 func queryValue(f field, text string) value {
 	switch {
 	case f.kind == kindArray:
@@ -224,8 +224,8 @@ func queryValue(f field, text string) value {
 	return textValue(text)
 }
 
-// merge puts the parameters of the query and of the body together. A member
-// of the body wins, and a body that is no object is left for validation.
+// merge merges the parameters of the query and of the body. A member of the
+// body overrides a parameter, and validation reports a body that is no object.
 func merge(query []member, body value) value {
 	if body.kind != kindObject {
 		return body

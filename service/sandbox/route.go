@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// endpoint is everything that sets one path of the API apart from the others.
+// endpoint declares one path of the API.
 type endpoint struct {
 	methods []string // methods are in the order in which a 405 lists them.
 	callers callerKind
 	query   bool // query tells whether parameters may be in the query string.
 	fields  []field
-	refine  func(input) []problem // refine runs when the fields have no problem.
+	refine  func(input) []violation // refine runs when no field has a violation.
 	serve   func(*call) (any, *apiError)
 }
 
@@ -62,13 +62,13 @@ func normalPath(path string) string {
 	return "/" + strings.TrimLeft(path, "/")
 }
 
-// answer runs the checks of an API request in their order and then the request.
-// The order is assumed: who calls is settled before what is asked, so that a
-// stranger learns nothing about its input.
-func (s *Sandbox) answer(r *http.Request, path string, body received) answer {
+// respond runs the checks of an API request in their order and then the request.
+// The order is assumed: authentication precedes validation, so that an
+// unauthenticated client learns nothing about its input.
+func (s *Sandbox) respond(r *http.Request, path string, body received) response {
 	endpoint, known := s.endpoints[path]
 	if !known {
-		return errorAnswer(errUnknownPath())
+		return errorResponse(errUnknownPath())
 	}
 	if !slices.Contains(endpoint.methods, r.Method) {
 		return methodNotAllowed(endpoint.methods)
@@ -79,24 +79,24 @@ func (s *Sandbox) answer(r *http.Request, path string, body received) answer {
 	now := s.now()
 	caller, err := s.store.authenticate(r.Header, endpoint.callers, now)
 	if err != nil {
-		return errorAnswer(err)
+		return errorResponse(err)
 	}
 	root, err := decodeBody(r.Method, r.Header.Get("Content-Type"), body)
 	if err != nil {
-		return errorAnswer(err)
+		return errorResponse(err)
 	}
 	if caller.kind == callerPublishableKey {
 		if root, err = withUserIdentifier(root, r.Header); err != nil {
-			return errorAnswer(err)
+			return errorResponse(err)
 		}
 	}
 	query, err := decodeQuery(r.URL.RawQuery, endpoint)
 	if err != nil {
-		return errorAnswer(err)
+		return errorResponse(err)
 	}
-	in, problems := validate(endpoint, merge(query, root))
-	if len(problems) > 0 {
-		return errorAnswer(errProblems(problems))
+	in, violations := validate(endpoint, merge(query, root))
+	if len(violations) > 0 {
+		return errorResponse(errViolations(violations))
 	}
 	c := &call{
 		store: s.store, caller: caller, method: r.Method, in: in,
@@ -104,7 +104,7 @@ func (s *Sandbox) answer(r *http.Request, path string, body received) answer {
 	}
 	payload, err := endpoint.serve(c)
 	if err != nil {
-		return errorAnswer(err)
+		return errorResponse(err)
 	}
-	return answer{status: http.StatusOK, payload: payload}
+	return response{status: http.StatusOK, payload: payload}
 }

@@ -93,7 +93,7 @@ func TestContentTypes(t *testing.T) {
 		{"form and body", "POST", "application/x-www-form-urlencoded", `a=b`, false},
 		{"none and body", "PUT", "", `{}`, false},
 		{"text", "PUT", "text/plain", `{}`, false},
-		{"broken", "PUT", "application/json;;=", `{}`, false},
+		{"malformed", "PUT", "application/json;;=", `{}`, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(*testing.T) {
@@ -108,7 +108,7 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-func TestBrokenBodies(t *testing.T) {
+func TestMalformedBodies(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	for _, body := range []string{
 		`{`, ` `, `{}x`, `{} {}`, `{"a":1,"a":2}`, `{"a":{"b":1,"\u0062":2}}`, "{\"a\":\"\xff\"}", `{'a':1}`,
@@ -144,19 +144,19 @@ func TestQueryErrors(t *testing.T) {
 	}
 }
 
-// Each request is wrong in the named way and in all later ways.
+// Each request fails the check of its row and all later ones.
 func TestOrderOfChecks(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	key := []string{"Authorization", "Bearer " + sandbox.APIKey}
 	form := []string{"Content-Type", "text/plain"}
-	const broken = `{`
-	g.send("PUT", "/x", broken, form...).fails(404, "not_found", "Not found")
-	g.send("PUT", "/client_sessions/get?x=", broken, form...).fails(405, "method_not_allowed", "only GET,POST accepted")
-	g.send("POST", "/client_sessions/get?x=", broken, form...).
+	const malformed = `{`
+	g.send("PUT", "/x", malformed, form...).fails(404, "not_found", "Not found")
+	g.send("PUT", "/client_sessions/get?x=", malformed, form...).fails(405, "method_not_allowed", "only GET,POST accepted")
+	g.send("POST", "/client_sessions/get?x=", malformed, form...).
 		fails(401, "unauthorized", "No authentication methods succeeded")
-	g.send("POST", "/client_sessions/get?x=", broken, append(form, key...)...).
+	g.send("POST", "/client_sessions/get?x=", malformed, append(form, key...)...).
 		fails(400, "invalid_content_type", `POST requests must have Content-Type header with "application/json"`)
-	g.send("POST", "/client_sessions/get?x=", broken, key...).fails(400, "invalid_input", "Invalid JSON")
+	g.send("POST", "/client_sessions/get?x=", malformed, key...).fails(400, "invalid_input", "Invalid JSON")
 	g.send("POST", "/client_sessions/get?x=", `{"y":1}`, key...).
 		fails(400, "invalid_query_params", "Unrecognized query parameter: 'x'")
 	g.send("POST", "/client_sessions/get", `{"y":1}`, key...).

@@ -1,19 +1,18 @@
 // Package sandbox is an in-memory stand-in for Seam's client sessions REST API.
 //
-// A [Sandbox] is an http.Handler that answers all seven endpoints under
-// /client_sessions/ with the wire format, the ways to authenticate and the
+// A [Sandbox] is an http.Handler that serves all seven endpoints under
+// /client_sessions/ with the wire format, the authentication and the
 // errors of the real API, on data that lives only in memory. [Listen] puts it
-// behind a real TCP listener, so that clients meet real connections: tests use
-// it as the upstream, and people can point an SDK at it.
+// behind a real TCP listener: tests use it as the upstream, and developers can
+// point an SDK at it.
 //
-// It starts with fixed data (see the constants), makes ids and tokens that
-// repeat after every [Sandbox.Reset], and can be told to misbehave with
-// [Sandbox.Inject]. Programs in other languages steer it over HTTP with the
-// routes below /_sandbox/.
+// It starts with fixed data (see the constants), makes the same ids and tokens
+// after every [Sandbox.Reset], and takes faults with [Sandbox.Inject]. Programs
+// in other languages control it over HTTP with the routes below /_sandbox/.
 //
 // The package shares no code with the service it helps to test, because it is
-// also the independent second opinion about what that service should answer.
-// Where nobody knows what the real API does, the assumption made here is one
+// also the independent second opinion about how that service should respond.
+// Where the behaviour of the real API is not known, the assumption made here is one
 // function in unknown.go or in one of the files beside it, unknown_*.go.
 package sandbox
 
@@ -26,11 +25,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Options are the choices a Sandbox is made with. The zero value is usable.
+// Options configure a Sandbox. The zero value is usable.
 type Options struct {
 	// Now is the clock. When nil it is time.Now.
 	Now func() time.Time
-	// ExtraMembers makes every client session in an answer carry members that
+	// ExtraMembers makes every client session in a response have members that
 	// are not documented (api_key_id, publishable_key and revoked_at), so that
 	// clients can show that they tolerate them.
 	ExtraMembers bool
@@ -77,9 +76,9 @@ func (s *Sandbox) resetTo(now func() time.Time) {
 	s.requests.clear()
 }
 
-// Inject puts a fault at the end of the queue of faults. A request meets the
-// first fault in the queue that matches its path. A fault that makes no sense
-// is refused with an error and not queued.
+// Inject adds a fault to the end of the queue of faults. The first fault in the
+// queue that matches its path is applied to a request. Inject returns an error
+// for an invalid fault, which is not queued.
 func (s *Sandbox) Inject(f Fault) error {
 	if err := f.validate(); err != nil {
 		return err
@@ -88,7 +87,7 @@ func (s *Sandbox) Inject(f Fault) error {
 	return nil
 }
 
-// ClearFaults drops all faults. A request that has already met one keeps it.
+// ClearFaults drops all faults, except one that is being applied to a request.
 func (s *Sandbox) ClearFaults() {
 	s.faults.clear()
 }
@@ -105,7 +104,7 @@ func (s *Sandbox) ClearRequests() {
 	s.requests.clear()
 }
 
-// ServeHTTP answers one request to the API or to a control route.
+// ServeHTTP serves one request to the API or to a control route.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := uuid.NewString()
 	w.Header().Set(headerRequestID, requestID)
@@ -119,9 +118,9 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := receive(r)
 	s.requests.add(r, body.bytes)
 	if isPreflight(r) {
-		// It is a question of the browser, so it takes no fault away from the
-		// request that the test is about.
-		answerPreflight(w, r)
+		// A preflight uses up no fault: the fault is for the request that the
+		// test is about.
+		respondToPreflight(w, r)
 		return
 	}
 	if fault, ok := s.faults.take(path); ok {
@@ -129,5 +128,5 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.answer(r, path, body).write(w, requestID)
+	s.respond(r, path, body).write(w, requestID)
 }

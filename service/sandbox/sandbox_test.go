@@ -29,7 +29,7 @@ type harness struct {
 	client *http.Client
 }
 
-// startTime has more digits than the wire shows, so that rounding shows.
+// startTime has more digits than the API's format, so that the test sees rounding.
 var startTime = time.Date(2026, 1, 2, 3, 4, 5, 678_912_345, time.UTC)
 
 func newHarness(t *testing.T, options sandbox.Options) *harness {
@@ -59,7 +59,7 @@ func newHarness(t *testing.T, options sandbox.Options) *harness {
 	return &harness{Sandbox: s, t: t, url: server.URL(), client: client}
 }
 
-// reply is an answer that was read to its end.
+// reply is a response with its whole body.
 type reply struct {
 	t      *testing.T
 	status int
@@ -67,8 +67,8 @@ type reply struct {
 	body   []byte
 }
 
-// send sends a request with the given headers, as name and value in turn. A
-// body gets the content type of JSON unless the headers say otherwise.
+// send sends a request with headers, as name and value in turn. A body
+// gets the content type of JSON unless the headers have another.
 func (g *harness) send(method, target, body string, headers ...string) reply {
 	g.t.Helper()
 	res, err := g.try(g.t.Context(), method, target, body, headers...)
@@ -137,7 +137,7 @@ func (r reply) session() map[string]any {
 	return s
 }
 
-// ids lists the ids of the sessions in the answer to a list.
+// ids lists the ids of the sessions in the response to a list.
 func (r reply) ids() []string {
 	r.t.Helper()
 	ids := []string{}
@@ -242,7 +242,7 @@ func TestExtraMembers(t *testing.T) {
 }
 
 // Two runs after a reset must be the same to the byte.
-func TestResetRepeats(t *testing.T) {
+func TestResetIsDeterministic(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	run := func() string {
 		var all bytes.Buffer
@@ -320,8 +320,8 @@ func TestShutdown(t *testing.T) {
 		delay   time.Duration
 		fails   bool
 	}{
-		{"waits for the answer", 10 * time.Second, 100 * time.Millisecond, false},
-		{"gives up with the context", 50 * time.Millisecond, time.Hour, true},
+		{"waits for the response", 10 * time.Second, 100 * time.Millisecond, false},
+		{"ends with the context", 50 * time.Millisecond, time.Hour, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := sandbox.New(sandbox.Options{})
@@ -332,7 +332,7 @@ func TestShutdown(t *testing.T) {
 			if err := s.Inject(sandbox.Fault{Delay: test.delay}); err != nil {
 				t.Fatal(err)
 			}
-			answered := make(chan error)
+			served := make(chan error)
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
 			go func() {
@@ -340,7 +340,7 @@ func TestShutdown(t *testing.T) {
 				if err == nil {
 					err = res.Body.Close()
 				}
-				answered <- err
+				served <- err
 			}()
 			for len(s.Requests()) == 0 {
 				time.Sleep(time.Millisecond)
@@ -350,7 +350,7 @@ func TestShutdown(t *testing.T) {
 			if err := server.Shutdown(ctx); (err != nil) != test.fails {
 				t.Errorf("shutdown: %v", err)
 			}
-			if err := <-answered; (err != nil) != test.fails {
+			if err := <-served; (err != nil) != test.fails {
 				t.Errorf("request: %v", err)
 			}
 			if err := server.Close(); err != nil {

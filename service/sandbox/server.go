@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// readHeaderTimeout bounds how long a connection may take to send the head of
-// a request, so that a forgotten connection does not stay for ever.
+// readHeaderTimeout bounds how long a client may take to send the headers of a
+// request, so that an abandoned connection is closed.
 const readHeaderTimeout = 10 * time.Second
 
 // Server serves a Sandbox on a TCP listener. Make it with Listen.
 type Server struct {
-	listener net.Listener
-	http     *http.Server
-	served   chan struct{}
+	listener   net.Listener
+	httpServer *http.Server
+	served     chan struct{}
 	// connections counts the goroutines of open connections. All are added by
 	// the accept loop, so waiting is sound once that loop has ended.
 	connections sync.WaitGroup
@@ -31,7 +31,7 @@ func Listen(addr string, s *Sandbox) (*Server, error) {
 		return nil, err
 	}
 	v := &Server{listener: listener, served: make(chan struct{})}
-	v.http = &http.Server{
+	v.httpServer = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ConnState:         v.countConnection,
@@ -40,7 +40,7 @@ func Listen(addr string, s *Sandbox) (*Server, error) {
 		defer close(v.served)
 		// The error only says that the server was closed: a listener that
 		// breaks by itself shows to its clients as refused connections.
-		_ = v.http.Serve(listener)
+		_ = v.httpServer.Serve(listener)
 	}()
 	return v, nil
 }
@@ -67,18 +67,18 @@ func (v *Server) URL() string {
 // Close ends the listener and all connections at once and waits until the
 // goroutines of the server have ended. It may be called more than once.
 func (v *Server) Close() error {
-	err := v.http.Close()
+	err := v.httpServer.Close()
 	<-v.served
 	// A connection may have been accepted while the first call ran. Now that
 	// nothing is accepted any more, the second call catches it.
-	err = errors.Join(err, v.http.Close())
+	err = errors.Join(err, v.httpServer.Close())
 	v.connections.Wait()
 	return err
 }
 
-// Shutdown stops to accept connections and waits for requests that are being
-// answered. When ctx ends first, the rest is closed at once and the error of
-// ctx is returned.
+// Shutdown stops accepting connections and waits for the requests in flight.
+// When ctx ends first, the rest is closed at once and the error of ctx is
+// returned.
 func (v *Server) Shutdown(ctx context.Context) error {
-	return errors.Join(v.http.Shutdown(ctx), v.Close())
+	return errors.Join(v.httpServer.Shutdown(ctx), v.Close())
 }

@@ -61,7 +61,7 @@ func newStore() *store {
 	}
 }
 
-// add takes a session in. Its id and token must be set.
+// add adds a session. Its id and token must be set.
 func (st *store) add(s *session) {
 	st.added++
 	s.sequence = st.added
@@ -72,7 +72,7 @@ func (st *store) add(s *session) {
 	st.setKey(s, key)
 }
 
-// remove forgets a session and with it its token.
+// remove removes a session and with it its token.
 func (st *store) remove(s *session) {
 	st.setKey(s, "")
 	delete(st.byID, s.id)
@@ -115,8 +115,8 @@ func (st *store) all(workspaceID string) []*session {
 	return sessions
 }
 
-// newID makes the next id. Ids come from a counter and not from chance, so
-// that they repeat after a reset.
+// newID makes the next id. Ids come from a counter and are not random, so that
+// they are the same after every reset.
 func (st *store) newID() string {
 	sum := st.nextSum("id")
 	var id uuid.UUID
@@ -152,8 +152,8 @@ func grant(list, ids []string) []string {
 	return list
 }
 
-// sessionJSON is a session on the wire. The members without omitempty are in
-// every answer.
+// sessionJSON is a session in JSON. The members without omitempty are in every
+// response.
 type sessionJSON struct {
 	ClientSessionID     string   `json:"client_session_id"`
 	ConnectWebviewIDs   []string `json:"connect_webview_ids"`
@@ -177,9 +177,9 @@ type extraJSON struct {
 	RevokedAt      *string `json:"revoked_at"`
 }
 
-// wire copies the session, so that the answer can be written after the lock
-// is released.
-func (s *session) wire(extraMembers bool) sessionJSON {
+// toJSON copies the session, so that the response can be written after the
+// lock is released.
+func (s *session) toJSON(extraMembers bool) sessionJSON {
 	j := sessionJSON{
 		ClientSessionID:     s.id,
 		ConnectWebviewIDs:   append([]string{}, s.connectWebviewIDs...),

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Nobody outside Seam knows what the real API does in the cases of this file,
-// or it is known only by inference. Each function is one assumption with its
-// reason, so that a fact that turns up later changes one place. The files
-// unknown_*.go beside it go on with what is not about the sessions themselves.
-// Where two guesses are equal, the stricter is taken, because a sandbox that
-// accepts too much hides the mistakes of a client.
+// The behaviour of the real API in the cases of this file is undocumented, or
+// known by inference only. Each function is one assumption with its reason, so
+// that a fact that is learnt later changes one place. The files unknown_*.go
+// beside it have the assumptions that are not about the sessions themselves.
+// Of two equally likely assumptions the stricter is taken, because a sandbox
+// that accepts too much hides the bugs of a client.
 
 // storedID is the form in which ids are kept. Assumed: the case of the letters
 // in an id does not matter, as in a database column of type uuid.
@@ -26,11 +26,11 @@ func storedID(id string) string {
 // none, because the session stays empty.
 func grantsAnything(in input) bool {
 	return len(in.texts("connect_webview_ids")) > 0 || len(in.texts("connected_account_ids")) > 0 ||
-		givenIdentity(in) != ""
+		userIdentityOf(in) != ""
 }
 
-// errKeyExists is the answer to a POST create of a key that is taken. The type
-// is known. Assumed: the wording, which nobody should depend on.
+// errKeyExists is the response to a POST create of a key that is in use. The
+// type is known. Assumed: the wording, on which no client should depend.
 func errKeyExists() *apiError {
 	return &apiError{
 		status: http.StatusBadRequest, kind: "client_session_token_already_exists",
@@ -70,15 +70,16 @@ func (st *store) holder(workspaceID, key string) *session {
 }
 
 // putExisting is what a PUT create does to the session that holds the key.
-// Assumed: nothing. The lists and the expiry stay, because it is said to return
-// the existing session and not to change it.
+// Assumed: nothing. The lists and the expiry stay, because Seam documents that
+// it returns the existing session, and no change of it.
 func (c *call) putExisting(*session) {}
 
 // updateExisting is what get_or_create does to the session that holds the key.
-// Known: given lists replace, and the expiry is updated. Assumed: what is not
-// given stays, except that an expired session gets a new default lifetime,
-// because the caller asks for a session to use. An empty list is given, and a
-// user identity is replaced as a list is.
+// Known: lists in the request replace those of the session, and the expiry is
+// updated. Assumed: what the request leaves out stays, except that an expired
+// session gets a new default lifetime, because the caller needs a session that
+// it can use. An empty list replaces too, and a user identity is replaced as a
+// list is.
 func (c *call) updateExisting(s *session) {
 	if c.in.has("connect_webview_ids") {
 		s.connectWebviewIDs = grant(nil, c.in.texts("connect_webview_ids"))
@@ -86,27 +87,27 @@ func (c *call) updateExisting(s *session) {
 	if c.in.has("connected_account_ids") {
 		s.connectedAccountIDs = grant(nil, c.in.texts("connected_account_ids"))
 	}
-	if identity := givenIdentity(c.in); identity != "" {
+	if identity := userIdentityOf(c.in); identity != "" {
 		s.userIdentityID = identity
 	}
 	switch {
 	case c.in.has("expires_at"):
-		s.expiresAt = givenExpiry(c.in)
+		s.expiresAt = expiryOf(c.in)
 	case !c.now.Before(s.expiresAt):
 		s.expiresAt = c.now.Truncate(time.Millisecond).Add(defaultLifetime())
 	}
 }
 
-// defaultLifetime is how long a session lives when nobody says. Assumed: one
-// year. No source says anything, and a test needs a time that does not pass.
+// defaultLifetime is the lifetime of a session without expires_at. Assumed: one
+// year. It is undocumented, and a test needs a session that does not expire.
 func defaultLifetime() time.Duration {
 	return 365 * 24 * time.Hour
 }
 
-// givenIdentity is the user identity that an input names. Assumed: the
-// singular form wins over the deprecated list, and an empty text names none,
-// because it cannot be an id.
-func givenIdentity(in input) string {
+// userIdentityOf is the user identity in an input. Assumed: the singular form
+// overrides the deprecated list, and an empty string is none, because it cannot
+// be an id.
+func userIdentityOf(in input) string {
 	if identity := in.text("user_identity_id"); identity != "" {
 		return identity
 	}
@@ -117,22 +118,21 @@ func givenIdentity(in input) string {
 }
 
 // customerKeyOf is the customer key of a new session. Assumed: customer_id is
-// accepted and leaves no trace in the session, because the documented session
+// accepted and ignored, because the documented session
 // has no member for it.
 func customerKeyOf(in input) string {
 	return in.text("customer_key")
 }
 
-// errNoSelector is the answer to a request that names no session. Assumed: the
-// status and the type, because it is the input that lacks something; and the
-// wording.
+// errNoSelector is the response to a request that names no session. Assumed: the
+// status and the type, because the input is incomplete; and the wording.
 func errNoSelector() *apiError {
 	return errInput("Either client_session_id or user_identifier_key must be provided")
 }
 
-// selectForGet finds the session that a get names. Assumed: when both
-// selectors are given, both must fit, so that a client that mixes them up
-// notices.
+// selectForGet finds the session that a get names. Assumed: when the request
+// has both selectors, both must match, so that a client that mixes them up gets
+// an error.
 func (c *call) selectForGet() *session {
 	key := c.in.text("user_identifier_key")
 	if !c.in.has("client_session_id") {
@@ -146,8 +146,9 @@ func (c *call) selectForGet() *session {
 }
 
 // maySee tells whether the caller may see a session of its workspace. Assumed:
-// a client session sees itself only, because its token is given away, and all
-// others see also revoked and expired sessions, because they can delete them.
+// a client session sees itself only, because its token is handed to a user, and
+// all others see also revoked and expired sessions, because they can delete
+// them.
 func (c *call) maySee(s *session) bool {
 	return c.caller.session == nil || c.caller.session == s
 }
@@ -156,7 +157,7 @@ func (c *call) maySee(s *session) bool {
 // and the key is then associated with that session. Assumed: in place of the
 // key it had before. A key that another session holds is refused, so that a key
 // names one session. A revoked or expired session can still be granted access,
-// because its token stays useless.
+// because its token stays invalid.
 func (c *call) selectForGrant() (*session, *apiError) {
 	key := c.in.text("user_identifier_key")
 	if !c.in.has("client_session_id") {
@@ -192,7 +193,7 @@ func (c *call) refuseUnknownResources() *apiError {
 // grantIdentity gives a user identity to a session. Assumed: a session has one
 // at most and a new one overwrites it, because its list takes just one.
 func (c *call) grantIdentity(s *session) {
-	if identity := givenIdentity(c.in); identity != "" {
+	if identity := userIdentityOf(c.in); identity != "" {
 		s.userIdentityID = identity
 	}
 }
@@ -210,8 +211,8 @@ func deviceCount(s *session) int {
 	return count
 }
 
-// revokeSession revokes a session. Assumed: to revoke it again succeeds and
-// keeps the first time, because a client that retries wants just that.
+// revokeSession revokes a session. Assumed: revoking is idempotent and keeps the
+// first time, because clients retry.
 func (c *call) revokeSession(s *session) *apiError {
 	if s.revokedAt.IsZero() {
 		s.revokedAt = c.now.Truncate(time.Millisecond)
@@ -219,21 +220,21 @@ func (c *call) revokeSession(s *session) *apiError {
 	return nil
 }
 
-// errDeleteMissing is the answer to a delete of a session that is not there.
-// Assumed: the same for one that was deleted before and one that never was,
-// because nothing is left to tell them apart by.
+// errDeleteMissing is the response to a delete of a session that does not exist.
+// Assumed: the same for a deleted session and for one that never existed,
+// because nothing is left that distinguishes them.
 func errDeleteMissing() *apiError {
 	return errSessionNotFound()
 }
 
 // listOrder orders a list. Assumed: oldest first, by the time of creation,
-// because some order has to repeat.
+// because the order has to be deterministic.
 func listOrder(a, b *session) int {
 	return cmp.Or(a.createdAt.Compare(b.createdAt), cmp.Compare(a.sequence, b.sequence))
 }
 
-// listed tells whether a session passes all filters of a list. Assumed: each filter that is given has to fit, false is
-// no filter, and an id that nobody has lists nothing rather than being refused, because no format is asked of it.
+// listed tells whether a session passes all filters of a list. Assumed: each filter in the request has to match, false
+// is no filter, and an unknown id lists nothing rather than being refused, because its format is undocumented.
 func (c *call) listed(s *session) bool {
 	in := c.in
 	switch {
@@ -253,9 +254,9 @@ func (c *call) listed(s *session) bool {
 	return matches(in, "user_identity_id", identities)
 }
 
-// givenExpiry reads expires_at, which validation has accepted. Assumed: a time in the past is accepted and the session
-// has expired then, and less than a millisecond is dropped, because the samples show milliseconds.
-func givenExpiry(in input) time.Time {
+// expiryOf reads expires_at, which validation has accepted. Assumed: a time in the past is accepted and the session
+// has then expired, and fractions of a millisecond are dropped, because the samples show milliseconds.
+func expiryOf(in input) time.Time {
 	t, _ := time.Parse(time.RFC3339, in.text("expires_at"))
 	return t.Truncate(time.Millisecond)
 }

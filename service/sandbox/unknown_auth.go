@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// This file has what nobody outside Seam knows about credentials. See unknown.go.
+// This file has the assumptions about credentials. See unknown.go.
 
 // offeredCredential picks the credential of a request. The zero credential means that there is none, or one that is
-// not of the form its header asks for. Known: the forms. Assumed: they are looked for in this order, which is that of
-// Seam's published fake, and a header that is there but wrong is not passed over for the next one, because that would
-// hide the mistake.
+// not of the form that its header requires. Known: the forms. Assumed: they are looked for in this order, which is that
+// of Seam's published fake, and an invalid header is not skipped for the next one, because that would hide the mistake.
 func offeredCredential(h http.Header) credential {
 	if value := headerValue(h, "Authorization"); value != "" {
 		return credentialOf(bearerToken(value), ^callerPublishableKey)
@@ -23,8 +22,8 @@ func offeredCredential(h http.Header) credential {
 }
 
 // bearerToken is the token of an Authorization header, empty if it has none. Known: the form "Bearer seam_...".
-// Assumed: it is taken by the letter, as Seam's published fake does, although HTTP lets a scheme be in lower case and
-// more spaces follow it. A client that writes it otherwise may fail at Seam, and so it fails here.
+// Assumed: the match is exact, as in Seam's published fake, although HTTP lets a scheme be in lower case and more
+// spaces follow it. A client that writes it otherwise may fail at Seam, and so it fails here.
 func bearerToken(authorization string) string {
 	token, found := strings.CutPrefix(authorization, "Bearer ")
 	if !found {
@@ -34,7 +33,7 @@ func bearerToken(authorization string) string {
 }
 
 // headerValue is the value of the first of the named headers that is not empty. Known: an empty header is an absent
-// one. Assumed: several values of one header are one list, as HTTP says, and so no credential that anybody knows.
+// one. Assumed: several values of one header are one list, as HTTP says, and so an unknown credential.
 func headerValue(h http.Header, names ...string) string {
 	for _, name := range names {
 		var values []string
@@ -50,19 +49,19 @@ func headerValue(h http.Header, names ...string) string {
 	return ""
 }
 
-// errMayNotCall is the answer to no credential, to one of no known form, and to one of a kind that may not call the
-// endpoint. The text is known. Assumed: it is the same for all of them, because it says that each way was tried.
+// errMayNotCall is the response to no credential, to one of no known form, and to one of a kind that may not call the
+// endpoint. The text is known. Assumed: it is the same for all of them, because it says that each method was tried.
 func errMayNotCall() *apiError {
 	return errUnauthorized("No authentication methods succeeded")
 }
 
 // callerOfKey is the caller of an API key. Known: the key implies the workspace. Assumed: a workspace header beside it
-// is not looked at, also when it names another one, because SDKs send that header with every credential.
+// is ignored, also when it names another one, because SDKs send that header with every credential.
 func callerOfKey(key apiKey) caller {
 	return caller{kind: callerAPIKey, workspaceID: key.workspaceID, apiKeyID: key.id}
 }
 
-// errWorkspace is the answer to a personal access token or a JWT without a workspace, or with one that it is not for.
+// errWorkspace is the response to a personal access token or a JWT without a workspace, or with one that it is not for.
 // Assumed: it is the one documented error about workspaces, with status 401, in both cases. Seam's published fake has a
 // missing_workspace_id with status 400 for the first, but no document of Seam's names that type.
 func errWorkspace() *apiError {
@@ -71,20 +70,20 @@ func errWorkspace() *apiError {
 	}
 }
 
-// errUnknownConsoleToken is the answer to a JWT that is not known. Assumed: no error of its own, because none is
+// errUnknownConsoleToken is the response to a JWT that is not known. Assumed: no error of its own, because none is
 // documented.
 func errUnknownConsoleToken() *apiError {
 	return errUnauthorized("No authentication methods succeeded")
 }
 
-// errUnknownPublishableKey is the answer to a publishable key that is not known. Assumed: the key stands for a
+// errUnknownPublishableKey is the response to a publishable key that is not known. Assumed: the key stands for a
 // workspace, which is not found then. Seam's published fake says so, with a type that is documented.
 func errUnknownPublishableKey() *apiError {
 	return errWorkspace()
 }
 
 // callerOfToken is the caller of a client session token. The types of the errors are known. Assumed: a session that is
-// revoked and has expired counts as revoked, because that was somebody's decision.
+// revoked and has expired counts as revoked, because revoking is deliberate.
 func (st *store) callerOfToken(token string, now time.Time) (caller, *apiError) {
 	owner, known := st.byToken[token]
 	switch {
@@ -98,7 +97,7 @@ func (st *store) callerOfToken(token string, now time.Time) (caller, *apiError) 
 	return caller{kind: callerClientSession, workspaceID: owner.workspaceID, session: owner}, nil
 }
 
-// errClientSessionToken is the answer to a client session token that opens nothing. The types are known. Assumed: the
+// errClientSessionToken is the response to an invalid client session token. The types are known. Assumed: the
 // wording of the messages, because only that for a status of 404 is documented.
 func errClientSessionToken(kind string) *apiError {
 	message := map[string]string{
@@ -109,9 +108,9 @@ func errClientSessionToken(kind string) *apiError {
 	return &apiError{status: http.StatusUnauthorized, kind: kind, message: message}
 }
 
-// withUserIdentifier completes the body of a caller with a publishable key, who must say which user it acts for in the
-// body or in a header. Assumed: the body goes before the headers, as for all parameters, and a key in the body that is
-// empty is left for validation, which says more about it.
+// withUserIdentifier completes the body of a caller with a publishable key, which must name its user in the body or
+// in a header. Assumed: the body overrides the headers, as for all parameters, and validation refuses an empty key in
+// the body, because its error says more.
 func withUserIdentifier(root value, h http.Header) (value, *apiError) {
 	const name = "user_identifier_key"
 	if root.kind != kindObject || root.has(name) {
@@ -125,7 +124,7 @@ func withUserIdentifier(root value, h http.Header) (value, *apiError) {
 	return root, nil
 }
 
-// errNoUserIdentifier is the answer to a publishable key that comes without a user. Assumed: the wording, and that it
+// errNoUserIdentifier is the response to a publishable key that comes without a user. Assumed: the wording, and that it
 // comes before validation, because its status says that it is about the credential.
 func errNoUserIdentifier() *apiError {
 	return &apiError{
@@ -134,7 +133,7 @@ func errNoUserIdentifier() *apiError {
 	}
 }
 
-// errMustBeEmpty is the answer to a publishable key that asks for resources. Assumed: the wording, which follows the
+// errMustBeEmpty is the response to a publishable key that asks for resources. Assumed: the wording, which follows the
 // type.
 func errMustBeEmpty() *apiError {
 	return &apiError{

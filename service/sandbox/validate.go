@@ -10,7 +10,7 @@ import (
 )
 
 // field declares one parameter of an endpoint. The order of the declarations
-// is the order in which problems are reported.
+// is the order in which violations are reported.
 type field struct {
 	name       string
 	kind       kind // kind is a string, a boolean, or an array of strings.
@@ -93,30 +93,30 @@ func (in input) texts(name string) []string {
 	return texts
 }
 
-// problem is one thing that is wrong with an input.
-type problem struct {
+// violation is one violation of the rules for an input.
+type violation struct {
 	path []string
 	msg  string
 }
 
-// validate checks the whole input and reports every problem at once.
-func validate(e endpoint, root value) (input, []problem) {
+// validate checks the whole input and reports every violation at once.
+func validate(e endpoint, root value) (input, []violation) {
 	if root.kind != kindObject {
-		return nil, []problem{{msg: wrongKind(kindObject, root.kind)}}
+		return nil, []violation{{msg: wrongKind(kindObject, root.kind)}}
 	}
 	in := input{}
 	for _, m := range root.members {
 		in[m.name] = m.value
 	}
-	var problems []problem
+	var violations []violation
 	var unknown []string
 	for _, f := range e.fields {
-		v, given := in[f.name]
+		v, present := in[f.name]
 		switch {
-		case given:
-			problems = append(problems, f.check(v)...)
+		case present:
+			violations = append(violations, f.check(v)...)
 		case f.required:
-			problems = append(problems, problem{[]string{f.name}, msgRequired})
+			violations = append(violations, violation{[]string{f.name}, msgRequired})
 		}
 	}
 	for _, m := range root.members {
@@ -124,19 +124,19 @@ func validate(e endpoint, root value) (input, []problem) {
 			unknown = append(unknown, m.name)
 		}
 	}
-	problems = append(problems, unknownMembers(unknown)...)
-	if len(problems) == 0 && e.refine != nil {
-		problems = e.refine(in)
+	violations = append(violations, unknownMembers(unknown)...)
+	if len(violations) == 0 && e.refine != nil {
+		violations = e.refine(in)
 	}
-	return in, problems
+	return in, violations
 }
 
-func (f field) check(v value) []problem {
+func (f field) check(v value) []violation {
 	if v.kind == kindNull && f.nullable {
 		return nil
 	}
 	if v.kind != f.kind {
-		return []problem{{[]string{f.name}, wrongKind(f.kind, v.kind)}}
+		return []violation{{[]string{f.name}, wrongKind(f.kind, v.kind)}}
 	}
 	switch f.kind {
 	case kindString:
@@ -147,30 +147,30 @@ func (f field) check(v value) []problem {
 	return nil
 }
 
-func (f field) checkItems(items []value) []problem {
-	var problems []problem
+func (f field) checkItems(items []value) []violation {
+	var violations []violation
 	if f.exactlyOne && len(items) != 1 {
-		problems = append(problems, problem{[]string{f.name}, msgNotOne})
+		violations = append(violations, violation{[]string{f.name}, msgNotOne})
 	}
 	for i, item := range items {
 		index := strconv.Itoa(i)
 		if item.kind != kindString {
-			problems = append(problems, problem{[]string{f.name, index}, wrongKind(kindString, item.kind)})
+			violations = append(violations, violation{[]string{f.name, index}, wrongKind(kindString, item.kind)})
 			continue
 		}
-		problems = append(problems, f.checkText(item.text, f.name, index)...)
+		violations = append(violations, f.checkText(item.text, f.name, index)...)
 	}
-	return problems
+	return violations
 }
 
-func (f field) checkText(text string, path ...string) []problem {
+func (f field) checkText(text string, path ...string) []violation {
 	switch {
 	case f.notEmpty && text == "":
-		return []problem{{path, msgEmpty}}
+		return []violation{{path, msgEmpty}}
 	case f.uuid && !isUUID(text):
-		return []problem{{path, msgNotUUID}}
+		return []violation{{path, msgNotUUID}}
 	case f.datetime && !isDatetime(text):
-		return []problem{{path, msgNotDatetime}}
+		return []violation{{path, msgNotDatetime}}
 	}
 	return nil
 }
@@ -197,10 +197,10 @@ func isUUID(text string) bool {
 	return true
 }
 
-func errProblems(problems []problem) *apiError {
-	messages := make([]string, len(problems))
+func errViolations(violations []violation) *apiError {
+	messages := make([]string, len(violations))
 	tree := &errorTree{}
-	for i, p := range problems {
+	for i, p := range violations {
 		messages[i] = p.String()
 		tree.add(p.path, p.msg)
 	}
@@ -213,8 +213,8 @@ func errProblems(problems []problem) *apiError {
 	}
 }
 
-// String is the problem as the message of the error words it.
-func (p problem) String() string {
+// String is the violation in the words of the error's message.
+func (p violation) String() string {
 	path := strings.Join(p.path, ".")
 	switch {
 	case path == "":
@@ -226,7 +226,7 @@ func (p problem) String() string {
 	}
 }
 
-// errorTree arranges the problems by path, as validation_errors shows them.
+// errorTree arranges the violations by path, as validation_errors shows them.
 type errorTree struct {
 	errors   []string
 	children map[string]*errorTree

@@ -121,11 +121,11 @@ func TestValidation(t *testing.T) {
 			`Unrecognized key(s) in object: 'a'`, `{"_errors":["Unrecognized key(s) in object: 'a'"]}`,
 		},
 		{
-			"grant to nobody", "PATCH", "grant_access", `{"connected_account_ids":["a"]}`,
+			"grant without a session", "PATCH", "grant_access", `{"connected_account_ids":["a"]}`,
 			`Either client_session_id or user_identifier_key must be provided`, ``,
 		},
 		{
-			"get of nobody", "GET", "get", ``,
+			"get without a session", "GET", "get", ``,
 			`Either client_session_id or user_identifier_key must be provided`, ``,
 		},
 	}

@@ -16,24 +16,23 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// attempt is what came of one request.
+// attempt is the result of one request.
 type attempt struct {
 	outcome outcome
-	// err is nil for a request that was answered well.
+	// err is nil for a success.
 	err *seamerr.Error
-	// requestID and httpStatus are Seam's, empty and 0 when no response came.
+	// requestID and httpStatus are those of Seam's response, empty and 0 without one.
 	requestID  string
 	httpStatus int
-	// body is the text of a success, and skipped are the members of it that could not be read.
+	// body is the body of a success, and skipped are its members that could not be read.
 	body    []byte
 	skipped []string
-	// sent is true when Seam may have the whole request.
+	// sent is true when Seam may have received the whole request.
 	sent bool
 	took time.Duration
 }
 
-// attempt sends a request to Seam and reads the response into out. It lives no longer than ctx, and no longer than
-// limit unless that is 0.
+// attempt sends a request to Seam and reads the response into out. It ends with ctx, and after limit unless that is 0.
 //
 // It goes through the transport and not through an http.Client: a redirect is then a response like any other, and
 // credentials never follow one to another host.
@@ -64,7 +63,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 	if err != nil {
 		a = c.failed(ctx, caller, err, body.sent(err, c.pool.http2.Load()))
 	} else {
-		a = c.answered(ctx, caller, call, response)
+		a = c.received(ctx, caller, call, response)
 		a.sent = true
 	}
 	if a.err != nil {
@@ -74,7 +73,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 	return a
 }
 
-// failed is a request to which there was no response.
+// failed returns the attempt of a request without a response.
 func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attempt {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
 	if what, why := interruption(ctx, caller, cause); why != nil {
@@ -90,8 +89,8 @@ func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attem
 	return a
 }
 
-// interruption returns the outcome and the error of an attempt that ended because the caller left or a time was over:
-// the caller's, or that of the attempt, which ctx has. The error is nil for one that ended for another reason.
+// interruption returns the outcome and the error of an attempt that was canceled or timed out: by the caller's context,
+// or by that of the attempt, ctx. The error is nil for one that ended for another reason.
 func interruption(ctx, caller context.Context, cause error) (outcome, *seamerr.Error) {
 	switch {
 	case expired(caller):
@@ -103,22 +102,22 @@ func interruption(ctx, caller context.Context, cause error) (outcome, *seamerr.E
 	}
 }
 
-// isNotProcessed says whether Seam's end of an HTTP/2 connection has said that it did nothing about the request: it
-// refused the stream, or it closes the connection and named an earlier stream as its last. The transport tells this by
-// the text of its error alone, once it may not retry the request by itself. A text that is not known says nothing,
-// and nor does one that has the words elsewhere: it may quote what the other end wrote.
+// isNotProcessed says whether Seam has not processed the request (RFC 9113): it refused the stream with REFUSED_STREAM,
+// or sent a GOAWAY with a lower stream id. The transport reports this only in the text of its error, once it cannot
+// retry the request by itself. Unknown texts do not count, nor do the words in another place, where the error may quote
+// the peer.
 func isNotProcessed(err error) bool {
 	why, ok := strings.CutPrefix(err.Error(), "http2: Transport: cannot retry err [")
 	return ok && (strings.HasPrefix(why, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
 		(strings.HasPrefix(why, "stream error: stream ID ") && strings.Contains(why, "; REFUSED_STREAM;")))
 }
 
-// answered reads the response to a request.
-func (c *Client) answered(ctx, caller context.Context, call Call, response *http.Response) attempt {
+// received reads the response to a request.
+func (c *Client) received(ctx, caller context.Context, call Call, response *http.Response) attempt {
 	redact := redactor{header: call.Header}
 	a := attempt{requestID: requestID(response.Header, redact), httpStatus: response.StatusCode}
 	if response.StatusCode == http.StatusSwitchingProtocols {
-		// Nobody asked for another protocol, and the body of this response is the bare connection, which has no end.
+		// No other protocol was requested, and the body of this response is the raw connection, which has no end.
 		_ = response.Body.Close()
 		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
 		return a
@@ -131,17 +130,17 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 			return a
 		}
 		if good {
-			// It has been carried out, so this is not the same as a connection that broke before.
+			// The request has been applied, so this is not a lost connection.
 			a.outcome, a.err = truncated, seamerr.InvalidResponse(cause)
-			if errors.Is(err, errTooLong) {
+			if errors.Is(err, errTooLarge) {
 				a.outcome = tooLarge
 			}
 			return a
 		}
 	}
 	if !good {
-		// The status says enough: an error whose body broke off is one without a body.
-		a.outcome, a.err = outcomeOf(response.StatusCode), errorAnswer(response, a.requestID, text, redact)
+		// The status is enough: an error with a truncated body counts as one without a body.
+		a.outcome, a.err = outcomeOf(response.StatusCode), errorResponse(response, a.requestID, text, redact)
 		return a
 	}
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
@@ -152,7 +151,7 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 		err = call.Success.check(envelope, call.Out)
 	}
 	if err == nil && call.ServiceCredential && redact.finds(text) {
-		err = errors.New("it has the service's own credential")
+		err = errors.New("it has the service credential in it")
 	}
 	if err != nil {
 		proto.Reset(call.Out)
@@ -164,7 +163,7 @@ func (c *Client) answered(ctx, caller context.Context, call Call, response *http
 	return a
 }
 
-// reason is why the attempt failed, for the log: nothing of what Seam wrote but its error's type.
+// reason is why the attempt failed, for the log. It quotes nothing of Seam's response but the error's type.
 func (a attempt) reason() error {
 	if a.err.Cause != nil {
 		return a.err.Cause
@@ -174,7 +173,7 @@ func (a attempt) reason() error {
 
 // readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
 func readBody(response *http.Response, limit int) ([]byte, error) {
-	defer response.Body.Close() //nolint:errcheck // Nothing is left to lose: the body has been read or given up.
+	defer response.Body.Close() //nolint:errcheck // The body has been read or abandoned.
 	var text bytes.Buffer
 	if n := response.ContentLength; n > 0 && n <= int64(limit) {
 		text.Grow(int(n) + bytes.MinRead)
@@ -183,15 +182,15 @@ func readBody(response *http.Response, limit int) ([]byte, error) {
 		return nil, err
 	}
 	if text.Len() > limit {
-		return nil, fmt.Errorf("%w of %d bytes", errTooLong, limit)
+		return nil, fmt.Errorf("%w of %d bytes", errTooLarge, limit)
 	}
 	return text.Bytes(), nil
 }
 
-var errTooLong = errors.New("the response is longer than the limit")
+var errTooLarge = errors.New("the response is longer than the limit")
 
-// expired says whether a call's time is over or its caller has left. The context may not know yet that the deadline has
-// passed: the network has clocks of its own.
+// expired says whether a call is past its deadline or canceled. The context may not be done yet when the deadline has
+// passed: the network has timers of its own.
 func expired(ctx context.Context) bool {
 	deadline, set := ctx.Deadline()
 	return ctx.Err() != nil || (set && !time.Now().Before(deadline))

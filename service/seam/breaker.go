@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	// ownAttempts is the least number of a caller's attempts from which a rate is a rate.
+	// ownAttempts is the minimum number of a caller's attempts for a failure rate.
 	ownAttempts = 20
-	// sharedAttempts is the same for all callers together. Each counts once a second, so these are of three callers at
-	// the least, and more than one of them has to fail.
+	// sharedAttempts is the same for all callers together. Each counts once a second, so these are of at least three
+	// callers, and more than one of them has to fail.
 	sharedAttempts = 30
-	// maxOwnCircuits and maxCounted bound the memory that callers can take up, to some 2 MB.
+	// maxOwnCircuits and maxCounted bound the memory for callers to some 2 MB.
 	maxOwnCircuits, maxCounted = 1024, 10_000
 )
 
-// Caller is who makes a call, as far as the circuit breaker has to know.
+// Caller identifies the caller of a call for the circuit breaker.
 type Caller struct {
-	// Key tells callers apart.
+	// Key is a hash that identifies the caller.
 	Key uint64
-	// Proven is true when the caller is known, or Seam has accepted its credential before. All others count as one:
-	// anybody can make up credentials.
+	// Proven is true when the caller is authenticated, or Seam has accepted its credential before. All others count as
+	// one: credentials can be made up.
 	Proven bool
 }
 
-// breaker stops asking Seam while most attempts fail: callers get their answer at once instead of at their deadline,
-// the calls that wait do not pile up, and Seam gets room to come back.
+// breaker is the circuit breaker: it sends no requests to Seam while most attempts fail. Callers get an error at once
+// instead of at their deadline, waiting calls do not pile up, and Seam can recover.
 //
-// A request can be such that Seam fails at it, so what one caller's requests come to must not cut off the others. Each
-// caller has a circuit of its own, which is all that its failures alone can open. The shared circuit opens when the
-// attempts of several callers fail, each of which counts once a second however many it makes.
+// Seam can fail because of the request itself, so the failures of one caller must not cut off the others. Each caller
+// has its own circuit, and its failures alone can open no other. The shared circuit opens when the attempts of several
+// callers fail. Each caller counts once a second, however many attempts it makes.
 type breaker struct {
 	shared *circuit
 	host   string
@@ -43,12 +43,12 @@ type breaker struct {
 	start  time.Time
 
 	mu sync.Mutex
-	// own has the circuits of the callers of which an attempt has failed.
+	// own has the circuits of the callers with a failed attempt.
 	own *simplelru.LRU[uint64, *circuit]
-	// counted is the second in which a caller was last counted by the shared circuit.
+	// counted is the second in which the shared circuit has last counted a caller.
 	counted *simplelru.LRU[uint64, int64]
-	// barred says until when a caller must not probe the shared circuit; failed is the caller whose probe has failed
-	// since the circuit changed its state last, if failedSet.
+	// barred is until when a caller must not probe the shared circuit. failed is the caller whose probe has failed since
+	// the last change of the circuit's state, if failedSet.
 	barred    map[uint64]time.Time
 	failed    uint64
 	failedSet bool
@@ -78,7 +78,7 @@ func newBreaker(host string, logger *slog.Logger) *breaker {
 	return b
 }
 
-// permit is the permission of both circuits to make one attempt. It has to be given back with what came of it.
+// permit is the permission of both circuits for one attempt. done has to be called with the attempt's result.
 type permit struct {
 	breaker *breaker
 	caller  Caller
@@ -86,7 +86,7 @@ type permit struct {
 	own, shared circuitPermit
 }
 
-// allow says whether Seam may be asked.
+// allow says whether a request may be sent to Seam.
 func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
 	p := permit{breaker: b, caller: caller}
 	b.mu.Lock()
@@ -95,8 +95,8 @@ func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
 	if ok {
 		var refusal *seamerr.Error
 		if p.own, refusal = own.allow(); refusal != nil {
-			// For the shared circuit it counts as the failure that it would be: else callers that are cut off by their own
-			// circuits would leave it with too little to go by.
+			// It counts as a failure for the shared circuit: else, with many callers cut off by their own circuits, the
+			// shared one would have too few attempts to open.
 			if caller.Proven && b.counts(caller.Key) {
 				b.shared.now(errFailure)
 			}
@@ -113,9 +113,9 @@ func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
 	return p, nil
 }
 
-// allowShared asks the shared circuit. While it is half open, a caller whose probe has not succeeded has to leave the
-// probes to others for a while, and a probe that takes longer than any response does gives its place back: so none can
-// take up all probes with attempts that fail or never end.
+// allowShared asks the shared circuit for a permit. While the circuit is half open, a caller whose probe has not
+// succeeded cannot probe again for a while, and a probe that takes longer than slowAfter is ignored: so no caller can
+// use up the probes with attempts that fail or never end.
 func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 	l, refusal := b.shared.allow()
 	if refusal != nil || !l.probe {
@@ -132,16 +132,17 @@ func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 		l.report(errIgnored)
 		return circuitPermit{}, seamerr.CircuitOpen(probeWait)
 	}
-	tell, once := l.report, sync.Once{}
-	late := time.AfterFunc(slowAfter, func() { once.Do(func() { tell(errIgnored) }) })
+	report, once := l.report, sync.Once{}
+	late := time.AfterFunc(slowAfter, func() { once.Do(func() { report(errIgnored) }) })
 	l.report = func(result error) {
 		late.Stop()
-		once.Do(func() { tell(result) })
+		once.Do(func() { report(result) })
 	}
 	return l, nil
 }
 
-// witness is whom an attempt counts for: the caller, or nobody in particular.
+// witness is the key under which the shared circuit counts an attempt: the caller's, or one for all that are not
+// proven.
 func (c Caller) witness() uint64 {
 	if c.Proven {
 		return c.Key
@@ -149,7 +150,7 @@ func (c Caller) witness() uint64 {
 	return 0
 }
 
-// done tells both circuits what came of the attempt.
+// done reports the result of the attempt to both circuits.
 func (p permit) done(result error) {
 	b := p.breaker
 	switch {
@@ -166,7 +167,7 @@ func (p permit) done(result error) {
 	p.shared.done(result)
 }
 
-// circuitOf returns the caller's own circuit and makes it if there is none yet.
+// circuitOf returns the caller's own circuit. It creates it if there is none yet.
 func (b *breaker) circuitOf(key uint64) *circuit {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -193,8 +194,8 @@ func (b *breaker) counts(witness uint64) bool {
 	return true
 }
 
-// probed ends a probe of the shared circuit and returns what counts of it. A failure opens the circuit again only if it
-// is the second one, of another caller than the first: one caller must not hold it open.
+// probed ends a probe of the shared circuit and returns the result that counts. A failure opens the circuit again only
+// after a failure of another caller: one caller must not hold it open.
 func (b *breaker) probed(caller Caller, result error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

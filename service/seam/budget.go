@@ -6,17 +6,17 @@ import (
 )
 
 const (
-	// budgetShare is which part of the calls may be retried, as 1/budgetShare: when all of Seam fails, it gets a tenth
-	// more requests than calls, and not three times as many.
+	// budgetShare is the share of the calls that may be retried, as 1/budgetShare: when all of Seam fails, it gets a
+	// tenth more requests than calls, and not three times as many.
 	budgetShare = 10
-	// budgetFloor is how many retries there may be in a window however few calls there are. Without it, a service with
-	// little to do could never retry one.
+	// budgetFloor is how many retries are allowed in a window, however few calls there are. Without it, a service with
+	// little load could never retry.
 	budgetFloor = 10
 	// budgetSeconds is the length of the window.
 	budgetSeconds = 10
 )
 
-// budget bounds the retries by the calls of the last seconds.
+// budget is the retry budget: it bounds the retries by the calls of the last seconds.
 type budget struct {
 	start time.Time
 
@@ -24,7 +24,7 @@ type budget struct {
 	seconds [budgetSeconds]budgetSecond
 }
 
-// budgetSecond counts what began within a second, told by its number since the start.
+// budgetSecond counts the calls and retries of one second, by its number since the start.
 type budgetSecond struct {
 	number         int64
 	calls, retries int
@@ -32,14 +32,14 @@ type budgetSecond struct {
 
 func newBudget() *budget { return &budget{start: time.Now()} }
 
-// call notes a call's first request.
+// call counts a call's first request.
 func (b *budget) call() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.second().calls++
 }
 
-// retry says whether there may be another retry, and notes it.
+// retry says whether another retry is allowed, and counts it.
 func (b *budget) retry() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,7 +58,7 @@ func (b *budget) retry() bool {
 	return true
 }
 
-// second returns the count of the second that runs. It goes by the monotonic clock, which does not jump.
+// second returns the counts of the current second, by the monotonic clock, which does not jump.
 func (b *budget) second() *budgetSecond {
 	number := int64(time.Since(b.start) / time.Second)
 	second := &b.seconds[number%budgetSeconds]

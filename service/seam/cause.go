@@ -8,14 +8,14 @@ import (
 	"unicode"
 )
 
-// maxCauseBytes bounds what is logged of an error of the network or of TLS, whose text can be the other end's.
+// maxCauseBytes bounds the text of a network or TLS error in the log. It can be the peer's.
 const maxCauseBytes = 200
 
-// credentialPattern is what Seam's keys and tokens, and JWTs, look like.
+// credentialPattern matches Seam's keys and tokens, and JWTs.
 var credentialPattern = regexp.MustCompile(`(seam_|css_|eyJ)[A-Za-z0-9._~+/=-]+`)
 
-// outsideError is an error of the transport whose text may have parts that came from outside: a malformed response is
-// quoted in it, and a certificate can have names of any length.
+// outsideError is an error of the transport whose text may be in part the peer's: it quotes malformed responses, and a
+// certificate can have names of any length.
 type outsideError struct {
 	text string
 	err  error
@@ -24,7 +24,7 @@ type outsideError struct {
 func (e outsideError) Error() string { return e.text }
 func (e outsideError) Unwrap() error { return e.err }
 
-// fromOutside returns an error whose text is fit for the log: short, and without what the other end wrote.
+// fromOutside returns an error whose text is safe to log: short, and without quotes of the peer.
 func fromOutside(err error) error {
 	text := err.Error()
 	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// breakerWindow is how far back a circuit looks, in steps of breakerStep.
+	// breakerWindow is the rolling window of a circuit, in steps of breakerStep.
 	breakerWindow, breakerStep = 10 * time.Second, time.Second
-	// breakerOpen is how long Seam is left alone.
+	// breakerOpen is how long a circuit stays open.
 	breakerOpen = 5 * time.Second
-	// breakerProbes is how many attempts then go through, all of which have to succeed.
+	// breakerProbes is how many attempts a half-open circuit allows. All have to succeed for it to close.
 	breakerProbes = 3
-	// probeWait is when to come again while the probes are under way.
+	// probeWait is the Retry-After of a call that is refused during the probes.
 	probeWait = time.Second
 )
 
-// What an attempt tells a circuit, beside nil for one that Seam answered.
+// The results of an attempt for a circuit, besides nil for a success.
 var (
 	errFailure = errors.New("failure")
 	errIgnored = errors.New("ignored")
@@ -37,7 +37,7 @@ type circuit struct {
 }
 
 // newCircuit returns a closed circuit. trips says whether it opens, by the attempts in the window that have ended and
-// how many of them failed. changed is told of each change of state.
+// how many of them failed. changed is called for each change of state.
 func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gobreaker.State)) *circuit {
 	c := &circuit{}
 	c.until.Store(&time.Time{})
@@ -62,7 +62,7 @@ func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gob
 	return c
 }
 
-// circuitPermit is the permission to make one attempt. It has to be given back with what came of it.
+// circuitPermit is the permission for one attempt. done has to be called with the attempt's result.
 type circuitPermit struct {
 	circuit *circuit
 	report  func(error)
@@ -72,9 +72,9 @@ type circuitPermit struct {
 
 // allow says whether an attempt may be made.
 func (c *circuit) allow() (circuitPermit, *seamerr.Error) {
-	tell, err := c.gate.Allow()
+	report, err := c.gate.Allow()
 	if err == nil {
-		return circuitPermit{circuit: c, report: tell, began: time.Now(), probe: c.probing.Load()}, nil
+		return circuitPermit{circuit: c, report: report, began: time.Now(), probe: c.probing.Load()}, nil
 	}
 	wait := probeWait
 	if errors.Is(err, gobreaker.ErrOpenState) {
@@ -83,11 +83,11 @@ func (c *circuit) allow() (circuitPermit, *seamerr.Error) {
 	return circuitPermit{}, seamerr.CircuitOpen(wait)
 }
 
-// done tells what came of the attempt.
+// done reports the result of the attempt.
 //
-// The gate counts each attempt in the step of the window in which it began, and forgets it with that step. One that
-// took so long that it may be forgotten already is counted where it ended: such attempts are all there is when Seam
-// takes calls and never answers.
+// The gate counts each attempt in the step of the window in which it began, and drops it with that step. An attempt
+// that took nearly the whole window is counted where it ended: when Seam accepts requests and never responds, there are
+// no others.
 func (l circuitPermit) done(result error) {
 	if late := time.Since(l.began) >= breakerWindow-breakerStep; late && !l.probe {
 		l.report(errIgnored)
@@ -102,8 +102,8 @@ func (c *circuit) now(result error) {
 	if c.gate.State() != gobreaker.StateClosed {
 		return // It would count as a probe.
 	}
-	if tell, err := c.gate.Allow(); err == nil {
-		tell(result)
+	if report, err := c.gate.Allow(); err == nil {
+		report(result)
 	}
 }
 

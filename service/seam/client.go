@@ -21,10 +21,10 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// defaultMaxResponseBytes bounds what is read of one response: a list of 10,000 sessions is about 5 MB.
+// defaultMaxResponseBytes bounds the size of a response: a list of 10,000 sessions is about 5 MB.
 const defaultMaxResponseBytes = 8 << 20
 
-// Config is what a Client needs to know.
+// Config configures a Client.
 type Config struct {
 	// Endpoint is Seam's base URL, such as https://connect.getseam.com.
 	Endpoint *url.URL
@@ -32,13 +32,13 @@ type Config struct {
 	UserAgent string
 	// Codec reads and writes the messages.
 	Codec *seamjson.Codec
-	// CAs are the authorities that Seam's certificate may come from, nil for the system's.
+	// CAs are the authorities for Seam's certificate, nil for the system's.
 	CAs *x509.CertPool
-	// MaxResponseBytes bounds what is read of one response, 8 MiB if 0.
+	// MaxResponseBytes bounds the size of a response, 8 MiB if 0.
 	MaxResponseBytes int
-	// MaxIdleConnections is how many connections are kept: as many as there can be calls at once.
+	// MaxIdleConnections is how many idle connections are kept: as many as there can be calls in flight.
 	MaxIdleConnections int
-	// MaxConnectionAge is how long a connection is used, 0 for as long as it lasts.
+	// MaxConnectionAge is how long a connection is used, 0 for no limit.
 	MaxConnectionAge time.Duration
 	// Logger gets a line when the circuit breaker opens or closes.
 	Logger *slog.Logger
@@ -87,38 +87,38 @@ func (c *Client) Close() { c.pool.close() }
 type Call struct {
 	Endpoint
 
-	// Header has the caller's headers for Seam, the credential among them.
+	// Header has the headers for Seam, the credential included.
 	Header http.Header
-	// ServiceCredential is true when the credential in Header is the service's own, which no caller may see in a
+	// ServiceCredential is true when the credential in Header is the service credential, which no caller may see in a
 	// response.
 	ServiceCredential bool
-	// Caller is who makes the call.
+	// Caller is the caller.
 	Caller Caller
-	// CallerRetries is true when the caller retries calls that failed. They are not retried here then: three attempts of
-	// ours for each of three of the caller's would be nine.
+	// CallerRetries is true when the caller retries failed calls. They are then not retried here: three attempts for each
+	// of three of the caller's would be nine.
 	CallerRetries bool
-	// In is the request, Out is where the response is read to.
+	// In is the request, and the response is decoded into Out.
 	In, Out proto.Message
 }
 
-// Response is what is known of a call beside the body of the response.
+// Response is the result of a call beside the message.
 type Response struct {
-	// RequestID is Seam's name for the request, empty when no response came or it had none.
+	// RequestID is Seam's id of the request, empty without a response or when that had none.
 	RequestID string
-	// HTTPStatus is the status of the response, 0 when none came.
+	// HTTPStatus is the status of the response, 0 without one.
 	HTTPStatus int
 	// Attempts is how many requests were sent to Seam, and RetryReason why the last one was retried, nil if there was
 	// one only.
 	Attempts    int
 	RetryReason error
-	// Body is the response of a success as Seam wrote it, empty for a 204. Skipped are the names of members in it that
-	// are of another type than documented.
+	// Body is the body of a success as Seam wrote it, empty for a 204. Skipped are the names of its members that are not
+	// of their documented type.
 	Body    []byte
 	Skipped []string
 }
 
-// Do makes a call, which lives no longer than ctx. Requests that failed are retried where that can help and cannot
-// double their effect. Any failure is an *seamerr.Error; the Response is filled as far as Seam answered.
+// Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
+// can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	text, err := c.codec.AppendRequest(nil, call.In)
 	if err != nil {
@@ -154,8 +154,8 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 			return response, nil
 		}
 		ambiguous = ambiguous || last.ambiguous()
-		wait, again := c.next(ctx, call, last, response.Attempts)
-		if !again {
+		wait, retry := c.next(ctx, call, last, response.Attempts)
+		if !retry {
 			return response, call.failure(last, ambiguous)
 		}
 		if !sleep(ctx, wait) {
@@ -165,8 +165,8 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	}
 }
 
-// next says how long to wait before a request that failed is retried, or that it is not to be.
-func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, again bool) {
+// next says whether a failed request is retried, and after what wait.
+func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, retry bool) {
 	if call.CallerRetries || !last.retryable(call.Semantics) {
 		return 0, false
 	}
@@ -186,7 +186,7 @@ func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int
 	return wait, true
 }
 
-// tryOnce makes an attempt and tells the circuit breaker what came of it, even of one that panics.
+// tryOnce makes an attempt and reports its result to the circuit breaker, even if it panics.
 func (c *Client) tryOnce(
 	ctx context.Context, permit permit, call Call, header http.Header, text []byte, limit time.Duration,
 ) attempt {

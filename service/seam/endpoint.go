@@ -2,15 +2,15 @@ package seam
 
 import "net/http"
 
-// Semantics is what it does to send a request once more.
+// Semantics says whether a request is safe or idempotent (RFC 9110).
 type Semantics int
 
 const (
-	// Safe changes nothing.
+	// Safe requests change nothing.
 	Safe Semantics = iota
-	// Idempotent leaves everything as the first request left it.
+	// Idempotent requests have the same effect however often they are sent.
 	Idempotent
-	// NonIdempotent does it once more: another session, with another credential.
+	// NonIdempotent requests have their effect each time: another session, with another credential.
 	NonIdempotent
 )
 
@@ -19,7 +19,7 @@ type Endpoint struct {
 	Method    string
 	Path      string
 	Semantics Semantics
-	// Success is what a 2xx response has to tell to be one.
+	// Success is what a 2xx response needs to count as a success.
 	Success Success
 }
 
@@ -58,7 +58,7 @@ func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revo
 // Delete is the endpoint that deletes a session.
 func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Idempotent, Done} }
 
-// idempotentIf returns the effect of a request that finds by its key what an earlier one has made.
+// idempotentIf returns the semantics of a request that finds by its key what an earlier one has created.
 func idempotentIf(hasKey bool) Semantics {
 	if hasKey {
 		return Idempotent

@@ -1,6 +1,6 @@
 package seam
 
-// Header is a header that callers may set and that Seam gets to see.
+// Header is a header of a caller that is passed on to Seam.
 type Header struct {
 	// Name is the header's name in lower case, as gRPC metadata has it, and Key the same as net/http has it.
 	Name, Key string

@@ -6,9 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics tell how it goes with Seam, apart from how it goes with the calls.
+// metrics are those of the requests to Seam, apart from those of the calls.
 type metrics struct {
-	// attempts has the counters by attempt and outcome, found once and not at each attempt.
+	// attempts has the counters by attempt and outcome, looked up once and not at each attempt.
 	attempts [maxAttempts + 1][canceled + 1]prometheus.Counter
 	denied   prometheus.Counter
 	refused  prometheus.Counter
@@ -18,16 +18,16 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "client_session_service_upstream_attempts_total",
-		Help: "Requests that were put to Seam, by which attempt of its call it was and what came of it.",
+		Help: "Requests that were sent to Seam, by attempt of the call and outcome.",
 	}, []string{"attempt", "outcome"})
 	m := &metrics{
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_upstream_retries_denied_total",
-			Help: "Failed requests that were not retried because there had been too many retries.",
+			Help: "Failed requests that were not retried because the retry budget was used up.",
 		}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_upstream_refused_total",
-			Help: "Calls that were refused because the circuit breaker was open.",
+			Help: "Calls that were refused because a circuit breaker was open.",
 		}),
 		opened: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_upstream_connections_total",
@@ -42,11 +42,11 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	registry.MustRegister(attempts, m.denied, m.refused, m.opened,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_breaker_state",
-			Help: "The circuit breaker of all callers: 0 closed, 1 half open (probing), 2 open (Seam is not asked).",
+			Help: "State of the shared circuit breaker: 0 closed, 1 half open (probing), 2 open (no requests to Seam).",
 		}, b.state),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "client_session_service_upstream_callers_cut_off",
-			Help: "Callers whose own circuit breaker is open or half open, since Seam fails at most of their requests.",
+			Help: "Callers whose own circuit breaker is open or half open, because most of their requests fail.",
 		}, b.callersCutOff))
 	return m
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// outcome is what became of one request to Seam.
+// outcome is the outcome of one request to Seam.
 type outcome int
 
 const (
@@ -42,7 +42,7 @@ const (
 	maybeIfSent
 )
 
-// breakerInput says what the circuit breaker hears.
+// breakerInput says how an outcome counts for the circuit breaker.
 type breakerInput int
 
 const (
@@ -53,7 +53,7 @@ const (
 	byDuration
 )
 
-// outcomeFacts is all that the code decides by an outcome.
+// outcomeFacts is all that depends on an outcome.
 type outcomeFacts struct {
 	// label is the outcome as a label of a metric.
 	label   string
@@ -70,11 +70,11 @@ func (o outcome) facts() outcomeFacts {
 		rejected: {"rejected", never, no, byStatus},
 		// Seam responded with 429 and did nothing.
 		rateLimited: {"rate_limited", always, no, healthy},
-		// The connection could not be made, or broke before the request was on it.
+		// There was no connection, or it was lost before the request was sent.
 		notSent: {"not_sent", always, no, failure},
 		// HTTP/2 says that the request was not processed: REFUSED_STREAM, or GOAWAY with a lower stream id.
 		notProcessed: {"not_processed", always, no, ignored},
-		// 502 or 503: somebody on the way says that Seam is not there.
+		// 502 or 503: a proxy or a load balancer says that Seam is unavailable.
 		unavailable: {"unavailable", ifIdempotent, maybe, failure},
 		// Any other 5xx but 501.
 		failed: {"failed", ifIdempotent, maybe, byStatus},
@@ -82,13 +82,13 @@ func (o outcome) facts() outcomeFacts {
 		connectionLost: {"connection_lost", ifIdempotent, maybe, failure},
 		// No response came within the time for one attempt.
 		timedOut: {"timeout", ifIdempotent, maybe, failure},
-		// A 2xx broke off.
+		// A 2xx whose body is incomplete.
 		truncated: {"truncated", ifIdempotent, maybe, failure},
-		// A 2xx cannot be understood, or does not tell of success.
+		// A 2xx that cannot be decoded, or that does not count as a success.
 		malformed: {"malformed", ifIdempotent, maybe, healthy},
-		// A 2xx is longer than any may be, and would be again.
+		// A 2xx above the size limit, as it would be again.
 		tooLarge: {"too_large", never, maybe, healthy},
-		// The caller left, or its time is over.
+		// The caller canceled the call, or its deadline has passed.
 		canceled: {"canceled", never, maybeIfSent, byDuration},
 	}[o]
 }
@@ -110,7 +110,7 @@ func outcomeOf(httpStatus int) outcome {
 	}
 }
 
-// ambiguous says whether the request may have been applied, and nobody knows.
+// ambiguous says whether the request may have been applied.
 func (a attempt) ambiguous() bool {
 	applied := a.outcome.facts().applied
 	return applied == maybe || (applied == maybeIfSent && a.sent)
@@ -122,9 +122,9 @@ func (a attempt) retryable(semantics Semantics) bool {
 	return retry == always || (retry == ifIdempotent && semantics != NonIdempotent)
 }
 
-// breakerResult is what the attempt tells the circuit breaker: any deliberate response, a 4xx included, counts as
-// healthy. A 5xx in Seam's own words is about this request, which may have been made to provoke it, and is ignored, but
-// for 502, 503 and 504. The end of a caller's time is a failure only if it was long enough for any response.
+// breakerResult is the result for the circuit breaker. Any deliberate response, a 4xx included, counts as healthy. A
+// 5xx with Seam's error envelope is about this request, which may have been made to provoke it, and is ignored, but for
+// 502, 503 and 504. A caller's deadline is a failure only if the attempt took slowAfter.
 func (a attempt) breakerResult() error {
 	input := a.outcome.facts().breaker
 	switch {
@@ -141,5 +141,5 @@ func (a attempt) breakerResult() error {
 	}
 }
 
-// slowAfter is how long any response of Seam may take: it commonly takes less than one second.
+// slowAfter is when a response is late: Seam commonly responds within one second.
 const slowAfter = 5 * time.Second

@@ -10,8 +10,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// redactor redacts a request's credentials out of the error that came back for it. What comes from outside is shown to
-// callers, and something on the way that echoes a request's headers is not unheard of.
+// redactor redacts a request's credentials in its error response. Callers see these responses, and some proxies echo a
+// request's headers.
 type redactor struct {
 	// header is that of the request.
 	header http.Header
@@ -51,11 +51,11 @@ func (s redactor) finds(text []byte) bool {
 	return false
 }
 
-// text scrubs a text.
+// text redacts a text.
 func (s redactor) text(text string) string { return s.replacer.Replace(text) }
 
-// error scrubs every text of e that Seam wrote. It works on the texts and not on the JSON they came in, where the same
-// text can be written in many ways; a body that hides a credential in one of those is not handed on.
+// error redacts every text of e that Seam wrote. It works on the decoded texts, since JSON can escape the same text in
+// many ways. A body with an escaped credential is dropped.
 func (s redactor) error(e *seamerr.Error) {
 	var pairs []string
 	for secret := range s.secrets {
@@ -70,22 +70,22 @@ func (s redactor) error(e *seamerr.Error) {
 	e.Body = s.body(e.Body)
 }
 
-// body scrubs JSON.
+// body redacts JSON.
 func (s redactor) body(body []byte) []byte {
 	if body == nil {
 		return nil
 	}
-	scrubbed := []byte(s.text(string(body)))
+	redacted := []byte(s.text(string(body)))
 	var read any
-	decoder := json.NewDecoder(bytes.NewReader(scrubbed))
-	decoder.UseNumber() // A number may be beyond any double.
+	decoder := json.NewDecoder(bytes.NewReader(redacted))
+	decoder.UseNumber() // A number may overflow a float64.
 	if err := decoder.Decode(&read); err != nil || !reflect.DeepEqual(read, s.value(read)) {
 		return nil
 	}
-	return scrubbed
+	return redacted
 }
 
-// value scrubs a JSON value.
+// value redacts a JSON value.
 func (s redactor) value(value any) any {
 	switch value := value.(type) {
 	case string:
@@ -94,17 +94,17 @@ func (s redactor) value(value any) any {
 		if value == nil {
 			return value
 		}
-		scrubbed := make(map[string]any, len(value))
+		redacted := make(map[string]any, len(value))
 		for name, member := range value {
-			scrubbed[s.text(name)] = s.value(member)
+			redacted[s.text(name)] = s.value(member)
 		}
-		return scrubbed
+		return redacted
 	case []any:
-		scrubbed := make([]any, len(value))
+		redacted := make([]any, len(value))
 		for i, element := range value {
-			scrubbed[i] = s.value(element)
+			redacted[i] = s.value(element)
 		}
-		return scrubbed
+		return redacted
 	default:
 		return value
 	}

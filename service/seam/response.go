@@ -11,10 +11,10 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// errorAnswer reads a response that is not a 2xx, to which Seam gave the id, without the credentials of the request.
-func errorAnswer(response *http.Response, id string, text []byte, redact redactor) *seamerr.Error {
+// errorResponse reads a response that is not a 2xx, and redacts the credentials of the request in it.
+func errorResponse(response *http.Response, id string, text []byte, redact redactor) *seamerr.Error {
 	if response.StatusCode < 400 {
-		// Nothing that Seam documents redirects. To follow could hand the credential to another host.
+		// Seam documents no redirect. Following one could send the credential to another host.
 		return seamerr.InvalidResponse(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
 	}
 	if response.StatusCode == http.StatusProxyAuthRequired {
@@ -32,7 +32,7 @@ func errorAnswer(response *http.Response, id string, text []byte, redact redacto
 	return e
 }
 
-// describe tells of a body without Seam's envelope what helps to find its sender, and nothing of its text.
+// describe describes a body without Seam's envelope, to help to find its sender. It quotes nothing of its text.
 func describe(response *http.Response, text []byte) string {
 	if len(text) == 0 {
 		return "empty body"
@@ -44,8 +44,7 @@ func describe(response *http.Response, text []byte) string {
 	return fmt.Sprintf("%d bytes of %s without Seam's error", len(text), contentType)
 }
 
-// requestID returns the id that Seam gave the request, if it is fit to be passed on: what echoes a request's
-// credentials may do so here, too.
+// requestID returns Seam's id of the request, if it is safe to pass on: a proxy may echo a request's credentials in it.
 func requestID(response http.Header, redact redactor) string {
 	id := response.Get("Seam-Request-Id")
 	if !validRequestID(id) {
@@ -59,20 +58,19 @@ func requestID(response http.Header, redact redactor) string {
 	return id
 }
 
-// requestIDPattern is what a request id may look like: Seam's are UUIDs.
+// requestIDPattern matches valid request ids. Seam's are UUIDs.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
-// validRequestID says whether a request id can stand in a header and in the log, where nothing that looks like a
-// credential may.
+// validRequestID says whether a request id is valid in a header and in the log, and does not look like a credential.
 func validRequestID(id string) bool {
 	return requestIDPattern.MatchString(id) && !credentialPattern.MatchString(id)
 }
 
-// maxRetryAfter keeps a junk value from telling callers to come back in a year.
+// maxRetryAfter is the maximum Retry-After: an absurd value must not make callers wait for a year.
 const maxRetryAfter = time.Hour
 
-// clockOf returns what time it is for who wrote a response. A date in the response is meant by that clock; by ours, a
-// difference between the clocks would be waited for.
+// clockOf returns the time on the clock of a response's sender, since a date in Retry-After is by that clock. By
+// another clock, the clock skew would add to the wait.
 func clockOf(response *http.Response) time.Time {
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 		return date
@@ -80,7 +78,7 @@ func clockOf(response *http.Response) time.Time {
 	return time.Now()
 }
 
-// retryAfter reads a Retry-After header, in seconds or as a date. It returns nil for none and for junk.
+// retryAfter reads a Retry-After header, in seconds or as a date. It returns nil for none or an invalid one.
 func retryAfter(value string, now time.Time) *time.Duration {
 	var wait time.Duration
 	if seconds, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
@@ -97,8 +95,8 @@ func retryAfter(value string, now time.Time) *time.Duration {
 	return &wait
 }
 
-// Printable says whether a text is printable ASCII and so fit to be a header's value; a line break in one would make
-// two headers of it.
+// Printable says whether a text is printable ASCII and so valid as a header's value: a line break would inject another
+// header.
 func Printable(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {

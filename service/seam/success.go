@@ -10,8 +10,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// Success is what a 2xx response has to tell to be a success. A proxy or a page of maintenance answers with 200 too,
-// and a caller must not take that for a session that was revoked.
+// Success is what a 2xx response needs to count as a success. A proxy or a maintenance page responds with 200 too, and
+// a caller must not take that for a revoked session.
 type Success int
 
 const (
@@ -19,25 +19,24 @@ const (
 	OneSession Success = iota
 	// Sessions needs the list of sessions, which may be empty.
 	Sessions
-	// Granted needs the session or `"ok": true`. Seam's reference page shows an empty object for a grant that was made,
-	// so that is one too.
+	// Granted needs the session or `"ok": true`. Seam's reference shows an empty object for a successful grant, so that
+	// counts too.
 	Granted
 	// Done needs `"ok": true`.
 	Done
 )
 
-// isVoid says whether a response without a body is a success: a 204 says by itself that the request was carried out and
-// that there is nothing more to tell, which is what Seam's SDKs make of it where they return nothing. A 200 with an
-// empty body says nothing by itself, and comes from load balancers as well.
+// isVoid says whether a response without a body is a success. A 204 is one by itself, as it is for Seam's SDKs where
+// they return nothing. A 200 with an empty body is not, since load balancers send it as well.
 func (s Success) isVoid(httpStatus int) bool {
 	return httpStatus == http.StatusNoContent && (s == Granted || s == Done)
 }
 
-// check returns why a response is no success, nil if it is one.
+// check returns why a response does not count as a success, nil if it does.
 func (s Success) check(envelope seamjson.Envelope, out proto.Message) error {
 	switch {
 	case envelope.NotOK:
-		return errors.New("it says that it is not ok")
+		return errors.New("ok is false")
 	case envelope.Error:
 		return errors.New("it has an error")
 	}
@@ -53,12 +52,12 @@ func (s Success) check(envelope seamjson.Envelope, out proto.Message) error {
 		enough = envelope.OK
 	}
 	if !enough {
-		return errors.New("it does not have what tells of success")
+		return errors.New("it does not have the members of a success")
 	}
 	return nil
 }
 
-// isUsable says whether a session is one that a caller can go on with.
+// isUsable says whether a session has what a caller needs to use it.
 func isUsable(out proto.Message) bool {
 	response, ok := out.(interface {
 		GetClientSession() *clientsessionv1.ClientSession

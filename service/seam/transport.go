@@ -13,15 +13,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// deadAfter is when a connection counts as dead whose other end takes nothing and says nothing. The kernel's own limit
-// is a quarter of an hour, in which every call that gets the connection would end at its deadline.
+// deadAfter is when a connection counts as dead because its peer neither acknowledges nor sends anything. The kernel's
+// own limit is a quarter of an hour, in which every call on the connection would end at its deadline.
 const deadAfter = 10 * time.Second
 
-// idleAfter is when a connection is idle for sure after its last call has ended.
+// idleAfter is when a connection is certain to be idle after the end of its last call.
 const idleAfter = time.Second
 
-// pool keeps the connections to Seam. No connection is given to a call when it is older than maxAge: DNS is asked again
-// for the next one, so that a change of Seam's addresses is followed. A call that uses one meanwhile is left alone.
+// pool is the connection pool for Seam. No call gets a connection that is older than maxAge: the next one is dialled
+// with a new DNS lookup, so that a change of Seam's addresses is followed. Calls in flight on an old one are not
+// affected.
 type pool struct {
 	make    func() *http.Transport
 	maxAge  time.Duration
@@ -30,7 +31,7 @@ type pool struct {
 	http2 atomic.Bool
 }
 
-// generation is the connections that were made within one maxAge.
+// generation is the connections of one maxAge.
 type generation struct {
 	*http.Transport
 
@@ -56,7 +57,7 @@ func (p *pool) take() *generation {
 	if p.maxAge > 0 && time.Since(g.born) > p.maxAge {
 		if fresh := p.next(); p.current.CompareAndSwap(g, fresh) {
 			g.retired.Store(true)
-			g.CloseIdleConnections() // Also closes those that calls in flight give back later.
+			g.CloseIdleConnections() // Also closes those that calls in flight release later.
 			g = fresh
 		} else {
 			g = p.current.Load() // Another call was faster.
@@ -67,8 +68,8 @@ func (p *pool) take() *generation {
 }
 
 // release ends the use of the connections by one request. A call that took them while they were retired may have kept
-// one alive, so the last one out closes what is left, and once more after a moment: a connection is idle a little later
-// than its last call has ended.
+// one alive, so the last release closes the rest, and once more after idleAfter: a connection becomes idle shortly
+// after the end of its last call.
 func (g *generation) release() {
 	if g.calls.Add(-1) == 0 && g.retired.Load() {
 		g.CloseIdleConnections()
@@ -117,9 +118,9 @@ func newTransport(
 		// first and no request meets a closed one.
 		IdleConnTimeout:        55 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-		// A few kilobytes of gzip can unfold to gigabytes, and the responses are small.
+		// A few kilobytes of gzip can decompress to gigabytes, and the responses are small.
 		DisableCompression: true,
-		// HTTP/2 has pings of its own, which also find a peer that hangs behind a live connection.
+		// HTTP/2 has its own pings, which also detect a peer that hangs behind a live connection.
 		HTTP2: &http.HTTP2Config{
 			SendPingTimeout: deadAfter / 2, PingTimeout: deadAfter / 2, WriteByteTimeout: deadAfter,
 		},

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setUserTimeout bounds how long the kernel waits for the other end to take what was sent. Keep-alive probes do not,
-// since they are not sent while something else is waiting.
+// setUserTimeout bounds how long the kernel waits for an acknowledgement of sent data. Keep-alive probes do not, since
+// they are not sent while data is unacknowledged.
 func setUserTimeout(connection syscall.RawConn, timeout time.Duration) error {
 	var failed error
 	err := connection.Control(func(descriptor uintptr) {

@@ -57,9 +57,9 @@ func TestCodeOfSeamsErrors(t *testing.T) {
 	}
 }
 
-// The code of an error of ours is part of its meaning and not of the table: a response that cannot be understood is a
-// 502 over REST, but must not look retryable over gRPC.
-func TestOwnErrors(t *testing.T) {
+// The code of the service's own errors does not follow from the HTTP status: an invalid response is a 502 over REST,
+// but must not look retryable over gRPC.
+func TestErrorsOfTheService(t *testing.T) {
 	for _, test := range []struct {
 		e          *seamerr.Error
 		httpStatus int

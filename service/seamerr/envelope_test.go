@@ -10,7 +10,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// same fails unless two JSON texts say the same.
+// same fails unless two JSON texts are equal as JSON.
 func same(t *testing.T, got []byte, want string) {
 	t.Helper()
 	var g, w any
@@ -25,7 +25,7 @@ func same(t *testing.T, got []byte, want string) {
 	}
 }
 
-// What Seam says must reach the caller over REST as it was said: its SDKs read these members.
+// Seam's error must reach the caller over REST unchanged: its SDKs read these members.
 func TestEnvelopeRoundTrip(t *testing.T) {
 	for name, text := range map[string]string{
 		"plain":             `{"error":{"type":"client_session_not_found","message":"m","request_id":"r"},"ok":false}`,
@@ -48,7 +48,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	}
 }
 
-// An envelope that is not quite as documented gives as much as can be had of it, and is handed on as it came.
+// An envelope that deviates from the documentation is read as far as possible, and passed on unchanged.
 func TestFromResponse(t *testing.T) {
 	for name, test := range map[string]struct {
 		body string
@@ -75,9 +75,9 @@ func TestFromResponse(t *testing.T) {
 	}
 }
 
-// A body that is no envelope of Seam gives an error without a type, and says nothing over gRPC, where it may be the
-// page of a proxy with anything in it. JSON is handed on over REST: SDKs make of it what they can.
-func TestFromResponseOfStrangers(t *testing.T) {
+// A body without Seam's envelope gives an error without a type, and is not quoted over gRPC: it may be the page of a
+// proxy with anything in it. JSON is passed on over REST, for the SDKs.
+func TestFromResponseWithoutEnvelope(t *testing.T) {
 	const secret, envelope = "echoed-secret", `{"error":{"type":"t","message":"echoed-secret"},"ok":false}`
 	for name, test := range map[string]struct {
 		contentType, body string
@@ -105,7 +105,7 @@ func TestFromResponseOfStrangers(t *testing.T) {
 		"type without an end":    {"application/json", `{"error":{"type":"` + strings.Repeat("t", 200_000) + `","message":"echoed-secret"}}`, false},
 		"no message":             {"application/json", `{"error":{"type":"t"}}`, true},
 		"message is a number":    {"application/json", `{"error":{"type":"t","message":5}}`, true},
-		"broken off":             {"application/json", `{"error":{"type":"t","message":"echoed-secret"`, false},
+		"truncated":              {"application/json", `{"error":{"type":"t","message":"echoed-secret"`, false},
 		"two envelopes":          {"application/json", envelope + envelope, false},
 		"over the limit":         {"application/json", `{"message":"` + strings.Repeat("x", 64<<10) + `"}`, false},
 	} {
@@ -133,8 +133,8 @@ func TestInvalidInput(t *testing.T) {
 		return seamerr.FieldViolation{Path: path, Message: message}
 	}
 	for name, test := range map[string]struct {
-		problems []seamerr.FieldViolation
-		want     string
+		violations []seamerr.FieldViolation
+		want       string
 	}{
 		"one": {
 			[]seamerr.FieldViolation{at("Expected string, received null", "a")},
@@ -155,7 +155,7 @@ func TestInvalidInput(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := seamerr.InvalidInput(test.problems)
+			e := seamerr.InvalidInput(test.violations)
 			if e.HTTPStatus != 400 || e.Type != "invalid_input" {
 				t.Errorf("error is %+v", e)
 			}
@@ -168,14 +168,14 @@ func TestInvalidInput(t *testing.T) {
 	}
 }
 
-// A hostile request may have any number of faults; what is told of them is bounded.
+// A hostile request may have any number of violations. Those in the error are bounded.
 func TestInvalidInputIsBounded(t *testing.T) {
-	problems := make([]seamerr.FieldViolation, 1000)
-	for i := range problems {
-		problems[i] = seamerr.FieldViolation{Path: []string{"a", fmt.Sprint(i)}, Message: "m"}
+	violations := make([]seamerr.FieldViolation, 1000)
+	for i := range violations {
+		violations[i] = seamerr.FieldViolation{Path: []string{"a", fmt.Sprint(i)}, Message: "m"}
 	}
-	e := seamerr.InvalidInput(problems)
+	e := seamerr.InvalidInput(violations)
 	if len(e.Violations) != 100 || !strings.HasPrefix(e.Message, "100 Input Errors: ") {
-		t.Errorf("%d problems, message begins %.30q", len(e.Violations), e.Message)
+		t.Errorf("%d violations, message begins %.30q", len(e.Violations), e.Message)
 	}
 }

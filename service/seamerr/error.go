@@ -42,7 +42,7 @@ type Error struct {
 	Body        []byte
 	ContentType string
 
-	// ValidationErrors is Seam's `validation_errors` member when Seam found the problems, nil otherwise.
+	// ValidationErrors is Seam's `validation_errors` member when Seam found the violations, nil otherwise.
 	ValidationErrors map[string]any
 
 	// Violations are the faults in the input when they were found here, nil otherwise.

@@ -47,7 +47,7 @@ func TestFrom(t *testing.T) {
 		"status invalid":     {status.Error(codes.InvalidArgument, "x"), codes.InvalidArgument, 400, "invalid_argument", "x"},
 		"status range":       {status.Error(codes.OutOfRange, "x"), codes.OutOfRange, 400, "out_of_range", "x"},
 		"status exists":      {status.Error(codes.AlreadyExists, "x"), codes.AlreadyExists, 400, "already_exists", "x"},
-		"status stranger":    {status.Error(codes.Unauthenticated, "x"), codes.Unauthenticated, 401, "unauthenticated", "x"},
+		"unknown status":     {status.Error(codes.Unauthenticated, "x"), codes.Unauthenticated, 401, "unauthenticated", "x"},
 		"status denied":      {status.Error(codes.PermissionDenied, "x"), codes.PermissionDenied, 403, "permission_denied", "x"},
 		"status not found":   {status.Error(codes.NotFound, "x"), codes.NotFound, 404, "not_found", "x"},
 		"status aborted":     {status.Error(codes.Aborted, "x"), codes.Aborted, 409, "aborted", "x"},
@@ -66,9 +66,9 @@ func TestFrom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, told := range []string{string(body), e.Error(), e.GRPCStatus().String()} {
-				if strings.Contains(told, secret) {
-					t.Errorf("the cause is told to the caller: %s", told)
+			for _, text := range []string{string(body), e.Error(), e.GRPCStatus().String()} {
+				if strings.Contains(text, secret) {
+					t.Errorf("the caller sees the cause: %s", text)
 				}
 			}
 			// The log must still get at the real cause.

@@ -10,8 +10,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// FuzzFromResponse: whatever stands in for Seam's error, the caller gets a response on both faces that its own
-// libraries can read.
+// FuzzFromResponse: whatever the body of an error, the caller gets a response on both faces that its libraries can
+// read.
 func FuzzFromResponse(f *testing.F) {
 	for _, text := range []string{
 		``, `{}`, `null`, `<html>`, `{"error":{"type":"t","message":"m","request_id":"r","data":{"a":[1]}},"ok":false}`,

@@ -12,43 +12,43 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Where a retry could double the effect, no client may take the error for one to retry by itself: gRPC clients retry
-// UNAVAILABLE, and some of Seam's SDKs any 5xx. What Seam said over REST stays what it said.
+// Where a retry is not safe, no client may retry the error by itself: gRPC clients retry UNAVAILABLE, and some of
+// Seam's SDKs any 5xx. Seam's own errors are unchanged over REST.
 func TestWithUnknownOutcome(t *testing.T) {
 	const suffix = ", and the outcome is unknown"
 	cause := errors.New("cause")
-	type told struct {
+	type result struct {
 		code       codes.Code
 		httpStatus int
 	}
 	for name, test := range map[string]struct {
 		e *seamerr.Error
-		// repeatable and not are the errors of a request that can be retried without harm, and of one that cannot.
-		repeatable, not told
+		// retryable and not are the results for a request of which a retry is safe, and for one of which it is not.
+		retryable, not result
 	}{
-		"unreachable":  {seamerr.Unreachable(cause), told{codes.Unavailable, 503}, told{codes.Unknown, 424}},
-		"timeout":      {seamerr.Timeout(cause), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 424}},
-		"bad answer":   {seamerr.InvalidResponse(cause), told{codes.Internal, 502}, told{codes.Internal, 424}},
-		"canceled":     {seamerr.Canceled(cause), told{codes.Canceled, 499}, told{codes.Canceled, 499}},
-		"Seam's 500":   {seamerr.FromResponse(500, "application/json", nil), told{codes.Internal, 500}, told{codes.Internal, 500}},
-		"Seam's 502":   {seamerr.FromResponse(502, "application/json", nil), told{codes.Unavailable, 502}, told{codes.Unknown, 502}},
-		"Seam's 503":   {seamerr.FromResponse(503, "application/json", nil), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
-		"Seam's 504":   {seamerr.FromResponse(504, "application/json", nil), told{codes.DeadlineExceeded, 504}, told{codes.DeadlineExceeded, 504}},
-		"a CDN's 522":  {seamerr.FromResponse(522, "application/json", nil), told{codes.Unavailable, 522}, told{codes.Unknown, 522}},
-		"Seam's words": {seamerr.FromResponse(503, "application/json", []byte(`{"error":{"type":"t","message":"m"}}`)), told{codes.Unavailable, 503}, told{codes.Unknown, 503}},
-		"what a later attempt said": {
+		"unreachable":      {seamerr.Unreachable(cause), result{codes.Unavailable, 503}, result{codes.Unknown, 424}},
+		"timeout":          {seamerr.Timeout(cause), result{codes.DeadlineExceeded, 504}, result{codes.DeadlineExceeded, 424}},
+		"invalid response": {seamerr.InvalidResponse(cause), result{codes.Internal, 502}, result{codes.Internal, 424}},
+		"canceled":         {seamerr.Canceled(cause), result{codes.Canceled, 499}, result{codes.Canceled, 499}},
+		"Seam's 500":       {seamerr.FromResponse(500, "application/json", nil), result{codes.Internal, 500}, result{codes.Internal, 500}},
+		"Seam's 502":       {seamerr.FromResponse(502, "application/json", nil), result{codes.Unavailable, 502}, result{codes.Unknown, 502}},
+		"Seam's 503":       {seamerr.FromResponse(503, "application/json", nil), result{codes.Unavailable, 503}, result{codes.Unknown, 503}},
+		"Seam's 504":       {seamerr.FromResponse(504, "application/json", nil), result{codes.DeadlineExceeded, 504}, result{codes.DeadlineExceeded, 504}},
+		"a CDN's 522":      {seamerr.FromResponse(522, "application/json", nil), result{codes.Unavailable, 522}, result{codes.Unknown, 522}},
+		"Seam's words":     {seamerr.FromResponse(503, "application/json", []byte(`{"error":{"type":"t","message":"m"}}`)), result{codes.Unavailable, 503}, result{codes.Unknown, 503}},
+		"error of a later attempt": {
 			seamerr.FromResponse(404, "application/json", []byte(`{"error":{"type":"client_session_not_found","message":"m"}}`)),
-			told{codes.NotFound, 404},
-			told{codes.NotFound, 404},
+			result{codes.NotFound, 404},
+			result{codes.NotFound, 404},
 		},
 	} {
-		for repeatable, want := range map[bool]told{true: test.repeatable, false: test.not} {
-			t.Run(name+map[bool]string{true: ", repeatable", false: ""}[repeatable], func(t *testing.T) {
+		for retryable, want := range map[bool]result{true: test.retryable, false: test.not} {
+			t.Run(name+map[bool]string{true: ", retryable", false: ""}[retryable], func(t *testing.T) {
 				wait := time.Second
 				test.e.RequestID, test.e.RetryAfter = "r-1", &wait
 				before := *test.e
-				e := test.e.WithUnknownOutcome(repeatable)
-				if e.GRPCCode() != want.code || e.HTTPStatus != want.httpStatus || !e.OutcomeUnknown || e.NoRetry == repeatable {
+				e := test.e.WithUnknownOutcome(retryable)
+				if e.GRPCCode() != want.code || e.HTTPStatus != want.httpStatus || !e.OutcomeUnknown || e.NoRetry == retryable {
 					t.Errorf("error is %s, %+v", e.GRPCCode(), e)
 				}
 				message := before.Message
@@ -69,8 +69,8 @@ func TestWithUnknownOutcome(t *testing.T) {
 	}
 }
 
-// What is final stays final, whatever else is said of it.
-func TestFinalStays(t *testing.T) {
+// NoRetry stays set when the outcome becomes unknown.
+func TestNoRetryStays(t *testing.T) {
 	e := seamerr.Unreachable(nil)
 	e.NoRetry = true
 	if !e.WithUnknownOutcome(true).NoRetry {
@@ -78,22 +78,22 @@ func TestFinalStays(t *testing.T) {
 	}
 }
 
-// Over REST the service's own errors say in their data that the outcome is unknown. Seam's responses are passed on as
-// they came, and a response without an envelope gets none.
+// Over REST the service's own errors have the unknown outcome in their data. Seam's responses are passed on unchanged,
+// and a response without an envelope gets none.
 func TestOutcomeInEnvelope(t *testing.T) {
 	for name, test := range map[string]struct {
 		e    *seamerr.Error
 		want string
 	}{
-		"ours": {
+		"own": {
 			seamerr.Unreachable(nil).WithUnknownOutcome(false),
 			`{"error":{"type":"upstream_unreachable","message":"Seam could not be reached, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
 		},
-		"ours, repeatable": {
+		"own, retryable": {
 			seamerr.InvalidResponse(nil).WithUnknownOutcome(true),
 			`{"error":{"type":"upstream_response_invalid","message":"Seam's response could not be understood, and the outcome is unknown","data":{"outcome":"unknown"}},"ok":false}`,
 		},
-		"ours, known": {
+		"own, known": {
 			seamerr.CircuitOpen(0), `{"error":{"type":"upstream_circuit_open","message":"Seam is failing and was not asked"},"ok":false}`,
 		},
 		"Seam's": {
@@ -118,8 +118,8 @@ func TestOutcomeInEnvelope(t *testing.T) {
 	}
 }
 
-// Whoever is refused because of how much goes on is told when to come again.
-func TestWaits(t *testing.T) {
+// Refusals under load have a Retry-After.
+func TestRetryAfterOfRefusals(t *testing.T) {
 	const wait = 1500 * time.Millisecond
 	for _, e := range []*seamerr.Error{seamerr.Overloaded(wait), seamerr.CallerRateLimited(wait), seamerr.CircuitOpen(wait)} {
 		t.Run(e.Type, func(t *testing.T) {

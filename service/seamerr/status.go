@@ -36,7 +36,7 @@ const (
 // outcomeUnknown is what the details say of a request that may have been carried out or not.
 const outcomeUnknown = "unknown"
 
-// maxDepth bounds how deep into validation_errors problems are looked for: Seam's requests nest two levels.
+// maxDepth bounds how deep into validation_errors violations are looked for: Seam's requests nest two levels.
 const maxDepth = 16
 
 // GRPCStatus returns the error as a gRPC status with its facts as details. grpc-go calls it by this name.
@@ -136,15 +136,15 @@ func (e *Error) reason() string {
 }
 
 func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
-	problems := e.Violations
-	if problems == nil {
-		problems = violationsOf(e.ValidationErrors)
+	found := e.Violations
+	if found == nil {
+		found = violationsOf(e.ValidationErrors)
 	}
 	var violations []*errdetails.BadRequest_FieldViolation
-	for _, problem := range problems[:min(len(problems), maxViolations)] {
+	for _, violation := range found[:min(len(found), maxViolations)] {
 		violations = append(violations, &errdetails.BadRequest_FieldViolation{
-			Field:       cut(problem.field(), maxFieldBytes),
-			Description: cut(problem.Message, maxDescriptionBytes),
+			Field:       cut(violation.field(), maxFieldBytes),
+			Description: cut(violation.Message, maxDescriptionBytes),
 		})
 	}
 	return violations

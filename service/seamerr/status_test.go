@@ -44,7 +44,7 @@ func TestErrorInfo(t *testing.T) {
 		"without an envelope": {
 			seamerr.FromResponse(502, "", nil), "BAD_GATEWAY", "client-session-service", map[string]string{"http_status": "502"},
 		},
-		"Seam's name of ours": {
+		"own error of a type of Seam": {
 			seamerr.Unauthorized(), "UNAUTHORIZED", "connect.getseam.com",
 			map[string]string{"http_status": "401", "type": "unauthorized"},
 		},
@@ -76,20 +76,20 @@ func TestErrorInfo(t *testing.T) {
 			seamerr.CallerRateLimited(0), "CALLER_RATE_LIMITED", "client-session-service",
 			map[string]string{"http_status": "429", "type": "caller_rate_limited"},
 		},
-		"outcome unknown, ours": {
+		"outcome unknown, own": {
 			seamerr.Unreachable(nil).WithUnknownOutcome(false), "UPSTREAM_UNREACHABLE", "client-session-service",
 			map[string]string{"http_status": "424", "type": "upstream_unreachable", "outcome": "unknown"},
 		},
-		"outcome unknown, ours, repeatable": {
+		"outcome unknown, own, retryable": {
 			seamerr.Timeout(nil).WithUnknownOutcome(true), "UPSTREAM_TIMEOUT", "client-session-service",
 			map[string]string{"http_status": "504", "type": "upstream_timeout", "outcome": "unknown"},
 		},
-		"outcome unknown, nobody's": {
+		"outcome unknown, no type": {
 			seamerr.FromResponse(503, "application/json", nil).WithUnknownOutcome(false), "SERVICE_UNAVAILABLE", "client-session-service",
 			map[string]string{"http_status": "503", "outcome": "unknown"},
 		},
-		"Seam using a name of ours": {
-			// Who said it decides about the domain, not only what was said.
+		"Seam's error of an own type": {
+			// The sender decides about the domain, not only the type.
 			&seamerr.Error{HTTPStatus: 502, Type: "upstream_timeout"}, "UPSTREAM_TIMEOUT", "connect.getseam.com",
 			map[string]string{"http_status": "502", "type": "upstream_timeout"},
 		},
@@ -153,18 +153,18 @@ func TestDetails(t *testing.T) {
 	}
 }
 
-// Seam documents an object as data; whatever else it may be reaches the caller too.
+// Seam documents data as an object. Data of any other type reaches the caller too.
 func TestDataOfAnyType(t *testing.T) {
 	for _, data := range []any{"x", true, 1.5, []any{"a", nil}} {
 		values := detail[*structpb.Value]((&seamerr.Error{HTTPStatus: 400, Type: "t", Data: data}).GRPCStatus())
 		if len(values) != 1 || !reflect.DeepEqual(values[0].AsInterface(), data) {
-			t.Errorf("data %v is told as %v", data, values)
+			t.Errorf("data %v became %v", data, values)
 		}
 	}
 }
 
-// What was not said must not be there as an empty detail: a client asks for the detail and not for its content.
-func TestDetailsLeftOut(t *testing.T) {
+// An absent member must not become an empty detail: clients check whether a detail exists, not its content.
+func TestAbsentDetailsAreLeftOut(t *testing.T) {
 	for name, e := range map[string]*seamerr.Error{
 		"bare":                          {HTTPStatus: 500},
 		"empty ones":                    {HTTPStatus: 500, Data: map[string]any{}, ValidationErrors: map[string]any{}, Violations: []seamerr.FieldViolation{}},
@@ -178,7 +178,7 @@ func TestDetailsLeftOut(t *testing.T) {
 			}
 		})
 	}
-	// A wait of zero was said, though: to try again at once.
+	// A wait of zero is present, though: it means to retry at once.
 	zero := time.Duration(0)
 	st := (&seamerr.Error{HTTPStatus: 503, RetryAfter: &zero}).GRPCStatus()
 	if len(detail[*errdetails.RetryInfo](st)) != 1 {
@@ -186,7 +186,7 @@ func TestDetailsLeftOut(t *testing.T) {
 	}
 }
 
-// Seam's own validation_errors become the same violations as problems of ours.
+// Seam's validation_errors become the same violations as the service's own.
 func TestViolationsOfSeam(t *testing.T) {
 	e := seamerr.FromResponse(400, "application/json", []byte(`{"error":{"type":"invalid_input","message":"m","validation_errors":{
 		"_errors":["top",5],
@@ -206,11 +206,11 @@ func TestViolationsOfSeam(t *testing.T) {
 	}
 }
 
-// maxHeaderList is what clients in other languages take at most as the headers of one response.
+// maxHeaderList is the maximum of clients in other languages for the headers of one response.
 const maxHeaderList = 8 << 10
 
-// headerBytes is how many bytes of header a status is: the details base64-encoded in one, the message in another, where
-// each byte that is no printable ASCII takes three.
+// headerBytes is the size of a status in headers: the details base64-encoded in one, the message percent-encoded in
+// another.
 func headerBytes(t *testing.T, st *status.Status) int {
 	t.Helper()
 	binary, err := proto.Marshal(st.Proto())
@@ -220,23 +220,23 @@ func headerBytes(t *testing.T, st *status.Status) int {
 	return base64.RawStdEncoding.EncodedLen(len(binary)) + len(url.PathEscape(st.Message()))
 }
 
-// The largest error must still get through as a gRPC answer.
+// The largest error must still be accepted by clients.
 func TestStatusFitsInHeaders(t *testing.T) {
 	long := func(unit string) string { return strings.Repeat(unit, 20_000/len(unit)) }
-	problems := make([]seamerr.FieldViolation, 100)
-	for i := range problems {
-		problems[i] = seamerr.FieldViolation{Path: []string{long("p"), "1", long("é")}, Message: long("m")}
+	violations := make([]seamerr.FieldViolation, 100)
+	for i := range violations {
+		violations[i] = seamerr.FieldViolation{Path: []string{long("p"), "1", long("é")}, Message: long("m")}
 	}
 	wait := 365*24*time.Hour - 1
 	for name, e := range map[string]*seamerr.Error{
 		"message":                   {HTTPStatus: 500, Type: "t", Message: long("x")},
 		"type":                      {HTTPStatus: 500, Type: long("t")},
 		"request id":                {HTTPStatus: 500, Type: "t", RequestID: long("r")},
-		"problems":                  {HTTPStatus: 400, Type: "invalid_input", Violations: problems},
+		"violations":                {HTTPStatus: 400, Type: "invalid_input", Violations: violations},
 		"data":                      {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": long("d")}},
 		"largest data that is sent": {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": strings.Repeat("d", 480)}},
 		"everything": {
-			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Violations: problems,
+			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Violations: violations,
 			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)}, OutcomeUnknown: true, NoRetry: true,
 		},
 	} {
@@ -252,8 +252,8 @@ func TestStatusFitsInHeaders(t *testing.T) {
 	}
 }
 
-// Cutting must not split a character: protobuf refuses such text, and the whole status with it.
-func TestCutKeepsCharactersWhole(t *testing.T) {
+// Truncation must not split a character: protobuf refuses such text, and the whole status with it.
+func TestTruncationKeepsCharactersWhole(t *testing.T) {
 	for shift := range 4 {
 		text := strings.Repeat("x", shift) + strings.Repeat("😀", 1000)
 		e := &seamerr.Error{

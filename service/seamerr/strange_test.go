@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// TestWrongTypesBeside shows that a member of another type than documented does not cost the caller the others.
-func TestWrongTypesBeside(t *testing.T) {
+// TestWrongTypeKeepsOtherMembers shows that a member of an undocumented type does not affect the others.
+func TestWrongTypeKeepsOtherMembers(t *testing.T) {
 	for _, body := range []string{
 		`{"error":{"type":"t","message":"m"},"ok":"false"}`,
 		`{"error":{"type":"t","message":"m","request_id":5},"ok":false}`,
@@ -23,7 +23,7 @@ func TestWrongTypesBeside(t *testing.T) {
 	}
 }
 
-// TestNumbersKeepTheirDigits shows that data goes out over REST as it came in.
+// TestNumbersKeepTheirDigits shows that data is passed on over REST unchanged.
 func TestNumbersKeepTheirDigits(t *testing.T) {
 	const data = `"data":{"big":12345678901234567890,"small":1.0}`
 	e := FromResponse(http.StatusBadRequest, "application/json", []byte(`{"error":{"type":"t","message":"m",`+data+`},"ok":false}`))
@@ -42,7 +42,7 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	}
 }
 
-// TestStatusesOfProxies shows that statuses which only proxies have get a reason that is one, and a fitting code.
+// TestStatusesOfProxies shows that the statuses of proxies have a valid reason and a suitable code.
 func TestStatusesOfProxies(t *testing.T) {
 	reason := regexp.MustCompile(`^[A-Z][A-Z0-9_]+[A-Z0-9]$`)
 	for httpStatus, code := range map[int]codes.Code{

@@ -65,29 +65,29 @@ func ControlCharacters(path ...string) FieldViolation {
 // maxFieldViolations bounds how much of a hostile input is spelt out.
 const maxFieldViolations = 100
 
-// InvalidInput is the refusal of a request with the given problems: at least one.
-func InvalidInput(problems []FieldViolation) *Error {
-	if len(problems) > maxFieldViolations {
-		problems = problems[:maxFieldViolations]
+// InvalidInput is the refusal of a request with the given violations: at least one.
+func InvalidInput(violations []FieldViolation) *Error {
+	if len(violations) > maxFieldViolations {
+		violations = violations[:maxFieldViolations]
 	}
-	e := inSeamsWords(http.StatusBadRequest, "invalid_input", summary(problems), nil)
-	e.Violations = problems
+	e := inSeamsWords(http.StatusBadRequest, "invalid_input", summary(violations), nil)
+	e.Violations = violations
 	return e
 }
 
 // summary is the message of an invalid_input error, put together as Seam does it.
-func summary(problems []FieldViolation) string {
-	if len(problems) == 1 {
-		return problems[0].String()
+func summary(violations []FieldViolation) string {
+	if len(violations) == 1 {
+		return violations[0].String()
 	}
-	texts := make([]string, len(problems))
-	for i, problem := range problems {
-		texts[i] = problem.String()
+	texts := make([]string, len(violations))
+	for i, violation := range violations {
+		texts[i] = violation.String()
 	}
-	return fmt.Sprintf("%d Input Errors: %s", len(problems), strings.Join(texts, ", "))
+	return fmt.Sprintf("%d Input Errors: %s", len(violations), strings.Join(texts, ", "))
 }
 
-// String is the problem in one line, as it stands in the message of Seam's error.
+// String is the violation in one line, as it stands in the message of Seam's error.
 func (p FieldViolation) String() string {
 	path := strings.Join(p.Path, ".")
 	switch {
@@ -117,11 +117,11 @@ func (p FieldViolation) field() string {
 }
 
 // tree is the validation_errors object of Seam's error: a node has `_errors` and one member for each path segment.
-func tree(problems []FieldViolation) map[string]any {
+func tree(violations []FieldViolation) map[string]any {
 	root := map[string]any{"_errors": []string{}}
-	for _, problem := range problems {
+	for _, violation := range violations {
 		node := root
-		for _, segment := range problem.Path {
+		for _, segment := range violation.Path {
 			child, ok := node[segment].(map[string]any)
 			if !ok {
 				child = map[string]any{"_errors": []string{}}
@@ -130,21 +130,21 @@ func tree(problems []FieldViolation) map[string]any {
 			node = child
 		}
 		texts, _ := node["_errors"].([]string)
-		node["_errors"] = append(texts, problem.Message)
+		node["_errors"] = append(texts, violation.Message)
 	}
 	return root
 }
 
-// violationsOf reads the problems back out of Seam's validation_errors. A tree of another shape gives none: the rest of
+// violationsOf reads the violations back out of Seam's validation_errors. A tree of another shape gives none: the rest of
 // the error is still worth having.
 func violationsOf(validationErrors map[string]any) []FieldViolation {
-	var problems []FieldViolation
+	var violations []FieldViolation
 	var walk func(node map[string]any, path []string)
 	walk = func(node map[string]any, path []string) {
 		if texts, ok := node["_errors"].([]any); ok {
 			for _, text := range texts {
-				if message, ok := text.(string); ok && len(problems) < maxFieldViolations {
-					problems = append(problems, FieldViolation{Path: path, Message: message})
+				if message, ok := text.(string); ok && len(violations) < maxFieldViolations {
+					violations = append(violations, FieldViolation{Path: path, Message: message})
 				}
 			}
 		}
@@ -155,5 +155,5 @@ func violationsOf(validationErrors map[string]any) []FieldViolation {
 		}
 	}
 	walk(validationErrors, nil)
-	return problems
+	return violations
 }

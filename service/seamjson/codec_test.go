@@ -18,7 +18,7 @@ type (
 	session  = clientsessionv1.ClientSession
 )
 
-// secret is put wherever a text can hold a value of the caller, so that its absence from an error can be asserted.
+// secret stands for every value of the caller, so that its absence from an error can be asserted.
 const secret = "s3cret-value"
 
 func newCodec(tb testing.TB) *seamjson.Codec {
@@ -40,7 +40,7 @@ func wantEqual(t *testing.T, got, want proto.Message) {
 	}
 }
 
-// wantNoSecret fails for a text that repeats the value it complains of.
+// wantNoSecret fails for a text that quotes the value.
 func wantNoSecret(t *testing.T, text string) {
 	t.Helper()
 	if strings.Contains(text, secret) {
@@ -56,7 +56,7 @@ func stamp(text string) *timestamppb.Timestamp {
 	return timestamppb.New(instant)
 }
 
-// fullSession has every member set, with the values of fullAnswer.
+// fullSession has every member set, with the values of fullResponse.
 func fullSession() *session {
 	return &session{
 		ClientSessionId:     "c2cbd177-1ef1-414d-a2c5-e64ec6ffd7aa",
@@ -74,8 +74,8 @@ func fullSession() *session {
 	}
 }
 
-// fullAnswer is the response with fullSession as it is written: the members in the contract's order.
-const fullAnswer = `{"client_session":{` +
+// fullResponse is the response with fullSession as it is written: the members in the contract's order.
+const fullResponse = `{"client_session":{` +
 	`"client_session_id":"c2cbd177-1ef1-414d-a2c5-e64ec6ffd7aa",` +
 	`"workspace_id":"d3513c20-dc89-4e19-8713-1c3ab01aec81",` +
 	`"created_at":"2025-06-15T16:54:17.946Z",` +

@@ -51,7 +51,7 @@ func TestAppendRequestTexts(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		// The standard library reads it back, so that no fault of our reader can hide one of our writer.
+		// The standard library reads it back, so that no bug of the reader can hide one of the writer.
 		var got struct {
 			Key string   `json:"user_identifier_key"`
 			IDs []string `json:"connect_webview_ids"`
@@ -93,15 +93,15 @@ func TestAppendRequest(t *testing.T) {
 				t.Errorf("request is %s\nwant       before%s", got, test.want)
 			}
 			read := &request{}
-			if problems, err := newCodec(t).UnmarshalRequest(got[len("before"):], "", read); err != nil || len(problems) > 0 {
-				t.Fatalf("our own text is refused: problems %v, error %v", problems, err)
+			if violations, err := newCodec(t).UnmarshalRequest(got[len("before"):], "", read); err != nil || len(violations) > 0 {
+				t.Fatalf("an encoded text is refused: violations %v, error %v", violations, err)
 			}
 			wantEqual(t, read, test.message)
 		})
 	}
 }
 
-// What cannot be said in JSON is an error and not a wrong text; it names the member and not the value.
+// A message that JSON cannot represent is an error. It names the member and does not quote the value.
 func TestAppendFails(t *testing.T) {
 	invalid := "\xff" + secret
 	codec := newCodec(t)
@@ -129,16 +129,16 @@ func TestAppendFails(t *testing.T) {
 	}
 }
 
-// A message that the codec was not made for is a fault of the code, which every method must tell and not panic over.
+// A message of another contract is a bug in the code, for which every method must return an error and not panic.
 func TestUnknownMessage(t *testing.T) {
 	codec := newCodec(t)
-	stranger := structpb.NewNullValue()
-	_, appendRequest := codec.AppendRequest(nil, stranger)
-	_, readAnswer := codec.UnmarshalResponse([]byte(`{}`), stranger)
-	_, readRequest := codec.UnmarshalRequest([]byte(`{}`), "", stranger)
+	unknown := structpb.NewNullValue()
+	_, appendRequest := codec.AppendRequest(nil, unknown)
+	_, unmarshalResponse := codec.UnmarshalResponse([]byte(`{}`), unknown)
+	_, unmarshalRequest := codec.UnmarshalRequest([]byte(`{}`), "", unknown)
 	for name, err := range map[string]error{
-		"AppendRequest": appendRequest, "ReadRequest": readRequest,
-		"UnmarshalResponse": readAnswer,
+		"AppendRequest": appendRequest, "UnmarshalRequest": unmarshalRequest,
+		"UnmarshalResponse": unmarshalResponse,
 	} {
 		if err == nil || err.Error() != "google.protobuf.Value is not a message of this codec" {
 			t.Errorf("%s: error is %v", name, err)

@@ -15,13 +15,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// member is one member of a JSON object, in the order of the text and with doubled names kept.
+// member is one member of a JSON object, in the order of the text and with duplicate names.
 type member struct {
 	name  string
 	value json.RawMessage
 }
 
-// members takes a JSON object apart with the standard library, which knows neither of the readers that are compared.
+// members splits a JSON object with the standard library, which is independent of the decoders that are compared.
 func members(text []byte) []member {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
@@ -61,8 +61,8 @@ func camelCase(name string) bool {
 	}, name)
 }
 
-// requestDiffers is the whole list of why ReadRequest and protojson may judge a request differently. Each of them is
-// shown by TestRequestDiffersFromProtojson.
+// requestDiffers is the complete list of reasons for which UnmarshalRequest may refuse a request that protojson
+// accepts. TestRequestDiffersFromProtojson shows each of them.
 func requestDiffers(text []byte) bool {
 	for _, m := range members(text) {
 		switch {
@@ -88,12 +88,12 @@ func TestRequestDiffersFromProtojson(t *testing.T) {
 		`{"user_identity_ids":[]}`,
 		`{"user_identity_ids":["a","b"]}`,
 	} {
-		problems, err := codec.UnmarshalRequest([]byte(text), "", &request{})
-		if err == nil && len(problems) == 0 {
-			t.Errorf("%s: ReadRequest takes it", text)
+		violations, err := codec.UnmarshalRequest([]byte(text), "", &request{})
+		if err == nil && len(violations) == 0 {
+			t.Errorf("%s: UnmarshalRequest accepts it", text)
 		}
 		if err := protojson.Unmarshal([]byte(text), &request{}); err != nil {
-			t.Errorf("%s: protojson refuses it as we do, so it is no difference: %v", text, err)
+			t.Errorf("%s: protojson refuses it too, so it is no difference: %v", text, err)
 		}
 		if !requestDiffers([]byte(text)) {
 			t.Errorf("%s: not known as a difference", text)
@@ -101,7 +101,7 @@ func TestRequestDiffersFromProtojson(t *testing.T) {
 	}
 }
 
-func FuzzReadRequest(f *testing.F) {
+func FuzzUnmarshalRequest(f *testing.F) {
 	for _, text := range []string{
 		``, `{}`, ` { } `, `[]`, `null`, `{"client_session_id":"c","user_identity_ids":["i"]}`, `{"client_session_id":5}`,
 		`{"connected_account_ids":["a",1,null,[],{}]}`, `{"nope":[{}],"seam_key":1}`, `{"user_identity_ids":[]}`,
@@ -115,23 +115,23 @@ func FuzzReadRequest(f *testing.F) {
 	codec := newCodec(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, want := &request{}, &request{}
-		problems, err := codec.UnmarshalRequest(text, "", got)
-		accepted := err == nil && len(problems) == 0
+		violations, err := codec.UnmarshalRequest(text, "", got)
+		accepted := err == nil && len(violations) == 0
 		if len(text) == 0 { // No body is a request without parameters, since they may stand in the query string.
 			if !accepted {
-				t.Fatalf("no body is refused: problems %q, error %v", problems, err)
+				t.Fatalf("no body is refused: violations %q, error %v", violations, err)
 			}
 			return
 		}
 		if !json.Valid(text) {
 			if err == nil {
-				t.Fatalf("broken JSON is taken, with problems %q", problems)
+				t.Fatalf("malformed JSON is accepted, with violations %q", violations)
 			}
 			return // protojson takes some of it, such as {"a":0e}.
 		}
-		for _, p := range problems {
+		for _, p := range violations {
 			if !utf8.ValidString(p.Message) {
-				t.Errorf("problem %q cannot be sent", p.Message)
+				t.Errorf("violation %q cannot be sent", p.Message)
 			}
 		}
 		theirs := protojson.Unmarshal(text, want)
@@ -139,7 +139,7 @@ func FuzzReadRequest(f *testing.F) {
 			return
 		}
 		if accepted != (theirs == nil) {
-			t.Fatalf("we say: problems %q, error %v; protojson says: %v", problems, err, theirs)
+			t.Fatalf("seamjson: violations %q, error %v; protojson says: %v", violations, err, theirs)
 		}
 		if accepted {
 			wantEqual(t, got, want)
@@ -153,9 +153,9 @@ var (
 	plainSmallInt = regexp.MustCompile(`^-?\d{1,15}$`)
 )
 
-// answerDiffers is the whole list of why UnmarshalResponse and protojson may judge a response differently. Each of them is
-// shown by TestAnswerDiffersFromProtojson.
-func answerDiffers(text []byte) bool {
+// responseDiffers is the complete list of reasons for which UnmarshalResponse and protojson may differ on a response.
+// TestResponseDiffersFromProtojson shows each of them.
+func responseDiffers(text []byte) bool {
 	// Text that is not UTF-8, and half a surrogate, cost one character and not the response.
 	if !utf8.Valid(text) || surrogate.Match(text) {
 		return true
@@ -192,7 +192,7 @@ func answerDiffers(text []byte) bool {
 	return false
 }
 
-func TestAnswerDiffersFromProtojson(t *testing.T) {
+func TestResponseDiffersFromProtojson(t *testing.T) {
 	codec := newCodec(t)
 	for _, text := range []string{
 		"{\"client_session\":{\"token\":\"\xff\"}}",
@@ -202,32 +202,32 @@ func TestAnswerDiffersFromProtojson(t *testing.T) {
 		`{"client_session":{"device_count":3.0000000000000000001}}`,
 		`{"client_session":{"created_at":"2025-06-15T16:54:17.1234567890Z"}}`,
 	} {
-		_, ours := codec.UnmarshalResponse([]byte(text), &response{})
+		_, got := codec.UnmarshalResponse([]byte(text), &response{})
 		theirs := protojson.Unmarshal([]byte(text), &response{})
-		if ours != nil || theirs == nil {
-			t.Errorf("%s: we say %v, protojson says %v", text, ours, theirs)
+		if got != nil || theirs == nil {
+			t.Errorf("%s: seamjson says %v, protojson says %v", text, got, theirs)
 		}
-		if !answerDiffers([]byte(text)) {
+		if !responseDiffers([]byte(text)) {
 			t.Errorf("%s: not known as a difference", text)
 		}
 	}
 	// Camel case is the one difference in what is read and not in whether it is.
 	text := []byte(`{"clientSession":{"token":"t"}}`)
-	ours, theirs := &response{}, &response{}
-	if _, err := codec.UnmarshalResponse(text, ours); err != nil {
+	got, theirs := &response{}, &response{}
+	if _, err := codec.UnmarshalResponse(text, got); err != nil {
 		t.Error(err)
 	}
 	if err := protojson.Unmarshal(text, theirs); err != nil {
 		t.Error(err)
 	}
-	if ours.GetClientSession() != nil || theirs.GetClientSession() == nil || !answerDiffers(text) {
-		t.Errorf("camel case: we read {%v}, protojson {%v}", ours, theirs)
+	if got.GetClientSession() != nil || theirs.GetClientSession() == nil || !responseDiffers(text) {
+		t.Errorf("camel case: seamjson reads {%v}, protojson {%v}", got, theirs)
 	}
 }
 
-func FuzzReadAnswer(f *testing.F) {
+func FuzzUnmarshalResponse(f *testing.F) {
 	for _, text := range []string{
-		fullAnswer, ``, `{}`, `{"ok":true}`, `null`, `[]`, `{"client_session":null}`, `{"client_session":{"b":{"c":[1]}}}`,
+		fullResponse, ``, `{}`, `{"ok":true}`, `null`, `[]`, `{"client_session":null}`, `{"client_session":{"b":{"c":[1]}}}`,
 		`{"client_session":{"device_count":3.0}}`, `{"client_session":{"device_count":1e2}}`, `{"x":1e999}`,
 		`{"client_session":{"device_count":-0}}`, `{"client_session":{"device_count":2147483648}}`,
 		`{"client_session":{"created_at":"2025-06-15T18:54:17.946123+02:00","expires_at":"9999-12-31T23:59:59-01:00"}}`,
@@ -245,7 +245,7 @@ func FuzzReadAnswer(f *testing.F) {
 		_, err := codec.UnmarshalResponse(text, got)
 		if !json.Valid(text) {
 			if err == nil {
-				t.Fatal("broken JSON is taken")
+				t.Fatal("malformed JSON is accepted")
 			}
 			return // protojson takes some of it, such as {"a":0e}.
 		}
@@ -256,7 +256,7 @@ func FuzzReadAnswer(f *testing.F) {
 			}
 		}
 		theirs := protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, want)
-		if answerDiffers(text) {
+		if responseDiffers(text) {
 			return
 		}
 		if theirs != nil {
@@ -272,7 +272,7 @@ func FuzzReadAnswer(f *testing.F) {
 	})
 }
 
-func FuzzAnswerRoundTrip(f *testing.F) {
+func FuzzResponseRoundTrip(f *testing.F) {
 	f.Add("c", "seam_cst1", "a\x00b", int64(1750006457), int32(946_000_000), int32(3), uint8(0))
 	f.Add("", "\"\\/\b\f\n\r\t\u2028", "😀", int64(-62135596800), int32(0), int32(-1<<31), uint8(0xff))
 	f.Add("\xff", "", "", int64(253402300799), int32(999_999_999), int32(1<<31-1), uint8(0x55))

@@ -7,10 +7,10 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// A response with many sessions is read and written like one with one.
-func TestListAnswer(t *testing.T) {
+// A response with many sessions is decoded and encoded like one with one.
+func TestUnmarshalResponseOfList(t *testing.T) {
 	codec := newCodec(t)
-	one, _, _ := strings.Cut(strings.TrimPrefix(fullAnswer, `{"client_session":`), `,"ok":true}`)
+	one, _, _ := strings.Cut(strings.TrimPrefix(fullResponse, `{"client_session":`), `,"ok":true}`)
 	text := `{"client_sessions":[` + one + `,{"token":"t"}],"ok":true}`
 	got := &clientsessionv1.ListResponse{}
 	envelope, err := codec.UnmarshalResponse([]byte(text), got)

@@ -26,7 +26,7 @@ func withWebview(id string) *listRequest {
 	return &listRequest{ConnectWebview: &clientsessionv1.ListRequest_ConnectWebviewId{ConnectWebviewId: id}}
 }
 
-func TestReadQuery(t *testing.T) {
+func TestUnmarshalQuery(t *testing.T) {
 	for name, test := range map[string]struct {
 		body, query string
 		want        proto.Message
@@ -52,36 +52,36 @@ func TestReadQuery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := test.want.ProtoReflect().New().Interface()
-			problems, err := newCodec(t).UnmarshalRequest([]byte(test.body), test.query, got)
-			if err != nil || len(problems) > 0 {
-				t.Fatalf("problems %q, error %v", problems, err)
+			violations, err := newCodec(t).UnmarshalRequest([]byte(test.body), test.query, got)
+			if err != nil || len(violations) > 0 {
+				t.Fatalf("violations %q, error %v", violations, err)
 			}
 			wantEqual(t, got, test.want)
 		})
 	}
 }
 
-func TestReadQueryProblems(t *testing.T) {
+func TestUnmarshalQueryViolations(t *testing.T) {
 	for name, test := range map[string]struct {
 		query   string
 		message proto.Message
 		want    []seamerr.FieldViolation
 	}{
-		"boolean":        {`without_user_identifier_key=SECRET`, &listRequest{}, []seamerr.FieldViolation{problem("Expected boolean, received string", "without_user_identifier_key")}},
-		"empty boolean":  {`without_user_identifier_key=`, &listRequest{}, []seamerr.FieldViolation{problem("Expected boolean, received string", "without_user_identifier_key")}},
+		"boolean":        {`without_user_identifier_key=SECRET`, &listRequest{}, []seamerr.FieldViolation{violation("Expected boolean, received string", "without_user_identifier_key")}},
+		"empty boolean":  {`without_user_identifier_key=`, &listRequest{}, []seamerr.FieldViolation{violation("Expected boolean, received string", "without_user_identifier_key")}},
 		"two identities": {`user_identity_ids=SECRET&user_identity_ids=b`, &request{}, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")}},
 		"no identity":    {`user_identity_ids=`, &request{}, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems, err := newCodec(t).UnmarshalRequest(nil, strings.ReplaceAll(test.query, "SECRET", secret), test.message)
-			if err != nil || !reflect.DeepEqual(problems, test.want) {
-				t.Errorf("problems %q, error %v; want %q", problems, err, test.want)
+			violations, err := newCodec(t).UnmarshalRequest(nil, strings.ReplaceAll(test.query, "SECRET", secret), test.message)
+			if err != nil || !reflect.DeepEqual(violations, test.want) {
+				t.Errorf("violations %q, error %v; want %q", violations, err, test.want)
 			}
 		})
 	}
 }
 
-func TestReadQueryRefuses(t *testing.T) {
+func TestUnmarshalQueryRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		body, query string
 		message     proto.Message
@@ -95,8 +95,8 @@ func TestReadQueryRefuses(t *testing.T) {
 		"repeated":                 {``, `client_session_id=SECRET&client_session_id=SECRET`, &request{}, "Repeated query parameter: 'client_session_id'"},
 		"repeated with an escape":  {``, `client_session_id=a&client%5fsession_id=SECRET`, &request{}, "Repeated query parameter: 'client_session_id'"},
 		"repeated beside the body": {`{"client_session_id":"b"}`, `client_session_id=SECRET&client_session_id=SECRET`, &request{}, "Repeated query parameter: 'client_session_id'"},
-		"broken escape":            {``, `client_session_id=%zzSECRET`, &request{}, "Invalid query string"},
-		"broken escape in a name":  {``, `%=SECRET`, &request{}, "Invalid query string"},
+		"invalid escape":           {``, `client_session_id=%zzSECRET`, &request{}, "Invalid query string"},
+		"invalid escape in a name": {``, `%=SECRET`, &request{}, "Invalid query string"},
 		"not UTF-8":                {``, `client_session_id=%ffSECRET`, &request{}, "Invalid query string"},
 		"request of bodies only":   {``, `user_identifier_key=SECRET`, &createRequest{}, "Unrecognized query parameter: 'user_identifier_key'"},
 	} {
@@ -114,8 +114,9 @@ func TestReadQueryRefuses(t *testing.T) {
 	}
 }
 
-// Some members say three things: absent, null (or an empty list) and a value. Each must be read and written as such.
-func TestNullAndEmptyAreSaid(t *testing.T) {
+// Some members have three states: absent, null (or an empty list) and a value. Each must be decoded and encoded as
+// such.
+func TestAbsentNullAndEmptyAreDistinct(t *testing.T) {
 	for text, want := range map[string]proto.Message{
 		`{}`:                                    &listRequest{},
 		`{"connect_webview_id":null}`:           withoutWebview(),
@@ -129,9 +130,9 @@ func TestNullAndEmptyAreSaid(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			got := want.ProtoReflect().New().Interface()
-			problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", got)
-			if err != nil || len(problems) > 0 {
-				t.Fatalf("problems %q, error %v", problems, err)
+			violations, err := newCodec(t).UnmarshalRequest([]byte(text), "", got)
+			if err != nil || len(violations) > 0 {
+				t.Fatalf("violations %q, error %v", violations, err)
 			}
 			wantEqual(t, got, want)
 			written, err := newCodec(t).AppendRequest(nil, want)
@@ -141,28 +142,28 @@ func TestNullAndEmptyAreSaid(t *testing.T) {
 		})
 	}
 	for text, want := range map[string]seamerr.FieldViolation{
-		`{"client_session_id":null}`:           problem("Expected string, received null", "client_session_id"),
-		`{"connect_webview_id":5}`:             problem("Expected string, received number", "connect_webview_id"),
-		`{"without_user_identifier_key":null}`: problem("Expected boolean, received null", "without_user_identifier_key"),
-		`{"without_connect_webview":true}`:     problem("Unrecognized key(s) in object: 'without_connect_webview'"),
+		`{"client_session_id":null}`:           violation("Expected string, received null", "client_session_id"),
+		`{"connect_webview_id":5}`:             violation("Expected string, received number", "connect_webview_id"),
+		`{"without_user_identifier_key":null}`: violation("Expected boolean, received null", "without_user_identifier_key"),
+		`{"without_connect_webview":true}`:     violation("Unrecognized key(s) in object: 'without_connect_webview'"),
 	} {
-		problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", &listRequest{})
-		if err != nil || !reflect.DeepEqual(problems, []seamerr.FieldViolation{want}) {
-			t.Errorf("%s: problems %q, error %v; want %q", text, problems, err, want)
+		violations, err := newCodec(t).UnmarshalRequest([]byte(text), "", &listRequest{})
+		if err != nil || !reflect.DeepEqual(violations, []seamerr.FieldViolation{want}) {
+			t.Errorf("%s: violations %q, error %v; want %q", text, violations, err, want)
 		}
 	}
 	for text, want := range map[string]seamerr.FieldViolation{
-		`{"connect_webview_ids":null}`:          problem("Expected array, received null", "connect_webview_ids"),
-		`{"connect_webview_ids":{"ids":["a"]}}`: problem("Expected array, received object", "connect_webview_ids"),
-		`{"connect_webview_ids":["a",1]}`:       problem("Expected string, received number", "connect_webview_ids", "1"),
-		`{"expires_at":"` + secret + `"}`:       problem("Invalid datetime", "expires_at"),
-		`{"expires_at":"2025-06-15"}`:           problem("Invalid datetime", "expires_at"),
-		`{"expires_at":1750006457}`:             problem("Expected string, received number", "expires_at"),
-		`{"if_exists":"IF_EXISTS_FAIL"}`:        problem("Unrecognized key(s) in object: 'if_exists'"),
+		`{"connect_webview_ids":null}`:          violation("Expected array, received null", "connect_webview_ids"),
+		`{"connect_webview_ids":{"ids":["a"]}}`: violation("Expected array, received object", "connect_webview_ids"),
+		`{"connect_webview_ids":["a",1]}`:       violation("Expected string, received number", "connect_webview_ids", "1"),
+		`{"expires_at":"` + secret + `"}`:       violation("Invalid datetime", "expires_at"),
+		`{"expires_at":"2025-06-15"}`:           violation("Invalid datetime", "expires_at"),
+		`{"expires_at":1750006457}`:             violation("Expected string, received number", "expires_at"),
+		`{"if_exists":"IF_EXISTS_FAIL"}`:        violation("Unrecognized key(s) in object: 'if_exists'"),
 	} {
-		problems, err := newCodec(t).UnmarshalRequest([]byte(text), "", &createRequest{})
-		if err != nil || !reflect.DeepEqual(problems, []seamerr.FieldViolation{want}) {
-			t.Errorf("%s: problems %q, error %v; want %q", text, problems, err, want)
+		violations, err := newCodec(t).UnmarshalRequest([]byte(text), "", &createRequest{})
+		if err != nil || !reflect.DeepEqual(violations, []seamerr.FieldViolation{want}) {
+			t.Errorf("%s: violations %q, error %v; want %q", text, violations, err, want)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-func TestReadAnswerAccepts(t *testing.T) {
+func TestUnmarshalResponseAccepts(t *testing.T) {
 	of := func(s *session) *response { return &response{ClientSession: s} }
 	for name, test := range map[string]struct {
 		text string
@@ -22,8 +22,8 @@ func TestReadAnswerAccepts(t *testing.T) {
 		"nothing":             {`{}`, &response{}},
 		"ok alone":            {`{"ok":true}`, &response{Ok: true}},
 		"not ok":              {`{"ok":false}`, &response{}},
-		"everything":          {fullAnswer, &response{ClientSession: fullSession(), Ok: true}},
-		"space around":        {" \n" + fullAnswer + "\n ", &response{ClientSession: fullSession(), Ok: true}},
+		"everything":          {fullResponse, &response{ClientSession: fullSession(), Ok: true}},
+		"space around":        {" \n" + fullResponse + "\n ", &response{ClientSession: fullSession(), Ok: true}},
 		"null session":        {`{"client_session":null,"ok":true}`, &response{Ok: true}},
 		"empty session":       {`{"client_session":{}}`, of(&session{})},
 		"null everywhere":     {`{"client_session":{"token":null,"created_at":null,"device_count":null,"connect_webview_ids":null,"user_identifier_key":null},"ok":null}`, of(&session{})},
@@ -59,7 +59,7 @@ func TestReadAnswerAccepts(t *testing.T) {
 	}
 }
 
-func TestReadAnswerRefuses(t *testing.T) {
+func TestUnmarshalResponseRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"a list":                {`["SECRET"]`, "expected an object, found array"},
 		"a text":                {`"SECRET"`, "expected an object, found string"},
@@ -70,7 +70,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 		"ends in a text":        {`{"client_session":{"token":"SECRET`, "client_session: token: the JSON ends early, at byte 40"},
 		"ends in a list":        {`{"client_session":{"connect_webview_ids":["SECRET"`, "client_session: connect_webview_ids: the JSON ends early, at byte 56"},
 		"ends in what is new":   {`{"new":{"SECRET":[`, "the JSON ends early, at byte 24"},
-		"broken value":          {`{"client_session":{"token":SECRET}}`, "client_session: token: not JSON at byte 27"},
+		"malformed value":       {`{"client_session":{"token":SECRET}}`, "client_session: token: not JSON at byte 27"},
 		"no value in a list":    {`{"client_session":{"connect_webview_ids":[}}`, "client_session: connect_webview_ids: not JSON at byte 42"},
 		"comma before the end":  {`{"ok":true,}`, "not JSON at byte 10"},
 		"a second object":       {`{"ok":true}{"SECRET":1}`, "there is more after the JSON object"},
@@ -92,19 +92,19 @@ func TestReadAnswerRefuses(t *testing.T) {
 	}
 }
 
-// Cutting a response anywhere must not give half of a session: the caller would store a grant that was never made.
-func TestReadAnswerRefusesEveryPrefix(t *testing.T) {
+// A truncated response must not give half of a session: the caller would store a grant that was never made.
+func TestUnmarshalResponseRefusesEveryPrefix(t *testing.T) {
 	codec := newCodec(t)
-	for end := range len(fullAnswer) {
-		if _, err := codec.UnmarshalResponse([]byte(fullAnswer[:end]), &response{}); err == nil {
-			t.Errorf("the first %d bytes were read as a whole answer", end)
+	for end := range len(fullResponse) {
+		if _, err := codec.UnmarshalResponse([]byte(fullResponse[:end]), &response{}); err == nil {
+			t.Errorf("the first %d bytes were accepted as a whole response", end)
 		}
 	}
 }
 
-// A member of another type than documented is left unset, and said to be: the response has happened, and callers can go
-// on without it.
-func TestReadAnswerSkips(t *testing.T) {
+// A member of an undocumented type is left unset and reported: the request has been applied, and callers can go on
+// without it.
+func TestUnmarshalResponseSkipsWrongTypes(t *testing.T) {
 	for member, test := range map[string]struct {
 		want    *session
 		skipped []string
@@ -165,7 +165,7 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
-// What the contract does not know is handed on as far as a Struct can say it and other languages can read it.
+// Unknown members are passed on as far as a Struct can represent them and other languages can read them.
 func TestAdditionalMembers(t *testing.T) {
 	nested := func(depth int) string { return strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth) }
 	for members, want := range map[string]string{

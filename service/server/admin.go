@@ -25,9 +25,8 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 	}
 }
 
-// newAdminHandler returns the handler of the admin listener. It is live as long as it responds at all; it is ready
-// while the service takes calls, whatever Seam does: a replica taken out because Seam is down would not bring Seam
-// back.
+// newAdminHandler returns the handler of the admin listener. The service is live as long as it responds at all, and
+// ready while it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
 func newAdminHandler(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {

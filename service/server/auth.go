@@ -15,8 +15,8 @@ import (
 	"github.com/clientsession/client-session-service/service/reload"
 )
 
-// authentication returns the step that decides whose credential goes to Seam and who may call. Files that it reads are
-// polled once the service runs. The error names everything that cannot be used.
+// authentication returns the step that authenticates callers and decides whose credential goes to Seam. The files that
+// it reads are polled once the service runs. The error has every violation.
 func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServerInterceptor, error) {
 	if cfg.PlaintextUpstream() {
 		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
@@ -24,7 +24,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	if !cfg.HasServiceCredential() {
 		return auth.PassThrough(), nil
 	}
-	key, err := s.ownKey(cfg, m)
+	key, err := s.serviceKey(cfg, m)
 	if cfg.CallersFile == "" {
 		m.anonymous.Set(1)
 		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
@@ -45,8 +45,8 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	return auth.ServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), err
 }
 
-// ownKey returns the service's own credential.
-func (s *Server) ownKey(cfg config.Config, m *metrics) (*auth.Key, error) {
+// serviceKey returns the service credential.
+func (s *Server) serviceKey(cfg config.Config, m *metrics) (*auth.Key, error) {
 	key := &auth.Key{}
 	switch {
 	case cfg.SeamPersonalAccessToken != "":
@@ -65,9 +65,9 @@ func (s *Server) ownKey(cfg config.Config, m *metrics) (*auth.Key, error) {
 	return key, nil
 }
 
-// read reads files now, and has them polled while the service runs.
-func (s *Server) read(what string, paths []string, m *metrics, use func([][]byte) error) error {
-	files, err := reload.Read(what, paths, m.reloadFailures, use)
+// read reads files now. They are polled while the service runs.
+func (s *Server) read(what string, paths []string, m *metrics, apply func([][]byte) error) error {
+	files, err := reload.Read(what, paths, m.reloadFailures, apply)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func addCAs(pool *x509.CertPool, bundle []byte) error {
 	for number := 1; number <= begun; number++ {
 		block, rest := pem.Decode(bundle)
 		if block == nil {
-			return errors.New("a PEM block in it is broken or cut off")
+			return errors.New("a PEM block in it is malformed or truncated")
 		}
 		if block.Type != "CERTIFICATE" {
 			return fmt.Errorf("PEM block %d is no certificate", number)

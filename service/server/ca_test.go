@@ -45,8 +45,8 @@ func TestLoadCAsFails(t *testing.T) {
 	}{
 		"empty":          {nil, "no PEM certificate"},
 		"no PEM":         {[]byte(secret), "no PEM certificate"},
-		"cut off":        {bytes.Join([][]byte{good, good[:len(good)/2]}, nil), "broken or cut off"},
-		"cut off first":  {bytes.Join([][]byte{good[:len(good)/2], good}, []byte("\n")), "broken or cut off"},
+		"cut off":        {bytes.Join([][]byte{good, good[:len(good)/2]}, nil), "malformed or truncated"},
+		"cut off first":  {bytes.Join([][]byte{good[:len(good)/2], good}, []byte("\n")), "malformed or truncated"},
 		"a key":          {bytes.Join([][]byte{good, key}, nil), "PEM block 2 is no certificate"},
 		"no certificate": {bytes.Join([][]byte{good, strange}, nil), "certificate 2: x509: "},
 	} {

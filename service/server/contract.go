@@ -9,8 +9,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// contract is what is made of the contract when the service starts: its JSON and its rules. A fault in it stops the
-// start, and no call waits for it.
+// contract is the contract's JSON codec and the validator of its rules, both built at the start of the service. So an
+// error in the contract stops the start, and no call waits for it.
 type contract struct {
 	codec     *seamjson.Codec
 	validator protovalidate.Validator

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// acceptGrace is how long a connection that was accepted just before the end may take to send its request: net/http
-// drops without a response what it reads once its own shutdown has begun.
+// acceptGrace is how long a connection that was accepted just before the shutdown may take to send its request: after
+// net/http's own shutdown has begun, it drops new requests without a response.
 const acceptGrace = 200 * time.Millisecond
 
-// drain ends the service in three steps: it says that it is not to be called any more, waits for load balancers to hear
-// of it while it still takes calls, and then takes no more and lets both faces finish.
+// drain shuts the service down in three steps. It reports that it is not ready, keeps accepting calls until load
+// balancers have noticed, and then accepts no more and waits for the calls in flight on both faces.
 func (s *Server) drain(delay time.Duration) error {
 	s.ready.Store(false)
 	s.health.Shutdown()
 	time.Sleep(delay)
 	time.AfterFunc(streamGrace, s.cancelStreams)
-	// The time is counted from here, so that no setting of the delay can use it up.
+	// The timeout begins here, so that no delay can use it up.
 	ctx, cancel := context.WithTimeout(context.Background(), s.drainTimeout)
 	defer cancel()
 	finished := make(chan struct{})
@@ -41,7 +41,7 @@ func (s *Server) drain(delay time.Duration) error {
 		s.grpcServer.Stop()
 		<-finished
 	}
-	// The admin listener goes last: until here it tells that the service drains.
+	// The admin listener closes last: until here it reports that the service drains.
 	err = errors.Join(err, s.adminServer.Close())
 	s.seamClient.Close()
 	if s.issuers != nil {
@@ -60,10 +60,10 @@ func acceptedNow(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, acceptedKey{}, time.Now())
 }
 
-// closingConnections has callers connect anew, as the gRPC server does by itself: while the service drains and still
-// takes calls, so that nobody is about to send on a connection that is then closed; and when the connection is older
-// than maxAge, if that is not 0, so that a load balancer can spread them. Over HTTP/2 net/http makes a graceful GOAWAY
-// of it.
+// closingConnections makes clients reconnect, as the gRPC server does by itself: while the service drains and still
+// accepts calls, so that no client sends a request on a connection that is being closed; and when the connection is
+// older than maxAge, if that is not 0, so that a load balancer can rebalance. Over HTTP/2 net/http sends a graceful
+// GOAWAY.
 func (s *Server) closingConnections(maxAge time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		accepted, _ := r.Context().Value(acceptedKey{}).(time.Time)

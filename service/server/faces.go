@@ -49,9 +49,9 @@ func (s *Server) newHTTP(
 		Handler:           s.closingConnections(cfg.MaxConnectionAge, face),
 		ConnContext:       acceptedNow,
 		ReadHeaderTimeout: 10 * time.Second,
-		// The step Receive answers a body that comes too slowly; this one ends what no call reads.
+		// The step Receive refuses a body that arrives too slowly. This timeout is for a body that no call reads.
 		ReadTimeout: interceptor.RequestReadTimeout + 2*time.Second,
-		// A response is written at once; the time before it is the call's.
+		// The timeout includes the time of the call before the response is written.
 		WriteTimeout:   cfg.MaxTimeout + 60*time.Second,
 		IdleTimeout:    120 * time.Second,
 		MaxHeaderBytes: maxHeaderBytes,

@@ -20,28 +20,28 @@ import (
 )
 
 const (
-	// maxStreams bounds the calls in flight of one connection. A client library waits with those beyond it.
+	// maxStreams bounds the calls in flight on one connection. Client libraries queue further ones.
 	maxStreams = 100
-	// windowBytes is how much of a request a client may send before the service reads it: the least that HTTP/2 has. It
-	// is fixed, since a window that grows with the bandwidth lets each stream have megabytes.
+	// windowBytes is the flow-control window, how much of a request a client may send before the service reads it: the
+	// minimum of HTTP/2. It is fixed, since a window that grows with the bandwidth gives each stream megabytes.
 	windowBytes = 64 << 10
 )
 
 // grpcFace is the gRPC face.
 type grpcFace struct {
-	// unknown takes a call of a method that is not there through its steps, streams are the steps of the streams.
+	// unknown is the chain of a call of an unknown method, streams that of a stream.
 	unknown grpc.UnaryHandler
 	streams []grpc.UnaryServerInterceptor
-	// names are the full names of the streams that there are.
+	// names are the full names of the streaming methods.
 	names map[string]bool
-	// open tells how many streams there are on all connections; each call is one.
+	// open is the number of open streams on all connections. Each call is one.
 	open prometheus.Gauge
 }
 
-// unknownMethod stands for every method that is not there: what a stranger makes up is no label of a metric.
+// unknownMethod stands for every unknown method, since a label with names that clients make up is unbounded.
 const unknownMethod = "/unknown/unknown"
 
-// servedServices are the services that calls are counted of.
+// servedServices are the services whose calls the metrics count.
 func servedServices() []interceptor.Served {
 	unknown := &grpc.ServiceDesc{ServiceName: "unknown", Methods: []grpc.MethodDesc{{MethodName: "unknown"}}}
 	onGRPC := []string{callinfo.FaceGRPC}
@@ -75,13 +75,13 @@ func (s *Server) newGRPC(
 		grpc.InitialConnWindowSize(4*windowBytes),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			// A load balancer that spreads connections can spread the calls of a client only if it connects anew now and
-			// then. Calls in flight have longer than any of them may take.
+			// A load balancer that balances connections can rebalance a client's calls only when the client reconnects. The
+			// grace is longer than the maximum time of a call.
 			MaxConnectionAge: cfg.MaxConnectionAge, MaxConnectionAgeGrace: cfg.MaxTimeout + 10*time.Second,
-			// A client that is gone without a word is found within a minute.
+			// A dead client is detected within a minute.
 			Time: 40 * time.Second, Timeout: 20 * time.Second,
 		}),
-		// Clients commonly ping every 10 seconds, also while they have no call; grpc-go would end their connection.
+		// Clients commonly ping every 10 seconds, also without calls. By default grpc-go closes their connections.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)...)
@@ -101,14 +101,14 @@ func (s *Server) newGRPC(
 	return server
 }
 
-// stream takes a stream that is one, and not a unary call, through the steps for streams.
+// stream runs the chain for streams, for a method that is a stream and not a unary method served as one.
 func (f *grpcFace) stream(
 	service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
 ) error {
 	f.open.Inc()
 	defer f.open.Dec()
 	if !f.names[info.FullMethod] {
-		return handler(service, stream) // It refuses what is not there.
+		return handler(service, stream) // A unary method has its own chain, and an unknown one is refused.
 	}
 	call := interceptor.Bind(f.streams, &grpc.UnaryServerInfo{Server: service, FullMethod: info.FullMethod},
 		func(context.Context, any) (any, error) { return nil, handler(service, stream) })
@@ -116,7 +116,7 @@ func (f *grpcFace) stream(
 	return err
 }
 
-// refuseUnknown answers a call of a method that is not there, with the log and the metrics of any call.
+// refuseUnknown refuses a call of an unknown method, with the log and the metrics of any call.
 func (f *grpcFace) refuseUnknown(ctx context.Context) error {
 	_, err := f.unknown(ctx, nil)
 	return err

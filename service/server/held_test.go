@@ -211,7 +211,7 @@ func TestHeldStart(t *testing.T) {
 		}, "--callers-file: "},
 		"callers file with faults": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("bad", "callers: [{name: a}]")
-		}, "--callers-file: callers[0] \"a\": rpcs: name the RPCs that it may call, or \"*\"\n--callers-file: callers[0] \"a\": give "},
+		}, "--callers-file: callers[0] \"a\": rpcs: name the RPCs that it may call, or \"*\"\n--callers-file: callers[0] \"a\": needs "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Config{

@@ -8,13 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// minConnections is how many connections a face takes at least, however few calls may be in flight: most connections of
-// most callers are idle.
+// minConnections is the minimum limit on connections of a face, however few calls may be in flight: most connections
+// are idle.
 const minConnections = 1024
 
-// limitListener bounds how many connections a face has, and with that the memory and the descriptors that they cost. A
-// connection too many is accepted and closed: the caller, or its load balancer, learns of it at once and can go
-// elsewhere, while one that is not accepted waits until its caller gives up.
+// limitListener limits the connections of a face, and with them their memory and file descriptors. A connection over
+// the limit is accepted and closed, so that the client, or its load balancer, can go elsewhere at once. One that is not
+// accepted would wait until its client times out.
 type limitListener struct {
 	net.Listener
 
@@ -24,11 +24,11 @@ type limitListener struct {
 	close   func() error
 }
 
-// openConnections returns how many connections there are.
+// openConnections returns the number of open connections.
 func (l *limitListener) openConnections() float64 { return float64(l.open.Load()) }
 
-// newLimitListener bounds the connections to a face that works on at most maxInFlight calls: over HTTP/1.1 each call in
-// flight has a connection, and as many again may be idle.
+// newLimitListener limits the connections of a face with at most maxInFlight calls in flight: over HTTP/1.1 each call
+// in flight has a connection, and as many again may be idle.
 func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus.Counter) *limitListener {
 	return &limitListener{
 		Listener: listener,
@@ -38,10 +38,10 @@ func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus
 	}
 }
 
-// Close closes the listener. The drain does so before the server that has it, for which that is no error.
+// Close closes the listener. The drain and the server both call it, and the second call is no error.
 func (l *limitListener) Close() error { return l.close() }
 
-// Accept returns the next connection that there is room for.
+// Accept returns the next connection within the limit.
 func (l *limitListener) Accept() (net.Conn, error) {
 	for {
 		connection, err := l.Listener.Accept()
@@ -57,15 +57,15 @@ func (l *limitListener) Accept() (net.Conn, error) {
 	}
 }
 
-// limitedConn gives its place back when it is closed.
+// limitedConn is no longer counted once it is closed.
 type limitedConn struct {
 	net.Conn
 
 	close func()
 }
 
-// CloseWrite ends what is written and not what is read. net/http does so before it closes a connection on which there
-// is more to read: closed at once, the kernel resets it, and the response on the way is lost.
+// CloseWrite closes the writing side. net/http calls it before it closes a connection with unread data: else the kernel
+// resets the connection, and the response in transit is lost.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

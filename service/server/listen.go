@@ -12,13 +12,13 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// listen opens every listener and reports every address that cannot be had.
+// listen opens every listener. The error has every address that cannot be listened on.
 func (s *Server) listen(cfg config.Config) error {
-	var faults []error
+	var errs []error
 	open := func(flag, address string) net.Listener {
 		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("--%s: %w", flag, err))
+			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 			return nil
 		}
 		return listener
@@ -29,13 +29,13 @@ func (s *Server) listen(cfg config.Config) error {
 	if cfg.Sandbox {
 		var err error
 		if s.sandboxServer, err = sandbox.Listen(cfg.SandboxListen, sandbox.New(sandbox.Options{})); err != nil {
-			faults = append(faults, fmt.Errorf("--sandbox-listen: %w", err))
+			errs = append(errs, fmt.Errorf("--sandbox-listen: %w", err))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
-// limitConnections bounds the connections of both faces.
+// limitConnections limits the connections of both faces.
 func (s *Server) limitConnections(cfg config.Config, m *metrics) {
 	tooManyConnections := m.refused.WithLabelValues(limitConnections)
 	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, tooManyConnections)
@@ -45,7 +45,7 @@ func (s *Server) limitConnections(cfg config.Config, m *metrics) {
 	s.grpcListener, s.httpListener = grpcConnections, httpConnections
 }
 
-// closeListeners gives the addresses back after a start that failed.
+// closeListeners closes the listeners after a failed start.
 func (s *Server) closeListeners() {
 	for _, listener := range []net.Listener{s.grpcListener, s.httpListener, s.adminListener} {
 		if listener != nil {
@@ -57,10 +57,10 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Addresses are where the service can be reached, host:port, with the ports that were taken for 0.
+// Addresses are the addresses of the service as host:port, with the actual port in place of 0.
 type Addresses struct {
 	GRPC, HTTP, Admin string
-	// Seam is the URL of what answers for Seam: Seam, or the sandbox.
+	// Seam is the URL of the upstream: Seam, or the sandbox.
 	Seam string
 }
 

@@ -5,19 +5,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// metrics are the series of the service, in a registry of its own.
+// metrics are the metrics of the service, in its own registry.
 type metrics struct {
 	registry *prometheus.Registry
 	panics   prometheus.Counter
-	// serviceCredentialRefused, reloadFailures and anonymous are what an operator of a service credential wants an alert
-	// on.
+	// An operator with a service credential needs alerts on serviceCredentialRefused, reloadFailures and anonymous.
 	serviceCredentialRefused prometheus.Counter
 	reloadFailures           prometheus.Counter
 	anonymous                prometheus.Gauge
-	// inFlight counts the calls that are worked on, refused the calls and connections that there was no room for.
+	// inFlight is the number of calls in flight. refused counts the calls and connections over a limit.
 	inFlight prometheus.Gauge
 	refused  *prometheus.CounterVec
-	// openStreams tells how many streams of gRPC there are.
+	// openStreams is the number of open gRPC streams.
 	openStreams prometheus.Gauge
 }
 
@@ -26,39 +25,39 @@ func newMetrics(version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "client_session_service_panics_total",
-			Help: "Panics that were caught and answered with INTERNAL.",
+			Help: "Panics that were recovered and became INTERNAL errors.",
 		}),
 	}
 	m.serviceCredentialRefused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "client_session_service_service_credential_refused_total",
-		Help: "Calls for which Seam refused the service's own credential.",
+		Help: "Calls for which Seam refused the service credential.",
 	})
 	m.reloadFailures = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "client_session_service_reload_failures_total",
-		Help: "Looks at a changed file that could not be used; what was read before stays in use.",
+		Help: "Failed reloads of a watched file; the previous contents stay in use.",
 	})
 	m.anonymous = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "client_session_service_anonymous",
-		Help: "1 while anybody who reaches the service may use its own credential.",
+		Help: "1 while unauthenticated clients may use the service credential, else 0.",
 	})
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "client_session_service_in_flight",
-		Help: "Calls that are being worked on.",
+		Help: "Calls in flight.",
 	})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "client_session_service_refused_total",
-		Help: "Calls and connections that were refused at once, by the limit that they met.",
+		Help: "Calls and connections that were refused because a limit was reached, by limit.",
 	}, []string{"limit"})
 	m.openStreams = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "client_session_service_grpc_streams",
-		Help: "Open streams of gRPC on all connections; each call is one.",
+		Help: "Open gRPC streams on all connections; each call is one.",
 	})
 	for _, limit := range []string{limitInFlight, limitCaller, limitConnections, limitStreams} {
 		m.refused.WithLabelValues(limit) // So that each series is there before the first refusal.
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "client_session_service_build_info",
-		Help:        "Always 1; the label tells the version.",
+		Help:        "Always 1; the label is the version.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
@@ -71,7 +70,7 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// The limits that a caller can meet, as labels of a metric.
+// The limits, as labels of a metric.
 const (
 	limitInFlight    = "in_flight"
 	limitCaller      = "caller"
@@ -79,11 +78,11 @@ const (
 	limitStreams     = "streams"
 )
 
-// connections tells how many connections a face has.
+// connections registers the number of a face's open connections.
 func (m *metrics) connections(face string, open func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "client_session_service_connections",
-		Help:        "Open connections of callers, by face.",
+		Help:        "Open connections from clients, by face.",
 		ConstLabels: prometheus.Labels{"face": face},
 	}, open))
 }

@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// maxProfileSeconds is how long a profile or a trace may take: each slows the process down while it is taken.
+// maxProfileSeconds is the maximum duration of a profile or a trace, both of which slow the process down.
 const maxProfileSeconds = 60
 
-// newProfiles returns the handler of /debug/pprof/. It works on one request at a time.
+// newProfiles returns the handler of /debug/pprof/. It serves one request at a time.
 func newProfiles() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)

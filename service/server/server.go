@@ -1,4 +1,5 @@
-// Package server puts the service together: listeners, the chain that every call takes, both faces, start and drain.
+// Package server is the composition root of the service: listeners, the chain of interceptors, both faces, start and
+// drain.
 package server
 
 import (
@@ -39,25 +40,25 @@ type Server struct {
 	sandboxServer           *sandbox.Server
 	endpoint                string
 
-	// drainDelay and drainTimeout are how long the service still takes calls after it was told to end, and how long those
-	// in flight may then take.
+	// drainDelay is how long the service still accepts calls after the shutdown has begun, and drainTimeout how long the
+	// calls in flight may then take.
 	drainDelay, drainTimeout time.Duration
 
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
 	issuers *http.Client
-	// streamCtx ends when the drain begins to cut off streams.
-	streamCtx     context.Context //nolint:containedctx // It is the server's life and no call's.
+	// streamCtx ends when the drain cancels the streams.
+	streamCtx     context.Context //nolint:containedctx // It is the server's and no call's.
 	cancelStreams context.CancelFunc
 	// certificates is the certificate of both faces, nil for plain text.
 	certificates *serverCertificates
 }
 
-// pollInterval is how often files are looked at: a key that was replaced is in use within twice as long.
+// pollInterval is how often files are polled: a new key is in use within twice as long.
 const pollInterval = 5 * time.Second
 
-// New builds the service and opens its listeners, so that an address that is taken stops the start. What is wrong with
-// files and credentials is a ConfigError.
+// New builds the service and opens its listeners, so that an address in use stops the start. For invalid files and
+// credentials the error is a ConfigError.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	s := &Server{
 		logger: logger, endpoint: cfg.SeamEndpoint.String(), drainDelay: cfg.DrainDelay, drainTimeout: cfg.DrainTimeout,

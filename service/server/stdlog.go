@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// maxOutsideBytes bounds what is logged of a text whose parts may be the other end's.
+// maxOutsideBytes bounds a text in the log of which parts may be the peer's.
 const maxOutsideBytes = 200
 
-// StandardLog is the handler for what libraries write to a log of their own accord: the standard log, and the error
-// logs of HTTP servers. net/http quotes there what came over a connection, and that can be a response with a token, or
-// a name of any length out of a handshake. No line of this handler quotes anything.
+// StandardLog is the handler for logs that libraries write themselves: the standard log, and the error logs of HTTP
+// servers. net/http quotes a peer there, which can be a response with a token, or a name of any length in a handshake.
+// This handler removes the quotes.
 type StandardLog struct{ slog.Handler }
 
 // Handle writes the line up to the first quote.

@@ -12,20 +12,20 @@ import (
 
 // steps are the chains of interceptors, outermost first.
 type steps struct {
-	// call is what each call goes through, whichever face it came in by, unknown what a call of an unknown method
-	// does, and stream what a stream does.
+	// call is the chain of each call of either face, unknown that of a call of an unknown method, and stream that of a
+	// stream.
 	call, unknown, stream []grpc.UnaryServerInterceptor
 }
 
-// newSteps puts the steps in order, outermost first. What stands further out sees what the inner steps did.
+// newSteps orders the steps, outermost first. An outer step sees the results of the inner ones.
 func (s *Server) newSteps(
 	cfg config.Config, authenticate grpc.UnaryServerInterceptor, validator protovalidate.Validator, m *metrics,
 ) steps {
 	outer := []grpc.UnaryServerInterceptor{
 		interceptor.RecoverCall(s.logger, m.panics),
-		// It names all that follows.
+		// It sets the request id, which all other steps use.
 		interceptor.RequestID,
-		// These two stand outside of the recovery and so see a panic as the error it became.
+		// These two run outside of the recovery, so they see a panic as an error.
 		interceptor.AccessLog(s.logger, cfg.TrustedProxies),
 		interceptor.Metrics(m.registry, servedServices()...),
 	}
@@ -33,8 +33,8 @@ func (s *Server) newSteps(
 	call := append(slices.Clone(outer),
 		recovery,
 		interceptor.Deadline(cfg.DefaultTimeout, cfg.MaxTimeout),
-		// Who calls is settled on the headers alone, before the body costs any memory and before what is asked: a stranger
-		// learns nothing about the input.
+		// Authentication needs the headers only. It precedes the body, so that an unauthenticated client costs no memory,
+		// and validation, so that such a client learns nothing about its input.
 		authenticate,
 	)
 	if cfg.CallerRPS > 0 {
@@ -48,7 +48,7 @@ func (s *Server) newSteps(
 			Registry:    m.registry,
 			Refused:     m.refused,
 		}),
-		// A request that is whole needs a slot: a slow one must not hold any.
+		// A slot is for a request that has arrived: a slow one must not hold any.
 		interceptor.InFlight(cfg.MaxInFlight, m.inFlight, m.refused.WithLabelValues(limitInFlight)),
 		interceptor.Validation(validator),
 		interceptor.CallerRetries,

@@ -7,14 +7,14 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 )
 
-// streamGrace is how long the streams of a server that drains go on: long enough for those who watch its health to
-// hear of it.
+// streamGrace is how long open streams last during the drain: long enough for health-watch streams to report it. They
+// do not delay the shutdown further.
 const streamGrace = 200 * time.Millisecond
 
-// defaultStreamLifetime is how long a stream lasts where connections have no age.
+// defaultStreamLifetime is the lifetime of a stream where connections have no maximum age.
 const defaultStreamLifetime = 5 * time.Minute
 
-// streamLifetime is how long a stream may last: as long as a connection, whose end ends it anyway.
+// streamLifetime is the maximum lifetime of a stream: that of a connection, whose end ends the stream anyway.
 func streamLifetime(cfg config.Config) time.Duration {
 	if cfg.MaxConnectionAge > 0 {
 		return cfg.MaxConnectionAge
@@ -22,7 +22,7 @@ func streamLifetime(cfg config.Config) time.Duration {
 	return defaultStreamLifetime
 }
 
-// onLoopback says whether an address is one that only this machine reaches.
+// onLoopback says whether an address is a loopback address.
 func onLoopback(address net.Addr) bool {
 	tcp, ok := address.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

@@ -24,25 +24,25 @@ import (
 // serverCertificates is the certificate of both faces and the authorities of the callers' certificates, kept up to date
 // with their files. A nil *serverCertificates stands for plain text.
 //
-// What changes is used for new connections. Those that are open go on, but a client's certificate counts on them only
-// for as long as it would in a new handshake: callers are told by the authorities of the time of each call.
+// A reload applies to new connections. Open ones continue, but a client certificate is valid on them only for as long
+// as it would be in a new handshake: each call is authenticated with the authorities of its time.
 type serverCertificates struct {
 	minVersion  uint16
 	certificate atomic.Pointer[tls.Certificate]
-	// clientCAs is nil when callers have no certificates.
+	// clientCAs is nil when client certificates are not accepted.
 	clientCAs atomic.Pointer[x509.CertPool]
-	// files are for the server to poll. They are two sets, so that a broken bundle of authorities does not keep an
+	// files are polled by the server. They are two sets, so that an invalid bundle of authorities does not keep an
 	// expiring certificate in use.
 	files []*reload.Files
 }
 
-// newServerCertificates reads the files, or returns nil when the configuration names none. The error names every file
-// that cannot be used. failures counts later reads that fail.
+// newServerCertificates reads the files, or returns nil when none are configured. The error names every invalid file.
+// failures counts failed reloads.
 func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*serverCertificates, error) {
 	if cfg.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // A nil identity is plain text.
+		return nil, nil //nolint:nilnil // Nil stands for plain text.
 	}
-	// Callers who forget to say a version get the safe one.
+	// The default for callers that set no version is the safe one.
 	i := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
 	err := i.read("--tls-cert-file and --tls-key-file", failures, i.usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
 	if cfg.TLSClientCAFile != "" {
@@ -62,8 +62,8 @@ func (i *serverCertificates) read(
 	return nil
 }
 
-// usePair takes the contents of a certificate file and a key file. Its errors are those of crypto/tls, which say what
-// is wrong and quote neither.
+// usePair applies the contents of a certificate file and a key file. Its errors are those of crypto/tls, which quote
+// neither.
 func (i *serverCertificates) usePair(contents [][]byte) error {
 	certificate, err := tls.X509KeyPair(contents[0], contents[1])
 	if err != nil {
@@ -82,8 +82,8 @@ func (i *serverCertificates) useClientCAs(contents [][]byte) error {
 	return nil
 }
 
-// aeadSuites are the suites of TLS 1.2 that have forward secrecy and authenticate what they encrypt. Those of 1.3 all
-// do, and are not chosen here.
+// aeadSuites are the AEAD cipher suites of TLS 1.2 with forward secrecy. All suites of TLS 1.3 are such and cannot be
+// configured.
 func aeadSuites() []uint16 {
 	return []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -92,7 +92,7 @@ func aeadSuites() []uint16 {
 	}
 }
 
-// authorities returns those of the callers' certificates, nil when callers have none.
+// authorities returns the authorities of client certificates, nil when these are not accepted.
 func (i *serverCertificates) authorities() *x509.CertPool {
 	if i == nil {
 		return nil
@@ -102,7 +102,7 @@ func (i *serverCertificates) authorities() *x509.CertPool {
 
 // config returns the configuration for a face that speaks the protocols.
 func (i *serverCertificates) config(protocols ...string) *tls.Config {
-	// The inner configuration is made for each handshake, which costs nothing beside one, and so is always the newest.
+	// The inner configuration is made for each handshake, so it is always the newest. The cost is negligible.
 	current := func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		inner := &tls.Config{
 			MinVersion:   i.minVersion,
@@ -112,12 +112,12 @@ func (i *serverCertificates) config(protocols ...string) *tls.Config {
 		}
 		if authorities := i.clientCAs.Load(); authorities != nil {
 			inner.ClientCAs = authorities
-			// A caller may have a bearer token in place of a certificate. A certificate that is given must be good.
+			// A caller may have a bearer token in place of a certificate. A certificate that is sent must be valid.
 			inner.ClientAuth = tls.VerifyClientCertIfGiven
-			// The keys of session tickets are those of the outer configuration, as the inner one sets none, and so
-			// outlive the authorities: a ticket would carry a client's certificate over from a handshake that trusted
-			// others. Go looks at the root again, but not at the rest. Without tickets every connection has its
-			// client's certificate verified anew, and over TLS 1.3 a full handshake takes no more round trips.
+			// The keys of session tickets are those of the outer configuration, as the inner one sets none, so they
+			// outlive the authorities: a ticket would resume a client certificate from a handshake with other
+			// authorities. On resumption Go verifies the root again, but not the rest. Without tickets every connection
+			// verifies its client certificate, and over TLS 1.3 a full handshake takes no more round trips.
 			inner.SessionTicketsDisabled = true
 		}
 		return inner, nil
@@ -125,7 +125,7 @@ func (i *serverCertificates) config(protocols ...string) *tls.Config {
 	return &tls.Config{MinVersion: i.minVersion, NextProtos: protocols, GetConfigForClient: current}
 }
 
-// grpcOptions returns what makes a gRPC server speak TLS.
+// grpcOptions returns the options for TLS on the gRPC server.
 func (i *serverCertificates) grpcOptions(logger *slog.Logger) []grpc.ServerOption {
 	if i == nil {
 		return nil
@@ -133,8 +133,8 @@ func (i *serverCertificates) grpcOptions(logger *slog.Logger) []grpc.ServerOptio
 	return []grpc.ServerOption{grpc.Creds(loggedCredentials{credentials.NewTLS(i.config("h2")), logger})}
 }
 
-// loggedCredentials logs the handshakes that fail, as net/http does on the other face: a client in plain text learns no
-// more than that the connection ended.
+// loggedCredentials logs failed handshakes, as net/http does on the other face: a client in plain text sees only a
+// closed connection.
 type loggedCredentials struct {
 	credentials.TransportCredentials
 
@@ -165,18 +165,17 @@ func (i *serverCertificates) serveHTTP(server *http.Server, listener net.Listene
 	return server.ServeTLS(listener, "", "")
 }
 
-// http2Limits bounds what one HTTP/2 connection of the REST face can take. Browsers and clients get HTTP/2 over TLS
-// only.
+// http2Limits bounds the resources of one HTTP/2 connection of the REST face. Clients get HTTP/2 over TLS only.
 func http2Limits() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams: 250,
-		// A request of the largest size comes in a few frames; each connection holds memory for a few such requests.
+		// The largest request takes a few frames. Each connection has memory for a few such requests.
 		MaxReadFrameSize:              64 << 10,
 		MaxReceiveBufferPerStream:     64 << 10,
 		MaxReceiveBufferPerConnection: 4 * interceptor.MaxRequestBytes,
 		MaxDecoderHeaderTableSize:     4 << 10,
 		MaxEncoderHeaderTableSize:     4 << 10,
-		// A client that went without a word is found out by pings, and one that does not read by its full buffer.
+		// Pings detect a dead client, and a full buffer detects one that does not read.
 		SendPingTimeout:  30 * time.Second,
 		PingTimeout:      15 * time.Second,
 		WriteByteTimeout: 30 * time.Second,

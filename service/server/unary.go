@@ -23,9 +23,9 @@ import (
 
 // unaryAsStreams returns a copy of the description in which the unary methods are served as streams of one message each
 // way, which is what they are on the wire. grpc-go reads the request of a unary method before it runs any interceptor,
-// and answers by itself one that cannot be read. Served so, the chain runs first, on the headers alone, and its step
-// Receive reads the message: a caller that is refused has cost no memory for it, and every refusal has its line in the
-// log, its count and its details.
+// and refuses an unreadable one by itself. Served as a stream, the chain runs first, on the headers alone, and its step
+// Receive reads the message: a refused call costs no memory for it, and every refusal is logged and counted and has its
+// details.
 func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, methods []interceptor.Method) *grpc.ServiceDesc {
 	served := *description
 	served.Methods = nil
@@ -49,11 +49,11 @@ func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, methods []inter
 	return &served
 }
 
-// cutKey is where tapStream keeps what ends the reads of a stream.
+// cutKey is the context key of the function that ends the reads of a stream.
 type cutKey struct{}
 
-// tapStream sees the headers of each stream before anything else does. It refuses the paths that grpc-go would answer
-// by itself, and makes the reads of the others such that they can be cut off.
+// tapStream gets the headers of each stream first. It refuses the paths that grpc-go would refuse by itself, and makes
+// the reads of the others cancelable.
 func (f *grpcFace) tapStream(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if path, rooted := strings.CutPrefix(info.FullMethodName, "/"); !rooted || !strings.Contains(path, "/") {
 		return nil, f.refuseUnknown(ctx)
@@ -62,9 +62,9 @@ func (f *grpcFace) tapStream(ctx context.Context, info *tap.Info) (context.Conte
 	return context.WithValue(ctx, cutKey{}, cut), nil
 }
 
-// messageReader is the reading half of grpc-go's transport stream. It is not part of grpc-go's promises, but the only
-// way to learn the length of a message before it is in memory, and to answer a message that is too long, or comes too
-// slowly, with details: after any error of ServerStream.RecvMsg the status has been sent already.
+// messageReader is the reading half of grpc-go's transport stream. It is not part of grpc-go's stable API, but the only
+// way to read the length of a message before it is in memory, and to refuse a message that is too large or arrives too
+// slowly with details: after an error of ServerStream.RecvMsg the status has already been sent.
 type messageReader interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
@@ -74,8 +74,8 @@ type messageReader interface {
 type unaryRequest struct {
 	stream messageReader
 	cut    context.CancelFunc
-	// header is what stands before the message on the wire; begun is true when it has been read, and left is then how
-	// much of the message has not.
+	// header is the prefix of the message on the wire. begun is true when it has been read, and left is then how much of
+	// the message has not.
 	header [messageHeaderBytes]byte
 	begun  bool
 	left   int
@@ -87,14 +87,14 @@ func newUnaryRequest(ctx context.Context) *unaryRequest {
 	return &unaryRequest{stream: stream, cut: cut}
 }
 
-// Cut makes a Read that waits end.
+// Cut makes a waiting Read fail.
 func (r *unaryRequest) Cut() { r.cut() }
 
-// messageHeaderBytes is the length of what stands before each message: whether it is compressed, and its length.
+// messageHeaderBytes is the length of the prefix of each message: a compressed flag and the length.
 const messageHeaderBytes = 5
 
-// Read reads the next part of the message. What it returns is a copy, so that a message in frames of one byte each
-// takes no more memory than any other.
+// Read reads the next part of the message. It copies the bytes, so that a message in frames of one byte each takes no
+// more memory than any other.
 func (r *unaryRequest) Read(p []byte) (int, error) {
 	if !r.begun {
 		if err := r.begin(); err != nil {
@@ -108,7 +108,7 @@ func (r *unaryRequest) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, readError(err)
 		default:
-			return 0, seamerr.InvalidMessage(errors.New("there is more than one message"))
+			return 0, seamerr.InvalidMessage(errors.New("more than one message was sent"))
 		}
 	}
 	piece, err := r.stream.Read(min(r.left, len(p)))
@@ -121,7 +121,7 @@ func (r *unaryRequest) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// begin reads what stands before the message.
+// begin reads the prefix of the message.
 func (r *unaryRequest) begin() error {
 	if r.stream == nil || r.cut == nil {
 		return seamerr.Internal(errors.New("grpc-go's stream cannot be read"))
@@ -140,7 +140,7 @@ func (r *unaryRequest) begin() error {
 	return nil
 }
 
-// Decode decodes the message. The error of the decoder says where and not what, and nobody needs to know.
+// Decode decodes the message. The decoder's error is dropped, since it does not say what is wrong.
 func (r *unaryRequest) Decode(_ *callinfo.Call, body []byte, message any) *seamerr.Error {
 	target, ok := message.(proto.Message)
 	if !ok {
@@ -152,7 +152,7 @@ func (r *unaryRequest) Decode(_ *callinfo.Call, body []byte, message any) *seame
 	return nil
 }
 
-// readError is the error of a message that did not come whole.
+// readError returns the error of an incomplete message.
 func readError(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -45,11 +45,11 @@ func grant(address string, useTLS bool, request *clientsessionv1.GrantAccessRequ
 	defer cancel()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+os.Getenv("SEAM_API_KEY"))
 
-	answer, err := clientsessionv1.NewClientSessionServiceClient(conn).GrantAccess(ctx, request)
+	response, err := clientsessionv1.NewClientSessionServiceClient(conn).GrantAccess(ctx, request)
 	if err != nil {
 		return err
 	}
-	granted := answer.GetClientSession()
+	granted := response.GetClientSession()
 	fmt.Printf("client session %s reaches %d devices\n", granted.GetClientSessionId(), granted.GetDeviceCount())
 	// A field that can be unset is a pointer. Its getter returns "" then.
 	if granted.UserIdentifierKey != nil {

@@ -1,4 +1,4 @@
-// Command scenarios runs ../scenarios.json with the Go stubs, and checks that the example tries again what it says it
+// Command scenarios runs ../scenarios.json with the Go stubs, and checks that the example retries what it says it
 // does.
 //
 // Environment: GRPC_ADDRESS (host:port of the gRPC face, plaintext) and SANDBOX_URL (http://host:port of the sandbox).
@@ -68,7 +68,7 @@ func run(path string) (int, error) {
 		return 0, err
 	}
 	address, box := os.Getenv("GRPC_ADDRESS"), newSandbox(os.Getenv("SANDBOX_URL"))
-	// A scenario is about a single answer, so its connection tries nothing again.
+	// A scenario is about a single response, so its connection retries nothing.
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
 	if err != nil {
@@ -82,7 +82,7 @@ func run(path string) (int, error) {
 	}
 	checks = append(checks,
 		check{"the example's retries do not multiply the service's", func() []string { return retried(address, box) }},
-		check{"the example leaves a rate limit alone", func() []string { return notRetried(address, box) }})
+		check{"the example does not retry a rate limit", func() []string { return notRetried(address, box) }})
 
 	failed := 0
 	for _, c := range checks {

@@ -53,17 +53,17 @@ func (s scenario) grant(ctx context.Context, conn *grpc.ClientConn) []string {
 	}
 	ctx = metadata.NewOutgoingContext(ctx, metadata.New(s.Metadata))
 	var header, trailer metadata.MD
-	answer, err := clientsessionv1.NewClientSessionServiceClient(conn).GrantAccess(
+	response, err := clientsessionv1.NewClientSessionServiceClient(conn).GrantAccess(
 		ctx, request, grpc.Header(&header), grpc.Trailer(&trailer))
 	if err != nil {
 		return s.failure(err, metadata.Join(header, trailer))
 	}
 	problems := differences("code", s.Expect.Code, "OK")
-	problems = append(problems, differences("ok", true, answer.GetOk())...)
+	problems = append(problems, differences("ok", true, response.GetOk())...)
 	if len(header.Get(requestIDHeader)) != 1 {
 		problems = append(problems, "the metadata seam-request-id is missing")
 	}
-	session := answer.GetClientSession().ProtoReflect()
+	session := response.GetClientSession().ProtoReflect()
 	for _, name := range slices.Sorted(maps.Keys(s.Expect.Session)) {
 		field := session.Descriptor().Fields().ByName(protoreflect.Name(name))
 		if field == nil {
@@ -105,8 +105,8 @@ func (s scenario) failure(err error, md metadata.MD) []string {
 		return nil
 	}
 	fields := []string{}
-	for _, fault := range failure.Fields {
-		fields = append(fields, fault.GetField())
+	for _, violation := range failure.Fields {
+		fields = append(fields, violation.GetField())
 	}
 	var retryDelay *float64
 	if failure.RetryIn != nil {
@@ -128,12 +128,12 @@ func (s scenario) failure(err error, md metadata.MD) []string {
 func (s scenario) health(ctx context.Context, conn *grpc.ClientConn) []string {
 	problems := differences("code", s.Expect.Code, "OK")
 	for _, service := range []string{"", clientsessionv1.ClientSessionService_ServiceDesc.ServiceName} {
-		answer, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
+		response, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
 		if err != nil {
 			return []string{client.FailureOf(err).String()}
 		}
 		what := fmt.Sprintf("health of %q", service)
-		problems = append(problems, differences(what, s.Expect.Status, answer.GetStatus().String())...)
+		problems = append(problems, differences(what, s.Expect.Status, response.GetStatus().String())...)
 	}
 	return problems
 }
@@ -148,12 +148,12 @@ func (s scenario) reflection(ctx context.Context, conn *grpc.ClientConn) []strin
 	_ = stream.Send(&reflectionv1.ServerReflectionRequest{
 		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
 	})
-	answer, err := stream.Recv()
+	response, err := stream.Recv()
 	if err != nil {
 		return []string{client.FailureOf(err).String()}
 	}
 	var listed []string
-	for _, service := range answer.GetListServicesResponse().GetService() {
+	for _, service := range response.GetListServicesResponse().GetService() {
 		listed = append(listed, service.GetName())
 	}
 	for _, service := range s.Expect.Services {

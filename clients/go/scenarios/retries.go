@@ -10,9 +10,8 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// retried checks that one bad moment of Seam is not seen by who connects as the example does.
-// retried shows that the service retries a grant that failed up to twice, and tells the connection's retry policy to
-// leave it at that.
+// retried shows that the service retries a failed grant up to twice, and tells the connection's retry policy not to
+// retry.
 func retried(address string, box sandbox) []string {
 	if err := box.post("faults", []byte(`{"status": 503}`)); err != nil {
 		return []string{err.Error()}

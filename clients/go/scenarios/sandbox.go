@@ -32,13 +32,13 @@ func (s sandbox) requests() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var answer struct {
+	var response struct {
 		Requests []json.RawMessage `json:"requests"`
 	}
-	if err := json.Unmarshal(text, &answer); err != nil {
+	if err := json.Unmarshal(text, &response); err != nil {
 		return 0, fmt.Errorf("read the sandbox's requests: %w", err)
 	}
-	return len(answer.Requests), nil
+	return len(response.Requests), nil
 }
 
 func (s sandbox) send(method, route string, body []byte) ([]byte, error) {
@@ -55,7 +55,7 @@ func (s sandbox) send(method, route string, body []byte) ([]byte, error) {
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the sandbox's answer: %w", err)
+		return nil, fmt.Errorf("read the sandbox's response: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the sandbox refused %s %s: %s", method, route, text)

@@ -24,7 +24,7 @@ export function describeError(error: ConnectError): string {
   }
   for (const { retryDelay } of error.findDetails(RetryInfoSchema)) {
     if (retryDelay) {
-      lines.push(`  try again in ${Number(retryDelay.seconds) + retryDelay.nanos / 1e9} s`);
+      lines.push(`  retry in ${Number(retryDelay.seconds) + retryDelay.nanos / 1e9} s`);
     }
   }
   for (const { requestId } of error.findDetails(RequestInfoSchema)) {

@@ -1,4 +1,4 @@
-// Puts answers and errors into the words of `expect` in scenarios.json.
+// Puts responses and errors into the words of `expect` in scenarios.json.
 import {
   BadRequestSchema,
   ErrorInfoSchema,

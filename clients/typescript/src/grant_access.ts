@@ -29,7 +29,7 @@ const transport = createGrpcTransport({
   // With https the certificate is checked against the authorities that Node.js knows; NODE_EXTRA_CA_CERTS adds to them.
   baseUrl: `${flags.tls ? "https" : "http"}://${flags.address}`,
   interceptors: [
-    // These may be repeated: granting what is granted changes nothing, and the others only read.
+    // These may be retried: a grant is idempotent, and the others are safe.
     retryUnavailable(
       ClientSessionService.method.grantAccess,
       ClientSessionService.method.get,
@@ -43,13 +43,13 @@ try {
   const { clientSession: session } = await client.grantAccess(
     { clientSessionId: flags.session, connectedAccountIds: flags.account },
     {
-      // The deadline. The service is told, so it does not go on with what nobody waits for.
+      // The deadline. It is sent to the service, which cancels its work when it has passed.
       timeoutMs,
-      // The service passes the credential on to Seam. It is given for each call, so one client can act for many.
+      // The service passes the credential on to Seam. It is set for each call, so one client can act for many.
       headers: { authorization: `Bearer ${apiKey}` },
     },
   );
-  // Never print `session.token`: whoever reads it has the access that was just granted.
+  // Never print `session.token`: it gives the access that was just granted.
   console.log(`session ${session?.clientSessionId} may use`);
   console.log(`  connected accounts: ${session?.connectedAccountIds.join(", ") || "none"}`);
   console.log(`  Connect Webviews: ${session?.connectWebviewIds.join(", ") || "none"}`);

@@ -7,13 +7,12 @@ const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 2_000;
 
 /**
- * Repeats calls of the given methods that fail with UNAVAILABLE.
+ * Retries calls of the given methods that fail with UNAVAILABLE.
  *
  * Other gRPC libraries take a retry policy from a service config; Connect has none, and an interceptor is its way.
- * Only UNAVAILABLE is repeated: other codes say that the same call would fail again, or, like RESOURCE_EXHAUSTED, that
- * it should be left alone for a while. UNAVAILABLE does not say whether the call took effect, so give only methods
- * that may be repeated. The server may say in a trailer how long to wait, or by a negative number that it has repeated
- * the call often enough itself. The deadline covers all attempts together: it aborts `request.signal`, and the wait with it.
+ * Only UNAVAILABLE is retried: with other codes the same call would fail again, or, with RESOURCE_EXHAUSTED, should not be
+ * retried at once. UNAVAILABLE does not say whether the call was applied, so pass only safe or idempotent methods. The
+ * server's pushback in a trailer is how long to wait, or, if negative, means not to retry. The deadline covers all attempts together: it aborts `request.signal`, and the wait with it.
  */
 export function retryUnavailable(...methods: DescMethod[]): Interceptor {
   return (next) => async (request) => {
@@ -21,7 +20,7 @@ export function retryUnavailable(...methods: DescMethod[]): Interceptor {
       return next(request);
     }
     for (let attempt = 1; ; attempt++) {
-      // A random wait, so that clients that failed together do not come back together.
+      // Exponential backoff with jitter, so that clients that failed together do not retry together.
       let wait = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2);
       try {
         return await next(request);

@@ -24,10 +24,10 @@ export interface Scenario {
   expect: JsonObject;
 }
 
-// So that a service that does not answer fails a scenario and does not stop the run.
+// So that a service that does not respond fails a scenario and does not stop the run.
 const DEADLINE_MS = 10_000;
 
-// Without the interceptor that retries: a scenario sees the first answer.
+// Without the interceptor that retries: a scenario sees the first response.
 const transport = createGrpcTransport({ baseUrl: `http://${environment("GRPC_ADDRESS")}` });
 const sandboxUrl = environment("SANDBOX_URL");
 
@@ -48,7 +48,7 @@ export async function play(scenario: Scenario): Promise<string[]> {
     }
     const { code, ...expected } = scenario.expect;
     const outcome = await call(scenario, expected);
-    // Of a deadline only the code is certain: the client may give up before the service's own answer arrives.
+    // Of a deadline only the code is certain: the client may give up before the service's own response arrives.
     return code === "DEADLINE_EXCEEDED" && outcome["code"] === code
       ? []
       : compare({ code: code ?? null, ...expected }, outcome);

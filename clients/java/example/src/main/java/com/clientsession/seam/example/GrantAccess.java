@@ -33,9 +33,9 @@ public final class GrantAccess {
   private static final long DEADLINE_SECONDS = 10;
 
   /**
-   * The policy of retries, which the channel carries out by itself. Only GrantAccess is named, because granting twice
-   * is the same as granting once; a method that is not, such as Create, must not be retried blindly. Only UNAVAILABLE
-   * is named, because every other code would come again. Numbers are doubles: that is how gRPC reads JSON.
+   * The channel's retry policy. Only GrantAccess is retried, because it is idempotent; a method that is not, such as
+   * Create, must not be. Only UNAVAILABLE is retried, because any other code would be the same again. Numbers are
+   * doubles, as gRPC parses JSON.
    */
   private static final Map<String, Object> SERVICE_CONFIG =
       Map.of(
@@ -76,7 +76,7 @@ public final class GrantAccess {
     try {
       ClientSession session =
           grant(authorized(channel, apiKey), rest.get(1), rest.subList(2, rest.size()));
-      // The token is left out on purpose: whoever reads it has the session's access.
+      // The token is left out on purpose: it gives the session's access.
       System.out.println("client session:     " + session.getClientSessionId());
       System.out.println("connected accounts: " + session.getConnectedAccountIdsList());
       System.out.println("expires at:         " + Instant.ofEpochSecond(session.getExpiresAt().getSeconds()));

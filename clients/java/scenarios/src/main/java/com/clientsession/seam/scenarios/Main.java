@@ -75,7 +75,7 @@ public final class Main {
     }
   }
 
-  /** Steers the sandbox, whose refusal of a fault must not pass for a scenario without one. */
+  /** Controls the sandbox, whose refusal of a fault must not pass for a scenario without one. */
   private static void control(String sandbox, String route, String body) throws IOException, InterruptedException {
     HttpRequest request =
         HttpRequest.newBuilder(URI.create(sandbox + "/_sandbox/" + route))
@@ -85,7 +85,7 @@ public final class Main {
     HttpResponse<String> response = HTTP.send(request, BodyHandlers.ofString());
     if (response.statusCode() != 200) {
       throw new IOException(
-          "the sandbox answers %d to %s: %s".formatted(response.statusCode(), route, response.body().strip()));
+          "the sandbox responds with %d to %s: %s".formatted(response.statusCode(), route, response.body().strip()));
     }
   }
 }

@@ -102,15 +102,15 @@ final class Scenario {
 
   private void reflection(Expectations expect) {
     var stub = ServerReflectionGrpc.newStub(channel).withDeadlineAfter(DEFAULT_DEADLINE_MS, TimeUnit.MILLISECONDS);
-    CompletableFuture<ServerReflectionResponse> answer = new CompletableFuture<>();
-    StreamObserver<ServerReflectionRequest> requests = stub.serverReflectionInfo(firstInto(answer));
+    CompletableFuture<ServerReflectionResponse> first = new CompletableFuture<>();
+    StreamObserver<ServerReflectionRequest> requests = stub.serverReflectionInfo(firstInto(first));
     requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
     requests.onCompleted();
     // The deadline of the call ends the wait too.
-    Status.Code code = answer.handle((response, error) -> Status.fromThrowable(orOk(error)).getCode()).join();
+    Status.Code code = first.handle((response, error) -> Status.fromThrowable(orOk(error)).getCode()).join();
     if (expect.code(code) && code == Status.Code.OK) {
       expect.services(
-          answer.join().getListServicesResponse().getServiceList().stream().map(ServiceResponse::getName).toList());
+          first.join().getListServicesResponse().getServiceList().stream().map(ServiceResponse::getName).toList());
     }
     expect.onlyExpected(Set.of("code", "services"));
   }
@@ -133,8 +133,8 @@ final class Scenario {
 
       @Override
       public void onCompleted() {
-        // A stream that ends without an answer; after an answer, this changes nothing.
-        future.completeExceptionally(Status.INTERNAL.withDescription("no answer").asRuntimeException());
+        // A stream that ends without a response; after a response, this changes nothing.
+        future.completeExceptionally(Status.INTERNAL.withDescription("no response").asRuntimeException());
       }
     };
   }

@@ -10,7 +10,7 @@ import (
 	"github.com/clientsession/client-session-service/service/auth"
 )
 
-// TestCallersFile shows which callers files are refused, and that nothing in the refusal is a token.
+// TestCallersFile shows which callers files are refused, and that no error quotes a token.
 func TestCallersFile(t *testing.T) {
 	good := "callers: [{name: a, token_sha256: [" + digest(token) + "], rpcs: [\"*\"]}]"
 	entry := func(members string) string { return "callers: [{name: a, rpcs: [\"*\"], " + members + "}]" }
@@ -25,7 +25,7 @@ func TestCallersFile(t *testing.T) {
 		"good JWT, claims":      {jwt("issuer: \"https://i.example\", audience: a, claims: {x: y}"), nil},
 		"good JWT, loopback":    {jwt("issuer: \"http://127.0.0.1:1\", audience: a, subject: s"), nil},
 		"empty":                 {"", []string{"no callers"}},
-		"comment":               {"# nobody yet", []string{"no callers"}},
+		"comment":               {"# none yet", []string{"no callers"}},
 		"no callers":            {"callers: []", []string{"no callers"}},
 		"no YAML":               {"callers: [", []string{"not a callers file"}},
 		"list":                  {"- name: a", []string{"not a callers file"}},
@@ -34,7 +34,7 @@ func TestCallersFile(t *testing.T) {
 		"unknown at the top":    {good + "\ndefaults: {}", []string{"defaults"}},
 		"unknown in jwt":        {jwt("issuer: \"https://i.example\", audience: a, subject: s, claim: {x: y}"), []string{"claim"}},
 		"member twice":          {"callers: [{name: a, rpcs: [Get], rpcs: [\"*\"], token_sha256: [" + digest(token) + "]}]", []string{"rpcs"}},
-		"no proof":              {"callers: [{name: a, rpcs: [Get]}]", []string{"could not prove itself"}},
+		"no proof":              {"callers: [{name: a, rpcs: [Get]}]", []string{"for authentication"}},
 		"no RPCs":               {"callers: [{name: a, token_sha256: [" + digest(token) + "]}]", []string{"rpcs: name the RPCs"}},
 		"unknown RPC":           {"callers: [{name: a, rpcs: [grantAccess], token_sha256: [" + digest(token) + "]}]", []string{`"grantAccess" is none of Create, Get, GrantAccess, *`}},
 		"RPC by its full name":  {"callers: [{name: a, rpcs: [/seam.clientsession.v1.ClientSessionService/Get], token_sha256: [" + digest(token) + "]}]", []string{"is none of"}},
@@ -50,7 +50,7 @@ func TestCallersFile(t *testing.T) {
 		"empty hash":         {entry("token_sha256: [\"\"]"), []string{"needs 64 hex digits"}},
 		"hash of another": {
 			"callers: [{name: a, rpcs: [Get], token_sha256: [" + digest(token) + "]}, {name: b, rpcs: [Get], token_sha256: [" + strings.ToUpper(digest(token)) + "]}]",
-			[]string{`callers[1] "b": token_sha256: stands in the file twice`},
+			[]string{`callers[1] "b": token_sha256: is a duplicate`},
 		},
 		"SPIFFE id of another": {
 			"callers: [{name: a, rpcs: [Get], spiffe_id: \"spiffe://x/y\"}, {name: b, rpcs: [Get], spiffe_id: \"spiffe://x/y\"}]",
@@ -64,11 +64,11 @@ func TestCallersFile(t *testing.T) {
 		"issuer, user loopback": {jwt("issuer: \"http://127.0.0.1@i.example\", audience: a, subject: s"), []string{"jwt.issuer: needs an https:// URL"}},
 		"issuer is no URL":      {jwt("issuer: i, audience: a, subject: s"), []string{"jwt.issuer: needs an https:// URL"}},
 		"no audience":           {jwt("issuer: \"https://i.example\", subject: s"), []string{"jwt.audience: is required"}},
-		"whole issuer":          {jwt("issuer: \"https://i.example\", audience: a"), []string{"every token of the issuer would do"}},
-		"every fault of a rule": {jwt("issuer: x"), []string{"jwt.issuer", "jwt.audience", "every token of the issuer"}},
-		"every fault of callers": {
+		"whole issuer":          {jwt("issuer: \"https://i.example\", audience: a"), []string{"all tokens of the issuer pass"}},
+		"all errors of a rule":  {jwt("issuer: x"), []string{"jwt.issuer", "jwt.audience", "all tokens of the issuer"}},
+		"all errors of callers": {
 			"callers: [{name: \"?\", rpcs: [X, Y], token_sha256: [z, " + digest(token) + "], dns_name: \"*\"}, {name: b}]",
-			[]string{`callers[0] "?": name`, `rpcs: "X"`, `rpcs: "Y"`, "token_sha256", "dns_name", `callers[1] "b": rpcs`, `callers[1] "b": give token_sha256`},
+			[]string{`callers[0] "?": name`, `rpcs: "X"`, `rpcs: "Y"`, "token_sha256", "dns_name", `callers[1] "b": rpcs`, `callers[1] "b": needs token_sha256`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,11 +78,11 @@ func TestCallersFile(t *testing.T) {
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not tell of %s:\n%v", want, err)
+					t.Errorf("the error does not have %s:\n%v", want, err)
 				}
 			}
 			if len(test.want) > 1 && strings.Count(err.Error(), "\n") != len(test.want)-1 {
-				t.Errorf("not %d faults:\n%v", len(test.want), err)
+				t.Errorf("not %d violations:\n%v", len(test.want), err)
 			}
 			if err != nil && strings.Contains(err.Error(), token) {
 				t.Errorf("the error quotes a token: %v", err)
@@ -105,17 +105,17 @@ func TestCallersFileAsJSON(t *testing.T) {
 	}
 }
 
-// TestUse shows that a new file counts at once, and that a faulty one changes nothing.
-func TestUse(t *testing.T) {
+// TestLoad shows that a new file is in use at once, and that an invalid one changes nothing.
+func TestLoad(t *testing.T) {
 	callers := newCallers(t, callersFile())
 	if err := callers.Load([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "]}]")); err == nil {
-		t.Fatal("a caller without RPCs is fine")
+		t.Fatal("a caller without RPCs is accepted")
 	}
 	if got := call(t, callers, bearer(token), nil); got.caller != "frontend" {
-		t.Errorf("after a faulty file: %v", got.err)
+		t.Errorf("after an invalid file: %v", got.err)
 	}
 	if got := call(t, callers, bearer("x"), nil); got.served {
-		t.Error("a caller of a faulty file may call")
+		t.Error("a caller of an invalid file may call")
 	}
 	if err := callers.Load([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "], rpcs: [GrantAccess]}]")); err != nil {
 		t.Fatal(err)

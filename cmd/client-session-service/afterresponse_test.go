@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// TestStrayBytes shows that what Seam says beyond the end of a response is not logged: net/http's client writes it to
-// the standard log by itself, and it can be the rest of a response with a token.
-func TestStrayBytes(t *testing.T) {
+// TestBytesAfterResponseAreNotLogged shows that bytes after the end of a response are not logged: net/http's client
+// writes them to the standard log by itself, and they can be the rest of a response with a token.
+func TestBytesAfterResponseAreNotLogged(t *testing.T) {
 	const token = "seam_cst1secret"
 	seam, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -21,12 +21,12 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-const heldKey = "seam_held_key"
+const serviceKeyText = "seam_held_key"
 
-func held(t testing.TB) *auth.Key {
+func serviceKey(t testing.TB) *auth.Key {
 	t.Helper()
 	key := &auth.Key{}
-	if err := key.UseAPIKey(heldKey); err != nil {
+	if err := key.UseAPIKey(serviceKeyText); err != nil {
 		t.Fatal(err)
 	}
 	return key
@@ -34,8 +34,7 @@ func held(t testing.TB) *auth.Key {
 
 func rpcNames() []string { return []string{"Create", "Get", "GrantAccess"} }
 
-// newCallers returns callers that know whom the file names, and trust the certificates of mesh. Without a clock it is
-// the real one.
+// newCallers returns the callers of a file, with mesh as the trusted CA. The default clock is the real one.
 func newCallers(t testing.TB, file string, now ...func() time.Time) *auth.Callers {
 	t.Helper()
 	clock := time.Now
@@ -56,10 +55,10 @@ func callersTrusting(t testing.TB, file string, authorities func() *x509.CertPoo
 	return callers
 }
 
-// noAuthorities are those of a service whose callers have no certificates.
+// noAuthorities is for a service that accepts no client certificates.
 func noAuthorities() *x509.CertPool { return nil }
 
-// outcome is what came of a call.
+// outcome is the outcome of a call.
 type outcome struct {
 	served bool
 	caller string
@@ -75,7 +74,7 @@ func (o outcome) code() codes.Code {
 	return seamerr.From(o.err).GRPCCode()
 }
 
-// cause is why the log says that the call was refused.
+// cause is the logged cause of the refusal.
 func (o outcome) cause() string {
 	if refusal, ok := errors.AsType[*seamerr.Error](o.err); ok && refusal.Cause != nil {
 		return refusal.Cause.Error()
@@ -104,7 +103,7 @@ func callIn(
 		ctx = peer.NewContext(ctx, from)
 	}
 	var o outcome
-	_, o.err = auth.ServiceCredential(held(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
+	_, o.err = auth.ServiceCredential(serviceKey(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
 		func(_ context.Context, request any) (any, error) {
 			o.served = true
 			return request, nil

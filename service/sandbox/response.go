@@ -16,8 +16,8 @@ type apiError struct {
 	validation *errorTree // validation is nil when the error is not about fields.
 }
 
-// answer is a whole answer before it is written.
-type answer struct {
+// response is a whole response before it is written.
+type response struct {
 	status  int
 	allow   string
 	payload any
@@ -40,8 +40,8 @@ type errorDetailJSON struct {
 	RequestID        string     `json:"request_id"`
 }
 
-func errorAnswer(err *apiError) answer {
-	return answer{status: err.status, err: err}
+func errorResponse(err *apiError) response {
+	return response{status: err.status, err: err}
 }
 
 // errInput is a refused input that is not about one field.
@@ -59,12 +59,12 @@ func errSessionNotFound() *apiError {
 	}
 }
 
-// write sends the answer. requestID is what the request id header also says.
-func (a answer) write(w http.ResponseWriter, requestID string) {
-	payload := a.payload
-	if a.err != nil {
+// write writes the response. requestID is also the value of the header seam-request-id.
+func (r response) write(w http.ResponseWriter, requestID string) {
+	payload := r.payload
+	if r.err != nil {
 		payload = errorJSON{Error: errorDetailJSON{
-			Type: a.err.kind, Message: a.err.message, ValidationErrors: a.err.validation, RequestID: requestID,
+			Type: r.err.kind, Message: r.err.message, ValidationErrors: r.err.validation, RequestID: requestID,
 		}}
 	}
 	var body bytes.Buffer
@@ -72,15 +72,15 @@ func (a answer) write(w http.ResponseWriter, requestID string) {
 	// The API does not escape <, > and & the way Go does by itself.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(payload); err != nil {
-		// Every payload is made of strings, numbers and lists, so this is a
-		// mistake in this package and must not look like an answer.
+		// Every payload is made of strings, numbers and lists, so this is a bug
+		// of this package and must not look like a response of the API.
 		panic(err)
 	}
-	if a.allow != "" {
-		w.Header().Set("Allow", a.allow)
+	if r.allow != "" {
+		w.Header().Set("Allow", r.allow)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
-	// A failed write means that the client has gone, which is its own choice.
+	w.WriteHeader(r.status)
+	// A write fails when the client has closed the connection.
 	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
 }

@@ -28,24 +28,25 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// unreadBytes is the length of a request that never comes whole: the most that the service takes.
+// unreadBytes is the length of a request that never arrives completely: the maximum of the service.
 const unreadBytes = 128 << 10
 
-// TestUnreadRequests shows that requests which never come whole cost the service little, whoever sends them, that good
-// calls go on beside them, that all is as before once their time is over, and that the operator can see what happened.
+// TestUnreadRequests shows that requests which never arrive completely cost the service little, with or without a
+// credential, that other calls succeed meanwhile, that the service recovers after their timeout, and that the log and
+// the metrics show it.
 func TestUnreadRequests(t *testing.T) {
 	s := startService(t, "--max-in-flight=16")
-	s.grantOverBoth(t) // What the first call allocates is not the strangers'.
+	s.grantOverBoth(t) // What the first call allocates is not the clients'.
 	before := s.metric(t, "process_resident_memory_bytes")
 
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 	defer cancel()
-	var strangers sync.WaitGroup
+	var clients sync.WaitGroup
 	for range 8 {
-		strangers.Go(func() { unreadStreams(ctx, t, s.GRPC, 1000) })
+		clients.Go(func() { unreadStreams(ctx, t, s.GRPC, 1000) })
 	}
 	for range 1000 {
-		strangers.Go(func() { unreadBody(ctx, s.HTTP) })
+		clients.Go(func() { unreadBody(ctx, s.HTTP) })
 	}
 	peak, streams := before, 0.0
 	var took []time.Duration
@@ -66,7 +67,7 @@ func TestUnreadRequests(t *testing.T) {
 		goroutines = max(goroutines, s.metric(t, "go_goroutines"))
 	}
 	ended := time.Now()
-	strangers.Wait()
+	clients.Wait()
 	back := func() bool {
 		return s.metric(t, "client_session_service_requests_arriving") == 0 &&
 			s.metric(t, "client_session_service_request_buffer_bytes") == 0 &&
@@ -84,7 +85,7 @@ func TestUnreadRequests(t *testing.T) {
 	// Some 50 MiB is usual. How far the heap overshoots is up to the collector and the machine, so the bound is wider;
 	// without the limits it is more than a gigabyte.
 	if peak-before > 128<<20 {
-		t.Errorf("the strangers cost %.0f MiB", (peak-before)/(1<<20))
+		t.Errorf("the clients cost %.0f MiB", (peak-before)/(1<<20))
 	}
 	if failed*20 > len(took) {
 		t.Errorf("%d of %d good calls failed", failed, len(took))
@@ -145,7 +146,7 @@ func unreadStreams(ctx context.Context, t *testing.T, address string, streams in
 			{":authority", "a"},
 			{"content-type", "application/grpc"},
 			{"te", "trailers"},
-			{"authorization", fmt.Sprint("Bearer seam_stranger", i)},
+			{"authorization", fmt.Sprint("Bearer seam_unknown", i)},
 		} {
 			_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
 		}
@@ -187,7 +188,7 @@ func unreadStreams(ctx context.Context, t *testing.T, address string, streams in
 	}
 }
 
-// unreadBody sends a request over REST whose body lacks a byte, and waits for what becomes of it.
+// unreadBody sends a request over REST whose body lacks a byte, and waits for the response.
 func unreadBody(ctx context.Context, address string) {
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
@@ -196,14 +197,14 @@ func unreadBody(ctx context.Context, address string) {
 	defer connection.Close()
 	context.AfterFunc(ctx, func() { _ = connection.Close() })
 	go func() {
-		_, _ = fmt.Fprintf(connection, "POST /client_sessions/grant_access HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer seam_stranger\r\n"+
+		_, _ = fmt.Fprintf(connection, "POST /client_sessions/grant_access HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer seam_unknown\r\n"+
 			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", unreadBytes)
 		_, _ = connection.Write(make([]byte, unreadBytes-1))
 	}()
 	_, _ = io.Copy(io.Discard, connection)
 }
 
-// service is the binary at work on its sandbox.
+// service is the running binary, with its sandbox.
 type service struct {
 	GRPC, HTTP, Admin string
 	conn              *grpc.ClientConn
@@ -254,7 +255,7 @@ func startService(t *testing.T, args ...string) *service {
 	return s
 }
 
-// grant makes a good call, over both faces by turns.
+// grant makes a valid call, over both faces in turn.
 func (s *service) grant(ctx context.Context) error {
 	if s.calls++; s.calls%2 == 0 {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -291,7 +292,7 @@ func (s *service) grantOverBoth(t *testing.T) {
 	}
 }
 
-// metric returns the value of a series, 0 when there is none.
+// metric returns the value of a time series, 0 when there is none.
 func (s *service) metric(t *testing.T, series string) float64 {
 	t.Helper()
 	response, err := http.Get("http://" + s.Admin + "/metrics")

@@ -21,8 +21,8 @@ const method = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
 
 func info() *grpc.UnaryServerInfo { return &grpc.UnaryServerInfo{FullMethod: method} }
 
-// answer is a handler that gives one response.
-func answer(response any, err error) grpc.UnaryHandler {
+// respond returns a handler with a fixed response.
+func respond(response any, err error) grpc.UnaryHandler {
 	return func(context.Context, any) (any, error) { return response, err }
 }
 
@@ -32,7 +32,7 @@ func withCall(t *testing.T, call callinfo.Call) (context.Context, *callinfo.Call
 	return callinfo.NewContext(t.Context(), &call), &call
 }
 
-// asError fails unless err is what every step has to end a call with.
+// asError fails unless err is an *seamerr.Error, which is the error of every step.
 func asError(t *testing.T, err error) *seamerr.Error {
 	t.Helper()
 	var e *seamerr.Error
@@ -42,7 +42,7 @@ func asError(t *testing.T, err error) *seamerr.Error {
 	return e
 }
 
-// logLines is a log that can be read back.
+// logLines is a log in memory.
 type logLines struct{ bytes.Buffer }
 
 func newLog(level slog.Level) (*slog.Logger, *logLines) {
