@@ -40,7 +40,6 @@ func (b panickingLog) Handle(ctx context.Context, line slog.Record) error {
 // TestPanics shows that a panic in a step of a call, or outside of any, is an INTERNAL error with a request id over
 // both faces, is counted and logged without its value, and that the service lives.
 func TestPanics(t *testing.T) {
-	log := &logBuffer{}
 	upstream, err := sandbox.Listen("127.0.0.1:0", sandbox.New(sandbox.Options{}))
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +47,7 @@ func TestPanics(t *testing.T) {
 	defer upstream.Close()
 	for _, message := range []string{"call", "no route"} {
 		t.Run("in the line "+message, func(t *testing.T) {
+			log := &logBuffer{}
 			s, err := server.New(config.Config{
 				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 				SeamEndpoint: parseURL(t, upstream.URL()), DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
@@ -113,7 +113,6 @@ func TestPanics(t *testing.T) {
 			if !strings.Contains(text, "client_session_service_panics_total "+string(rune('0'+want))) {
 				t.Errorf("not %d panics in the metrics", want)
 			}
-			log.text.Reset()
 		})
 	}
 }
