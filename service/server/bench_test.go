@@ -31,34 +31,7 @@ const seamAnswer = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b
 // of the whole process with caller and Seam in it, as ratios to the floor of the same run: the machine's speed is in
 // both.
 func BenchmarkCall(b *testing.B) {
-	upstream := listen(b)
-	seam := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Seam-Request-Id", "06161bd0-b59a-4a49-89ce-d76274a1558b") // Seam names each response.
-		_, _ = io.WriteString(w, seamAnswer)
-	})}
-	go func() { _ = seam.Serve(upstream) }()
-	b.Cleanup(func() { _ = seam.Close() })
-	seamURL := "http://" + upstream.Addr().String()
-
-	ctx, cancel := context.WithCancel(context.Background())
-	s, err := server.New(config.Config{
-		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", SeamEndpoint: parseURL(b, seamURL),
-		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, MaxInFlight: 1024, DrainTimeout: time.Minute,
-		MaxConnectionAge: 5 * time.Minute, Version: "bench",
-	}, slog.New(slog.NewJSONHandler(io.Discard, nil))) //nolint:sloglint // A log line is part of what a call costs.
-	if err != nil {
-		b.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	b.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			b.Error(err)
-		}
-	})
+	ctx, s, seamURL := benchService(b, seamAnswer)
 	bare := grpc.NewServer()
 	clientsessionv1.RegisterClientSessionServiceServer(bare, prebuilt{})
 	bareListener := listen(b)
@@ -95,6 +68,40 @@ func BenchmarkCall(b *testing.B) {
 	measure(b, "grpc/service", overGRPC(s.Addresses().GRPC))
 	measure(b, "rest/floor", both(overHTTP(seamURL), overHTTP(seamURL)))
 	measure(b, "rest/service", overHTTP("http://"+s.Addresses().HTTP))
+}
+
+// benchService runs the service until the benchmark ends, in front of a Seam that gives one response to everything.
+func benchService(b *testing.B, answer string) (ctx context.Context, s *server.Server, seamURL string) {
+	b.Helper()
+	upstream := listen(b)
+	seam := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Seam-Request-Id", "06161bd0-b59a-4a49-89ce-d76274a1558b") // Seam names each response.
+		_, _ = io.WriteString(w, answer)
+	})}
+	go func() { _ = seam.Serve(upstream) }()
+	b.Cleanup(func() { _ = seam.Close() })
+	seamURL = "http://" + upstream.Addr().String()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := server.New(config.Config{
+		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", SeamEndpoint: parseURL(b, seamURL),
+		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, MaxInFlight: 1024, DrainTimeout: time.Minute,
+		MaxConnectionAge: 5 * time.Minute, Version: "bench",
+	}, slog.New(slog.NewJSONHandler(io.Discard, nil))) //nolint:sloglint // A log line is part of what a call costs.
+	if err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	b.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	})
+	return ctx, s, seamURL
 }
 
 // measure runs a call with 16 in flight for each processor and reports the time of the process's processors for each.
