@@ -95,6 +95,7 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 	result, err := s.seam.Do(ctx, seam.Call{
 		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
 		ServiceCredential: call.ServiceCredential, CallerRetries: call.CallerRetries, In: request, Out: response,
+		BodyOnly: call.Face == callinfo.FaceREST,
 	})
 	call.SeamRequestID, call.SeamStatus = result.RequestID, result.HTTPStatus
 	call.Attempts, call.RetryReason, call.Skipped = result.Attempts, result.RetryReason, result.Skipped

@@ -146,7 +146,7 @@ func (c *Client) received(ctx, caller context.Context, call Call, response *http
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
 		return a
 	}
-	envelope, err := c.codec.UnmarshalResponse(text, call.Out)
+	envelope, err := call.decode(c.codec, text)
 	if err == nil {
 		err = call.Success.check(envelope, call.Out)
 	}

@@ -97,8 +97,10 @@ type Call struct {
 	// CallerRetries is true when the caller retries failed calls. They are then not retried here: three attempts for each
 	// of three of the caller's would be nine.
 	CallerRetries bool
-	// In is the request, and the response is decoded into Out.
-	In, Out proto.Message
+	// In is the request, and the response is decoded into Out. BodyOnly is true when the caller only needs Response.Body:
+	// Out then stays empty where possible.
+	In, Out  proto.Message
+	BodyOnly bool
 }
 
 // Response is the result of a call beside the message.

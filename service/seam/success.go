@@ -32,6 +32,15 @@ func (s Success) isVoid(httpStatus int) bool {
 	return httpStatus == http.StatusNoContent && (s == Granted || s == Done)
 }
 
+// decode decodes a 2xx response, into the message unless only its text is needed. check looks at the session of a
+// response that has to have one.
+func (c Call) decode(codec *seamjson.Codec, text []byte) (seamjson.Envelope, error) {
+	if c.BodyOnly && c.Success != OneSession {
+		return codec.CheckResponse(text, c.Out)
+	}
+	return codec.UnmarshalResponse(text, c.Out)
+}
+
 // check returns why a response does not count as a success, nil if it does.
 func (s Success) check(envelope seamjson.Envelope, out proto.Message) error {
 	switch {

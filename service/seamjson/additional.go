@@ -1,7 +1,8 @@
 package seamjson
 
 import (
-	"encoding/json"
+	"errors"
+	"strconv"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -21,16 +22,14 @@ type additionalMembers struct {
 }
 
 // add adds a member, if it can be said in a google.protobuf.Struct. What cannot is not worth a response.
-func (a *additionalMembers) add(name string, text []byte) {
+func (a *additionalMembers) add(c *Codec, name string, text []byte) {
 	a.bytes += len(name) + len(text)
 	if a.bytes > maxAdditionalBytes {
 		return
 	}
-	var read any
-	if json.Unmarshal(text, &read) != nil || depth(read) > maxAdditionalDepth {
-		return
-	}
-	value, err := structpb.NewValue(read)
+	r := c.newReader(text, string(text), c.lenient...)
+	defer c.release(r)
+	value, err := r.readStructValue(maxAdditionalDepth)
 	if err != nil {
 		return
 	}
@@ -41,25 +40,74 @@ func (a *additionalMembers) add(name string, text []byte) {
 }
 
 // set puts the members into the field of the message for them.
-func (a *additionalMembers) set(m protoreflect.Message, field protoreflect.FieldDescriptor) {
+func (a *additionalMembers) set(o object, f *field) {
 	if len(a.fields) > 0 {
-		m.Set(field, protoreflect.ValueOfMessage((&structpb.Struct{Fields: a.fields}).ProtoReflect()))
+		o.set(f, protoreflect.ValueOfMessage((&structpb.Struct{Fields: a.fields}).ProtoReflect()))
 	}
 }
 
-func depth(value any) int {
-	deepest := 0
-	switch value := value.(type) {
-	case map[string]any:
-		for _, member := range value {
-			deepest = max(deepest, depth(member))
+var errTooDeep = errors.New("the JSON nests too deep")
+
+// readStructValue reads a value of a google.protobuf.Struct that nests no deeper than so many levels.
+func (r *reader) readStructValue(levels int) (*structpb.Value, error) {
+	switch kind := r.PeekKind(); {
+	case kind == '"':
+		text, err := r.readString()
+		return structpb.NewStringValue(text), err
+	case kind == '0':
+		text, err := r.ReadValue()
+		if err != nil {
+			return nil, err
 		}
-	case []any:
-		for _, element := range value {
-			deepest = max(deepest, depth(element))
-		}
+		number, err := strconv.ParseFloat(string(text), 64)
+		return structpb.NewNumberValue(number), err
+	case (kind == '{' || kind == '[') && levels == 0:
+		return nil, errTooDeep
+	case kind == '{':
+		fields, err := r.readStructFields(levels - 1)
+		return structpb.NewStructValue(&structpb.Struct{Fields: fields}), err
+	case kind == '[':
+		values, err := r.readStructValues(levels - 1)
+		return structpb.NewListValue(&structpb.ListValue{Values: values}), err
 	default:
-		return 0
+		token, err := r.ReadToken()
+		if err != nil || kind == 'n' {
+			return structpb.NewNullValue(), err
+		}
+		return structpb.NewBoolValue(token.Bool()), nil
 	}
-	return deepest + 1
+}
+
+func (r *reader) readStructFields(levels int) (map[string]*structpb.Value, error) {
+	if _, err := r.ReadToken(); err != nil {
+		return nil, err
+	}
+	fields := map[string]*structpb.Value{}
+	for r.PeekKind() == '"' {
+		name, err := r.readString()
+		if err != nil {
+			return nil, err
+		}
+		if fields[name], err = r.readStructValue(levels); err != nil {
+			return nil, err
+		}
+	}
+	_, err := r.ReadToken()
+	return fields, err
+}
+
+func (r *reader) readStructValues(levels int) ([]*structpb.Value, error) {
+	if _, err := r.ReadToken(); err != nil {
+		return nil, err
+	}
+	var values []*structpb.Value
+	for r.PeekKind() != ']' {
+		value, err := r.readStructValue(levels)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	_, err := r.ReadToken()
+	return values, err
 }

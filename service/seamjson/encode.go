@@ -2,6 +2,7 @@ package seamjson
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,30 +19,26 @@ func (c *Codec) AppendRequest(dst []byte, m proto.Message) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	return table.append(dst, m.ProtoReflect())
+	return table.append(slices.Grow(dst, usualRequestBytes), objectOf(m))
 }
 
-func (t *message) append(dst []byte, m protoreflect.Message) ([]byte, error) {
+// usualRequestBytes is what few requests are longer than.
+const usualRequestBytes = 256
+
+func (t *message) append(dst []byte, o object) ([]byte, error) {
 	dst = append(dst, '{')
 	first := len(dst)
 	var err error
 	for _, f := range t.fields {
-		if f.null != nil && m.Has(f.null) {
+		if o.isNull(f) {
 			dst = append(comma(dst, first), f.quoted...)
 			dst = append(dst, "null"...)
 			continue
 		}
-		if !m.Has(f.descriptor) {
-			continue
-		}
-		dst = append(comma(dst, first), f.quoted...)
-		switch {
-		case f.ids != nil:
-			dst, err = f.appendList(dst, m.Get(f.descriptor).Message().Get(f.ids).List())
-		case f.list:
-			dst, err = f.appendList(dst, m.Get(f.descriptor).List())
-		default:
-			dst, err = f.appendValue(dst, m.Get(f.descriptor))
+		if f.list && f.kind != kindMessage {
+			dst, err = f.appendList(dst, first, o)
+		} else if v, has := o.get(f); has {
+			dst, err = f.appendValue(append(comma(dst, first), f.quoted...), v)
 		}
 		if err != nil {
 			return dst, fmt.Errorf("%s: %w", f.name, err)
@@ -58,14 +55,19 @@ func comma(dst []byte, first int) []byte {
 	return dst
 }
 
-func (f *field) appendList(dst []byte, list protoreflect.List) ([]byte, error) {
-	dst = append(dst, '[')
+// appendList appends the member for a list, if there is one to write.
+func (f *field) appendList(dst []byte, first int, o object) ([]byte, error) {
+	list := o.list(f, false)
+	if list == nil || (len(*list) == 0 && f.ids < 0) { // Only a list with a message around it can be told from none.
+		return dst, nil
+	}
+	dst = append(append(comma(dst, first), f.quoted...), '[')
 	var err error
-	for i := range list.Len() {
+	for i, text := range *list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = f.appendValue(dst, list.Get(i)); err != nil {
+		if dst, err = jsontext.AppendQuote(dst, text); err != nil {
 			return dst, err
 		}
 	}

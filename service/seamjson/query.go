@@ -16,9 +16,9 @@ const strictParameter = "_strict"
 
 // readQuery reads the parameters of a query string, but for those that the body has: a body wins.
 func (g *decodedRequest) readQuery(t *message, query string) error {
-	inBody := make(map[*field]bool, len(g.byField))
-	for f := range g.byField {
-		inBody[f] = true
+	inBody := make([]bool, len(g.members))
+	for i, member := range g.members {
+		inBody[i] = member.given
 	}
 	for pair := range strings.SplitSeq(query, "&") {
 		name, text, err := unescape(pair)
@@ -32,14 +32,14 @@ func (g *decodedRequest) readQuery(t *message, query string) error {
 		if !known || t.bodyOnly {
 			return seamerr.UnrecognizedParameter(sanitizeName(name))
 		}
-		_, again := g.byField[f]
+		again := g.members[f.position].given
 		switch {
-		case inBody[f]:
+		case inBody[f.position]:
 			if f.list {
 				continue
 			}
 			// A second one is a fault, also of a parameter that the body overrules.
-			inBody[f] = false
+			inBody[f.position] = false
 		case again && !f.list:
 			return seamerr.RepeatedParameter(name)
 		default:
@@ -51,25 +51,24 @@ func (g *decodedRequest) readQuery(t *message, query string) error {
 
 // readParameter reads one parameter; again is true for a further element of a list.
 func (g *decodedRequest) readParameter(f *field, text string, again bool) {
+	member := &g.members[f.position]
+	member.given = true
 	switch {
 	case f.list:
-		list := f.mutableList(g.message)
+		list := g.object.list(f, true)
 		if text != "" || again { // `name=` alone is how an empty list is written.
-			list.Append(protoreflect.ValueOfString(text))
+			*list = append(*list, text)
 		}
-		g.byField[f] = f.checkCount(list)
-		return
+		member.problems = f.checkCount(len(*list))
 	case f.null != nil && text == "":
-		g.message.Set(f.null, protoreflect.ValueOfBool(true))
+		g.object.setNull(f)
 	case f.kind == kindBool && (text == "true" || text == "false"):
-		g.message.Set(f.descriptor, protoreflect.ValueOfBool(text == "true"))
+		g.object.set(f, protoreflect.ValueOfBool(text == "true"))
 	case f.kind == kindString:
-		g.message.Set(f.descriptor, protoreflect.ValueOfString(text))
+		g.object.set(f, protoreflect.ValueOfString(text))
 	default:
-		g.byField[f] = []seamerr.FieldViolation{seamerr.UnexpectedType(f.expects(), "string", f.name)}
-		return
+		member.problems = []seamerr.FieldViolation{seamerr.UnexpectedType(f.expects(), "string", f.name)}
 	}
-	g.byField[f] = nil
 }
 
 func unescape(pair string) (name, text string, err error) {

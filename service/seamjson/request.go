@@ -1,17 +1,17 @@
 package seamjson
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -29,9 +29,9 @@ func (c *Codec) UnmarshalRequest(body []byte, query string, m proto.Message) ([]
 	if err != nil {
 		return nil, err
 	}
-	given := &decodedRequest{message: m.ProtoReflect(), byField: map[*field][]seamerr.FieldViolation{}}
+	given := &decodedRequest{object: objectOf(m), members: make([]requestMember, len(table.fields))}
 	if len(body) > 0 {
-		if err := given.readBody(table, body); err != nil {
+		if err := c.readBody(given, table, body); err != nil {
 			return nil, err
 		}
 	}
@@ -43,25 +43,31 @@ func (c *Codec) UnmarshalRequest(body []byte, query string, m proto.Message) ([]
 	if given.notObject != "" {
 		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{seamerr.UnexpectedType("object", given.notObject)})
 	}
-	return given.problems(table), nil
+	return given.problems(), nil
 }
 
 // decodedRequest is what has been read of a request.
 type decodedRequest struct {
-	message protoreflect.Message
-	// byField has the fields that were given, each with what is wrong with it.
-	byField map[*field][]seamerr.FieldViolation
+	object object
+	// members are those of the request's table.
+	members []requestMember
 	// unknown are the names of members that the request does not have.
 	unknown []string
 	// notObject is the kind of a body that is no object, empty for one that is.
 	notObject string
 }
 
+// requestMember is a member that a request may have: whether it does, and what is wrong with it.
+type requestMember struct {
+	given    bool
+	problems []seamerr.FieldViolation
+}
+
 // problems lists what is wrong in the order of the contract, and what is wrong with the whole after that.
-func (g *decodedRequest) problems(t *message) []seamerr.FieldViolation {
+func (g *decodedRequest) problems() []seamerr.FieldViolation {
 	var problems []seamerr.FieldViolation
-	for _, f := range t.fields {
-		problems = append(problems, g.byField[f]...)
+	for _, member := range g.members {
+		problems = append(problems, member.problems...)
 	}
 	if len(g.unknown) > 0 {
 		problems = append(problems, seamerr.UnrecognizedKeys(g.unknown))
@@ -69,8 +75,9 @@ func (g *decodedRequest) problems(t *message) []seamerr.FieldViolation {
 	return problems
 }
 
-func (g *decodedRequest) readBody(t *message, body []byte) error {
-	r := requestReader{decodedRequest: g, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+func (c *Codec) readBody(g *decodedRequest, t *message, body []byte) error {
+	r := requestReader{decodedRequest: g, dec: c.newReader(body, string(body))}
+	defer c.release(r.dec)
 	var err error
 	if kind := r.dec.PeekKind(); kind == '{' {
 		err = r.readObject(t)
@@ -91,7 +98,7 @@ const maxReported = 100
 type requestReader struct {
 	*decodedRequest
 
-	dec *jsontext.Decoder
+	dec *reader
 }
 
 // end makes sure that nothing follows the value.
@@ -107,19 +114,20 @@ func (r requestReader) readObject(t *message) error {
 		return err
 	}
 	for r.dec.PeekKind() == '"' {
-		token, err := r.dec.ReadToken()
+		name, err := r.dec.ReadValue()
 		if err != nil {
 			return err
 		}
-		name := token.String()
-		f, known := t.byName[name]
+		f, known := t.field(name)
 		if !known {
 			if len(r.unknown) < maxReported {
-				r.unknown = append(r.unknown, sanitizeName(name))
+				r.unknown = append(r.unknown, sanitizeName(memberName(name)))
 			}
 			err = r.dec.SkipValue()
 		} else {
-			r.byField[f], err = r.readField(f)
+			var problems []seamerr.FieldViolation
+			problems, err = r.readField(f)
+			r.members[f.position] = requestMember{true, problems}
 		}
 		if err != nil {
 			return err
@@ -134,7 +142,7 @@ func (r requestReader) readField(f *field) ([]seamerr.FieldViolation, error) {
 		return r.readList(f)
 	}
 	if f.null != nil && r.dec.PeekKind() == 'n' {
-		r.message.Set(f.null, protoreflect.ValueOfBool(true))
+		r.object.setNull(f)
 		return nil, r.dec.SkipValue()
 	}
 	v, problem, err := r.readValue(f)
@@ -144,7 +152,7 @@ func (r requestReader) readField(f *field) ([]seamerr.FieldViolation, error) {
 	if problem != nil {
 		return []seamerr.FieldViolation{*problem}, nil
 	}
-	r.message.Set(f.descriptor, v)
+	r.object.set(f, v)
 	return nil, nil
 }
 
@@ -155,7 +163,7 @@ func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	list := f.mutableList(r.message)
+	list := r.object.list(f, true)
 	var problems []seamerr.FieldViolation
 	for count := 0; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
 		v, problem, err := r.readValue(f)
@@ -170,25 +178,17 @@ func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 				problems = append(problems, *problem)
 			}
 		}
-		list.Append(v)
+		*list = append(*list, v.String())
 	}
-	problems = append(f.checkCount(list), problems...)
+	problems = append(f.checkCount(len(*list)), problems...)
 	_, err := r.dec.ReadToken()
 	return problems, err
 }
 
-// mutableList returns the list that the field is, or that the field's message wraps.
-func (f *field) mutableList(m protoreflect.Message) protoreflect.List {
-	if f.ids != nil {
-		return m.Mutable(f.descriptor).Message().Mutable(f.ids).List()
-	}
-	return m.Mutable(f.descriptor).List()
-}
-
 // checkCount checks the number of elements of a list that was given. It is checked here and not only with the other
 // rules: a message cannot tell an empty list from none.
-func (f *field) checkCount(list protoreflect.List) []seamerr.FieldViolation {
-	if !f.exactlyOne || list.Len() == 1 {
+func (f *field) checkCount(count int) []seamerr.FieldViolation {
+	if !f.exactlyOne || count == 1 {
 		return nil
 	}
 	return []seamerr.FieldViolation{seamerr.NotExactlyOne(f.name)}
@@ -203,18 +203,29 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, problem *seame
 	if kind := r.dec.PeekKind(); !f.accepts(kind) {
 		return v, new(seamerr.UnexpectedType(f.expects(), kindName(kind), f.name)), r.dec.SkipValue()
 	}
-	token, err := r.dec.ReadToken()
+	if f.kind == kindBool {
+		token, err := r.dec.ReadToken()
+		if err != nil {
+			return v, nil, err
+		}
+		return protoreflect.ValueOfBool(token.Bool()), nil, nil
+	}
+	text, err := r.dec.readString()
 	if err != nil {
 		return v, nil, err
 	}
-	if f.kind == kindTimestamp && !rfc3339.MatchString(token.String()) {
+	if f.kind != kindTimestamp {
+		return protoreflect.ValueOfString(text), nil, nil
+	}
+	if !rfc3339.MatchString(text) {
 		return v, new(seamerr.InvalidDatetime(f.name)), nil
 	}
-	v, err = f.value(token)
-	if err != nil {
-		return v, new(seamerr.InvalidDatetime(f.name)), nil //nolint:nilerr // The fault is the caller's: it is the problem.
+	instant, err := time.Parse(time.RFC3339, text)
+	stamp := timestamppb.New(instant)
+	if err != nil || stamp.CheckValid() != nil {
+		return v, new(seamerr.InvalidDatetime(f.name)), nil //nolint:nilerr // The violation is the caller's.
 	}
-	return v, nil, nil
+	return protoreflect.ValueOfMessage(stamp.ProtoReflect()), nil, nil
 }
 
 // sanitizeName returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could

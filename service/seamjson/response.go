@@ -42,19 +42,31 @@ func (e *Envelope) skip(name string) {
 // documented go into its additional_members. It fails for text that is not one JSON object, and for a list with an
 // element that is no session. Its errors name the member and never quote a value.
 func (c *Codec) UnmarshalResponse(data []byte, m proto.Message) (Envelope, error) {
-	var envelope Envelope
 	table, err := c.table(m)
 	if err != nil {
-		return envelope, err
+		return Envelope{}, err
 	}
-	// A doubled member or a stray byte in a text is no reason to lose a response.
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data),
-		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	return c.readResponse(data, string(data), table, objectOf(m))
+}
+
+// CheckResponse is UnmarshalResponse for who hands the text on and needs no message: of m it takes the type alone.
+func (c *Codec) CheckResponse(data []byte, m proto.Message) (Envelope, error) {
+	table, err := c.table(m)
+	if err != nil {
+		return Envelope{}, err
+	}
+	return c.readResponse(data, "", table, object{})
+}
+
+func (c *Codec) readResponse(data []byte, text string, table *message, o object) (Envelope, error) {
+	var envelope Envelope
+	dec := c.newReader(data, text, c.lenient...)
+	defer c.release(dec)
 	if kind := dec.PeekKind(); kind != '{' {
-		return envelope, syntaxOr(dec, fmt.Errorf("expected an object, found %s", kindName(kind)))
+		return envelope, syntaxOr(&dec.Decoder, fmt.Errorf("expected an object, found %s", kindName(kind)))
 	}
-	r := responseReader{dec, &envelope}
-	if err := r.readEnvelope(table, m.ProtoReflect()); err != nil {
+	r := responseReader{dec, c, &envelope}
+	if err := r.readEnvelope(table, o); err != nil {
 		return envelope, err
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
@@ -64,13 +76,14 @@ func (c *Codec) UnmarshalResponse(data []byte, m proto.Message) (Envelope, error
 }
 
 type responseReader struct {
-	*jsontext.Decoder
+	*reader
 
+	codec    *Codec
 	envelope *Envelope
 }
 
 // readEnvelope reads the response as such.
-func (r responseReader) readEnvelope(t *message, m protoreflect.Message) error {
+func (r responseReader) readEnvelope(t *message, o object) error {
 	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
@@ -93,7 +106,7 @@ func (r responseReader) readEnvelope(t *message, m protoreflect.Message) error {
 		case known:
 			r.envelope.Session = kind == '{'
 		}
-		if err := r.readMember(f, known, m); err != nil {
+		if err := r.readMember(f, known, o); err != nil {
 			return err
 		}
 	}
@@ -102,18 +115,18 @@ func (r responseReader) readEnvelope(t *message, m protoreflect.Message) error {
 }
 
 // readMember reads the value of a member, or passes it over.
-func (r responseReader) readMember(f *field, known bool, m protoreflect.Message) error {
+func (r responseReader) readMember(f *field, known bool, o object) error {
 	if !known || r.PeekKind() == 'n' {
 		return syntax(r.SkipValue())
 	}
-	if err := r.read(f, m); err != nil {
+	if err := r.read(f, o); err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
 	return nil
 }
 
 // readSession reads an object within the response.
-func (r responseReader) readSession(t *message, m protoreflect.Message) error {
+func (r responseReader) readSession(t *message, o object) error {
 	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
@@ -124,20 +137,20 @@ func (r responseReader) readSession(t *message, m protoreflect.Message) error {
 			return syntax(err)
 		}
 		f, known := t.field(name)
-		if !known && t.additional != nil {
+		if !known && t.additional != nil && o.IsValid() {
 			text := memberName(name) // Before the next read, which takes the place of the name.
 			value, err := r.ReadValue()
 			if err != nil {
 				return syntax(err)
 			}
-			additional.add(text, value)
+			additional.add(r.codec, text, value)
 			continue
 		}
-		if err := r.readMember(f, known, m); err != nil {
+		if err := r.readMember(f, known, o); err != nil {
 			return err
 		}
 	}
-	additional.set(m, t.additional)
+	additional.set(o, t.additional)
 	_, err := r.ReadToken()
 	return syntax(err)
 }
@@ -165,24 +178,25 @@ func (t *message) field(quoted jsontext.Value) (*field, bool) {
 	return f, known
 }
 
-func (r responseReader) read(f *field, m protoreflect.Message) error {
+func (r responseReader) read(f *field, o object) error {
 	if f.list {
-		return r.readList(f, m)
+		return r.readList(f, o)
 	}
 	if kind := r.PeekKind(); !f.accepts(kind) && (f.kind != kindInt || kind != '"') {
 		return r.skip(f, kind)
 	}
 	if f.kind == kindMessage {
-		nested := m.NewField(f.descriptor)
-		m.Set(f.descriptor, nested)
-		return r.readSession(f.nested, nested.Message())
+		return r.readSession(f.nested, o.newMessage(f))
 	}
-	token, err := r.ReadToken()
+	if f.kind == kindString && !o.IsValid() {
+		return syntax(r.SkipValue())
+	}
+	v, ok, err := r.lenientValue(f)
 	if err != nil {
 		return syntax(err)
 	}
-	if v, ok := f.lenientValue(token); ok {
-		m.Set(f.descriptor, v)
+	if ok {
+		o.set(f, v)
 	} else {
 		r.envelope.skip(f.name)
 	}
@@ -197,63 +211,78 @@ func (r responseReader) skip(f *field, kind jsontext.Kind) error {
 	return syntax(r.SkipValue())
 }
 
-func (r responseReader) readList(f *field, m protoreflect.Message) error {
+func (r responseReader) readList(f *field, o object) error {
 	if kind := r.PeekKind(); kind != '[' {
 		return r.skip(f, kind)
 	}
 	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
 	}
-	list := m.NewField(f.descriptor).List()
+	o.clear(f)
 	for r.PeekKind() != ']' {
 		kind := r.PeekKind()
 		switch {
 		case f.accepts(kind) && f.kind == kindMessage:
-			element := list.NewElement()
-			if err := r.readSession(f.nested, element.Message()); err != nil {
+			if err := r.readSession(f.nested, o.newMessage(f)); err != nil {
 				return err
 			}
-			list.Append(element)
-		case f.accepts(kind):
-			token, err := r.ReadToken()
+		case f.accepts(kind) && o.IsValid():
+			text, err := r.readString()
 			if err != nil {
 				return syntax(err)
 			}
-			list.Append(protoreflect.ValueOfString(token.String()))
+			list := o.list(f, true)
+			*list = append(*list, text)
+		case f.accepts(kind):
+			if err := r.SkipValue(); err != nil {
+				return syntax(err)
+			}
 		case f.kind == kindMessage:
 			// To leave a session out of a list would be to say that there is none.
-			return syntaxOr(r.Decoder, fmt.Errorf("expected object, found %s", kindName(kind)))
+			return syntaxOr(&r.Decoder, fmt.Errorf("expected object, found %s", kindName(kind)))
 		default:
 			if err := r.skip(f, kind); err != nil {
 				return err
 			}
 		}
 	}
-	m.Set(f.descriptor, protoreflect.ValueOfList(list))
 	_, err := r.ReadToken()
 	return syntax(err)
 }
 
-// lenientValue turns a token into the field's value as well as that can be done.
-func (f *field) lenientValue(token jsontext.Token) (v protoreflect.Value, ok bool) {
+// lenientValue turns a value into that of the field as well as that can be done.
+func (r responseReader) lenientValue(f *field) (v protoreflect.Value, ok bool, err error) {
+	if f.kind == kindBool {
+		token, err := r.ReadToken()
+		if err != nil {
+			return v, false, err
+		}
+		return protoreflect.ValueOfBool(token.Bool()), true, nil
+	}
+	var text string
+	if r.PeekKind() == '"' {
+		text, err = r.readString()
+	} else {
+		var number jsontext.Value
+		number, err = r.ReadValue()
+		text = string(number)
+	}
+	if err != nil {
+		return v, false, err
+	}
 	switch f.kind {
-	case kindBool:
-		return protoreflect.ValueOfBool(token.Bool()), true
 	case kindInt:
-		text := token.String()
-		number, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(number >= math.MinInt32 && number <= math.MaxInt32) { // Nor is it NaN.
-			return v, false
-		}
-		return protoreflect.ValueOfInt32(int32(number)), true
+		number, notNumber := strconv.ParseFloat(text, 64)
+		ok := notNumber == nil && number >= math.MinInt32 && number <= math.MaxInt32 // Nor is it NaN.
+		return protoreflect.ValueOfInt32(int32(number)), ok, nil
 	case kindTimestamp:
-		instant, ok := lenientTime(token.String())
+		instant, ok := lenientTime(text)
 		if !ok {
-			return v, false
+			return v, false, nil
 		}
-		return protoreflect.ValueOfMessage(timestamppb.New(instant).ProtoReflect()), true
+		return protoreflect.ValueOfMessage(timestamppb.New(instant).ProtoReflect()), true, nil
 	default:
-		return protoreflect.ValueOfString(token.String()), true
+		return protoreflect.ValueOfString(text), true, nil
 	}
 }
 
@@ -262,7 +291,8 @@ func lenientTime(text string) (time.Time, bool) {
 	const local = "2006-01-02T15:04:05"
 	for _, layout := range []string{time.RFC3339, local + "Z0700", local + "Z07", local + "Z07:00:00"} {
 		if instant, err := time.Parse(layout, text); err == nil {
-			return instant, timestamppb.New(instant).CheckValid() == nil
+			year := instant.UTC().Year() // A Timestamp has four digits of it, and none for the year 0.
+			return instant, year >= 1 && year <= 9999
 		}
 	}
 	return time.Time{}, false

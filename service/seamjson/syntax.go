@@ -4,35 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
-
-// value turns a token of an accepted kind into the value of a field of a request.
-func (f *field) value(token jsontext.Token) (protoreflect.Value, error) {
-	var none protoreflect.Value
-	switch f.kind {
-	case kindBool:
-		return protoreflect.ValueOfBool(token.Bool()), nil
-	case kindTimestamp:
-		instant, err := time.Parse(time.RFC3339, token.String())
-		if err != nil {
-			return none, errInvalidTime
-		}
-		stamp := timestamppb.New(instant)
-		if err := stamp.CheckValid(); err != nil {
-			return none, errInvalidTime
-		}
-		return protoreflect.ValueOfMessage(stamp.ProtoReflect()), nil
-	default:
-		return protoreflect.ValueOfString(token.String()), nil
-	}
-}
-
-var errInvalidTime = errors.New("expected a date and time of RFC 3339")
 
 // accepts says whether a JSON value of the kind can be read into one element of the field.
 func (f *field) accepts(kind jsontext.Kind) bool {

@@ -1,0 +1,141 @@
+package seamjson
+
+import (
+	"reflect"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// object is the Go struct of a message, whose fields are read and written in place: protoreflect allocates for nearly
+// every value that it hands in or out, and a response has a dozen. Only a field that the struct does not have, one of a
+// oneof, goes by protoreflect. The zero object takes nothing: it stands for a message that nobody needs.
+type object struct{ reflect.Value }
+
+// objectOf returns the object of a message of the codec's.
+func objectOf(m proto.Message) object { return object{reflect.ValueOf(m).Elem()} }
+
+// structField returns the index of the field in the Go struct of its message, -1 if the struct does not have it.
+func structField(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor) int {
+	for i := range goStruct.NumField() {
+		for part := range strings.SplitSeq(goStruct.Field(i).Tag.Get("protobuf"), ",") {
+			if part == "name="+string(descriptor.Name()) && goStruct.Field(i).IsExported() {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// pointer returns a pointer to the field, nil where it has to be reached by protoreflect.
+func (o object) pointer(f *field) any {
+	if !o.IsValid() || f.index < 0 {
+		return nil
+	}
+	return o.Field(f.index).Addr().Interface()
+}
+
+// reflection returns the message as protoreflect sees it.
+func (o object) reflection() protoreflect.Message {
+	message, _ := reflect.TypeAssert[proto.Message](o.Addr())
+	return message.ProtoReflect()
+}
+
+// set sets a field that is no list and no message of the contract.
+func (o object) set(f *field, v protoreflect.Value) {
+	switch p := o.pointer(f).(type) {
+	case *string:
+		*p = v.String()
+	case **string:
+		*p = new(v.String())
+	case *bool:
+		*p = v.Bool()
+	case **bool:
+		*p = new(v.Bool())
+	case *int32:
+		*p = int32(v.Int()) //nolint:gosec // The reader has made an int32 of it.
+	case **timestamppb.Timestamp:
+		*p, _ = v.Message().Interface().(*timestamppb.Timestamp)
+	case **structpb.Struct:
+		*p, _ = v.Message().Interface().(*structpb.Struct)
+	default:
+		if o.IsValid() {
+			o.reflection().Set(f.descriptor, v)
+		}
+	}
+}
+
+// get returns a field that is no list and no message of the contract; has is false if it is unset.
+func (o object) get(f *field) (v protoreflect.Value, has bool) {
+	switch p := o.pointer(f).(type) {
+	case *string:
+		return protoreflect.ValueOfString(*p), *p != ""
+	case **string:
+		if *p == nil {
+			return v, false
+		}
+		return protoreflect.ValueOfString(**p), true
+	case *bool:
+		return protoreflect.ValueOfBool(*p), *p
+	case **bool:
+		if *p == nil {
+			return v, false
+		}
+		return protoreflect.ValueOfBool(**p), true
+	case **timestamppb.Timestamp:
+		if *p == nil {
+			return v, false
+		}
+		return protoreflect.ValueOfMessage((*p).ProtoReflect()), true
+	default:
+		m := o.reflection()
+		return m.Get(f.descriptor), m.Has(f.descriptor)
+	}
+}
+
+// setNull says what null says in JSON, and isNull whether that was said.
+func (o object) setNull(f *field) { o.reflection().Set(f.null, protoreflect.ValueOfBool(true)) }
+
+func (o object) isNull(f *field) bool { return f.null != nil && o.reflection().Has(f.null) }
+
+// list returns the texts of a list. Where a message that is unset wraps it, that is created if asked for, else it
+// returns nil.
+func (o object) list(f *field, create bool) *[]string {
+	list := o.Field(f.index)
+	if f.ids >= 0 {
+		if list.IsNil() {
+			if !create {
+				return nil
+			}
+			list.Set(reflect.New(list.Type().Elem()))
+		}
+		list = list.Elem().Field(f.ids)
+	}
+	texts, _ := reflect.TypeAssert[*[]string](list.Addr())
+	return texts
+}
+
+// newMessage sets a field that is a message of the contract to an empty one, or adds one to a list of them.
+func (o object) newMessage(f *field) object {
+	if !o.IsValid() {
+		return o
+	}
+	message, place := reflect.New(f.nested.goStruct), o.Field(f.index)
+	if f.list {
+		place.Grow(1)
+		place.SetLen(place.Len() + 1)
+		place = place.Index(place.Len() - 1)
+	}
+	place.Set(message)
+	return object{message.Elem()}
+}
+
+// clear unsets a field.
+func (o object) clear(f *field) {
+	if o.IsValid() {
+		o.Field(f.index).SetZero()
+	}
+}

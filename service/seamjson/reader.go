@@ -1,0 +1,56 @@
+package seamjson
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// reader reads one JSON text.
+type reader struct {
+	jsontext.Decoder
+
+	source bytes.Buffer
+	// text is the JSON text: the strings that are read are parts of it, so that all of them are one allocation. Empty
+	// where next to no string is needed.
+	text string
+}
+
+// newReader returns a reader of the text, which is to be released. Readers are used again for what they have allocated.
+func (c *Codec) newReader(data []byte, text string, options ...jsontext.Options) *reader {
+	r, ok := c.readers.Get().(*reader)
+	if !ok {
+		r = new(reader)
+	}
+	r.source, r.text = *bytes.NewBuffer(data), text
+	r.Reset(&r.source, options...)
+	return r
+}
+
+// release gives the reader back, without the text.
+func (c *Codec) release(r *reader) {
+	r.source, r.text = bytes.Buffer{}, ""
+	r.Reset(&r.source)
+	c.readers.Put(r)
+}
+
+// readString reads a string.
+func (r *reader) readString() (string, error) {
+	quoted, err := r.ReadValue()
+	if err != nil {
+		return "", err
+	}
+	switch end := int(r.InputOffset()); {
+	case !plain(quoted):
+		unquoted, _ := jsontext.AppendUnquote(nil, quoted) // Bytes that are no text are replaced.
+		return string(unquoted), nil
+	case r.text == "":
+		return string(quoted[1 : len(quoted)-1]), nil
+	default:
+		return r.text[end-len(quoted)+1 : end-1], nil
+	}
+}
+
+// plain says whether a string in JSON is what stands between its quotes.
+func plain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) }
