@@ -22,16 +22,21 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 		violations = append(violations, seamerr.UnrecognizedFields())
 	}
 	message.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		path := []string{string(field.Name())}
+		name := string(field.Name())
 		switch {
 		case field.IsList() && field.Kind() == protoreflect.StringKind:
-			for i := range value.List().Len() {
-				violations = appendControlCharacters(violations, value.List().Get(i).String(), append(path, strconv.Itoa(i)))
+			list := value.List()
+			for i := range list.Len() {
+				if hasControlCharacters(list.Get(i).String()) {
+					violations = append(violations, seamerr.ControlCharacters(name, strconv.Itoa(i)))
+				}
 			}
 		case field.Kind() == protoreflect.StringKind:
-			violations = appendControlCharacters(violations, value.String(), path)
+			if hasControlCharacters(value.String()) {
+				violations = append(violations, seamerr.ControlCharacters(name))
+			}
 		case field.Kind() == protoreflect.MessageKind && !field.IsList():
-			violations = append(violations, malformedWithin(path, value.Message())...)
+			violations = append(violations, malformedWithin([]string{name}, value.Message())...)
 		}
 		return true
 	})
@@ -51,11 +56,6 @@ func malformedWithin(path []string, message protoreflect.Message) []seamerr.Fiel
 	return violations
 }
 
-// appendControlCharacters adds a violation for a text with control characters. No identifier has any, so one is an
-// attempt to inject into a database, a log or a terminal downstream.
-func appendControlCharacters(violations []seamerr.FieldViolation, text string, path []string) []seamerr.FieldViolation {
-	if !strings.ContainsFunc(text, unicode.IsControl) {
-		return violations
-	}
-	return append(violations, seamerr.ControlCharacters(path...))
-}
+// hasControlCharacters says whether a text has control characters. No identifier has any, so one is an attempt to inject
+// into a database, a log or a terminal downstream.
+func hasControlCharacters(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

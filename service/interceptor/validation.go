@@ -32,6 +32,9 @@ func Validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
 		if err != nil {
 			return nil, seamerr.Internal(err)
 		}
+		if len(violations) == 0 && len(ruleViolations) == 0 {
+			return handler(ctx, request)
+		}
 		if violations = merge(message.ProtoReflect().Descriptor(), violations, ruleViolations); len(violations) > 0 {
 			return nil, seamerr.InvalidInput(violations)
 		}

@@ -6,6 +6,7 @@ import (
 	"buf.build/go/protovalidate"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
@@ -31,5 +32,5 @@ func newContract() (contract, error) {
 	if err != nil {
 		return contract{}, fmt.Errorf("compile the rules of the contract: %w", err)
 	}
-	return contract{codec, validator}, nil
+	return contract{codec, interceptor.NativeRules(validator, messages)}, nil
 }
