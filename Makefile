@@ -13,7 +13,7 @@ NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients fuzz soak bench lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-browser test-clients fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,15 @@ soak: ## Load, restart and torment real processes for SOAK_TIME (10m) and some m
 	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v ./service/soak
 	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v -run '^TestAttackSoak$$' ./service/server
 
-bench: ## Run the benchmarks
+# Nothing but the rows may be on stdout with BENCH_FLAGS=-json.
+BENCH := $(MAKE) --no-print-directory build >&2 && go build -o bin/bench ./bench >&2 && bin/bench
+bench: ## Measure the service beside a floor and its alternatives, as processes (BENCH_FLAGS, 7 minutes)
+	@$(BENCH) $(BENCH_FLAGS)
+
+bench-quick: ## The same in few and short rounds
+	@$(BENCH) -quick $(BENCH_FLAGS)
+
+bench-go: ## Run the benchmarks in Go
 	go test -run '^$$' -bench . -benchmem ./...
 
 lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
