@@ -29,7 +29,7 @@ func (d *driver) besides(ctx context.Context) (string, []row, error) {
 
 // securedCalls measures the service with TLS on both sides, over each version of HTTP to the upstream, and without.
 func (d *driver) securedCalls(ctx context.Context, text *strings.Builder) ([]row, error) {
-	certificate, err := writeCertificate(d.folder)
+	certificate, key, err := writeCertificate(d.folder)
 	if err != nil {
 		return nil, err
 	}
@@ -37,9 +37,9 @@ func (d *driver) securedCalls(ctx context.Context, text *strings.Builder) ([]row
 	for _, version := range []struct{ name, flag string }{
 		{"service, TLS, HTTP/1.1 to Seam", "-http2=false"}, {"service, TLS, HTTP/2 to Seam", "-http2"},
 	} {
-		upstream := d.startRole(ctx, "upstream", "-cert", certificate, version.flag)
+		upstream := d.startRole(ctx, "upstream", "-cert", certificate, "-key", key, version.flag)
 		service := d.startService(ctx, "https://"+upstream.HTTP,
-			"--seam-ca-file", certificate, "--tls-cert-file", certificate, "--tls-key-file", certificate)
+			"--seam-ca-file", certificate, "--tls-cert-file", certificate, "--tls-key-file", key)
 		targets = append(targets, bothFaces(version.name, service, "-ca", certificate)...)
 	}
 	if d.failure != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -14,11 +15,11 @@ import (
 	"time"
 )
 
-// writeCertificate writes a file with a certificate for 127.0.0.1, which is its own authority, and its key.
-func writeCertificate(folder string) (string, error) {
+// writeCertificate writes a certificate for 127.0.0.1, which is its own authority, and its key, a file each.
+func writeCertificate(folder string) (certificateFile, keyFile string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -29,14 +30,14 @@ func writeCertificate(folder string) (string, error) {
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
-	file := filepath.Join(folder, "certificate.pem")
-	return file, os.WriteFile(file, text, 0o600)
+	certificateFile, keyFile = filepath.Join(folder, "certificate.pem"), filepath.Join(folder, "key.pem")
+	return certificateFile, keyFile, errors.Join(
+		os.WriteFile(certificateFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600),
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 }

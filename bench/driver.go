@@ -49,14 +49,6 @@ func drive(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	text, all := table(rows), rows
-	if !o.quick {
-		besides, more, err := d.besides(ctx)
-		if err != nil {
-			return err
-		}
-		text, all = text+besides, append(all, more...)
-	}
 	tables := stdout
 	if o.json {
 		tables = stderr
@@ -66,8 +58,15 @@ func drive(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			}
 		}
 	}
-	if _, err := io.WriteString(tables, text); err != nil {
-		return err
+	text, all := table(rows), rows
+	_, _ = io.WriteString(tables, text)
+	if !o.quick {
+		besides, more, err := d.besides(ctx)
+		if err != nil {
+			return err
+		}
+		_, _ = io.WriteString(tables, besides)
+		text, all = text+besides, append(all, more...)
 	}
 	if err := failedCalls(all); err != nil {
 		return err

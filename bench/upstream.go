@@ -31,7 +31,8 @@ func runUpstream(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("upstream", flag.ContinueOnError)
 	delay := flags.Duration("delay", 0, "how long a response takes")
 	sessions := flags.Int("sessions", 1, "how many sessions a list has")
-	certificate := flags.String("cert", "", "serve TLS with the certificate of this file, and the key in it")
+	certificate := flags.String("cert", "", "serve TLS with the certificate of this file")
+	key := flags.String("key", "", "file with the key of the certificate")
 	http2 := flags.Bool("http2", false, "offer HTTP/2 over TLS")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -49,9 +50,9 @@ func runUpstream(ctx context.Context, args []string) error {
 		return u.serve(listener)
 	}
 	if *http2 {
-		return newServer(u).ServeTLS(listener, *certificate, *certificate)
+		return newServer(u).ServeTLS(listener, *certificate, *key)
 	}
-	pair, err := tls.LoadX509KeyPair(*certificate, *certificate)
+	pair, err := tls.LoadX509KeyPair(*certificate, *key)
 	if err != nil {
 		return err
 	}
