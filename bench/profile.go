@@ -106,7 +106,7 @@ func components() []component {
 			"runtime.sweep", "runtime.bg", "runtime.drain", "runtime.publicationBarrier", "runtime.deductAssist",
 			"runtime.typedmemmove", "runtime.typedslicecopy", "runtime.(*unwinder", "runtime.pcvalue", "runtime.step",
 			"runtime.shade", "runtime.profilealloc", "runtime.roundupsize", "runtime.concatstring", "runtime.rawbyteslice",
-			"runtime.rawstring", "runtime.slicebytetostring", "runtime.stringtoslicebyte", "internal/runtime/gc",
+			"runtime.rawstring", "runtime.spanClass", "runtime.makeSpanClass", "runtime.slicebytetostring", "runtime.stringtoslicebyte", "internal/runtime/gc",
 		}},
 		{"scheduler and the rest of the runtime", []string{
 			"runtime.", "runtime/", "internal/", "sync.", "sync/", "aeshash", "memeqbody", "cmpbody", "indexbytebody",
@@ -123,6 +123,9 @@ func components() []component {
 			"github.com/go-json-experiment", "encoding/", "reflect.",
 		}},
 		{"log and metrics", []string{"log/", "github.com/prometheus", "github.com/grpc-ecosystem/go-grpc-middleware"}},
+		{"regexp, strings, time and context", []string{
+			"regexp", "strings.", "bytes.", "fmt.", "strconv.", "unicode", "time.", "context.",
+		}},
 		{"the rest", []string{""}},
 	}
 }
