@@ -106,7 +106,8 @@ func components() []component {
 			"runtime.sweep", "runtime.bg", "runtime.drain", "runtime.publicationBarrier", "runtime.deductAssist",
 			"runtime.typedmemmove", "runtime.typedslicecopy", "runtime.(*unwinder", "runtime.pcvalue", "runtime.step",
 			"runtime.shade", "runtime.profilealloc", "runtime.roundupsize", "runtime.concatstring", "runtime.rawbyteslice",
-			"runtime.rawstring", "runtime.spanClass", "runtime.makeSpanClass", "runtime.slicebytetostring", "runtime.stringtoslicebyte", "internal/runtime/gc",
+			"runtime.rawstring", "runtime.spanClass", "runtime.makeSpanClass", "runtime.slicebytetostring",
+			"runtime.stringtoslicebyte", "internal/runtime/gc",
 		}},
 		{"scheduler and the rest of the runtime", []string{
 			"runtime.", "runtime/", "internal/", "sync.", "sync/", "aeshash", "memeqbody", "cmpbody", "indexbytebody",

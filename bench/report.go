@@ -63,6 +63,8 @@ func machine() string {
 	if found := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(text); found != nil {
 		processor = string(found[1])
 	}
-	return fmt.Sprintf("%s, %d processors (%s), %s.",
-		time.Now().Format("2 January 2006"), runtime.NumCPU(), processor, runtime.Version())
+	load, _ := os.ReadFile("/proc/loadavg")
+	busy := append(strings.Fields(string(load)), "unknown", "unknown", "unknown")[2]
+	return fmt.Sprintf("%s, %d processors (%s), %s, load average of the last 15 minutes %s.",
+		time.Now().Format("2 January 2006"), runtime.NumCPU(), processor, runtime.Version(), busy)
 }
