@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	body := newRequestBody(text)
+	trace := newSendTrace(text)
 	address := *c.endpoint
 	address.Path += call.Path
 	if address.RawPath != "" { // The base URL has something escaped.
@@ -54,14 +55,14 @@ func (c *Client) attempt(ctx context.Context, call Call, header http.Header, tex
 		Method: call.Method, URL: &address, Host: address.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// Without GetBody, which would let the transport retry the request by itself.
-		Body: body, ContentLength: int64(len(text)),
-	}).WithContext(ctx)
+		Body: io.NopCloser(&trace.body), ContentLength: int64(len(text)),
+	}).WithContext(httptrace.WithClientTrace(ctx, &trace.ClientTrace))
 	connections := c.pool.take()
 	defer connections.release()
 	response, err := connections.RoundTrip(request)
 	var a attempt
 	if err != nil {
-		a = c.failed(ctx, caller, err, body.sent(err, c.pool.http2.Load()))
+		a = c.failed(ctx, caller, err, trace.sent(err, c.pool.http2.Load()))
 	} else {
 		a = c.received(ctx, caller, call, response)
 		a.sent = true
