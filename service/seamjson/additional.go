@@ -21,13 +21,14 @@ type additionalMembers struct {
 	bytes  int
 }
 
-// add adds a member, if it can be said in a google.protobuf.Struct. What cannot is not worth a response.
-func (a *additionalMembers) add(c *Codec, name string, text []byte) {
+// add adds a member, whose value is given in two forms, if it can be said in a google.protobuf.Struct. What cannot is
+// not worth a response.
+func (a *additionalMembers) add(c *Codec, name string, data []byte, text string) {
 	a.bytes += len(name) + len(text)
 	if a.bytes > maxAdditionalBytes {
 		return
 	}
-	r := c.newReader(text, string(text), c.lenient...)
+	r := c.newReader(data, text, c.lenient...)
 	defer c.release(r)
 	value, err := r.readStructValue(maxAdditionalDepth)
 	if err != nil {
@@ -59,7 +60,7 @@ func (r *reader) readStructValue(levels int) (*structpb.Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		number, err := strconv.ParseFloat(string(text), 64)
+		number, err := strconv.ParseFloat(r.stringOf(text), 64)
 		return structpb.NewNumberValue(number), err
 	case (kind == '{' || kind == '[') && levels == 0:
 		return nil, errTooDeep

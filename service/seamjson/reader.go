@@ -41,15 +41,21 @@ func (r *reader) readString() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch end := int(r.InputOffset()); {
-	case !plain(quoted):
+	if !plain(quoted) {
 		unquoted, _ := jsontext.AppendUnquote(nil, quoted) // Bytes that are no text are replaced.
 		return string(unquoted), nil
-	case r.text == "":
-		return string(quoted[1 : len(quoted)-1]), nil
-	default:
-		return r.text[end-len(quoted)+1 : end-1], nil
 	}
+	text := r.stringOf(quoted)
+	return text[1 : len(text)-1], nil
+}
+
+// stringOf returns the value that was read last as a string.
+func (r *reader) stringOf(value jsontext.Value) string {
+	if r.text == "" {
+		return string(value)
+	}
+	end := int(r.InputOffset())
+	return r.text[end-len(value) : end]
 }
 
 // plain says whether a string in JSON is what stands between its quotes.

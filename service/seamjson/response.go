@@ -138,12 +138,15 @@ func (r responseReader) readSession(t *message, o object) error {
 		}
 		f, known := t.field(name)
 		if !known && t.additional != nil && o.IsValid() {
-			text := memberName(name) // Before the next read, which takes the place of the name.
+			text := r.stringOf(name) // Before the next read, which takes the place of the name.
+			if text = text[1 : len(text)-1]; !plain(name) {
+				text = memberName(name)
+			}
 			value, err := r.ReadValue()
 			if err != nil {
 				return syntax(err)
 			}
-			additional.add(r.codec, text, value)
+			additional.add(r.codec, text, value, r.stringOf(value))
 			continue
 		}
 		if err := r.readMember(f, known, o); err != nil {
@@ -265,7 +268,7 @@ func (r responseReader) lenientValue(f *field) (v protoreflect.Value, ok bool, e
 	} else {
 		var number jsontext.Value
 		number, err = r.ReadValue()
-		text = string(number)
+		text = r.stringOf(number)
 	}
 	if err != nil {
 		return v, false, err
