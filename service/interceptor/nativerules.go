@@ -13,9 +13,9 @@ import (
 )
 
 // NativeRules returns a validator that spares another one the rules of whole messages that hold, where their meaning
-// is plain: protovalidate interprets those in CEL, while it has code for the rules of fields. A rule that does not hold,
-// or is not known here, is evaluated as ever, so the messages stay the only source of the rules, and the validator that
-// of the violations.
+// is plain: protovalidate interprets those in CEL, while it has code for the rules of fields. A rule that does not
+// hold, or is not known here, is evaluated as ever, so the messages stay the only source of the rules, and the
+// validator that of the violations.
 func NativeRules(validator protovalidate.Validator, messages protoreflect.MessageDescriptors) protovalidate.Validator {
 	rules := plainRules{}
 	for i := range messages.Len() {

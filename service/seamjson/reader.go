@@ -2,6 +2,7 @@ package seamjson
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -60,3 +61,15 @@ func (r *reader) stringOf(value jsontext.Value) string {
 
 // plain says whether a string in JSON is what stands between its quotes.
 func plain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) }
+
+// memberName is the name of a member as it stands in the JSON, quotes and all, without them.
+func memberName(quoted jsontext.Value) string {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return strings.ToValidUTF8(string(quoted[1:len(quoted)-1]), "\ufffd")
+	}
+	name, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return ""
+	}
+	return string(name)
+}

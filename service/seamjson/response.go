@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -156,18 +155,6 @@ func (r responseReader) readSession(t *message, o object) error {
 	additional.set(o, t.additional)
 	_, err := r.ReadToken()
 	return syntax(err)
-}
-
-// memberName is the name of a member as it stands in the JSON, quotes and all, without them.
-func memberName(quoted jsontext.Value) string {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return strings.ToValidUTF8(string(quoted[1:len(quoted)-1]), "\ufffd")
-	}
-	name, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return ""
-	}
-	return string(name)
 }
 
 // field finds the field of a member by its name as it stands in the JSON, quotes and all. Names that are written with
