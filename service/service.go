@@ -97,6 +97,11 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 		ServiceCredential: call.ServiceCredential, CallerRetries: call.CallerRetries, In: request, Out: response,
 		BodyOnly: call.Face == callinfo.FaceREST,
 	})
+	return s.ended(call, result, err)
+}
+
+// ended records Seam's response, and returns the error for the caller.
+func (s *Service) ended(call *callinfo.Call, result seam.Response, err error) error {
 	call.SeamRequestID, call.SeamStatus = result.RequestID, result.HTTPStatus
 	call.Attempts, call.RetryReason, call.Skipped = result.Attempts, result.RetryReason, result.Skipped
 	if call.Face == callinfo.FaceREST {

@@ -21,50 +21,60 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		start := time.Now()
 		response, err := handler(ctx, request)
-		failure := seamerr.From(err)
-		level := levelOf(failure, info.FullMethod)
-		if !logger.Enabled(ctx, level) {
-			return response, err
-		}
-		call := callinfo.FromContext(ctx)
-		attributes := []slog.Attr{
-			slog.String("method", info.FullMethod),
-			slog.String("face", call.Face),
-			slog.String("code", codeOf(failure).String()),
-			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
-			slog.String("request_id", call.RequestID),
-		}
-		if address := clientAddress(ctx, trusted); address != "" {
-			attributes = append(attributes, slog.String("peer", address))
-		}
-		if call.Caller != "" {
-			attributes = append(attributes, slog.String("caller", call.Caller))
-		}
-		if call.SeamStatus != 0 {
-			attributes = append(attributes,
-				slog.Int("seam_status", call.SeamStatus), slog.String("seam_request_id", call.SeamRequestID))
-		}
-		if call.Attempts > 0 {
-			attributes = append(attributes, slog.Int("attempts", call.Attempts))
-		}
-		if call.RetryReason != nil {
-			attributes = append(attributes, slog.String("retry_reason", clip(call.RetryReason.Error(), maxCauseBytes)))
-		}
-		if len(call.Skipped) > 0 {
-			attributes = append(attributes, slog.String("skipped_members", strings.Join(call.Skipped, ",")))
-		}
-		if failure != nil {
-			attributes = append(attributes, slog.String("type", clip(failure.Type, maxTypeBytes)))
-			if failure.OutcomeUnknown {
-				attributes = append(attributes, slog.String("outcome", "unknown"))
-			}
-			if failure.Cause != nil {
-				attributes = append(attributes, slog.String("cause", clip(failure.Cause.Error(), maxCauseBytes)))
-			}
-		}
-		logger.LogAttrs(ctx, level, "call", attributes...)
+		logCall(ctx, logger, trusted, info.FullMethod, start, seamerr.From(err))
 		return response, err
 	}
+}
+
+// maxAttributes is how many attributes a line has at the most.
+const maxAttributes = 14
+
+// logCall writes the line. It is a function of its own so that the stack of a call in flight need not have what it needs.
+func logCall(
+	ctx context.Context, logger *slog.Logger, trusted []netip.Prefix, method string, start time.Time, failure *seamerr.Error,
+) {
+	level := levelOf(failure, method)
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	call := callinfo.FromContext(ctx)
+	var array [maxAttributes]slog.Attr
+	attributes := append(array[:0],
+		slog.String("method", method),
+		slog.String("face", call.Face),
+		slog.String("code", codeOf(failure).String()),
+		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+		slog.String("request_id", call.RequestID),
+	)
+	if address := clientAddress(ctx, trusted); address != "" {
+		attributes = append(attributes, slog.String("peer", address))
+	}
+	if call.Caller != "" {
+		attributes = append(attributes, slog.String("caller", call.Caller))
+	}
+	if call.SeamStatus != 0 {
+		attributes = append(attributes,
+			slog.Int("seam_status", call.SeamStatus), slog.String("seam_request_id", call.SeamRequestID))
+	}
+	if call.Attempts > 0 {
+		attributes = append(attributes, slog.Int("attempts", call.Attempts))
+	}
+	if call.RetryReason != nil {
+		attributes = append(attributes, slog.String("retry_reason", clip(call.RetryReason.Error(), maxCauseBytes)))
+	}
+	if len(call.Skipped) > 0 {
+		attributes = append(attributes, slog.String("skipped_members", strings.Join(call.Skipped, ",")))
+	}
+	if failure != nil {
+		attributes = append(attributes, slog.String("type", clip(failure.Type, maxTypeBytes)))
+		if failure.OutcomeUnknown {
+			attributes = append(attributes, slog.String("outcome", "unknown"))
+		}
+		if failure.Cause != nil {
+			attributes = append(attributes, slog.String("cause", clip(failure.Cause.Error(), maxCauseBytes)))
+		}
+	}
+	logger.LogAttrs(ctx, level, "call", attributes...)
 }
 
 // The maximum length in a line of texts that may have parts from outside.

@@ -24,11 +24,16 @@ const (
 // it does when it calls Seam itself. A gRPC client is recognised by its second attempt: the pushback in the response to
 // its first one says whether to make it.
 func CallerRetries(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	for _, header := range []string{headerSDKName, HeaderSDKLanguage, headerAttempts} {
+	callinfo.FromContext(ctx).CallerRetries = callerRetries(ctx)
+	return handler(ctx, request)
+}
+
+//go:noinline // So that the stack of a call in flight does not have its frame.
+func callerRetries(ctx context.Context) bool {
+	for _, header := range [...]string{headerSDKName, HeaderSDKLanguage, headerAttempts} {
 		if len(metadata.ValueFromIncomingContext(ctx, header)) > 0 {
-			callinfo.FromContext(ctx).CallerRetries = true
-			break
+			return true
 		}
 	}
-	return handler(ctx, request)
+	return false
 }

@@ -37,6 +37,9 @@ func clientAddress(ctx context.Context, trusted []netip.Prefix) string {
 }
 
 func isTrusted(address string, trusted []netip.Prefix) bool {
+	if len(trusted) == 0 {
+		return false
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		host = address

@@ -38,7 +38,7 @@ func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerI
 	}, labels)
 	registry.MustRegister(started, handled, seconds)
 
-	all := map[seriesKey]*callSeries{}
+	all := seriesByMethod{}
 	for _, s := range served {
 		for _, face := range s.Faces {
 			for method, kind := range methodsOf(s.Description) {
@@ -52,26 +52,45 @@ func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerI
 		}
 	}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		of := all[seriesKey{callinfo.FromContext(ctx).Face, info.FullMethod}]
-		if of == nil {
-			return handler(ctx, request)
-		}
-		of.started.Inc()
 		start := time.Now()
+		of := all.started(ctx, info.FullMethod)
 		response, err := handler(ctx, request)
-		of.seconds.Observe(time.Since(start).Seconds())
-		of.handled[min(codeOf(seamerr.From(err)), codes.Unauthenticated)].Inc()
+		of.ended(start, err)
 		return response, err
 	}
 }
 
 type seriesKey struct{ face, fullMethod string }
 
+type seriesByMethod map[seriesKey]*callSeries
+
+// started counts a call and returns the series of its method, nil for a method that has none.
+//
+//go:noinline // So that the stack of a call in flight does not have its frame.
+func (s seriesByMethod) started(ctx context.Context, fullMethod string) *callSeries {
+	of := s[seriesKey{callinfo.FromContext(ctx).Face, fullMethod}]
+	if of != nil {
+		of.started.Inc()
+	}
+	return of
+}
+
 // callSeries are the series of one method on one face.
 type callSeries struct {
 	started prometheus.Counter
 	handled [codes.Unauthenticated + 1]prometheus.Counter
 	seconds prometheus.Observer
+}
+
+// ended counts and times the end of a call.
+//
+//go:noinline // For the same reason.
+func (s *callSeries) ended(start time.Time, err error) {
+	if s == nil {
+		return
+	}
+	s.seconds.Observe(time.Since(start).Seconds())
+	s.handled[min(codeOf(seamerr.From(err)), codes.Unauthenticated)].Inc()
 }
 
 // methodsOf returns the methods of a service with the type that each has in the label grpc_type.

@@ -33,61 +33,66 @@ type attempt struct {
 	took time.Duration
 }
 
-// attempt sends a request to Seam and reads the response into out. It ends with ctx, and after limit unless that is 0.
+// attempt sends a request to Seam and reads the response into the call's message. It ends with ctx, and after x.limit
+// unless that is 0. Its result is x.last.
 //
 // It goes through the transport and not through an http.Client: a redirect is then a response like any other, and
 // credentials never follow one to another host.
-func (c *Client) attempt(ctx context.Context, call Call, header http.Header, text []byte, limit time.Duration) attempt {
+func (c *Client) attempt(ctx context.Context, x *exchange) {
 	began := time.Now()
 	caller := ctx
-	if limit > 0 {
+	if x.limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		ctx, cancel = context.WithTimeout(ctx, x.limit)
 		defer cancel()
 	}
-	trace := newSendTrace(text)
-	address := *c.endpoint
-	address.Path += call.Path
-	if address.RawPath != "" { // The base URL has something escaped.
-		address.RawPath += call.Path
-	}
-	request := (&http.Request{
-		Method: call.Method, URL: &address, Host: address.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		// Without GetBody, which would let the transport retry the request by itself.
-		Body: io.NopCloser(&trace.body), ContentLength: int64(len(text)),
-	}).WithContext(httptrace.WithClientTrace(ctx, &trace.ClientTrace))
+	x.last = attempt{}
+	a := &x.last
+	trace := newSendTrace(x.text)
 	connections := c.pool.take()
 	defer connections.release()
-	response, err := connections.RoundTrip(request)
-	var a attempt
+	response, err := connections.RoundTrip(c.newRequest(ctx, x, trace))
 	if err != nil {
-		a = c.failed(ctx, caller, err, trace.sent(err, c.pool.http2.Load()))
+		c.failed(ctx, caller, err, trace.sent(err, c.pool.http2.Load()), a)
 	} else {
-		a = c.received(ctx, caller, call, response)
+		c.received(ctx, caller, &x.call, response, a)
 		a.sent = true
 	}
 	if a.err != nil {
 		a.err.RequestID = cmp.Or(a.err.RequestID, a.requestID)
 	}
 	a.took = time.Since(began)
-	return a
 }
 
-// failed returns the attempt of a request without a response.
-func (c *Client) failed(ctx, caller context.Context, err error, sent bool) attempt {
-	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
-	if what, why := interruption(ctx, caller, cause); why != nil {
-		return attempt{outcome: what, err: why, sent: sent}
+// newRequest returns the request of an attempt.
+func (c *Client) newRequest(ctx context.Context, x *exchange, trace *sendTrace) *http.Request {
+	address := *c.endpoint
+	address.Path += x.call.Path
+	if address.RawPath != "" { // The base URL has something escaped.
+		address.RawPath += x.call.Path
 	}
-	a := attempt{outcome: connectionLost, err: seamerr.Unreachable(cause), sent: sent}
+	return (&http.Request{
+		Method: x.call.Method, URL: &address, Host: address.Host, Header: x.header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		// Without GetBody, which would let the transport retry the request by itself.
+		Body: io.NopCloser(&trace.body), ContentLength: int64(len(x.text)),
+	}).WithContext(httptrace.WithClientTrace(ctx, &trace.ClientTrace))
+}
+
+// failed sets the attempt of a request without a response.
+func (c *Client) failed(ctx, caller context.Context, err error, sent bool, a *attempt) {
+	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
+	a.sent = sent
+	if a.outcome, a.err = interruption(ctx, caller, cause); a.err != nil {
+		return
+	}
+	a.outcome, a.err = connectionLost, seamerr.Unreachable(cause)
 	switch {
 	case isNotProcessed(err):
 		a.outcome, a.sent = notProcessed, false
 	case !sent:
 		a.outcome = notSent
 	}
-	return a
 }
 
 // interruption returns the outcome and the error of an attempt that was canceled or timed out: by the caller's context,
@@ -114,21 +119,21 @@ func isNotProcessed(err error) bool {
 }
 
 // received reads the response to a request.
-func (c *Client) received(ctx, caller context.Context, call Call, response *http.Response) attempt {
+func (c *Client) received(ctx, caller context.Context, call *Call, response *http.Response, a *attempt) {
 	redact := redactor{header: call.Header}
-	a := attempt{requestID: requestID(response.Header, redact), httpStatus: response.StatusCode}
+	a.requestID, a.httpStatus = requestID(response.Header, redact), response.StatusCode
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// No other protocol was requested, and the body of this response is the raw connection, which has no end.
 		_ = response.Body.Close()
 		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
-		return a
+		return
 	}
 	text, err := readBody(response, c.maxResponseBytes)
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, fromOutside(err))
 		if a.outcome, a.err = interruption(ctx, caller, cause); a.err != nil {
-			return a
+			return
 		}
 		if good {
 			// The request has been applied, so this is not a lost connection.
@@ -136,16 +141,16 @@ func (c *Client) received(ctx, caller context.Context, call Call, response *http
 			if errors.Is(err, errTooLarge) {
 				a.outcome = tooLarge
 			}
-			return a
+			return
 		}
 	}
 	if !good {
 		// The status is enough: an error with a truncated body counts as one without a body.
 		a.outcome, a.err = outcomeOf(response.StatusCode), errorResponse(response, a.requestID, text, redact)
-		return a
+		return
 	}
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
-		return a
+		return
 	}
 	envelope, err := call.decode(c.codec, text)
 	if err == nil {
@@ -158,14 +163,13 @@ func (c *Client) received(ctx, caller context.Context, call Call, response *http
 		proto.Reset(call.Out)
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, err)
 		a.outcome, a.err = malformed, seamerr.InvalidResponse(cause)
-		return a
+		return
 	}
 	a.body, a.skipped = text, envelope.Skipped
-	return a
 }
 
 // reason is why the attempt failed, for the log. It quotes nothing of Seam's response but the error's type.
-func (a attempt) reason() error {
+func (a *attempt) reason() error {
 	if a.err.Cause != nil {
 		return a.err.Cause
 	}

@@ -87,30 +87,26 @@ type permit struct {
 }
 
 // allow says whether a request may be sent to Seam.
-func (b *breaker) allow(caller Caller) (permit, *seamerr.Error) {
-	p := permit{breaker: b, caller: caller}
+func (b *breaker) allow(caller Caller, p *permit) *seamerr.Error {
+	*p = permit{breaker: b, caller: caller}
 	b.mu.Lock()
 	own, ok := b.own.Get(caller.Key)
 	b.mu.Unlock()
+	var refusal *seamerr.Error
 	if ok {
-		var refusal *seamerr.Error
 		if p.own, refusal = own.allow(); refusal != nil {
 			// It counts as a failure for the shared circuit: else, with many callers cut off by their own circuits, the
 			// shared one would have too few attempts to open.
 			if caller.Proven && b.counts(caller.Key) {
 				b.shared.now(errFailure)
 			}
-			return permit{}, refusal
+			return refusal
 		}
 	}
-	var refusal *seamerr.Error
-	if p.shared, refusal = b.allowShared(caller.witness()); refusal != nil {
-		if ok {
-			p.own.done(errIgnored)
-		}
-		return permit{}, refusal
+	if p.shared, refusal = b.allowShared(caller.witness()); refusal != nil && ok {
+		p.own.done(errIgnored)
 	}
-	return p, nil
+	return refusal
 }
 
 // allowShared asks the shared circuit for a permit. While the circuit is half open, a caller whose probe has not
@@ -151,7 +147,7 @@ func (c Caller) witness() uint64 {
 }
 
 // done reports the result of the attempt to both circuits.
-func (p permit) done(result error) {
+func (p *permit) done(result error) {
 	b := p.breaker
 	switch {
 	case p.own.circuit != nil:

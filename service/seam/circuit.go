@@ -88,7 +88,7 @@ func (c *circuit) allow() (circuitPermit, *seamerr.Error) {
 // The gate counts each attempt in the step of the window in which it began, and drops it with that step. An attempt
 // that took nearly the whole window is counted where it ended: when Seam accepts requests and never responds, there are
 // no others.
-func (l circuitPermit) done(result error) {
+func (l *circuitPermit) done(result error) {
 	if late := time.Since(l.began) >= breakerWindow-breakerStep; late && !l.probe {
 		l.report(errIgnored)
 		l.circuit.now(result)

@@ -122,54 +122,85 @@ type Response struct {
 // Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
 // can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
-	text, err := c.codec.AppendRequest(nil, call.In)
-	if err != nil {
-		return Response{}, seamerr.Internal(fmt.Errorf("write the request: %w", err))
+	x := &exchange{call: call}
+	if err := c.do(ctx, x); err != nil {
+		return x.response, err
 	}
-	header := make(http.Header, len(call.Header)+len(c.header))
-	maps.Copy(header, call.Header)
-	maps.Copy(header, c.header)
+	return x.response, nil
+}
 
-	var response Response
-	var last attempt
-	ambiguous := false
+// exchange is a call with its attempts. It is on the heap: on the stack of a call that waits for Seam it would take that
+// beyond 8 KiB, and so to 16.
+type exchange struct {
+	call Call
+	// header and text are what each attempt sends, and limit how long the present one may take, 0 for as long as the call.
+	header http.Header
+	text   []byte
+	limit  time.Duration
+	permit permit
+	// last is the present attempt, or the last one.
+	last     attempt
+	response Response
+	// ambiguous is true when an attempt may have been applied.
+	ambiguous bool
+}
+
+// prepare makes what each attempt sends.
+func (c *Client) prepare(x *exchange) *seamerr.Error {
+	var err error
+	if x.text, err = c.codec.AppendRequest(nil, x.call.In); err != nil {
+		return seamerr.Internal(fmt.Errorf("write the request: %w", err))
+	}
+	x.header = make(http.Header, len(x.call.Header)+len(c.header))
+	maps.Copy(x.header, x.call.Header)
+	maps.Copy(x.header, c.header)
+	return nil
+}
+
+// do makes attempts until one succeeds or none is to follow.
+func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
+	if err := c.prepare(x); err != nil {
+		return err
+	}
+	response := &x.response
 	for {
-		permitted, refusal := c.breaker.allow(call.Caller)
-		if refusal != nil {
+		if refusal := c.breaker.allow(x.call.Caller, &x.permit); refusal != nil {
 			c.metrics.refused.Inc()
 			if response.Attempts == 0 {
-				return response, refusal
+				return refusal
 			}
-			last.err.NoRetry = true
-			return response, call.failure(last, ambiguous)
+			x.last.err.NoRetry = true
+			return x.failure()
 		}
 		if response.Attempts++; response.Attempts == 1 {
 			c.budget.call()
 		} else {
-			response.RetryReason = last.reason()
+			response.RetryReason = x.last.reason()
 		}
-		last = c.tryOnce(ctx, permitted, call, header, text, call.limit(ctx, response.Attempts))
-		c.metrics.attempt(response.Attempts, last)
-		response.RequestID, response.HTTPStatus = last.requestID, last.httpStatus
-		if last.err == nil {
-			response.Body, response.Skipped = last.body, last.skipped
-			return response, nil
+		x.limit = x.call.limit(ctx, response.Attempts)
+		c.tryOnce(ctx, x)
+		c.metrics.attempt(response.Attempts, x.last.outcome)
+		response.RequestID, response.HTTPStatus = x.last.requestID, x.last.httpStatus
+		if x.last.err == nil {
+			response.Body, response.Skipped = x.last.body, x.last.skipped
+			return nil
 		}
-		ambiguous = ambiguous || last.ambiguous()
-		wait, retry := c.next(ctx, call, last, response.Attempts)
+		x.ambiguous = x.ambiguous || x.last.ambiguous()
+		wait, retry := c.next(ctx, x)
 		if !retry {
-			return response, call.failure(last, ambiguous)
+			return x.failure()
 		}
 		if !sleep(ctx, wait) {
-			last = attempt{outcome: canceled, err: contextError(ctx, last.err)}
-			return response, call.failure(last, ambiguous)
+			x.last = attempt{outcome: canceled, err: contextError(ctx, x.last.err)}
+			return x.failure()
 		}
 	}
 }
 
 // next says whether a failed request is retried, and after what wait.
-func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int) (wait time.Duration, retry bool) {
-	if call.CallerRetries || !last.retryable(call.Semantics) {
+func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, retry bool) {
+	last, attempts := &x.last, x.response.Attempts
+	if x.call.CallerRetries || !last.retryable(x.call.Semantics) {
 		return 0, false
 	}
 	if attempts == maxAttempts {
@@ -189,12 +220,9 @@ func (c *Client) next(ctx context.Context, call Call, last attempt, attempts int
 }
 
 // tryOnce makes an attempt and reports its result to the circuit breaker, even if it panics.
-func (c *Client) tryOnce(
-	ctx context.Context, permit permit, call Call, header http.Header, text []byte, limit time.Duration,
-) attempt {
+func (c *Client) tryOnce(ctx context.Context, x *exchange) {
 	result := errIgnored
-	defer func() { permit.done(result) }()
-	a := c.attempt(ctx, call, header, text, limit)
-	result = a.breakerResult()
-	return a
+	defer func() { x.permit.done(result) }()
+	c.attempt(ctx, x)
+	result = x.last.breakerResult()
 }

@@ -51,4 +51,4 @@ func newMetrics(registry prometheus.Registerer, b *breaker) *metrics {
 	return m
 }
 
-func (m *metrics) attempt(number int, a attempt) { m.attempts[number][a.outcome].Inc() }
+func (m *metrics) attempt(number int, o outcome) { m.attempts[number][o].Inc() }

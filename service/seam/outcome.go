@@ -111,13 +111,13 @@ func outcomeOf(httpStatus int) outcome {
 }
 
 // ambiguous says whether the request may have been applied.
-func (a attempt) ambiguous() bool {
+func (a *attempt) ambiguous() bool {
 	applied := a.outcome.facts().applied
 	return applied == maybe || (applied == maybeIfSent && a.sent)
 }
 
 // retryable says whether a retry is safe and can help.
-func (a attempt) retryable(semantics Semantics) bool {
+func (a *attempt) retryable(semantics Semantics) bool {
 	retry := a.outcome.facts().retry
 	return retry == always || (retry == ifIdempotent && semantics != NonIdempotent)
 }
@@ -125,7 +125,7 @@ func (a attempt) retryable(semantics Semantics) bool {
 // breakerResult is the result for the circuit breaker. Any deliberate response, a 4xx included, counts as healthy. A
 // 5xx with Seam's error envelope is about this request, which may have been made to provoke it, and is ignored, but for
 // 502, 503 and 504. A caller's deadline is a failure only if the attempt took slowAfter.
-func (a attempt) breakerResult() error {
+func (a *attempt) breakerResult() error {
 	input := a.outcome.facts().breaker
 	switch {
 	case input == byDuration && a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= slowAfter:

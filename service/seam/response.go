@@ -70,8 +70,8 @@ func validRequestID(id string) bool {
 			return false
 		}
 	}
-	return id != "" && len(id) <= maxRequestIDBytes &&
-		!(strings.Contains(id, "eyJ") && credentialPattern.MatchString(id))
+	mayMatch := strings.Contains(id, "eyJ") || strings.Contains(id, "seam_") || strings.Contains(id, "css_")
+	return id != "" && len(id) <= maxRequestIDBytes && !(mayMatch && credentialPattern.MatchString(id))
 }
 
 // maxRetryAfter is the maximum Retry-After: an absurd value must not make callers wait for a year.

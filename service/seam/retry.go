@@ -20,16 +20,16 @@ const (
 
 // failure returns the error of the call. Once one attempt may have been applied, the outcome of a later one does not
 // settle it: a session that is not found may be the one that the first attempt deleted.
-func (c Call) failure(last attempt, ambiguous bool) *seamerr.Error {
-	if !ambiguous || c.Semantics == Safe {
-		return last.err
+func (x *exchange) failure() *seamerr.Error {
+	if !x.ambiguous || x.call.Semantics == Safe {
+		return x.last.err
 	}
-	return last.err.WithUnknownOutcome(c.Semantics == Idempotent)
+	return x.last.err.WithUnknownOutcome(x.call.Semantics == Idempotent)
 }
 
 // limit returns how long an attempt may take, 0 for as long as the call. An attempt that can be retried gets half of
 // the remaining time, so that one lost response does not use up the whole call, but never less than slowAfter.
-func (c Call) limit(ctx context.Context, attempts int) time.Duration {
+func (c *Call) limit(ctx context.Context, attempts int) time.Duration {
 	deadline, set := ctx.Deadline()
 	if !set || c.Semantics == NonIdempotent || c.CallerRetries || attempts == maxAttempts {
 		return 0
@@ -53,7 +53,7 @@ func waitFor(attempts int, retryAfter *time.Duration) (wait time.Duration, ok bo
 }
 
 // expectedDuration estimates the duration of the next attempt by this one. It is 0 after a timeout.
-func (a attempt) expectedDuration() time.Duration {
+func (a *attempt) expectedDuration() time.Duration {
 	if a.outcome == timedOut {
 		return 0
 	}

@@ -34,7 +34,7 @@ func (s Success) isVoid(httpStatus int) bool {
 
 // decode decodes a 2xx response, into the message unless only its text is needed. check looks at the session of a
 // response that has to have one.
-func (c Call) decode(codec *seamjson.Codec, text []byte) (seamjson.Envelope, error) {
+func (c *Call) decode(codec *seamjson.Codec, text []byte) (seamjson.Envelope, error) {
 	if c.BodyOnly && c.Success != OneSession {
 		return codec.CheckResponse(text, c.Out)
 	}

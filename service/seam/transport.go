@@ -112,8 +112,12 @@ func newTransport(
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		MaxIdleConns:          idle,
-		MaxIdleConnsPerHost:   idle,
+		// A call in flight has a connection, and the requests and responses of nearly all calls fit in.
+		ReadBufferSize:  2 << 10,
+		WriteBufferSize: 2 << 10,
+
+		MaxIdleConns:        idle,
+		MaxIdleConnsPerHost: idle,
 		// Under the 60 seconds after which common load balancers close an idle connection, so that it is closed here
 		// first and no request meets a closed one.
 		IdleConnTimeout:        55 * time.Second,
