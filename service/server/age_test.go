@@ -88,6 +88,7 @@ func (r *ageRig) call(ctx context.Context, proto string) error {
 // TestConnectionAgeOverREST shows that a caller of the REST face is moved to a new connection when its own has its age,
 // and that none of the calls that it makes meanwhile fails.
 func TestConnectionAgeOverREST(t *testing.T) {
+	t.Parallel() // Each of six services drains for half a second.
 	ours, dir := newAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	secure := tlsConfig(dir)

@@ -17,6 +17,7 @@ import (
 // TestDrainDelay shows that a service that was told to end says so, and still takes calls while load balancers hear of
 // it; callers over HTTP/1.1 are told to connect anew.
 func TestDrainDelay(t *testing.T) {
+	t.Parallel() // The delay of two seconds is waited.
 	h := start(t, func(cfg *config.Config) { cfg.DrainDelay = 2 * time.Second })
 	if got := h.grant(byID); got.last {
 		t.Error("the connection is closed before the end")

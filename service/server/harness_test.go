@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,7 +25,11 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Tests that say that they are parallel wait and hardly work, so they are run side by side on few cores too.
+	_ = flag.Set("test.parallel", "32")
+	goleak.VerifyTestMain(m)
+}
 
 // harness is a service that runs against a sandbox of its own, and a caller of each face.
 type harness struct {

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,10 +111,13 @@ func (h *heldHarness) upstream(t *testing.T) int {
 	return len(requests)
 }
 
+// issuerKey is the key of every issuer: to make one takes longer than most tests.
+var issuerKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // startIssuer runs an issuer of tokens, and returns its address and what signs its tokens.
 func startIssuer(t *testing.T) (string, func(claims map[string]any) string) {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := issuerKey()
 	if err != nil {
 		t.Fatal(err)
 	}

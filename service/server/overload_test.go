@@ -177,6 +177,7 @@ func TestTooManyConnections(t *testing.T) {
 
 // TestConnectionAge shows that a gRPC client connects anew when its connection has its age, and that no call notices.
 func TestConnectionAge(t *testing.T) {
+	t.Parallel() // Each of three calls takes half a second.
 	h := start(t, func(cfg *config.Config) { cfg.MaxConnectionAge = 200 * time.Millisecond })
 	dialed := 0
 	conn, err := grpc.NewClient("passthrough:///"+h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),

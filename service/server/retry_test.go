@@ -131,6 +131,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 // TestClientRetries shows that a client's own retry policy still acts where the service has put nothing to Seam, and
 // when it is told to: here once the circuit breaker lets calls through again.
 func TestClientRetries(t *testing.T) {
+	t.Parallel() // Five seconds are waited.
 	h := start(t)
 	fail := sandbox.Fault{Status: http.StatusServiceUnavailable}
 	if err := h.sandbox.Inject(fail); err != nil {
@@ -155,15 +156,17 @@ func TestClientRetries(t *testing.T) {
 // TestRepeatThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
 // said, and not with a timeout.
 func TestRepeatThatCannotEndInTime(t *testing.T) {
-	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = time.Second })
-	fault := sandbox.Fault{Delay: 700 * time.Millisecond, Status: http.StatusServiceUnavailable}
+	t.Parallel() // Four seconds are waited.
+	const deadline, delay = 3 * time.Second, 2 * time.Second
+	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = deadline })
+	fault := sandbox.Fault{Delay: delay, Status: http.StatusServiceUnavailable}
 	if err := h.sandbox.Inject(fault); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.grant(byID); got.status != http.StatusServiceUnavailable {
 		t.Errorf("REST: got %d %s", got.status, got.text)
 	}
-	ctx, cancel := context.WithTimeout(authorized(t), time.Second)
+	ctx, cancel := context.WithTimeout(authorized(t), deadline)
 	defer cancel()
 	if _, err := h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.Unavailable {
 		t.Errorf("gRPC: got %v", err)

@@ -31,12 +31,15 @@ type said struct {
 // TestScenarios sends each scenario to the sandbox and to both faces. The sandbox shares no code with the service, so
 // it is the one that knows.
 func TestScenarios(t *testing.T) {
+	seam, rest, grpc := start(t), start(t), start(t)
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
-			seam, rest, grpc := start(t), start(t), start(t)
-			seamAddress := seam.seamURL
+			for _, h := range []*harness{seam, rest, grpc} {
+				h.t = t
+				h.sandbox.Reset()
+			}
 			for i, step := range s.steps {
-				want := seam.overHTTP(seamAddress, step)
+				want := seam.overHTTP(seam.seamURL, step)
 				if failure, _ := want.members["error"].(map[string]any); want.status != step.status ||
 					(failure["type"] != step.errorType && step.errorType != "") {
 					t.Fatalf("step %d: the sandbox says %v, want %d %s", i, want, step.status, step.errorType)

@@ -165,6 +165,7 @@ func TestChangedAuthoritiesOnOpenConnections(t *testing.T) {
 // TestExpiryOnOpenConnections shows the same of a certificate that expires. The first lifetime may be too short for a
 // slow machine to make even a call.
 func TestExpiryOnOpenConnections(t *testing.T) {
+	t.Parallel() // Certificates of two seconds expire.
 	_, ours, cfg := goodFiles(t)
 	s := startShop(t, cfg)
 	for name, on := range map[string]func(*testing.T, *Server, *tls.Config) func() (int, int, error){
