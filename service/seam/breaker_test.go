@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // create makes a call that is not retried, so that the attempts are as many as the calls.
@@ -36,7 +37,7 @@ func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 
 // What opens the breaker is that Seam fails, and not that callers are wrong, too many, or gone.
 func TestWhatOpensTheBreaker(t *testing.T) {
-	good := answering(200, success)
+	good := answering(200, seamtest.Success)
 	for name, test := range map[string]struct {
 		bad   http.HandlerFunc
 		opens bool
@@ -86,8 +87,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		})
 	}
 	t.Run("connection refused", func(t *testing.T) {
-		url, _ := refusing(t)
-		client := newClient(t, url)
+		client := newClient(t, "http://"+seamtest.Refused(t))
 		for range 20 {
 			grantOnce(t.Context(), t, client)
 		}
@@ -190,7 +190,7 @@ func (j *journal) changes(t *testing.T) []string {
 func TestOutage(t *testing.T) {
 	t.Parallel() // Five seconds are waited.
 	var well atomic.Bool
-	good, bad := answering(200, success), answering(503, ``)
+	good, bad := answering(200, seamtest.Success), answering(503, ``)
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if well.Load() {
 			good(w, r)
@@ -237,7 +237,7 @@ func TestOutage(t *testing.T) {
 	}
 
 	well.Store(true)
-	eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
+	seamtest.Eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
 	if open := time.Since(opened); open < 4900*time.Millisecond {
 		t.Errorf("the breaker was open for %s", open)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -56,7 +57,7 @@ func (s *sick) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(s.statusWhenFailed)
 		return
 	}
-	_, _ = w.Write([]byte(success))
+	_, _ = w.Write([]byte(seamtest.Success))
 }
 
 // holding has requests wait until the returned function is called. Its channel has to be of the test's bubble.

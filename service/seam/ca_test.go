@@ -2,49 +2,20 @@ package seam_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// newCA returns a certificate authority and its PEM block.
-func newCA(t *testing.T, name string) (*x509.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
 func TestLoadCAs(t *testing.T) {
-	one, onePEM := newCA(t, "one")
-	two, twoPEM := newCA(t, "two")
+	one, two := seamtest.NewAuthority(t, "one"), seamtest.NewAuthority(t, "two")
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	bundle := bytes.Join([][]byte{[]byte("# ours\n"), onePEM, []byte("# theirs\n"), twoPEM}, nil)
+	bundle := bytes.Join([][]byte{[]byte("# ours\n"), one.PEM, []byte("# theirs\n"), two.PEM}, nil)
 	if err := os.WriteFile(path, bundle, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -59,15 +30,15 @@ func TestLoadCAs(t *testing.T) {
 	if got.Equal(want) {
 		t.Error("the file's authorities are not in the pool")
 	}
-	want.AddCert(one)
-	want.AddCert(two)
+	want.AddCert(one.Certificate)
+	want.AddCert(two.Certificate)
 	if !got.Equal(want) {
 		t.Error("the pool is not the system's authorities and the file's")
 	}
 }
 
 func TestLoadCAsFails(t *testing.T) {
-	_, good := newCA(t, "one")
+	good := seamtest.NewAuthority(t, "one").PEM
 	const secret = "c2VjcmV0c2VjcmV0"
 	key := []byte("-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n")
 	strange := []byte("-----BEGIN CERTIFICATE-----\n" + secret + "\n-----END CERTIFICATE-----\n")

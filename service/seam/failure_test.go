@@ -1,7 +1,6 @@
 package seam_test
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -26,7 +26,7 @@ import (
 func TestBadAnswer(t *testing.T) {
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
-	_, _ = io.WriteString(zip, success)
+	_, _ = io.WriteString(zip, seamtest.Success)
 	_ = zip.Close()
 	const echoed = "seam_cst-in-the-body"
 	for name, handler := range map[string]http.HandlerFunc{
@@ -66,10 +66,10 @@ func TestBadAnswer(t *testing.T) {
 
 // Nothing that Seam documents redirects; to follow would hand the credential to whoever is pointed to.
 func TestRedirectIsNotFollowed(t *testing.T) {
-	elsewhere := serve(t, answering(200, success))
+	elsewhere := serve(t, answering(200, seamtest.Success))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
-			u := serve(t, answering(status, success, "location", elsewhere.URL+"/client_sessions/grant_access"))
+			u := serve(t, answering(status, seamtest.Success, "location", elsewhere.URL+"/client_sessions/grant_access"))
 			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
 			wantError(t, err, "upstream_response_invalid", codes.Internal)
 			if answer.HTTPStatus != status {
@@ -109,17 +109,13 @@ func TestEndlessAnswer(t *testing.T) {
 }
 
 func TestLongestAnswer(t *testing.T) {
-	const limit = 8 << 20
-	for size, fits := range map[int]bool{limit: true, limit + 1: false} {
-		body := success + strings.Repeat(" ", size-len(success))
-		_, out, err := grant(t.Context(), t, newClient(t, serve(t, answering(200, body)).URL))
-		if fits != (err == nil) || fits != out.GetOk() {
-			t.Errorf("%d bytes: answer %v, error %v", size, out, err)
-		}
+	body := seamtest.Success + strings.Repeat(" ", 8<<20+1-len(seamtest.Success))
+	if _, _, err := grant(t.Context(), t, newClient(t, serve(t, answering(200, body)).URL)); err == nil {
+		t.Error("more than 8 MiB are taken")
 	}
 	// The operator may set another limit.
 	for size, fits := range map[int]bool{1000: true, 1001: false} {
-		body := success + strings.Repeat(" ", size-len(success))
+		body := seamtest.Success + strings.Repeat(" ", size-len(seamtest.Success))
 		client := newClient(t, serve(t, answering(200, body)).URL, func(c *seam.Config) { c.MaxResponseBytes = 1000 })
 		if _, _, err := grant(t.Context(), t, client); fits != (err == nil) {
 			t.Errorf("%d bytes with a limit of 1000: %v", size, err)
@@ -129,38 +125,22 @@ func TestLongestAnswer(t *testing.T) {
 
 // Headers without end are not read without end either.
 func TestHugeHeader(t *testing.T) {
-	u := serve(t, answering(200, success, "x-huge", strings.Repeat("x", 80<<10)))
+	u := serve(t, answering(200, seamtest.Success, "x-huge", strings.Repeat("x", 80<<10)))
 	_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 	wantError(t, err, "upstream_unreachable", codes.Unavailable)
 }
 
 func TestUnreachable(t *testing.T) {
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = gone.Close()
-	for name, endpoint := range map[string]string{
-		"refused": "http://" + gone.Addr().String(),
-		"closed before an answer": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-		}),
-		"reset before an answer": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_ = conn.(*net.TCPConn).SetLinger(0) // Makes Close send a reset.
-		}),
-		"reset in the headers": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-")
-			_ = conn.(*net.TCPConn).SetLinger(0)
-		}),
-		"not HTTP": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_, _ = io.WriteString(conn, "220 mail.example ESMTP\r\n")
-		}),
+	for name, upstream := range map[string]upstreamOf{
+		"refused":                  refused,
+		"closed before a response": saying("", seamtest.Close),
+		"reset before a response":  saying("", seamtest.Reset),
+		"reset in the headers":     saying("HTTP/1.1 200 OK\r\nContent-", seamtest.Reset),
+		"not HTTP":                 saying("220 mail.example ESMTP\r\n", seamtest.Close),
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, _, err := grantOnce(t.Context(), t, newClient(t, endpoint))
+			url, _ := upstream(t)
+			answer, _, err := grantOnce(t.Context(), t, newClient(t, url))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
 			if !reflect.DeepEqual(answer, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
 				t.Errorf("answer %+v, error %+v", answer, err)
@@ -175,33 +155,21 @@ func TestUnreachable(t *testing.T) {
 // Go retries some requests when a kept connection breaks. A session may have been created by then, so another
 // request would make another one, and the caller is told that nobody knows.
 func TestRequestIsNotPutTwice(t *testing.T) {
-	var seen atomic.Int32
-	endpoint := listen(t, func(conn net.Conn) {
-		reader := bufio.NewReader(conn)
-		for {
-			r, err := http.ReadRequest(reader)
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
-			if seen.Add(1) == 2 {
-				return
-			}
-			_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(success), success))
-		}
-	})
-	client := newClient(t, endpoint)
+	u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Close)})
+	u.Heal()
+	client := newClient(t, u.URL)
 	create := seam.Call{Endpoint: seam.Create()}
 	if _, _, err := put(t.Context(), t, client, create); err != nil {
 		t.Fatal(err, err.Cause)
 	}
+	u.Break()
 	answer, _, err := put(t.Context(), t, client, create)
 	wantError(t, err, "upstream_unreachable", codes.Unknown)
 	if err.HTTPStatus != 424 || !err.OutcomeUnknown || !err.NoRetry || err.Message != "Seam could not be reached, and the outcome is unknown" {
 		t.Errorf("error is %+v", err)
 	}
-	if n := seen.Load(); n != 2 || answer.Attempts != 1 {
-		t.Errorf("%d requests were put for two calls, %d of them for the second", n, answer.Attempts)
+	if n, dials := u.Requests.Load(), u.Connections.Load(); n != 1 || dials != 0 || answer.Attempts != 1 {
+		t.Errorf("%d requests on %d new connections for the second call, %d are told of", n, dials, answer.Attempts)
 	}
 }
 
@@ -274,10 +242,10 @@ func TestContextEndsCall(t *testing.T) {
 
 // A listener that accepts and says nothing, as a dead host behind a load balancer does.
 func TestBlackHole(t *testing.T) {
-	endpoint := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	u := seamtest.New(t, seamtest.Fault{Accept: seamtest.HangOn})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, _, err := grant(ctx, t, newClient(t, endpoint))
+	_, _, err := grant(ctx, t, newClient(t, u.URL))
 	wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
 }
 
@@ -301,19 +269,19 @@ func TestContextOverBeforeTheCall(t *testing.T) {
 // over any more.
 func TestSwitchingProtocols(t *testing.T) {
 	done := make(chan struct{})
-	endpoint := listen(t, func(conn net.Conn) {
-		_, _ = http.ReadRequest(bufio.NewReader(conn))
+	u := seamtest.New(t, seamtest.Fault{Request: func(conn net.Conn) seamtest.Then {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
 		select { // It hangs up by itself only to end a test that fails.
 		case <-done:
 		case <-time.After(5 * time.Second):
 		}
-	})
+		return seamtest.Close
+	}})
 	defer close(done)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, _, err := grant(ctx, t, newClient(t, endpoint))
+	_, _, err := grant(ctx, t, newClient(t, u.URL))
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -1,12 +1,9 @@
 package seam_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"io"
-	"net"
-	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,14 +13,15 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// What it does to send a request once more, in the order of the columns of the table.
+// The semantics in the order of the columns of the table.
 const (
-	adds = iota
-	sets
-	reads
+	nonIdempotent = iota
+	idempotent
+	safe
 )
 
 // ending is what becomes of a call.
@@ -47,26 +45,28 @@ func unclear(code codes.Code, status int, once ending) [3]ending {
 }
 
 // TestWhatIsRetried is the table of what is sent to Seam again, for each thing that can become of a request and for
-// each endpoint. It also shows when a version of Go says in other words why a request failed.
+// each kind of semantics; that of each endpoint is seen by one outcome that tells them apart. It also shows when a
+// version of Go says in other words why a request failed.
 func TestWhatIsRetried(t *testing.T) {
 	t.Parallel()                                                 // Most of the time is waited.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it retry, takes longer.
 	defer cancel()
-	endpoints := []struct {
-		name   string
-		at     seam.Endpoint
-		effect int
-	}{
-		{"Create", seam.Create(), adds},
-		{"CreateOrReturn keyed", seam.CreateOrGet(true), sets},
-		{"CreateOrReturn unkeyed", seam.CreateOrGet(false), adds},
-		{"Get", seam.Get(), reads},
-		{"GetOrCreate keyed", seam.GetOrCreate(true), sets},
-		{"GetOrCreate unkeyed", seam.GetOrCreate(false), adds},
-		{"List", seam.List(), reads},
-		{"GrantAccess", seam.GrantAccess(), sets},
-		{"Revoke", seam.Revoke(), sets},
-		{"Delete", seam.Delete(), sets},
+	type endpoint struct {
+		name      string
+		at        seam.Endpoint
+		semantics int
+	}
+	kinds := []endpoint{
+		{"Create", seam.Create(), nonIdempotent}, {"GrantAccess", seam.GrantAccess(), idempotent}, {"Get", seam.Get(), safe},
+	}
+	others := []endpoint{
+		{"CreateOrGet with a key", seam.CreateOrGet(true), idempotent},
+		{"CreateOrGet without a key", seam.CreateOrGet(false), nonIdempotent},
+		{"GetOrCreate with a key", seam.GetOrCreate(true), idempotent},
+		{"GetOrCreate without a key", seam.GetOrCreate(false), nonIdempotent},
+		{"List", seam.List(), safe},
+		{"Revoke", seam.Revoke(), idempotent},
+		{"Delete", seam.Delete(), idempotent},
 	}
 	var (
 		// The one thing that is known of these is that nothing was done, so they are always retried.
@@ -76,13 +76,14 @@ func TestWhatIsRetried(t *testing.T) {
 		broken  = unclear(codes.Unavailable, 503, ending{code: codes.Unknown, status: 424})
 		garbled = unclear(codes.Internal, 502, ending{code: codes.Internal, status: 424})
 	)
+	const maxBytes = 64 << 10
 	var rows []func()
 	for _, outcome := range []struct {
-		name   string
-		broken upstreamOf
-		want   [3]ending
+		name     string
+		upstream upstreamOf
+		want     [3]ending
 	}{
-		{"connection refused", refusing, unreached},
+		{"connection refused", refused, unreached},
 		{"TLS failure", failingTLS, unreached},
 		{"HTTP/2 REFUSED_STREAM", resetting(http2.ErrCodeRefusedStream), unreached},
 		{"HTTP/2 GOAWAY before the stream", goingAway(0, http2.ErrCodeNo, ""), unreached},
@@ -104,10 +105,10 @@ func TestWhatIsRetried(t *testing.T) {
 		{"408", status(408), same(ending{1, codes.DeadlineExceeded, 408, false, false})},
 		{"redirect", status(307, "location", "/elsewhere"), same(ending{1, codes.Internal, 502, false, false})},
 
-		{"reset before headers", hangingUp("", true), broken},
-		{"reset in headers", hangingUp("HTTP/1.1 200 OK\r\nContent-", true), broken},
-		{"end before headers", hangingUp("", false), broken},
-		{"not HTTP", hangingUp("220 mail.example ESMTP\r\n", false), broken},
+		{"reset before headers", saying("", seamtest.Reset), broken},
+		{"reset in headers", saying("HTTP/1.1 200 OK\r\nContent-", seamtest.Reset), broken},
+		{"end before headers", saying("", seamtest.Close), broken},
+		{"not HTTP", saying("220 mail.example ESMTP\r\n", seamtest.Close), broken},
 		{"HTTP/2 PROTOCOL_ERROR", resetting(http2.ErrCodeProtocol), broken},
 		{"HTTP/2 INTERNAL_ERROR", resetting(http2.ErrCodeInternal), broken},
 		{"HTTP/2 CANCEL", resetting(http2.ErrCodeCancel), broken},
@@ -116,30 +117,34 @@ func TestWhatIsRetried(t *testing.T) {
 		{"HTTP/2 GOAWAY with the stream, error", goingAway(1, http2.ErrCodeInternal, ""), broken},
 		// Nothing was done about the stream here, but Go's transport does not say so.
 		{"HTTP/2 GOAWAY before the stream, error", goingAway(0, http2.ErrCodeEnhanceYourCalm, ""), broken},
-		{"HTTP/2 end before headers", overH2(func(h2Stream) error { return errHangUp }), broken},
+		{"HTTP/2 end before headers", overHTTP2(func(seamtest.Stream) seamtest.Then { return seamtest.Close }), broken},
 		// Who is at fault must not be able to say that nothing was done, in a text that only sounds like Go's.
 		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, notOurs), broken},
-		{"header that sounds like a refusal", hangingUp("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", false), broken},
+		{"header that sounds like a refusal", saying("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", seamtest.Close), broken},
 
-		{"2xx, truncated", hangingUp("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", false), garbled},
-		{"2xx, reset", hangingUp("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", true), garbled},
-		{"2xx, HTTP/2 reset", overH2(func(s h2Stream) error {
-			s.head()
-			_ = s.WriteData(s.id, false, []byte("{"))
-			return s.reset(http2.ErrCodeInternal)
+		{"2xx, truncated", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Close), garbled},
+		{"2xx, reset", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Reset), garbled},
+		{"2xx, HTTP/2 reset", overHTTP2(func(s seamtest.Stream) seamtest.Then {
+			s.Head("200")
+			_ = s.WriteData(s.ID, false, []byte("{"))
+			return s.Reset(http2.ErrCodeInternal)
 		}), garbled},
 		{"2xx, empty", status(200), garbled},
 		{"2xx, HTML", body(200, `<html>`), garbled},
 		{"2xx, wrong type", body(200, `{"client_session":5}`), garbled},
-		{"2xx, over 8 MiB", tooLong, [3]ending{
+		{"2xx, too long", body(200, strings.Repeat(" ", maxBytes+1)), [3]ending{
 			{1, codes.Internal, 424, true, true}, {1, codes.Internal, 502, true, false}, {1, codes.Internal, 502, false, false},
 		}},
 	} {
 		var calls sync.WaitGroup
+		endpoints := kinds
+		if outcome.name == "reset before headers" {
+			endpoints = slices.Concat(kinds, others)
+		}
 		ends := make([]end, len(endpoints))
 		for i, endpoint := range endpoints {
-			url, seen := outcome.broken(t)
-			client := newClient(t, url)
+			url, seen := outcome.upstream(t)
+			client := newClient(t, url, func(c *seam.Config) { c.MaxResponseBytes = maxBytes })
 			ends[i].seen = seen
 			calls.Go(func() {
 				ends[i].answer, ends[i].out, ends[i].err = put(ctx, t, client, seam.Call{Endpoint: endpoint.at})
@@ -148,7 +153,7 @@ func TestWhatIsRetried(t *testing.T) {
 		rows = append(rows, func() { // All rows are under way by the time that the first one is looked at.
 			calls.Wait()
 			for i, endpoint := range endpoints {
-				t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) { ends[i].check(t, outcome.want[endpoint.effect]) })
+				t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) { ends[i].check(t, outcome.want[endpoint.semantics]) })
 			}
 		})
 	}
@@ -192,25 +197,9 @@ const notOurs = "http2: Transport: cannot retry err [stream error: stream ID 1; 
 // seen.
 type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
 
-// refusing is the port of a connection's other end: nobody listens on it, and nobody else gets it meanwhile.
-func refusing(t *testing.T) (string, *atomic.Int32) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return "http://" + conn.LocalAddr().String(), nil
-}
-
 func failingTLS(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	u, _ := startTLS(t, true, selfSigned(t))
+	u, _ := startTLS(t, true, seamtest.NewAuthority(t, "stranger").Pair(t, "seam"))
 	return u.URL, &u.connections // No request is put without a connection.
 }
 
@@ -224,61 +213,38 @@ func body(code int, text string, headers ...string) upstreamOf {
 	}
 }
 
-// oneAtATime keeps the long answers from being in memory all at once, which under the race detector takes seconds.
-var oneAtATime sync.Mutex
-
-func tooLong(t *testing.T) (string, *atomic.Int32) {
+// refused is the address of nobody.
+func refused(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		oneAtATime.Lock()
-		defer oneAtATime.Unlock()
-		for chunk := bytes.Repeat([]byte(" "), 64<<10); ; {
-			if _, err := w.Write(chunk); err != nil {
-				return // The client has hung up.
-			}
-		}
-	})
-	return u.URL, &u.requests
+	return "http://" + seamtest.Refused(t), nil
 }
 
-// hangingUp is an upstream that says something to each request and then ends the connection.
-func hangingUp(says string, reset bool) upstreamOf {
+func faulty(fault seamtest.Fault) upstreamOf {
 	return func(t *testing.T) (string, *atomic.Int32) {
 		t.Helper()
-		var seen atomic.Int32
-		url := listen(t, func(conn net.Conn) {
-			r, err := http.ReadRequest(bufio.NewReader(conn))
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
-			seen.Add(1)
-			_, _ = io.WriteString(conn, says)
-			if reset {
-				_ = conn.(*net.TCPConn).SetLinger(0)
-			}
-		})
-		return url, &seen
+		u := seamtest.New(t, fault)
+		return u.URL, &u.Requests
 	}
 }
 
-func overH2(handler func(h2Stream) error) upstreamOf {
-	return func(t *testing.T) (string, *atomic.Int32) {
-		t.Helper()
-		u := serveH2(t, handler)
-		return u.url, &u.requests
-	}
+// saying is an upstream that writes bytes for each request.
+func saying(text string, then seamtest.Then) upstreamOf {
+	return faulty(seamtest.Fault{Request: seamtest.Say(text, then)})
+}
+
+func overHTTP2(stream func(seamtest.Stream) seamtest.Then) upstreamOf {
+	return faulty(seamtest.Fault{TLS: true, Stream: stream})
 }
 
 func resetting(code http2.ErrCode) upstreamOf {
-	return overH2(func(s h2Stream) error { return s.reset(code) })
+	return overHTTP2(func(s seamtest.Stream) seamtest.Then { return s.Reset(code) })
 }
 
 // goingAway is an upstream that ends the connection in good order and names the last stream that it did something
 // about.
 func goingAway(last uint32, code http2.ErrCode, debug string) upstreamOf {
-	return overH2(func(s h2Stream) error {
+	return overHTTP2(func(s seamtest.Stream) seamtest.Then {
 		_ = s.WriteGoAway(last, code, []byte(debug))
-		return errHangUp
+		return seamtest.Close
 	})
 }

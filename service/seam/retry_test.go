@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // inTurn answers each request with the next handler, and from the last one on with that.
@@ -30,7 +31,7 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 func TestRepeatSucceeds(t *testing.T) {
 	// All but the end of the first response can be read, and must not get into the second.
 	unreadable := answering(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
-	good := answering(200, success, "seam-request-id", "r-2")
+	good := answering(200, seamtest.Success, "seam-request-id", "r-2")
 	for name, test := range map[string]struct {
 		handlers []http.HandlerFunc
 		attempts int
@@ -131,10 +132,10 @@ func TestRetryAfterIsKept(t *testing.T) {
 		"date by a clock a year ahead":  {503, in(nextYear)},
 		"date by a clock a year behind": {503, in(lastYear)},
 	} {
-		var came stamps
-		answers := inTurn(answering(test.status, ``, test.headers...), answering(200, success))
+		var came seamtest.Stamps
+		answers := inTurn(answering(test.status, ``, test.headers...), answering(200, seamtest.Success))
 		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			came.add()
+			came.Add()
 			answers(w, r)
 		})
 		client := newClient(t, u.URL)
@@ -142,7 +143,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 			if answer, _, err := grant(t.Context(), t, client); err != nil || answer.Attempts != 2 {
 				t.Errorf("%s: answer %+v, error %v", name, answer, err)
 			}
-			if gaps := came.gaps(); len(gaps) != 1 || gaps[0] < time.Second {
+			if gaps := came.Gaps(); len(gaps) != 1 || gaps[0] < time.Second {
 				t.Errorf("%s: the second request came after %s", name, gaps)
 			}
 		})
@@ -182,7 +183,7 @@ func TestLongRetryAfter(t *testing.T) {
 func TestJunkRetryAfter(t *testing.T) {
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
 		t.Run(value, func(t *testing.T) {
-			u := serve(t, inTurn(answering(429, ``, "retry-after", value), answering(200, success)))
+			u := serve(t, inTurn(answering(429, ``, "retry-after", value), answering(200, seamtest.Success)))
 			began := time.Now()
 			if answer, _, err := grant(t.Context(), t, newClient(t, u.URL)); err != nil || answer.Attempts != 2 {
 				t.Fatalf("answer %+v, error %v", answer, err)
@@ -203,7 +204,7 @@ func TestLeaveDuringRealBackoff(t *testing.T) {
 	defer cancel()
 	left := make(chan time.Time, 1)
 	go func() {
-		eventually(t, "the end of the attempt", func() bool { return metric(t, registry, "attempts_total") == 1 })
+		seamtest.Eventually(t, "the end of the attempt", func() bool { return metric(t, registry, "attempts_total") == 1 })
 		left <- time.Now()
 		cancel()
 	}()
@@ -221,8 +222,8 @@ func TestLeaveDuringRealBackoff(t *testing.T) {
 // Three attempts for each of three of the caller's would be nine. So there is one, and the caller may put the others.
 func TestCallerRepeats(t *testing.T) {
 	for name, broken := range map[string]upstreamOf{
-		"refused": refusing, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
-		"reset": hangingUp("", true), "unreadable": body(200, `<html>`),
+		"refused": refused, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
+		"reset": saying("", seamtest.Reset), "unreadable": body(200, `<html>`),
 		"HTTP/2 GOAWAY": goingAway(0, 0, ""),
 	} {
 		for _, at := range []seam.Endpoint{seam.Get(), seam.GrantAccess()} {
@@ -249,9 +250,10 @@ func TestCallerRepeats(t *testing.T) {
 // When Seam fails often, retries must not double what it gets: a tenth more than there are calls, and a few for the
 // start.
 func TestRepeatsAreBounded(t *testing.T) {
+	t.Parallel() // The back-offs take two seconds.
 	const calls = 300
 	dice := rand.New(rand.NewPCG(1, 2)) // Under half of the attempts fail, or the circuit breaker would open.
-	good, bad := answering(200, success), answering(503, ``)
+	good, bad := answering(200, seamtest.Success), answering(503, ``)
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if dice.Float64() < 0.3 { // The calls come one after the other.
 			bad(w, r)

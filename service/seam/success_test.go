@@ -3,8 +3,6 @@ package seam_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -151,12 +150,8 @@ func TestTextsFromOutside(t *testing.T) {
 		"unexpected other protocol": "HTTP/1.1 101 Switching\r\nUpgrade: " + token + "\r\nConnection: upgrade\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			address := listen(t, func(conn net.Conn) {
-				defer conn.Close()
-				_, _ = conn.Read(make([]byte, 4096))
-				_, _ = io.WriteString(conn, reply)
-			})
-			answer, err := newClient(t, "http://"+address).Do(context.Background(), seam.Call{
+			u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say(reply, seamtest.Close)})
+			answer, err := newClient(t, u.URL).Do(context.Background(), seam.Call{
 				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &request{}, Out: &response{},
 			})
 			if err == nil {
