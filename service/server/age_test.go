@@ -18,6 +18,7 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // ageRig is a service whose connections have a maximum age, and one client of its REST face.
@@ -88,11 +89,10 @@ func (r *ageRig) call(ctx context.Context, proto string) error {
 // TestConnectionAgeOverREST shows that a caller of the REST face is moved to a new connection when its own has its age,
 // and that none of the calls that it makes meanwhile fails.
 func TestConnectionAgeOverREST(t *testing.T) {
-	t.Parallel() // Each of six services drains for half a second.
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	secure := tlsConfig(dir)
-	plainH1 := ours.tlsClient(t, nil)
+	plainH1 := ours.Client(t, nil)
 	plainH1.NextProtos = []string{"http/1.1"}
 	for name, test := range map[string]struct {
 		cfg    config.Config
@@ -101,12 +101,12 @@ func TestConnectionAgeOverREST(t *testing.T) {
 	}{
 		"HTTP/1.1":          {config.Config{}, nil, "HTTP/1.1"},
 		"HTTP/1.1 over TLS": {secure, plainH1, "HTTP/1.1"},
-		"HTTP/2":            {secure, ours.tlsClient(t, nil), "HTTP/2.0"},
+		"HTTP/2":            {secure, ours.Client(t, nil), "HTTP/2.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.cfg.MaxConnectionAge = 50 * time.Millisecond
 			r := startAge(t, test.cfg, test.client.Clone())
-			const callers, moves = 4, 5
+			const callers, moves = 4, 3
 			var calling sync.WaitGroup
 			deadline := time.Now().Add(10 * time.Second)
 			for range callers {

@@ -37,9 +37,15 @@ type attack struct {
 // TestAttacks tries all of the attacks on one service. After each, calls over both faces must succeed at once, Seam
 // must have seen nothing but the service's key, and in the end nothing secret may have come out anywhere.
 func TestAttacks(t *testing.T) {
+	t.Parallel() // A body that never comes is given up after twelve seconds.
 	stderr := captureStderr(t)
 	h := startHeld(t)
 	slow := h.slowHeaders(t)
+	unread := make(chan string, 1)
+	go func() {
+		outcome, _ := h.raw(t, post("", "Content-Length: 100000"), 1)
+		unread <- outcome
+	}()
 	h.check(t)
 	h.upstream(t)
 	for _, a := range attacks() {
@@ -65,6 +71,9 @@ func TestAttacks(t *testing.T) {
 		if took := <-slow; took < 5*time.Second || took > 15*time.Second {
 			t.Errorf("a connection with slow headers lasted %s", took)
 		}
+	}
+	if outcome := <-unread; outcome != "401" {
+		t.Errorf("a stranger's body that never comes: outcome %q, want 401", outcome)
 	}
 	h.check(t)
 	h.noSecret(t, "/metrics", h.metrics(t))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // TestDrainDelay shows that a service that was told to end says so, and still takes calls while load balancers hear of
@@ -25,7 +26,7 @@ func TestDrainDelay(t *testing.T) {
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- h.stop() }()
-	eventually(t, 2*time.Second, "the service is not ready any more", func() bool {
+	seamtest.Eventually(t, "the service is not ready any more", func() bool {
 		code, _ := h.admin("/readyz")
 		return code == http.StatusServiceUnavailable
 	})
@@ -76,7 +77,7 @@ func TestDrainTimeout(t *testing.T) {
 		}
 		overREST <- err
 	}()
-	eventually(t, 10*time.Second, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
+	seamtest.Eventually(t, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
 	began := time.Now()
 	err := h.stop()
 	if err == nil || !strings.Contains(err.Error(), "gRPC face") || !strings.Contains(err.Error(), "REST face") {

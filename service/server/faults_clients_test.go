@@ -17,6 +17,7 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // asSandbox is the header of a caller in bytes.
@@ -117,7 +118,7 @@ func TestCallerLeavesMidBody(t *testing.T) {
 		}
 		_ = caller.Close()
 	}
-	eventually(t, 3*time.Second, "the calls have ended", func() bool { return len(h.log.calls(t)) == 5 })
+	seamtest.Eventually(t, "the calls have ended", func() bool { return len(h.log.calls(t)) == 5 })
 	before.restored(t)
 	if got := len(h.sandbox.Requests()); got != 0 {
 		t.Errorf("%d requests reached Seam", got)
@@ -175,45 +176,47 @@ func begin(call func()) <-chan struct{} {
 // TestCallerLeavesMidCall shows that a caller that leaves takes its request to Seam with it within a second, whatever
 // the call is and wherever it stands, and that the request is not retried.
 func TestCallerLeavesMidCall(t *testing.T) {
-	later := reply("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
+	later := seamtest.Response("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
 	for state, f := range map[string]fault{
-		"no answer":              {request: says("", holds)},
-		"half an answer":         {request: says("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+goodAnswer, holds)},
-		"no answer over h2":      {tls: true, stream: saysNothing},
-		"waiting for Seam again": {request: says(later, lives)},
+		"no response":            says("", "", seamtest.Hang),
+		"half a response":        says("", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+goodResponse, seamtest.Hang),
+		"no response over h2":    stream("", hangsStream),
+		"waiting for Seam again": says("", later, seamtest.KeepOpen),
 	} {
 		for name, call := range leaves() {
 			t.Run(state+", "+name, func(t *testing.T) {
-				seam := newFaultyUpstream(t, f)
-				h := start(t, seam.configure)
+				seam := startUpstream(t, f.Fault)
+				h := start(t, pointAt(t, seam))
 				before := settled(t)
-				seam.fail()
+				seam.Break()
 				for _, k := range kinds() {
 					if state == "waiting for Seam again" && k.name == "write once" {
 						continue // It is not retried anyway.
 					}
 					lines := len(h.log.calls(t))
 					leave, done := call(t, h, k)
-					eventually(t, 3*time.Second, "the upstream is asked", func() bool { return seam.requests(k.path) == 1 })
+					seamtest.Eventually(t, "the upstream is asked", func() bool { return seam.RequestsTo(k.path) == 1 })
 					began := time.Now()
 					leave()
 					<-done
-					eventually(t, time.Second, "the request to Seam ends", func() bool {
-						return seam.playing.Load() == 0 && len(h.log.calls(t)) > lines
+					seamtest.Eventually(t, "the request to Seam ends", func() bool {
+						return seam.Playing.Load() == 0 && len(h.log.calls(t)) > lines
 					})
-					t.Logf("%s: the request ends after %d ms", k.name, time.Since(began).Milliseconds())
+					if took := time.Since(began); took > slack {
+						t.Errorf("%s: the request ends after %s", k.name, took)
+					}
 					if line := h.log.calls(t)[lines]; line["code"] != "Canceled" {
 						t.Errorf("%s: the log has %v", k.name, line)
 					}
-					if got := seam.requests(k.path); got != 1 {
+					if got := seam.RequestsTo(k.path); got != 1 {
 						t.Errorf("%s: %d requests", k.name, got)
 					}
 				}
-				seam.heal()
+				seam.Heal()
 				if got := h.grant(byID); got.status != http.StatusOK {
 					t.Errorf("a good call afterwards gets %d %s", got.status, got.text)
 				}
-				seam.hangUp()
+				seam.Hangup()
 				h.http.CloseIdleConnections()
 				_ = h.conn.Close()
 				before.restored(t)
@@ -227,9 +230,12 @@ func TestCallerLeavesMidCall(t *testing.T) {
 func TestCallerDeadlineReachesSeam(t *testing.T) {
 	t.Parallel() // Two seconds are waited.
 	const deadline, calls = 300 * time.Millisecond, 20
-	seam := newFaultyUpstream(t, fault{request: says("", holds)})
-	h := start(t, seam.configure)
-	seam.fail()
+	seam := startUpstream(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Hang)})
+	h := start(t, pointAt(t, seam))
+	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
+		t.Fatal(err)
+	}
+	seam.Break()
 	for _, k := range kinds() {
 		heard := false
 		// The service has 20 ms to say so before the caller's own clock does, which a busy machine may need for itself.
@@ -242,11 +248,11 @@ func TestCallerDeadlineReachesSeam(t *testing.T) {
 				t.Errorf("%s: got %v", k.name, st)
 			}
 			heard = details(t, st).info.GetMetadata()["type"] == "upstream_timeout"
-			eventually(t, slack, "the request to Seam ends", func() bool { return seam.playing.Load() == 0 })
+			seamtest.Eventually(t, "the request to Seam ends", func() bool { return seam.Playing.Load() == 0 })
 			if took := time.Since(began); took < deadline/2 {
 				t.Errorf("%s: the request to Seam ended after %s", k.name, took)
 			}
-			if got := seam.requests(k.path); got > call {
+			if got := seam.RequestsTo(k.path); got > call {
 				t.Errorf("%s: %d requests for %d calls", k.name, got, call)
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // hold makes calls over both faces until Seam has that many requests, none of which it answers before release is
@@ -33,7 +34,7 @@ func (h *harness) hold(calls int) (release func()) {
 	for range calls {
 		held.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
 	}
-	eventually(h.t, 10*time.Second, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
+	seamtest.Eventually(h.t, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
 	return func() {
 		h.sandbox.ClearFaults()
 		cancel()
@@ -167,7 +168,7 @@ func TestTooManyConnections(t *testing.T) {
 				t.Error("one connection too many was not closed")
 			}
 			_ = open[0].Close()
-			eventually(t, 10*time.Second, "there is room for another", func() bool { return !closed(dial()) })
+			seamtest.Eventually(t, "there is room for another", func() bool { return !closed(dial()) })
 		})
 	}
 	if _, text := h.admin("/metrics"); !strings.Contains(text, `client_session_service_refused_total{limit="connections"}`) {

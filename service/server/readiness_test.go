@@ -11,6 +11,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/server"
 )
 
@@ -18,7 +19,7 @@ import (
 // clearly: taking out all replicas would bring nothing back.
 func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1") })
-	eventually(t, 10*time.Second, "the circuit breaker opens", func() bool {
+	seamtest.Eventually(t, "the circuit breaker opens", func() bool {
 		return strings.Contains(h.grant(byID).text, "upstream_circuit_open")
 	})
 	for _, path := range []string{"/readyz", "/livez"} {

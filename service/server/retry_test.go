@@ -159,6 +159,10 @@ func TestRepeatThatCannotEndInTime(t *testing.T) {
 	t.Parallel() // Four seconds are waited.
 	const deadline, delay = 3 * time.Second, 2 * time.Second
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = deadline })
+	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
+		t.Fatal(err)
+	}
+	h.sandbox.ClearRequests()
 	fault := sandbox.Fault{Delay: delay, Status: http.StatusServiceUnavailable}
 	if err := h.sandbox.Inject(fault); err != nil {
 		t.Fatal(err)

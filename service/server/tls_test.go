@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // said is what a face said to a call.
@@ -87,17 +88,8 @@ func refused(t *testing.T, err error, want string) {
 	}
 }
 
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
 func TestTLSVersions(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	for name, test := range map[string]struct {
 		least, client uint16
@@ -114,7 +106,7 @@ func TestTLSVersions(t *testing.T) {
 			cfg := tlsConfig(dir)
 			cfg.TLSMinVersion = test.least
 			startTLS(t, cfg).onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
-				client := ours.tlsClient(t, nil)
+				client := ours.Client(t, nil)
 				client.MinVersion, client.MaxVersion = test.client, test.client
 				got, err := on(client)()
 				if !test.good {
@@ -129,7 +121,7 @@ func TestTLSVersions(t *testing.T) {
 
 // TestTLS12Suites shows that TLS 1.2 takes AEAD suites only: CBC's padding has been a way in more than once.
 func TestTLS12Suites(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	cfg := tlsConfig(dir)
 	cfg.TLSMinVersion = tls.VersionTLS12
@@ -146,7 +138,7 @@ func TestTLS12Suites(t *testing.T) {
 	} {
 		// Over HTTP/2 other parts refuse CBC too, so REST is called over HTTP/1.1, and gRPC by its handshake alone.
 		for face, protocol := range map[string]string{r.http: "http/1.1", r.grpc: "h2"} {
-			client := ours.tlsClient(t, nil)
+			client := ours.Client(t, nil)
 			client.MaxVersion, client.CipherSuites, client.NextProtos = tls.VersionTLS12, []uint16{test.suite}, []string{protocol}
 			connection, err := tls.Dial("tcp", face, client)
 			if !test.good {
@@ -162,13 +154,13 @@ func TestTLS12Suites(t *testing.T) {
 }
 
 func TestTLSProtocols(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
-	if got, err := r.onHTTP(ours.tlsClient(t, nil))(); err != nil || got.text != "HTTP/2.0" {
+	if got, err := r.onHTTP(ours.Client(t, nil))(); err != nil || got.text != "HTTP/2.0" {
 		t.Errorf("a client that speaks HTTP/2 gets %q, %v", got.text, err)
 	}
-	client := ours.tlsClient(t, nil)
+	client := ours.Client(t, nil)
 	client.NextProtos = []string{"http/1.1"}
 	if got, err := r.onHTTP(client)(); err != nil || got.text != "HTTP/1.1" {
 		t.Errorf("a client that speaks HTTP/1.1 gets %q, %v", got.text, err)
@@ -186,10 +178,10 @@ func TestTLSProtocols(t *testing.T) {
 
 // TestHTTP2Limits reads the settings that the REST face opens a connection with.
 func TestHTTP2Limits(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
-	client := ours.tlsClient(t, nil)
+	client := ours.Client(t, nil)
 	client.NextProtos = []string{"h2"}
 	connection, err := tls.Dial("tcp", r.http, client)
 	if err != nil {
@@ -218,7 +210,7 @@ func TestHTTP2Limits(t *testing.T) {
 }
 
 func TestPlainTextIsRefused(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
 	response, err := http.Get("http://" + r.http)
@@ -234,7 +226,7 @@ func TestPlainTextIsRefused(t *testing.T) {
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v", err)
 	}
-	until(t, "the log says why", func() bool {
+	seamtest.Eventually(t, "the log says why", func() bool {
 		return strings.Contains(r.logged(), "first record does not look like a TLS handshake")
 	})
 }

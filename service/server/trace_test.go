@@ -16,6 +16,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // TestRefusalsLeaveATrace shows that whatever is refused over gRPC, even what is no message or no method, has one line
@@ -148,7 +149,7 @@ func TestStreamsOfStrangers(t *testing.T) {
 		}
 	}
 	cancel()
-	eventually(t, wireTimeout, "the streams are gone", func() bool {
+	seamtest.Eventually(t, "the streams are gone", func() bool {
 		return strings.Contains(h.metrics(t), "client_session_service_grpc_streams 0\n")
 	})
 	if err := h.stop(); err != nil {

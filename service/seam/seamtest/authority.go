@@ -94,6 +94,19 @@ func (a *Authority) Pair(t testing.TB, name string) tls.Certificate {
 	return pair
 }
 
+// Client returns the configuration of a client that trusts the authority. It gives the certificate that client has
+// issued to it, if any, also to a server that did not name client as one it trusts.
+func (a *Authority) Client(t testing.TB, client *Authority) *tls.Config {
+	t.Helper()
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	config.RootCAs.AddCert(a.Certificate)
+	if client != nil {
+		pair := client.Pair(t, "caller")
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	return config
+}
+
 // serverCertificate is the one that all servers of httptest have, and all upstreams here.
 var serverCertificate = sync.OnceValue(func() tls.Certificate {
 	server := httptest.NewTLSServer(nil)
