@@ -57,7 +57,7 @@ func drips(atOnce, text string) func(net.Conn) seamtest.Then {
 	return func(conn net.Conn) seamtest.Then {
 		_, err := io.WriteString(conn, atOnce)
 		for i := 0; i < len(text) && err == nil; i++ {
-			time.Sleep(20 * time.Millisecond) // It is the fault, and not there to wait for something.
+			time.Sleep(50 * time.Millisecond) // It is the fault, and not there to wait for something.
 			_, err = io.WriteString(conn, text[i:i+1])
 		}
 		return seamtest.Close
@@ -79,7 +79,7 @@ func redirects(t *testing.T) func(net.Conn) seamtest.Then {
 	return seamtest.Say(seamtest.Response("307 Elsewhere", "", "Location: "+decoy.URL+"/client_sessions/get"), seamtest.KeepOpen)
 }
 
-// bomb is 1 MiB that unpacks to a good response and 1 GiB of white space.
+// bomb is 64 KiB that unpack to a good response and 64 MiB of white space.
 var bomb = sync.OnceValue(func() string {
 	pack := func(text string) string {
 		var packed bytes.Buffer
@@ -88,7 +88,7 @@ var bomb = sync.OnceValue(func() string {
 		_ = w.Close()
 		return packed.String()
 	}
-	return pack(`{"ok":true}`) + strings.Repeat(pack(strings.Repeat(" ", 1<<20)), 1<<10)
+	return pack(`{"ok":true}`) + strings.Repeat(pack(strings.Repeat(" ", 1<<20)), 1<<6)
 })
 
 // What an upstream does with a stream of HTTP/2.

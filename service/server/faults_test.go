@@ -132,7 +132,7 @@ func (f fault) start(t *testing.T, face string, call func(*harness, kind) (resul
 	}
 	s := &side{fault: f, face: face, call: call, seam: startUpstream(t, f.Fault)}
 	s.harness = start(t, pointAt(t, s.seam), func(cfg *config.Config) {
-		cfg.DefaultTimeout = f.timeout
+		cfg.DefaultTimeout, cfg.MaxResponseBytes = f.timeout, 1<<20
 		if f.noAddress != 0 {
 			_, port, _ := net.SplitHostPort(cfg.SeamEndpoint.Host)
 			cfg.SeamEndpoint = &url.URL{Scheme: "http", Host: strings.TrimSuffix(s.hostname(), ".") + ":" + port}
