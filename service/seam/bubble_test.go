@@ -69,9 +69,9 @@ func (b bubble) call(ctx context.Context, at Endpoint) (Response, *seamerr.Error
 	if at.Success == Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
-	answer, err := b.Do(ctx, call)
+	response, err := b.Do(ctx, call)
 	e, _ := errors.AsType[*seamerr.Error](err)
-	return answer, e
+	return response, e
 }
 
 // once makes a call that is not retried and returns its error.
@@ -115,7 +115,7 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "pipe"} }
 
-// silent is a handler that never answers.
+// silent is a handler that never responds.
 func silent(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // The server notices that its client left once it has read the request.
 	<-r.Context().Done()

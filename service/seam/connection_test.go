@@ -14,15 +14,15 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as answers.
+// Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as responses.
 func TestConnectionIsReused(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
-		"answers":         answering(200, seamtest.Success),
-		"empty answers":   answering(200, ``),
-		"errors":          answering(404, `{"error":{"type":"t","message":"m"}}`),
-		"redirects":       answering(307, `moved`, "location", "/elsewhere"),
-		"broken JSON":     answering(200, `{"ok":`),
-		"long errors":     answering(503, strings.Repeat("x", 1<<20)),
+		"responses":       responding(200, seamtest.Success),
+		"empty responses": responding(200, ``),
+		"errors":          responding(404, `{"error":{"type":"t","message":"m"}}`),
+		"redirects":       responding(307, `moved`, "location", "/elsewhere"),
+		"malformed JSON":  responding(200, `{"ok":`),
+		"long errors":     responding(503, strings.Repeat("x", 1<<20)),
 		"without lengths": flushing(seamtest.Success),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestTLS(t *testing.T) {
 			client := newClient(t, u.URL)
 			for range 10 {
 				if _, out, err := grant(t.Context(), t, client); err != nil || !out.GetOk() {
-					t.Fatalf("answer %v, error %v", out, err)
+					t.Fatalf("response %v, error %v", out, err)
 				}
 				if got := <-protocols; got != test.want {
 					t.Fatalf("protocol is %s", got)
@@ -117,7 +117,7 @@ func TestTLS(t *testing.T) {
 func TestTLSFailure(t *testing.T) {
 	stranger, _ := startTLS(t, true, seamtest.NewAuthority(t, "stranger").Pair(t, "seam"))
 	trusted, _ := startTLS(t, true)
-	plain := serve(t, answering(200, seamtest.Success))
+	plain := serve(t, responding(200, seamtest.Success))
 	for name, test := range map[string]struct {
 		u   *upstream
 		url string
@@ -127,13 +127,13 @@ func TestTLSFailure(t *testing.T) {
 		"not TLS at all": {plain, strings.Replace(plain.URL, "http://", "https://", 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, _, err := grant(t.Context(), t, newClient(t, test.url))
+			response, _, err := grant(t.Context(), t, newClient(t, test.url))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
-			if answer.HTTPStatus != 0 || err.Cause == nil {
-				t.Errorf("answer %+v, cause %v", answer, err.Cause)
+			if response.HTTPStatus != 0 || err.Cause == nil {
+				t.Errorf("response %+v, cause %v", response, err.Cause)
 			}
 			if n := test.u.requests.Load(); n != 0 {
-				t.Errorf("%d requests were put", n)
+				t.Errorf("%d requests were sent", n)
 			}
 		})
 	}

@@ -18,14 +18,14 @@ func TestMoveIsFollowed(t *testing.T) {
 	at.Store(&[4]byte{127, 0, 0, 1})
 	seamtest.Resolve(t, func(string) ([4]byte, dnsmessage.RCode) { return *at.Load(), dnsmessage.RCodeSuccess })
 
-	older, olderClosed := closing(t, false, answering(200, seamtest.Success))
+	older, olderClosed := closing(t, false, responding(200, seamtest.Success))
 	_, port, _ := net.SplitHostPort(older.Listener.Addr().String())
 	listener, err := net.Listen("tcp", "127.0.0.2:"+port)
 	if err != nil {
 		t.Skipf("this machine has no second address: %v", err)
 	}
 	newer := &upstream{}
-	newer.Server = newer.unstarted(answering(200, seamtest.Success))
+	newer.Server = newer.unstarted(responding(200, seamtest.Success))
 	_ = newer.Listener.Close()
 	newer.Listener = listener
 	newer.Start()

@@ -23,39 +23,39 @@ import (
 
 // A response that cannot be understood is INTERNAL and not UNAVAILABLE: the grant may have been made, so no client
 // should try again by itself.
-func TestBadAnswer(t *testing.T) {
+func TestInvalidResponse(t *testing.T) {
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
 	_, _ = io.WriteString(zip, seamtest.Success)
 	_ = zip.Close()
 	const echoed = "seam_cst-in-the-body"
 	for name, handler := range map[string]http.HandlerFunc{
-		"HTML":              answering(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
-		"empty":             answering(200, ``),
-		"list":              answering(200, `["`+echoed+`"]`),
-		"wrong type":        answering(200, `{"client_session":"`+echoed+`"}`),
-		"half an object":    answering(200, `{"client_session":{"token":"`+echoed),
-		"shorter than said": answering(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
+		"HTML":              responding(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
+		"empty":             responding(200, ``),
+		"list":              responding(200, `["`+echoed+`"]`),
+		"wrong type":        responding(200, `{"client_session":"`+echoed+`"}`),
+		"half an object":    responding(200, `{"client_session":{"token":"`+echoed),
+		"shorter than said": responding(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
 		"cut off in chunks": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"ok":true,"x":"`+echoed)
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		},
-		"gzip that nobody asked for": answering(200, zipped.String(), "content-encoding", "gzip"),
-		"not modified":               answering(304, ``),
+		"gzip that nobody asked for": responding(200, zipped.String(), "content-encoding", "gzip"),
+		"not modified":               responding(304, ``),
 	} {
 		t.Run(name, func(t *testing.T) {
 			withID := func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("seam-request-id", "r-1")
 				handler(w, r)
 			}
-			answer, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, withID).URL))
+			response, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, withID).URL))
 			wantError(t, err, "upstream_response_invalid", codes.Internal)
-			if carriedOut := answer.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
-				t.Errorf("%d: outcome unknown is %t", answer.HTTPStatus, err.OutcomeUnknown)
+			if carriedOut := response.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
+				t.Errorf("%d: outcome unknown is %t", response.HTTPStatus, err.OutcomeUnknown)
 			}
-			if answer.HTTPStatus == 0 || answer.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if response.HTTPStatus == 0 || response.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if err.Cause == nil || strings.Contains(err.Cause.Error(), echoed) {
 				t.Errorf("cause is %v; want one that quotes nothing of the body", err.Cause)
@@ -66,14 +66,14 @@ func TestBadAnswer(t *testing.T) {
 
 // Nothing that Seam documents redirects; to follow would hand the credential to whoever is pointed to.
 func TestRedirectIsNotFollowed(t *testing.T) {
-	elsewhere := serve(t, answering(200, seamtest.Success))
+	elsewhere := serve(t, responding(200, seamtest.Success))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
-			u := serve(t, answering(status, seamtest.Success, "location", elsewhere.URL+"/client_sessions/grant_access"))
-			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
+			u := serve(t, responding(status, seamtest.Success, "location", elsewhere.URL+"/client_sessions/grant_access"))
+			response, _, err := grant(t.Context(), t, newClient(t, u.URL))
 			wantError(t, err, "upstream_response_invalid", codes.Internal)
-			if answer.HTTPStatus != status {
-				t.Errorf("answer is %+v", answer)
+			if response.HTTPStatus != status {
+				t.Errorf("response is %+v", response)
 			}
 			if n := elsewhere.requests.Load(); n != 0 || u.requests.Load() != 1 {
 				t.Errorf("%d requests went elsewhere, %d to Seam", n, u.requests.Load())
@@ -83,7 +83,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 }
 
 // A body without end must cost neither memory nor a connection that stays: it is read to the limit and given up.
-func TestEndlessAnswer(t *testing.T) {
+func TestEndlessResponse(t *testing.T) {
 	for status, errorType := range map[int]string{200: "upstream_response_invalid", 500: ""} {
 		var sent atomic.Int64
 		ended := make(chan struct{})
@@ -108,15 +108,15 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
-func TestLongestAnswer(t *testing.T) {
+func TestLongestResponse(t *testing.T) {
 	body := seamtest.Success + strings.Repeat(" ", 8<<20+1-len(seamtest.Success))
-	if _, _, err := grant(t.Context(), t, newClient(t, serve(t, answering(200, body)).URL)); err == nil {
+	if _, _, err := grant(t.Context(), t, newClient(t, serve(t, responding(200, body)).URL)); err == nil {
 		t.Error("more than 8 MiB are taken")
 	}
 	// The operator may set another limit.
 	for size, fits := range map[int]bool{1000: true, 1001: false} {
 		body := seamtest.Success + strings.Repeat(" ", size-len(seamtest.Success))
-		client := newClient(t, serve(t, answering(200, body)).URL, func(c *seam.Config) { c.MaxResponseBytes = 1000 })
+		client := newClient(t, serve(t, responding(200, body)).URL, func(c *seam.Config) { c.MaxResponseBytes = 1000 })
 		if _, _, err := grant(t.Context(), t, client); fits != (err == nil) {
 			t.Errorf("%d bytes with a limit of 1000: %v", size, err)
 		}
@@ -125,7 +125,7 @@ func TestLongestAnswer(t *testing.T) {
 
 // Headers without end are not read without end either.
 func TestHugeHeader(t *testing.T) {
-	u := serve(t, answering(200, seamtest.Success, "x-huge", strings.Repeat("x", 80<<10)))
+	u := serve(t, responding(200, seamtest.Success, "x-huge", strings.Repeat("x", 80<<10)))
 	_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 	wantError(t, err, "upstream_unreachable", codes.Unavailable)
 }
@@ -140,10 +140,10 @@ func TestUnreachable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, _ := upstream(t)
-			answer, _, err := grantOnce(t.Context(), t, newClient(t, url))
+			response, _, err := grantOnce(t.Context(), t, newClient(t, url))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
-			if !reflect.DeepEqual(answer, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if !reflect.DeepEqual(response, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if err.Cause == nil || !strings.Contains(err.Cause.Error(), "call 127.0.0.1: ") || strings.Contains(fmt.Sprint(err.Cause), credential) {
 				t.Errorf("cause is %v", err.Cause)
@@ -154,22 +154,22 @@ func TestUnreachable(t *testing.T) {
 
 // Go retries some requests when a kept connection breaks. A session may have been created by then, so another
 // request would make another one, and the caller is told that nobody knows.
-func TestRequestIsNotPutTwice(t *testing.T) {
+func TestRequestIsNotSentTwice(t *testing.T) {
 	u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Close)})
 	u.Heal()
 	client := newClient(t, u.URL)
 	create := seam.Call{Endpoint: seam.Create()}
-	if _, _, err := put(t.Context(), t, client, create); err != nil {
+	if _, _, err := send(t.Context(), t, client, create); err != nil {
 		t.Fatal(err, err.Cause)
 	}
 	u.Break()
-	answer, _, err := put(t.Context(), t, client, create)
+	response, _, err := send(t.Context(), t, client, create)
 	wantError(t, err, "upstream_unreachable", codes.Unknown)
 	if err.HTTPStatus != 424 || !err.OutcomeUnknown || !err.NoRetry || err.Message != "Seam could not be reached, and the outcome is unknown" {
 		t.Errorf("error is %+v", err)
 	}
-	if n, dials := u.Requests.Load(), u.Connections.Load(); n != 1 || dials != 0 || answer.Attempts != 1 {
-		t.Errorf("%d requests on %d new connections for the second call, %d are told of", n, dials, answer.Attempts)
+	if n, dials := u.Requests.Load(), u.Connections.Load(); n != 1 || dials != 0 || response.Attempts != 1 {
+		t.Errorf("%d requests on %d new connections for the second call, %d are told of", n, dials, response.Attempts)
 	}
 }
 
@@ -180,11 +180,11 @@ func TestContextEndsCall(t *testing.T) {
 		handler http.HandlerFunc
 		status  int
 	}{
-		"no answer": {func(_ http.ResponseWriter, r *http.Request) {
+		"no response": {func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // A server notices that the caller left once it has read the request.
 			block(r)
 		}, 0},
-		"half an answer": {func(w http.ResponseWriter, r *http.Request) {
+		"half a response": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("seam-request-id", "r-1")
 			_, _ = io.WriteString(w, `{"ok":`)
@@ -207,24 +207,24 @@ func TestContextEndsCall(t *testing.T) {
 			left <- struct{}{}
 		})
 		client := newClient(t, u.URL)
-		check := func(t *testing.T, answer seam.Response, err *seamerr.Error) {
+		check := func(t *testing.T, response seam.Response, err *seamerr.Error) {
 			t.Helper()
 			<-left // The request does not live on at Seam's side of the connection.
 			// When the context ends before the headers were read, nothing is known of the response yet.
-			if answer.HTTPStatus != test.status && answer.HTTPStatus != 0 {
-				t.Errorf("answer is %+v", answer)
+			if response.HTTPStatus != test.status && response.HTTPStatus != 0 {
+				t.Errorf("response is %+v", response)
 			}
-			if answer.HTTPStatus != 0 && (answer.RequestID != "r-1" || err.RequestID != "r-1") {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if response.HTTPStatus != 0 && (response.RequestID != "r-1" || err.RequestID != "r-1") {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 		}
 		t.Run(name+", deadline", func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			answer, _, err := grant(ctx, t, client)
+			response, _, err := grant(ctx, t, client)
 			wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
 			<-reached
-			check(t, answer, err)
+			check(t, response, err)
 		})
 		t.Run(name+", cancel", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -233,9 +233,9 @@ func TestContextEndsCall(t *testing.T) {
 				<-reached
 				cancel()
 			}()
-			answer, _, err := grant(ctx, t, client)
+			response, _, err := grant(ctx, t, client)
 			wantError(t, err, "canceled", codes.Canceled)
-			check(t, answer, err)
+			check(t, response, err)
 		})
 	}
 }
@@ -250,7 +250,7 @@ func TestBlackHole(t *testing.T) {
 }
 
 func TestContextOverBeforeTheCall(t *testing.T) {
-	u := serve(t, answering(200, `{}`))
+	u := serve(t, responding(200, `{}`))
 	client := newClient(t, u.URL)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -261,7 +261,7 @@ func TestContextOverBeforeTheCall(t *testing.T) {
 	_, _, err = grant(late, t, client)
 	wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
 	if n := u.requests.Load(); n != 0 {
-		t.Errorf("%d requests were put", n)
+		t.Errorf("%d requests were sent", n)
 	}
 }
 
@@ -290,15 +290,15 @@ func TestSwitchingProtocols(t *testing.T) {
 	}
 }
 
-// A request that cannot be said in JSON ends before anything is sent.
+// A request that cannot be written in JSON ends before anything is sent.
 func TestRequestThatCannotBeWritten(t *testing.T) {
-	u := serve(t, answering(200, `{}`))
+	u := serve(t, responding(200, `{}`))
 	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-		Endpoint: seam.GrantAccess(), Header: authorized(), In: &request{UserIdentifierKey: new("\xff")}, Out: &response{},
+		Endpoint: seam.GrantAccess(), Header: authorized(), In: &grantRequest{UserIdentifierKey: new("\xff")}, Out: &grantResponse{},
 	})
 	e := seamerr.From(err)
 	wantError(t, e, "internal_server_error", codes.Internal)
 	if n := u.requests.Load(); n != 0 {
-		t.Errorf("%d requests were put", n)
+		t.Errorf("%d requests were sent", n)
 	}
 }

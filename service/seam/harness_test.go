@@ -29,8 +29,8 @@ import (
 )
 
 type (
-	request  = clientsessionv1.GrantAccessRequest
-	response = clientsessionv1.GrantAccessResponse
+	grantRequest  = clientsessionv1.GrantAccessRequest
+	grantResponse = clientsessionv1.GrantAccessResponse
 )
 
 func TestMain(m *testing.M) {
@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// upstream is what answers in place of Seam, on a real listener.
+// upstream is what responds in place of Seam, on a real listener.
 type upstream struct {
 	*httptest.Server
 	// connections and requests count what came in.
@@ -81,8 +81,8 @@ func (u *upstream) unstarted(handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// answering returns a handler that gives one response; headers are name and value in turn.
-func answering(status int, body string, headers ...string) http.HandlerFunc {
+// responding returns a handler that gives one response; headers are name and value in turn.
+func responding(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if strings.HasPrefix(body, "{") {
 			w.Header().Set("Content-Type", "application/json")
@@ -165,41 +165,41 @@ const credential = "seam_apikey_0123456789"
 func authorized() http.Header { return http.Header{"Authorization": {"Bearer " + credential}} }
 
 // grant makes the smallest call. The error is nil or what every failure has to be.
-func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
+func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
+	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
 }
 
 // grantOnce is grant for a caller that retries by itself, so that what is seen is one request and what came of it.
-func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
+func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
+	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
 }
 
 // get makes a call that may be retried freely.
-func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
+func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.Get()})
+	return send(ctx, t, client, seam.Call{Endpoint: seam.Get()})
 }
 
-// put makes a call to any endpoint; what the messages hold does not matter to the client.
-func put(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Response, *response, *seamerr.Error) {
+// send makes a call to any endpoint; what the messages hold does not matter to the client.
+func send(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	out := &response{}
-	call.Header, call.In, call.Out = authorized(), &request{}, out
+	out := &grantResponse{}
+	call.Header, call.In, call.Out = authorized(), &grantRequest{}, out
 	if call.Success == seam.Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
-	answer, err := client.Do(ctx, call)
+	response, err := client.Do(ctx, call)
 	if err == nil {
-		return answer, out, nil
+		return response, out, nil
 	}
 	var e *seamerr.Error
 	if !errors.As(err, &e) {
 		t.Errorf("error of type %T: %v", err, err) // Not fatal: parallel calls are made in goroutines of their own.
 		e = seamerr.Internal(err)
 	}
-	return answer, out, e
+	return response, out, e
 }
 
 // wantError fails unless the call ended with an error of the type and code.

@@ -29,12 +29,12 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // A deadline must not be what ends the attempt.
 	defer cancel()
 	began := time.Now()
-	answer, _, err := get(ctx, t, client)
-	if err != nil || answer.Attempts != 2 {
-		t.Fatalf("answer %+v, error %v", answer, err)
+	response, _, err := get(ctx, t, client)
+	if err != nil || response.Attempts != 2 {
+		t.Fatalf("response %+v, error %v", response, err)
 	}
 	took := time.Since(began)
-	t.Logf("the dead connection was left after %s because of: %v", took, answer.RetryReason)
+	t.Logf("the dead connection was left after %s because of: %v", took, response.RetryReason)
 	if took < 8*time.Second || took > 20*time.Second {
 		t.Errorf("the dead connection was left after %s", took)
 	}
@@ -44,7 +44,7 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 }
 
 // What comes after a GOAWAY that names the stream is the response, and further calls use another connection.
-func TestAnswerAfterGoAway(t *testing.T) {
+func TestResponseAfterGoAway(t *testing.T) {
 	u := seamtest.New(t, seamtest.Fault{TLS: true, Stream: func(s seamtest.Stream) seamtest.Then {
 		if s.Number > 1 {
 			t.Errorf("request %d came on connection %d, which had ended", s.Number, s.Connection)
@@ -54,9 +54,9 @@ func TestAnswerAfterGoAway(t *testing.T) {
 	}})
 	client := newClient(t, u.URL)
 	for i := range int32(3) {
-		answer, out, err := put(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
-		if err != nil || answer.Attempts != 1 || !out.GetOk() {
-			t.Fatalf("answer %+v, error %v", answer, err)
+		response, out, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
+		if err != nil || response.Attempts != 1 || !out.GetOk() {
+			t.Fatalf("response %+v, error %v", response, err)
 		}
 		if n := u.Requests.Load(); n != i+1 {
 			t.Errorf("%d requests for %d calls", n, i+1)
@@ -65,7 +65,7 @@ func TestAnswerAfterGoAway(t *testing.T) {
 }
 
 // A stream that is refused says nothing of the connection, on which the retry goes well. Not even a creation fails.
-func TestRefusedStreamIsRepeated(t *testing.T) {
+func TestRefusedStreamIsRetried(t *testing.T) {
 	u := seamtest.New(t, seamtest.Fault{TLS: true, Stream: func(s seamtest.Stream) seamtest.Then {
 		if s.Number%2 == 1 {
 			return s.Reset(http2.ErrCodeRefusedStream)
@@ -74,9 +74,9 @@ func TestRefusedStreamIsRepeated(t *testing.T) {
 	}})
 	client := newClient(t, u.URL)
 	for range 3 {
-		answer, _, err := put(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
-		if err != nil || answer.Attempts != 2 {
-			t.Fatalf("answer %+v, error %v", answer, err)
+		response, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
+		if err != nil || response.Attempts != 2 {
+			t.Fatalf("response %+v, error %v", response, err)
 		}
 	}
 	if u.Connections.Load() != 1 || u.Requests.Load() != 6 {
@@ -95,9 +95,9 @@ func TestGoAwayAmongCalls(t *testing.T) {
 	}})
 	client := newClient(t, u.URL)
 	for i := range 5 {
-		answer, _, err := put(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
-		if want := map[bool]int{true: 2, false: 1}[i == 2]; err != nil || answer.Attempts != want {
-			t.Fatalf("call %d: answer %+v, error %v", i, answer, err)
+		response, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
+		if want := map[bool]int{true: 2, false: 1}[i == 2]; err != nil || response.Attempts != want {
+			t.Fatalf("call %d: response %+v, error %v", i, response, err)
 		}
 	}
 	if u.Connections.Load() != 2 || u.Requests.Load() != 6 {
@@ -105,13 +105,13 @@ func TestGoAwayAmongCalls(t *testing.T) {
 	}
 }
 
-// Go's transport puts a request again by itself after PROTOCOL_ERROR, unless it cannot; a session would be created
+// Go's transport sends a request again by itself after PROTOCOL_ERROR, unless it cannot; a session would be created
 // over and over.
-func TestProtocolErrorIsNotRepeatedUnseen(t *testing.T) {
+func TestProtocolErrorIsNotRetriedUnseen(t *testing.T) {
 	u := seamtest.New(t, seamtest.Fault{TLS: true, Stream: func(s seamtest.Stream) seamtest.Then { return s.Reset(http2.ErrCodeProtocol) }})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // It would take a minute.
 	defer cancel()
-	_, _, err := put(ctx, t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create()})
+	_, _, err := send(ctx, t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create()})
 	wantError(t, err, "upstream_unreachable", codes.Unknown)
 	if n := u.Requests.Load(); n != 1 {
 		t.Errorf("%d requests for one call", n)

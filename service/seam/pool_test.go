@@ -63,7 +63,7 @@ func TestConnectionsAreChanged(t *testing.T) {
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			u, closed := closing(t, h2, answering(200, seamtest.Success))
+			u, closed := closing(t, h2, responding(200, seamtest.Success))
 			registry := prometheus.NewRegistry()
 			client := newClient(t, u.URL, changing, reportingTo(registry))
 			made := time.Now()
@@ -96,10 +96,10 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 		// before is what the upstream says while the connections change, after is what it says later.
 		before, after string
 	}{
-		"HTTP/1.1, before the answer": {false, calls, ``, seamtest.Success},
-		"HTTP/1.1, within the answer": {false, calls, `{"ok":`, `true}`},
-		"HTTP/2, before the answer":   {true, 1, ``, seamtest.Success},
-		"HTTP/2, within the answer":   {true, 1, `{"ok":`, `true}`},
+		"HTTP/1.1, before the response": {false, calls, ``, seamtest.Success},
+		"HTTP/1.1, within the response": {false, calls, `{"ok":`, `true}`},
+		"HTTP/2, before the response":   {true, 1, ``, seamtest.Success},
+		"HTTP/2, within the response":   {true, 1, `{"ok":`, `true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var blocking atomic.Bool
@@ -122,9 +122,9 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 			var running sync.WaitGroup
 			for range calls {
 				running.Go(func() {
-					answer, out, err := grant(t.Context(), t, client)
-					if err != nil || answer.Attempts != 1 || !out.GetOk() {
-						t.Errorf("a call over the change: answer %+v, %v; error %v", answer, out, err)
+					response, out, err := grant(t.Context(), t, client)
+					if err != nil || response.Attempts != 1 || !out.GetOk() {
+						t.Errorf("a call over the change: response %+v, %v; error %v", response, out, err)
 					}
 				})
 			}
@@ -145,7 +145,7 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 	}
 }
 
-// A call that is given up after the change leaves nothing behind either.
+// A call that is cancelled after the change leaves nothing behind either.
 func TestCallsGivenUpAfterChange(t *testing.T) {
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
@@ -164,8 +164,8 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 			client := newClient(t, u.URL, changing)
 			grant(t.Context(), t, client)
 			blocking.Store(true)
-			ctx, leave := context.WithCancel(t.Context())
-			defer leave()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			var running sync.WaitGroup
 			for range calls {
 				running.Go(func() {
@@ -181,7 +181,7 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 			grant(t.Context(), t, client)
 			old := u.connections.Load()
 			untilChanged(t, u, client)
-			leave()
+			cancel()
 			running.Wait()
 			seamtest.Eventually(t, "the old connections to be closed", func() bool { return closed.Load() >= old })
 		})
@@ -191,7 +191,7 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 // A client that is told nothing of an age keeps its connection.
 func TestConnectionsWithoutAge(t *testing.T) {
 	t.Parallel() // It goes on for longer than connections live.
-	u, closed := closing(t, false, answering(200, seamtest.Success))
+	u, closed := closing(t, false, responding(200, seamtest.Success))
 	client := newClient(t, u.URL)
 	for end := time.Now().Add(2 * age); time.Now().Before(end); {
 		grant(t.Context(), t, client)
@@ -204,7 +204,7 @@ func TestConnectionsWithoutAge(t *testing.T) {
 // Whoever waits for a connection under load gets one, and not each call another one, also while they change.
 func TestChangeUnderLoad(t *testing.T) {
 	const callers = 20
-	u, closed := closing(t, false, answering(200, seamtest.Success))
+	u, closed := closing(t, false, responding(200, seamtest.Success))
 	client := newClient(t, u.URL, changing)
 	ended := make(chan int, callers)
 	end := time.Now().Add(5 * age)
@@ -212,8 +212,8 @@ func TestChangeUnderLoad(t *testing.T) {
 		go func() {
 			calls := 0
 			for ; time.Now().Before(end); calls++ {
-				if answer, _, err := grant(t.Context(), t, client); err != nil || answer.Attempts != 1 {
-					t.Errorf("answer %+v, error %v", answer, err)
+				if response, _, err := grant(t.Context(), t, client); err != nil || response.Attempts != 1 {
+					t.Errorf("response %+v, error %v", response, err)
 				}
 			}
 			ended <- calls
@@ -223,7 +223,7 @@ func TestChangeUnderLoad(t *testing.T) {
 	for range callers {
 		calls += <-ended
 	}
-	// At most six generations lived, each with a connection for each caller at most; those dialled in vain are few.
+	// At most six generations lived, each with a connection for each caller at most; those dialled for nothing are few.
 	if n := u.connections.Load(); n > 2*6*callers || int(n) > calls {
 		t.Errorf("%d connections for %d calls", n, calls)
 	}

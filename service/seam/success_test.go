@@ -73,9 +73,9 @@ func TestSuccess(t *testing.T) {
 	} {
 		for _, rpc := range rpcs() {
 			t.Run(fmt.Sprintf("%d %s %s", test.status, test.body, rpc.name), func(t *testing.T) {
-				u := serve(t, answering(test.status, test.body))
+				u := serve(t, responding(test.status, test.body))
 				_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-					Endpoint: rpc.endpoint, Header: authorized(), CallerRetries: true, In: &request{}, Out: rpc.response(),
+					Endpoint: rpc.endpoint, Header: authorized(), CallerRetries: true, In: &grantRequest{}, Out: rpc.response(),
 				})
 				good := strings.Contains(","+strings.Join(test.good, ",")+",", ","+rpc.name+",")
 				if good != (err == nil) {
@@ -94,15 +94,15 @@ func TestSuccess(t *testing.T) {
 	}
 }
 
-// TestOwnCredentialInSuccess shows that a response with the service's own credential is no success, and that a caller's
+// TestServiceCredentialInSuccess shows that a response with the service's own credential is no success, and that a caller's
 // own may be in one: its session's token is.
-func TestOwnCredentialInSuccess(t *testing.T) {
+func TestServiceCredentialInSuccess(t *testing.T) {
 	const key = "seam_secretkey0123456789"
-	u := serve(t, answering(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))
+	u := serve(t, responding(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))
 	for own, want := range map[bool]codes.Code{true: codes.Internal, false: codes.OK} {
 		_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
 			Endpoint: seam.Get(), Header: http.Header{"Authorization": {"Bearer " + key}}, ServiceCredential: own,
-			CallerRetries: true, In: &request{}, Out: &response{},
+			CallerRetries: true, In: &grantRequest{}, Out: &grantResponse{},
 		})
 		got := codes.OK
 		if err != nil {
@@ -119,7 +119,7 @@ func TestOwnCredentialInSuccess(t *testing.T) {
 
 // TestProxyAuthentication shows that a proxy that wants the service to authenticate is the operator's concern.
 func TestProxyAuthentication(t *testing.T) {
-	u := serve(t, answering(407, `{"error":{"type":"unauthorized","message":"m"}}`, "proxy-authenticate", "Basic"))
+	u := serve(t, responding(407, `{"error":{"type":"unauthorized","message":"m"}}`, "proxy-authenticate", "Basic"))
 	_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 	wantError(t, err, "upstream_proxy_refused", codes.Internal)
 	if !err.Local || err.HTTPStatus != 500 || err.Cause == nil || err.OutcomeUnknown {
@@ -151,14 +151,14 @@ func TestTextsFromOutside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say(reply, seamtest.Close)})
-			answer, err := newClient(t, u.URL).Do(context.Background(), seam.Call{
-				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &request{}, Out: &response{},
+			response, err := newClient(t, u.URL).Do(context.Background(), seam.Call{
+				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &grantRequest{}, Out: &grantResponse{},
 			})
 			if err == nil {
 				t.Fatal("no error")
 			}
 			e := seamerr.From(err)
-			text := fmt.Sprint(e, e.Cause, e.Type, e.RequestID, e.GRPCStatus().Proto(), answer.RequestID)
+			text := fmt.Sprint(e, e.Cause, e.Type, e.RequestID, e.GRPCStatus().Proto(), response.RequestID)
 			if strings.Contains(text, token) || strings.Contains(text, token[:20]) {
 				t.Errorf("the token is quoted: %.1000s", text)
 			}

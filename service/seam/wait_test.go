@@ -13,7 +13,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// failing answers with an error and notes when it was asked.
+// failing responds with an error and notes when it was asked.
 func failing(seen *seamtest.Stamps, status int, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		seen.Add()
@@ -34,8 +34,8 @@ func TestBackoff(t *testing.T) {
 			for range 40 { // Each with a budget of its own.
 				seen := &seamtest.Stamps{}
 				inBubble(t, failing(seen, 429, "Retry-After", retryAfter), func(t *testing.T, b bubble) {
-					if answer, err := b.call(t.Context(), Create()); answer.Attempts != 3 || !err.NoRetry {
-						t.Fatalf("answer %+v, error %+v", answer, err)
+					if response, err := b.call(t.Context(), Create()); response.Attempts != 3 || !err.NoRetry {
+						t.Fatalf("response %+v, error %+v", response, err)
 					}
 				})
 				gaps := seen.Gaps()
@@ -77,12 +77,12 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
 				defer cancel()
 				began := time.Now()
-				answer, err := b.call(ctx, GrantAccess())
-				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || answer.Attempts != 1 {
-					t.Errorf("answer %+v, error %+v", answer, err)
+				response, err := b.call(ctx, GrantAccess())
+				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || response.Attempts != 1 {
+					t.Errorf("response %+v, error %+v", response, err)
 				}
 				if took := time.Since(began); took != 0 || seen.Len() != 1 {
-					t.Errorf("%d requests, and the answer came after %s", seen.Len(), took)
+					t.Errorf("%d requests, and the response came after %s", seen.Len(), took)
 				}
 			})
 		})
@@ -97,19 +97,19 @@ func TestBackoffThatDoesNotFit(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
 			defer cancel()
 			began := time.Now()
-			answer, err := b.call(ctx, Get())
+			response, err := b.call(ctx, Get())
 			if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 {
 				t.Errorf("deadline %s: error %+v", deadline, err)
 			}
-			if took := time.Since(began); took >= deadline || seen.Len() != answer.Attempts {
-				t.Errorf("deadline %s: the call took %s, %d requests, answer %+v", deadline, took, seen.Len(), answer)
+			if took := time.Since(began); took >= deadline || seen.Len() != response.Attempts {
+				t.Errorf("deadline %s: the call took %s, %d requests, response %+v", deadline, took, seen.Len(), response)
 			}
 		})
 	}
 }
 
-// A caller that leaves while its call waits to be retried is let go at once, and the request is not retried.
-func TestLeaveDuringBackoff(t *testing.T) {
+// A caller that cancels while its call waits to be retried is let go at once, and the request is not retried.
+func TestCancelDuringBackoff(t *testing.T) {
 	seen := &seamtest.Stamps{}
 	inBubble(t, failing(seen, 503, "Retry-After", "2", "seam-request-id", "r-1"), func(t *testing.T, b bubble) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -118,19 +118,19 @@ func TestLeaveDuringBackoff(t *testing.T) {
 			synctest.Wait() // Until nothing goes on any more: the call waits.
 			cancel()
 		}()
-		answer, err := b.call(ctx, GrantAccess())
+		response, err := b.call(ctx, GrantAccess())
 		if err.GRPCCode() != codes.Canceled || err.HTTPStatus != 499 || time.Since(began) != 0 {
 			t.Errorf("after %s: error %+v", time.Since(began), err)
 		}
-		// The 503 may have come after Seam did it, so leaving does not make the outcome known.
+		// The 503 may have come after Seam did it, so cancelling does not make the outcome known.
 		if !err.OutcomeUnknown {
 			t.Error("the outcome is told to be known")
 		}
-		if seen.Len() != 1 || answer.Attempts != 1 {
-			t.Errorf("%d requests, answer %+v", seen.Len(), answer)
+		if seen.Len() != 1 || response.Attempts != 1 {
+			t.Errorf("%d requests, response %+v", seen.Len(), response)
 		}
-		if answer.RetryReason != nil {
-			t.Errorf("the one request is told to have been retried because of: %v", answer.RetryReason)
+		if response.RetryReason != nil {
+			t.Errorf("the one request is told to have been retried because of: %v", response.RetryReason)
 		}
 	})
 }
@@ -157,13 +157,13 @@ func TestTimeForOneAttempt(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
 				defer cancel()
 				began := time.Now()
-				answer, err := b.call(ctx, test.at)
+				response, err := b.call(ctx, test.at)
 				if err.GRPCCode() != codes.DeadlineExceeded || err.OutcomeUnknown != test.unknown || time.Since(began) != test.deadline {
 					t.Errorf("after %s: error %+v", time.Since(began), err)
 				}
 				gaps := seen.Gaps()
-				if len(gaps) != len(test.want) || answer.Attempts != len(gaps)+1 {
-					t.Fatalf("requests came at distances of %v, want %v; answer %+v", gaps, test.want, answer)
+				if len(gaps) != len(test.want) || response.Attempts != len(gaps)+1 {
+					t.Fatalf("requests came at distances of %v, want %v; response %+v", gaps, test.want, response)
 				}
 				for i, gap := range gaps {
 					if gap < test.want[i]-200*time.Millisecond || gap > test.want[i]+200*time.Millisecond {

@@ -21,14 +21,14 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// ageRig is a service whose connections have a maximum age, and one client of its REST face.
-type ageRig struct {
+// ageHarness is a service whose connections have a maximum age, and one client of its REST face.
+type ageHarness struct {
 	at     string
 	client *http.Client
 	dials  atomic.Int64
 }
 
-func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
+func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageHarness {
 	t.Helper()
 	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Sandbox, cfg.SandboxListen, cfg.SeamEndpoint = true, "127.0.0.1:0", &url.URL{Scheme: "https", Host: "seam.example.com"}
@@ -41,7 +41,7 @@ func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &ageRig{at: "http://" + s.Addresses().HTTP}
+	r := &ageHarness{at: "http://" + s.Addresses().HTTP}
 	if client != nil {
 		r.at = "https://" + s.Addresses().HTTP
 	}
@@ -67,7 +67,7 @@ func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
 }
 
 // call makes one call that has to succeed over the protocol.
-func (r *ageRig) call(ctx context.Context, proto string) error {
+func (r *ageHarness) call(ctx context.Context, proto string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.at+"/client_sessions/list", strings.NewReader("{}"))
 	if err != nil {
 		return err

@@ -17,8 +17,8 @@ import (
 )
 
 // withJobs calls as jobs, whose token is made when the service has been started.
-func withJobs(rpc string) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+func withJobs(rpc string) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+h.jobsToken)
 		err := h.invoke(ctx, "/seam.clientsession.v1.ClientSessionService/"+rpc, grantByID(), nil)
@@ -27,7 +27,7 @@ func withJobs(rpc string) func(*testing.T, *heldHarness) (string, string) {
 }
 
 // wireAttacks are about where one request ends and the next begins. The second request of each pair has no token: were
-// it taken for a part of the first, or the first for a part of it, it would be answered as somebody else's.
+// it taken for a part of the first, or the first for a part of it, it would get the response of somebody else.
 func wireAttacks() []attack {
 	const stranger = "POST " + grantPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX: "
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(byID), byID)

@@ -25,8 +25,8 @@ func frameAttacks() []attack {
 		many = append(many, "+x-a", strings.Repeat("b", 30))
 	}
 	// with sends a body that may be none, in a stream of its own.
-	with := func(body []byte, pairs ...string) func(*testing.T, *heldHarness) (string, string) {
-		return func(t *testing.T, h *heldHarness) (string, string) {
+	with := func(body []byte, pairs ...string) func(*testing.T, *credentialHarness) (string, string) {
+		return func(t *testing.T, h *credentialHarness) (string, string) {
 			t.Helper()
 			c := h.h2(t)
 			defer c.Close()
@@ -82,7 +82,7 @@ func frameAttacks() []attack {
 
 // rapidResets opens streams and takes each back at once, which costs the service more than the sender. The streams have
 // no body, so none becomes a call.
-func rapidResets(t *testing.T, h *heldHarness) (string, string) {
+func rapidResets(t *testing.T, h *credentialHarness) (string, string) {
 	t.Helper()
 	const streams = 2000
 	for sent := 0; sent < streams; {
@@ -101,14 +101,14 @@ func rapidResets(t *testing.T, h *heldHarness) (string, string) {
 }
 
 // streamsLeft waits until the service has done with the streams of those that left.
-func (h *heldHarness) streamsLeft(t *testing.T) string {
+func (h *credentialHarness) streamsLeft(t *testing.T) string {
 	t.Helper()
 	seamtest.Eventually(t, "the streams are gone", func() bool { return h.metric(t, "client_session_service_grpc_streams") == 0 })
 	return "no stream is left"
 }
 
 // pings has the service acknowledge frames that nobody needs.
-func pings(t *testing.T, h *heldHarness) (string, string) {
+func pings(t *testing.T, h *credentialHarness) (string, string) {
 	t.Helper()
 	c := h.h2(t)
 	defer c.Close()
@@ -122,16 +122,16 @@ func pings(t *testing.T, h *heldHarness) (string, string) {
 }
 
 // onGRPC writes bytes that are no HTTP/2 to the gRPC face, which has to end the connection.
-func onGRPC(payload string) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+func onGRPC(payload string) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		connection := dial(t, h.at.GRPC)
 		defer connection.Close()
 		go func() { _, _ = io.WriteString(connection, payload) }()
-		said, err := io.ReadAll(connection)
+		reply, err := io.ReadAll(connection)
 		if err != nil && strings.Contains(err.Error(), "timeout") {
-			return "silence", string(said)
+			return "silence", string(reply)
 		}
-		return "refused", string(said)
+		return "refused", string(reply)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // tokenAttacks are about tokens that the issuer has signed and that are good for nothing, and about those that it has
 // not.
 func tokenAttacks() []attack {
-	with := func(claims map[string]any) func(*testing.T, *heldHarness) (string, string) {
-		return func(t *testing.T, h *heldHarness) (string, string) {
+	with := func(claims map[string]any) func(*testing.T, *credentialHarness) (string, string) {
+		return func(t *testing.T, h *credentialHarness) (string, string) {
 			t.Helper()
 			ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+h.sign(claims))
 			_, err := h.client().GrantAccess(ctx, grantByID())
@@ -37,7 +37,7 @@ func tokenAttacks() []attack {
 		{"JWT of another subject", with(map[string]any{"sub": "Jobs"}), no, 0},
 		{"JWT of another subject, and a claim that folds to it", with(map[string]any{"sub": "x", "SUB": "jobs"}), no, 0},
 		{"JWT for others", with(map[string]any{"aud": "others"}), no, 0},
-		{"50 junk JWTs", func(t *testing.T, h *heldHarness) (string, string) {
+		{"50 junk JWTs", func(t *testing.T, h *credentialHarness) (string, string) {
 			t.Helper()
 			refused := 0
 			for i := range 50 {
@@ -54,7 +54,7 @@ func tokenAttacks() []attack {
 // unreadAttacks are about requests that never come whole, and streams that never end.
 func unreadAttacks() []attack {
 	return []attack{
-		{"stranger's message that never comes, gRPC", func(t *testing.T, h *heldHarness) (string, string) {
+		{"stranger's message that never comes, gRPC", func(t *testing.T, h *credentialHarness) (string, string) {
 			t.Helper()
 			c := h.h2(t)
 			defer c.Close()
@@ -69,7 +69,7 @@ func unreadAttacks() []attack {
 	}
 }
 
-func unreadMessages(t *testing.T, h *heldHarness) (string, string) {
+func unreadMessages(t *testing.T, h *credentialHarness) (string, string) {
 	t.Helper()
 	const cutOff = `client_session_service_refused_total{limit="request_buffer"}`
 	before := h.metric(t, cutOff)
@@ -94,7 +94,7 @@ func unreadMessages(t *testing.T, h *heldHarness) (string, string) {
 	return fmt.Sprint(h.metric(t, cutOff)-before-1, " cut off"), ""
 }
 
-func watches(t *testing.T, h *heldHarness) (string, string) {
+func watches(t *testing.T, h *credentialHarness) (string, string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -21,7 +21,7 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-const seamAnswer = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b2ef-a82e1e6dafac","workspace_id":"w",` +
+const seamResponse = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b2ef-a82e1e6dafac","workspace_id":"w",` +
 	`"created_at":"2026-01-02T03:04:05.000Z","expires_at":"2027-01-02T03:04:05.000Z","token":"seam_cst1x",` +
 	`"user_identifier_key":"jane_doe","device_count":2,"connect_webview_ids":[],` +
 	`"connected_account_ids":["c35ecf64-474a-466a-95a6-7b35cb4c8bb4"],"user_identity_ids":[]},"ok":true}`
@@ -36,7 +36,7 @@ func BenchmarkCall(b *testing.B) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Seam-Request-Id", "06161bd0-b59a-4a49-89ce-d76274a1558b") // Seam names each response.
-		_, _ = io.WriteString(w, seamAnswer)
+		_, _ = io.WriteString(w, seamResponse)
 	})}
 	go func() { _ = seam.Serve(upstream) }()
 	b.Cleanup(func() { _ = seam.Close() })

@@ -17,7 +17,7 @@ func TestCORS(t *testing.T) {
 		return func(cfg *config.Config) { cfg.CORSOrigins = list }
 	}
 	listed, every, mixed := start(t, origins(origin)), start(t, origins("*")), start(t, origins(origin, "*"))
-	held := startHeld(t, origins(origin)).harness
+	credentialed := startWithCredential(t, origins(origin)).harness
 	for name, c := range map[string]struct {
 		h      *harness
 		origin string
@@ -30,12 +30,12 @@ func TestCORS(t *testing.T) {
 		"page without an origin":       {listed, "null", "", "", http.StatusNoContent},
 		"every origin":                 {every, origin, "*", "", http.StatusNoContent},
 		"every origin beside a listed": {mixed, origin, "*", "", http.StatusNoContent},
-		"service credential":           {held, origin, origin, "", http.StatusNoContent},
-		"service credential, stranger": {held, stranger, "", "", http.StatusForbidden},
+		"service credential":           {credentialed, origin, origin, "", http.StatusNoContent},
+		"service credential, stranger": {credentialed, stranger, "", "", http.StatusForbidden},
 		"none by default":              {start(t), origin, "", "", http.StatusMethodNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check := func(what string, got answer) {
+			check := func(what string, got restResponse) {
 				t.Helper()
 				if allowed := got.header.Values("Access-Control-Allow-Origin"); strings.Join(allowed, ",") != c.allowed {
 					t.Errorf("%s %d allows the origins %q", what, got.status, allowed)

@@ -90,7 +90,7 @@ func TestDrainTimeout(t *testing.T) {
 		t.Errorf("the gRPC call that was cut off got %v", err)
 	}
 	if err := <-overREST; err == nil {
-		t.Error("the REST call that was cut off was answered")
+		t.Error("the REST call that was cut off got a response")
 	}
 	h.stop = func() error { return nil } // What went wrong was meant to.
 }

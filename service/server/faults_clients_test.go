@@ -106,8 +106,8 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// TestCallerLeavesMidBody shows that nothing is asked of Seam for a caller that left before it had said what it wants.
-func TestCallerLeavesMidBody(t *testing.T) {
+// TestCallerCancelsMidBody shows that nothing is asked of Seam for a caller that hangs up before its request is whole.
+func TestCallerCancelsMidBody(t *testing.T) {
 	h := start(t)
 	before := settled(t)
 	for range 5 {
@@ -125,12 +125,12 @@ func TestCallerLeavesMidBody(t *testing.T) {
 	}
 }
 
-// leave makes a call in a way of its own and returns what leaves in the middle of it. The call has ended when done is
+// cancelableCall makes a call in a way of its own and returns what cancels it. The call has ended when done is
 // closed.
-type leave func(t *testing.T, h *harness, k kind) (leave func(), done <-chan struct{})
+type cancelableCall func(t *testing.T, h *harness, k kind) (cancel func(), done <-chan struct{})
 
-func leaves() map[string]leave {
-	return map[string]leave{
+func cancelableCalls() map[string]cancelableCall {
+	return map[string]cancelableCall{
 		"cancelled over gRPC": func(t *testing.T, h *harness, k kind) (func(), <-chan struct{}) {
 			t.Helper()
 			ctx, cancel := context.WithCancel(authorized(t))
@@ -173,9 +173,9 @@ func begin(call func()) <-chan struct{} {
 	return done
 }
 
-// TestCallerLeavesMidCall shows that a caller that leaves takes its request to Seam with it within a second, whatever
+// TestCallerCancelsMidCall shows that a caller that cancels ends its request to Seam, too, long before the deadline, whatever
 // the call is and wherever it stands, and that the request is not retried.
-func TestCallerLeavesMidCall(t *testing.T) {
+func TestCallerCancelsMidCall(t *testing.T) {
 	later := seamtest.Response("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
 	for state, f := range map[string]fault{
 		"no response":            says("", "", seamtest.Hang),
@@ -183,7 +183,7 @@ func TestCallerLeavesMidCall(t *testing.T) {
 		"no response over h2":    stream("", hangsStream),
 		"waiting for Seam again": says("", later, seamtest.KeepOpen),
 	} {
-		for name, call := range leaves() {
+		for name, call := range cancelableCalls() {
 			t.Run(state+", "+name, func(t *testing.T) {
 				seam := startUpstream(t, f.Fault)
 				h := start(t, pointAt(t, seam))
@@ -194,10 +194,10 @@ func TestCallerLeavesMidCall(t *testing.T) {
 						continue // It is not retried anyway.
 					}
 					lines := len(h.log.calls(t))
-					leave, done := call(t, h, k)
+					cancel, done := call(t, h, k)
 					seamtest.Eventually(t, "the upstream is asked", func() bool { return seam.RequestsTo(k.path) == 1 })
 					began := time.Now()
-					leave()
+					cancel()
 					<-done
 					seamtest.Eventually(t, "the request to Seam ends", func() bool {
 						return seam.Playing.Load() == 0 && len(h.log.calls(t)) > lines

@@ -178,7 +178,7 @@ func (s *side) play(t *testing.T) {
 	}
 }
 
-// inspect looks at what the service has said when the fault is over.
+// inspect looks at what the service logged and counted when the fault is over.
 func (s *side) inspect(t *testing.T) {
 	t.Helper()
 	if _, text := s.admin("/metrics"); !strings.Contains(text, "client_session_service_panics_total 0") {

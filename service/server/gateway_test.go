@@ -24,18 +24,18 @@ import (
 // request stands in the table of failures: unknown members, trailing bytes, wrong types, wrong methods, unknown paths,
 // bodies that are too large or no JSON, 429 and 401.
 
-// TestAnswerHeaders shows that a response has Seam's headers, and one against caches, whatever is asked for.
-func TestAnswerHeaders(t *testing.T) {
+// TestResponseHeaders shows that a response has Seam's headers, and one against caches, whatever is asked for.
+func TestResponseHeaders(t *testing.T) {
 	h := start(t)
 	allowed := []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Seam-Request-Id"}
-	for name, got := range map[string]answer{
+	for name, got := range map[string]restResponse{
 		"good":     h.grant(byID, "TE", "trailers"),
 		"bad":      h.grant(`{}`, "TE", "trailers"),
 		"no match": h.send(http.MethodGet, "/nothing", "", "Accept", "application/grpc"),
 	} {
 		for header := range got.header {
 			if !slices.Contains(allowed, header) {
-				t.Errorf("%s: the answer has the header %s", name, header)
+				t.Errorf("%s: the response has the header %s", name, header)
 			}
 		}
 	}

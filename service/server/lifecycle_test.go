@@ -118,7 +118,7 @@ func TestDrain(t *testing.T) {
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2}); err != nil {
 		t.Fatal(err)
 	}
-	overGRPC, overREST := make(chan error, 1), make(chan answer, 1)
+	overGRPC, overREST := make(chan error, 1), make(chan restResponse, 1)
 	go func() {
 		_, err := h.client().GrantAccess(authorized(t), grantByID())
 		overGRPC <- err
@@ -156,8 +156,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestCallerLeaves shows that a caller that leaves takes its request to Seam with it.
-func TestCallerLeaves(t *testing.T) {
+// TestCallerCancels shows that a caller that leaves takes its request to Seam with it.
+func TestCallerCancels(t *testing.T) {
 	h := start(t)
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
 		t.Fatal(err)

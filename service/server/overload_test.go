@@ -22,7 +22,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// hold makes calls over both faces until Seam has that many requests, none of which it answers before release is
+// hold makes calls over both faces until Seam has that many requests, none of which it responds before release is
 // called. All of them then have to end well.
 func (h *harness) hold(calls int) (release func()) {
 	h.t.Helper()
@@ -30,15 +30,15 @@ func (h *harness) hold(calls int) (release func()) {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(authorized(h.t))
-	var held sync.WaitGroup
+	var running sync.WaitGroup
 	for range calls {
-		held.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
+		running.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
 	}
 	seamtest.Eventually(h.t, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
 	return func() {
 		h.sandbox.ClearFaults()
 		cancel()
-		held.Wait()
+		running.Wait()
 	}
 }
 
@@ -66,9 +66,9 @@ func TestTooManyInFlight(t *testing.T) {
 		t.Errorf("the refusals took %s", took)
 	}
 	// A service that is busy is not dead.
-	answer, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
-	if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-		t.Errorf("health is %v, %v", answer, err)
+	response, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil || response.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("health is %v, %v", response, err)
 	}
 	_, text := h.admin("/metrics")
 	for _, want := range []string{
@@ -119,7 +119,7 @@ func TestCallerRate(t *testing.T) {
 
 // TestCallerRateByName shows that a known caller that makes more calls than it may leaves another one alone.
 func TestCallerRateByName(t *testing.T) {
-	h := startHeld(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
 	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
 		if got := h.grant(byID, "Authorization", "Bearer "+ordersToken); got.status != want {
 			t.Errorf("got %d %s, want %d", got.status, got.text, want)

@@ -15,7 +15,7 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-// TestReadinessDoesNotFollowSeam shows that a service whose Seam is down stays in its load balancer, where it answers
+// TestReadinessDoesNotFollowSeam shows that a service whose Seam is down stays in its load balancer, where it responds
 // clearly: taking out all replicas would bring nothing back.
 func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1") })
@@ -51,7 +51,7 @@ func TestNotReadyBeforeItRuns(t *testing.T) {
 	response, err := client.Get("http://" + s.Addresses().Admin + "/readyz")
 	if err == nil {
 		_ = response.Body.Close()
-		t.Errorf("it answers with %d", response.StatusCode)
+		t.Errorf("it responds with %d", response.StatusCode)
 	}
 	over, end := context.WithCancel(t.Context())
 	end()

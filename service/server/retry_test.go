@@ -34,9 +34,9 @@ func (h *harness) retryingClient() clientsessionv1.ClientSessionServiceClient {
 	return clientsessionv1.NewClientSessionServiceClient(conn)
 }
 
-// TestRepeats shows that a grant that failed is made in the end, that it is one call with several attempts in the log
+// TestRetries shows that a grant that failed is made in the end, that it is one call with several attempts in the log
 // and in the metrics, and that the log says why.
-func TestRepeats(t *testing.T) {
+func TestRetries(t *testing.T) {
 	for face, grant := range map[string]func(*testing.T, *harness) bool{
 		"grpc": func(t *testing.T, h *harness) bool {
 			t.Helper()
@@ -128,7 +128,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 	})
 }
 
-// TestClientRetries shows that a client's own retry policy still acts where the service has put nothing to Seam, and
+// TestClientRetries shows that a client's own retry policy still acts where the service has sent nothing to Seam, and
 // when it is told to: here once the circuit breaker lets calls through again.
 func TestClientRetries(t *testing.T) {
 	t.Parallel() // Five seconds are waited.
@@ -153,9 +153,9 @@ func TestClientRetries(t *testing.T) {
 	}
 }
 
-// TestRepeatThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
+// TestRetryThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
 // said, and not with a timeout.
-func TestRepeatThatCannotEndInTime(t *testing.T) {
+func TestRetryThatCannotEndInTime(t *testing.T) {
 	t.Parallel() // Four seconds are waited.
 	const deadline, delay = 3 * time.Second, 2 * time.Second
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = deadline })

@@ -22,8 +22,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// said is what a response says, in a form that is the same for the sandbox and both faces.
-type said struct {
+// reply is what a response says, in a form that is the same for the sandbox and both faces.
+type reply struct {
 	status  int
 	members map[string]any
 }
@@ -63,7 +63,7 @@ func (s step) path() string {
 }
 
 // overHTTP sends a step to a server that speaks Seam's REST.
-func (h *harness) overHTTP(base string, s step) said {
+func (h *harness) overHTTP(base string, s step) reply {
 	h.t.Helper()
 	request, err := http.NewRequestWithContext(h.t.Context(), s.method, base+s.path(), strings.NewReader(s.body))
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *harness) overHTTP(base string, s step) said {
 	if contentType := response.Header.Get("Content-Type"); contentType != "application/json" {
 		h.t.Errorf("%s %s: content type %q", s.method, base+s.path(), contentType)
 	}
-	got := said{status: response.StatusCode}
+	got := reply{status: response.StatusCode}
 	if err := json.NewDecoder(response.Body).Decode(&got.members); err != nil {
 		h.t.Fatalf("%s %s: %v", s.method, base+s.path(), err)
 	}
@@ -105,11 +105,11 @@ func (s step) credentials() []string {
 }
 
 // checkGRPC sends a step as a message and compares the response with the one of the sandbox.
-func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
+func (h *harness) checkGRPC(t *testing.T, i int, s step, want reply) {
 	t.Helper()
 	codec := newCodec(t)
 	request, response := newMessage(t, s.rpc+"Request"), newMessage(t, s.rpc+"Response")
-	if problems, err := codec.UnmarshalRequest([]byte(s.body), s.query, request); err != nil || len(problems) > 0 {
+	if violations, err := codec.UnmarshalRequest([]byte(s.body), s.query, request); err != nil || len(violations) > 0 {
 		return // No message can be wrong in this way; the REST face has shown what it says.
 	}
 	if create, ok := request.(*clientsessionv1.CreateRequest); ok && s.method == http.MethodPost {
@@ -127,7 +127,7 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 	}
 	expected := newMessage(t, s.rpc+"Response")
 	if _, err := codec.UnmarshalResponse(text, expected); err != nil || want.status != http.StatusOK {
-		t.Fatalf("step %d: the sandbox answers %d %s, %v", i, want.status, text, err)
+		t.Fatalf("step %d: the sandbox responds %d %s, %v", i, want.status, text, err)
 	}
 	if !proto.Equal(response, expected) {
 		t.Errorf("step %d over gRPC:\ngot  %v\nwant %v", i, response, expected)
@@ -135,7 +135,7 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 }
 
 // checkStatus compares an error over gRPC with the one of the sandbox.
-func checkStatus(t *testing.T, i int, st *status.Status, want said) {
+func checkStatus(t *testing.T, i int, st *status.Status, want reply) {
 	t.Helper()
 	failure, _ := want.members["error"].(map[string]any)
 	d := details(t, st)
@@ -147,7 +147,7 @@ func checkStatus(t *testing.T, i int, st *status.Status, want said) {
 	}
 	tree, _ := failure["validation_errors"].(map[string]any)
 	fields := slices.Sorted(slices.Values(d.fields()))
-	if paths := problemPaths(tree, ""); !slices.Equal(fields, paths) {
+	if paths := violationPaths(tree, ""); !slices.Equal(fields, paths) {
 		t.Errorf("step %d over gRPC: violations of %q, want %q", i, fields, paths)
 	}
 }

@@ -54,7 +54,7 @@ func TestNoResumptionPastChangedAuthorities(t *testing.T) {
 			writePair(t, dir, ours)
 			cfg := tlsConfig(dir)
 			cfg.TLSMinVersion = tls.VersionTLS12
-			twice := func(r *tlsRig, client *tls.Config) *tls.ConnectionState {
+			twice := func(r *tlsHarness, client *tls.Config) *tls.ConnectionState {
 				t.Helper()
 				client.MaxVersion, client.ClientSessionCache = version, tls.NewLRUClientSessionCache(10)
 				if _, err := r.onHTTP(client)(); err != nil {
@@ -154,7 +154,7 @@ func TestChangedCertificateByKubernetes(t *testing.T) {
 	})
 }
 
-// faults are what can be wrong with the files, by what is said of it.
+// faults are what can be wrong with the files, by the error.
 func faults(t *testing.T) map[string]func(dir string) (key []byte) {
 	t.Helper()
 	strange := func(dir, name string) []byte {

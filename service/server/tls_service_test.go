@@ -38,7 +38,7 @@ func startShop(t *testing.T, cfg config.Config) *Server {
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
 	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
 	cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, callers
-	log := &tlsRig{t: t}
+	log := &tlsHarness{t: t}
 	s, err := New(cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// said is what a face said to a call.
-type said struct {
+// reply is what a face responds to a call.
+type reply struct {
 	// caller is the name in the client's certificate as the face knows it.
 	caller string
 	// text is the protocol, for REST only.
@@ -33,48 +33,48 @@ type said struct {
 }
 
 // faceCall calls one face over one connection, which it keeps if it can.
-type faceCall func() (said, error)
+type faceCall func() (reply, error)
 
 // onHTTP and onGRPC return callers that share no connection with others.
-func (r *tlsRig) onHTTP(client *tls.Config) faceCall {
+func (r *tlsHarness) onHTTP(client *tls.Config) faceCall {
 	transport := &http.Transport{TLSClientConfig: client.Clone(), ForceAttemptHTTP2: len(client.NextProtos) == 0}
 	r.t.Cleanup(transport.CloseIdleConnections)
-	return func() (said, error) {
+	return func() (reply, error) {
 		request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "https://"+r.http, http.NoBody)
 		if err != nil {
-			return said{}, err
+			return reply{}, err
 		}
 		response, err := transport.RoundTrip(request)
 		if err != nil {
-			return said{}, err
+			return reply{}, err
 		}
 		defer response.Body.Close()
 		text, err := io.ReadAll(response.Body)
-		return said{response.Header.Get("Caller"), string(text), response.TLS}, err
+		return reply{response.Header.Get("Caller"), string(text), response.TLS}, err
 	}
 }
 
-func (r *tlsRig) onGRPC(client *tls.Config) faceCall {
+func (r *tlsHarness) onGRPC(client *tls.Config) faceCall {
 	return r.dial(credentials.NewTLS(client))
 }
 
-func (r *tlsRig) dial(transport credentials.TransportCredentials) faceCall {
+func (r *tlsHarness) dial(transport credentials.TransportCredentials) faceCall {
 	connection, err := grpc.NewClient(r.grpc, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = connection.Close() })
-	return func() (said, error) {
+	return func() (reply, error) {
 		ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
 		defer cancel()
 		var header metadata.MD
 		_, err := healthv1.NewHealthClient(connection).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.Header(&header))
-		return said{caller: strings.Join(header.Get("caller"), " ")}, err
+		return reply{caller: strings.Join(header.Get("caller"), " ")}, err
 	}
 }
 
 // onBoth runs a test for each face.
-func (r *tlsRig) onBoth(t *testing.T, test func(t *testing.T, on func(*tls.Config) faceCall)) {
+func (r *tlsHarness) onBoth(t *testing.T, test func(t *testing.T, on func(*tls.Config) faceCall)) {
 	t.Helper()
 	for name, on := range map[string]func(*tls.Config) faceCall{"REST": r.onHTTP, "gRPC": r.onGRPC} {
 		t.Run(name, func(t *testing.T) { test(t, on) })

@@ -58,7 +58,7 @@ func TestRefusalsLeaveATrace(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := startHeld(t)
+			h := startWithCredential(t)
 			md := metadata.Pairs("authorization", "Bearer "+ordersToken)
 			for i := 0; i < len(test.headers); i += 2 {
 				md.Delete(test.headers[i])
@@ -76,17 +76,17 @@ func TestRefusalsLeaveATrace(t *testing.T) {
 		})
 	}
 	t.Run("path without a method", func(t *testing.T) {
-		h := startHeld(t)
-		_, said := h.frames(t, ":path", "GrantAccess")
-		if !strings.Contains(said, "grpc-status: 12") || !strings.Contains(said, "grpc-status-details-bin") {
-			t.Errorf("got %s", said)
+		h := startWithCredential(t)
+		_, reply := h.frames(t, ":path", "GrantAccess")
+		if !strings.Contains(reply, "grpc-status: 12") || !strings.Contains(reply, "grpc-status-details-bin") {
+			t.Errorf("got %s", reply)
 		}
 		h.traced(t, codes.Unimplemented, "", `grpc_method="unknown",grpc_service="unknown"`)
 	})
 }
 
 // traced checks that the log has one line about a call, with the code and the id, and that the metrics count it.
-func (h *heldHarness) traced(t *testing.T, code codes.Code, id, labelled string) {
+func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled string) {
 	t.Helper()
 	metrics := h.metrics(t)
 	want := fmt.Sprintf(`grpc_server_handled_total{face="grpc",grpc_code="%s",%s,grpc_type="unary"} 1`, code, labelled)
@@ -108,7 +108,7 @@ func (h *heldHarness) traced(t *testing.T, code codes.Code, id, labelled string)
 
 // TestStreamsOfStrangers shows that streams which need no credential are bounded, logged and counted.
 func TestStreamsOfStrangers(t *testing.T) {
-	h := startHeld(t)
+	h := startWithCredential(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	health := healthv1.NewHealthClient(h.conn)
@@ -138,8 +138,8 @@ func TestStreamsOfStrangers(t *testing.T) {
 	if taken != 256 {
 		t.Errorf("%d streams were taken", taken)
 	}
-	if answer, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-		t.Errorf("beside them, health is %v, %v", answer, err)
+	if response, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil || response.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("beside them, health is %v, %v", response, err)
 	}
 	h.check(t)
 	metrics := h.metrics(t)
@@ -175,7 +175,7 @@ func (h *harness) connections(t *testing.T, n int) []*grpc.ClientConn {
 	return conns
 }
 
-// TestReflectionModes shows whom reflection answers.
+// TestReflectionModes shows whom reflection responds.
 func TestReflectionModes(t *testing.T) {
 	passThrough := func(cfg *config.Config) { cfg.SeamAPIKey, cfg.CallersFile = "", "" }
 	anonymous := func(cfg *config.Config) { cfg.CallersFile = "" }
@@ -199,7 +199,7 @@ func TestReflectionModes(t *testing.T) {
 		"off, callers' own credentials":                {passThrough, config.ReflectionOff, "", codes.Unimplemented},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := startHeld(t, test.credentials, mode(test.mode))
+			h := startWithCredential(t, test.credentials, mode(test.mode))
 			ctx := t.Context()
 			if test.token != "" {
 				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+test.token)

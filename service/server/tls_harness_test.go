@@ -28,8 +28,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// tlsRig is a server of each face with the certificate in a folder. Both tell who called by the certificate.
-type tlsRig struct {
+// tlsHarness is a server of each face with the certificate in a folder. Both tell who called by the certificate.
+type tlsHarness struct {
 	t          *testing.T
 	grpc, http string
 	failures   failureCounter
@@ -46,13 +46,13 @@ type failureCounter struct {
 
 func (c *failureCounter) Inc() { c.n.Add(1) }
 
-func (r *tlsRig) Write(p []byte) (int, error) {
+func (r *tlsHarness) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.Write(p)
 }
 
-func (r *tlsRig) logged() string {
+func (r *tlsHarness) logged() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.String()
@@ -72,9 +72,9 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-func startTLS(t *testing.T, cfg config.Config) *tlsRig {
+func startTLS(t *testing.T, cfg config.Config) *tlsHarness {
 	t.Helper()
-	r := &tlsRig{t: t}
+	r := &tlsHarness{t: t}
 	i, err := newServerCertificates(cfg, &r.failures)
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func (c behaviour) replay(t *testing.T, h *harness, check func(*testing.T, *harness) string) {
+func (c failureCase) replay(t *testing.T, h *harness, check func(*testing.T, *harness) string) {
 	h.t = t
 	before := h.grants()
 	h.sandbox.ClearRequests()
@@ -57,7 +57,7 @@ func (c behaviour) replay(t *testing.T, h *harness, check func(*testing.T, *harn
 			t.Fatal(err)
 		}
 	}
-	answer := check(t, h)
+	response := check(t, h)
 	h.sandbox.ClearFaults()
 	if got := len(h.sandbox.Requests()); got != c.reached {
 		t.Errorf("%d requests reached Seam, want %d", got, c.reached)
@@ -66,8 +66,8 @@ func (c behaviour) replay(t *testing.T, h *harness, check func(*testing.T, *harn
 		t.Errorf("something was granted: the session is now %s", after)
 	}
 	for _, secret := range secrets() {
-		if strings.Contains(answer, secret) {
-			t.Errorf("the answer holds the secret %s: %s", secret, answer)
+		if strings.Contains(response, secret) {
+			t.Errorf("the response holds the secret %s: %s", secret, response)
 		}
 		if strings.Contains(h.log.String(), secret) {
 			t.Errorf("the log holds the secret %s", secret)
@@ -82,7 +82,7 @@ func (c behaviour) replay(t *testing.T, h *harness, check func(*testing.T, *harn
 }
 
 // checkGRPC makes the call over gRPC and returns all of its response as text.
-func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
+func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 	ctx := t.Context()
 	if c.credential != "none" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", cmp.Or(c.credential, "Bearer "+sandbox.APIKey))
@@ -136,7 +136,7 @@ func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
 }
 
 // pushback is what the retry policy of a gRPC client is told: to leave alone what has been tried often enough.
-func (c behaviour) pushback() string {
+func (c failureCase) pushback() string {
 	switch {
 	case c.reached > 1 || c.seamDown:
 		return "-1"
@@ -148,7 +148,7 @@ func (c behaviour) pushback() string {
 }
 
 // grpcFields are the violations over gRPC: a field that cannot be told by its name is one of the message.
-func (c behaviour) grpcFields() []string {
+func (c failureCase) grpcFields() []string {
 	if c.grpcMessage != "" {
 		return []string{""}
 	}
@@ -156,7 +156,7 @@ func (c behaviour) grpcFields() []string {
 }
 
 // checkREST makes the call over REST and returns all of its response as text.
-func (c behaviour) checkREST(t *testing.T, h *harness) string {
+func (c failureCase) checkREST(t *testing.T, h *harness) string {
 	credential := cmp.Or(c.credential, "Bearer "+sandbox.APIKey)
 	if credential == "none" {
 		credential = ""
@@ -202,14 +202,14 @@ func (c behaviour) checkREST(t *testing.T, h *harness) string {
 		t.Errorf("data is %v: want it to say that the outcome is unknown: %t", data, c.unknown)
 	}
 	tree, _ := failure["validation_errors"].(map[string]any)
-	if got := problemPaths(tree, ""); !slices.Equal(got, slices.Sorted(slices.Values(c.fields))) {
+	if got := violationPaths(tree, ""); !slices.Equal(got, slices.Sorted(slices.Values(c.fields))) {
 		t.Errorf("validation_errors are about %q, want %q", got, c.fields)
 	}
 	return text
 }
 
-// problemPaths lists where a tree of validation_errors has messages, in the notation of gRPC.
-func problemPaths(node map[string]any, at string) []string {
+// violationPaths lists where a tree of validation_errors has messages, in the notation of gRPC.
+func violationPaths(node map[string]any, at string) []string {
 	var paths []string
 	if messages, _ := node["_errors"].([]any); len(messages) > 0 {
 		paths = append(paths, at)
@@ -223,7 +223,7 @@ func problemPaths(node map[string]any, at string) []string {
 		if _, err := strconv.Atoi(name); err == nil {
 			path = at + "[" + name + "]"
 		}
-		paths = append(paths, problemPaths(below, path)...)
+		paths = append(paths, violationPaths(below, path)...)
 	}
 	slices.Sort(paths)
 	return paths
