@@ -56,6 +56,7 @@ var honest = []Caller{{11, true}, {12, true}, {13, true}, {14, true}}
 // TestOneCallerCannotCutOffOthers shows that the failures which one caller provokes, or who makes up as many
 // credentials as it likes, never have the others refused.
 func TestOneCallerCannotCutOffOthers(t *testing.T) {
+	t.Parallel()
 	for name, attacker := range map[string]func(i int) Caller{
 		"one accepted credential":    func(int) Caller { return Caller{1, true} },
 		"one unproven credential":    func(int) Caller { return Caller{1, false} },
@@ -134,6 +135,7 @@ func TestSeveralCallersOpenTheBreaker(t *testing.T) {
 
 // TestOneCallerCannotHoldTheBreakerOpen shows that probes of one caller that fail, or never end, keep nobody out.
 func TestOneCallerCannotHoldTheBreakerOpen(t *testing.T) {
+	t.Parallel()
 	for _, poison := range []string{"fail", "hang"} {
 		for name, attacker := range map[string]func(i int) Caller{
 			"one accepted credential":    func(int) Caller { return Caller{1, true} },

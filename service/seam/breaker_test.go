@@ -37,6 +37,7 @@ func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 
 // What opens the breaker is that Seam fails, and not that callers are wrong, too many, or gone.
 func TestWhatOpensTheBreaker(t *testing.T) {
+	t.Parallel()
 	good := responding(200, seamtest.Success)
 	for name, test := range map[string]struct {
 		bad   http.HandlerFunc

@@ -13,6 +13,7 @@ import (
 // Seam that takes requests and never responds is the worst of failures, and the one whose attempts end long after they
 // began. They must count however long they take, and wherever in a second they began.
 func TestBreakerCountsSlowAttempts(t *testing.T) {
+	t.Parallel()
 	for _, deadline := range []time.Duration{
 		5 * time.Second, 9 * time.Second, 9200 * time.Millisecond, 9900 * time.Millisecond, 10 * time.Second,
 		10100 * time.Millisecond, 29900 * time.Millisecond, time.Minute,

@@ -108,6 +108,7 @@ func flushing(body string) http.HandlerFunc {
 
 // Seam's name of a request goes back to callers as a header, so only what is fit for one may pass.
 func TestRequestID(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 128)
 	for id, want := range map[string]string{
 		"": "", "req-1": "req-1", "with space": "", "seam_cst1abc": "", "x:seam_abc": "", "eyJhbGciOiJub25lIn0": "", long: long, long + "x": "", "caf\xc3\xa9": "", "a\tb": "", "\xff": "",

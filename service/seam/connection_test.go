@@ -16,6 +16,7 @@ import (
 
 // Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as responses.
 func TestConnectionIsReused(t *testing.T) {
+	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
 		"responses":       responding(200, seamtest.Success),
 		"empty responses": responding(200, ``),
@@ -115,6 +116,7 @@ func TestTLS(t *testing.T) {
 
 // Whoever cannot prove to be Seam gets neither the request nor the credential.
 func TestTLSFailure(t *testing.T) {
+	t.Parallel()
 	stranger, _ := startTLS(t, true, seamtest.NewAuthority(t, "stranger").Pair(t, "seam"))
 	trusted, _ := startTLS(t, true)
 	plain := serve(t, responding(200, seamtest.Success))

@@ -80,6 +80,7 @@ func TestSeamsErrors(t *testing.T) {
 // Without Seam's envelope the caller learns the status alone, and the log what helps to find the sender, but nothing
 // of the body.
 func TestErrorsOfStrangers(t *testing.T) {
+	t.Parallel()
 	const page = `<html><body>secret page</body></html>`
 	long := "text/" + strings.Repeat("x", 60)
 	for name, test := range map[string]struct {
@@ -111,6 +112,7 @@ func TestErrorsOfStrangers(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	const none = time.Duration(-1)
 	for value, want := range map[string]time.Duration{
 		"": none, "0": 0, "1": time.Second, "1.5": 1500 * time.Millisecond, "120": 2 * time.Minute, "3600": time.Hour,

@@ -88,6 +88,7 @@ func TestConnectionsAreChanged(t *testing.T) {
 
 // A call in flight is not cut by the change, and its connection is closed once the call is over.
 func TestChangeDoesNotCutCalls(t *testing.T) {
+	t.Parallel()
 	const calls = 5
 	for name, test := range map[string]struct {
 		h2 bool
@@ -147,6 +148,7 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 
 // A call that is cancelled after the change leaves nothing behind either.
 func TestCallsGivenUpAfterChange(t *testing.T) {
+	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			const calls = 5

@@ -29,6 +29,7 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 
 // Callers must not see that a request failed as long as one of its retries does not.
 func TestRetrySucceeds(t *testing.T) {
+	t.Parallel()
 	// All but the end of the first response can be read, and must not get into the second.
 	unreadable := responding(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
 	good := responding(200, seamtest.Success, "seam-request-id", "r-2")
@@ -80,6 +81,7 @@ func TestRetrySucceeds(t *testing.T) {
 // Once one attempt may have been carried out, no later one settles it: a session that is not found may be the one that
 // the first attempt deleted.
 func TestOutcomesInTurn(t *testing.T) {
+	t.Parallel()
 	failed, limited := responding(503, ``), responding(429, ``)
 	missing := responding(404, `{"error":{"type":"client_session_not_found","message":"m"}}`)
 	later := responding(429, ``, "retry-after", "60")
@@ -181,6 +183,7 @@ func TestLongRetryAfter(t *testing.T) {
 
 // What is no time to wait is passed over: the request is retried after the back-off alone.
 func TestJunkRetryAfter(t *testing.T) {
+	t.Parallel()
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
 		t.Run(value, func(t *testing.T) {
 			u := serve(t, inTurn(responding(429, ``, "retry-after", value), responding(200, seamtest.Success)))
@@ -221,6 +224,7 @@ func TestCancelDuringRealBackoff(t *testing.T) {
 
 // Three attempts for each of three of the caller's would be nine. So there is one, and the caller may send the others.
 func TestCallerRetries(t *testing.T) {
+	t.Parallel()
 	for name, upstream := range map[string]upstreamOf{
 		"refused": refused, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
 		"reset": saying("", seamtest.Reset), "unreadable": body(200, `<html>`),

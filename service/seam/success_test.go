@@ -39,6 +39,7 @@ func rpcs() []rpc {
 // TestSuccess shows which 2xx responses are a success of which RPC. Any other is an invalid response, whose outcome is
 // unknown but for what changes nothing.
 func TestSuccess(t *testing.T) {
+	t.Parallel()
 	const one, many, granted, done = "Create,Create or return,Get,GetOrCreate", "List", "GrantAccess", "Revoke,Delete"
 	for _, test := range []struct {
 		status int
@@ -130,6 +131,7 @@ func TestProxyAuthentication(t *testing.T) {
 // TestTextsFromOutside shows that what the other end writes is not quoted in the cause of an error, and that the cause
 // is short whatever it writes.
 func TestTextsFromOutside(t *testing.T) {
+	t.Parallel()
 	const token = "seam_cst1secret0123456789"
 	long := strings.Repeat("x", 50_000)
 	for name, reply := range map[string]string{

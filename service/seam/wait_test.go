@@ -26,6 +26,7 @@ func failing(seen *seamtest.Stamps, status int, headers ...string) http.HandlerF
 
 // The retries of many calls that failed together must not come together, nor wait for longer than they have to.
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	for retryAfter, least := range map[string]time.Duration{
 		"": 0, "0": 0, "0.5": 500 * time.Millisecond, "1": time.Second, "2": 2 * time.Second,
 	} {
@@ -91,6 +92,7 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 
 // A back-off by chance is not begun either if it leaves no time: the response is Seam's, and never that time ran out.
 func TestBackoffThatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	for deadline := time.Millisecond; deadline < 250*time.Millisecond; deadline += 7 * time.Millisecond {
 		seen := &seamtest.Stamps{}
 		inBubble(t, failing(seen, 503), func(t *testing.T, b bubble) {

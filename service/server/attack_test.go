@@ -36,8 +36,6 @@ type attack struct {
 
 // TestAttacks tries all of the attacks on one service. After each, calls over both faces must succeed at once, Seam
 // must have seen nothing but the service's key, and in the end nothing secret may have come out anywhere.
-//
-//nolint:tparallel // The attacks come one after the other.
 func TestAttacks(t *testing.T) {
 	t.Parallel() // A body that never comes is given up after twelve seconds.
 	stderr := captureStderr(t)

@@ -9,6 +9,7 @@ import (
 
 // TestNothingIsCached shows that no response of the REST face may be kept by a cache on the way: sessions have tokens.
 func TestNothingIsCached(t *testing.T) {
+	t.Parallel()
 	const origin = "https://app.example.com"
 	h := startWithCredential(t, func(cfg *config.Config) { cfg.CORSOrigins = []string{origin} })
 	known := []string{"Authorization", "Bearer " + ordersToken}

@@ -12,6 +12,7 @@ import (
 // TestCORS shows which pages a browser lets call, and which with credentials, as Seam's JavaScript SDK does with a
 // client session token: only those of listed origins, and only where their own credential is what opens Seam.
 func TestCORS(t *testing.T) {
+	t.Parallel()
 	const origin, stranger = "https://app.example.com", "https://evil.example.com"
 	origins := func(list ...string) func(*config.Config) {
 		return func(cfg *config.Config) { cfg.CORSOrigins = list }

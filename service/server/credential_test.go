@@ -147,6 +147,7 @@ func TestServiceCredentialRefused(t *testing.T) {
 
 // TestAnonymous shows that a service which lets anybody use its key says so, in a metric and a warning.
 func TestAnonymous(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*config.Config)
 		want   string
@@ -183,6 +184,7 @@ func TestAnonymous(t *testing.T) {
 
 // TestServiceCredentialAtStart shows that a service does not start with a key or a callers file that it cannot use.
 func TestServiceCredentialAtStart(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(folder, name)

@@ -75,6 +75,7 @@ func TestCrossOriginPages(t *testing.T) {
 
 // TestDrainEndsStreams shows that whoever watches the health hears of the drain and does not hold it up.
 func TestDrainEndsStreams(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	watch, err := healthv1.NewHealthClient(h.conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
 	if err != nil {

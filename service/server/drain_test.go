@@ -54,6 +54,7 @@ func TestDrainDelay(t *testing.T) {
 // TestDrainTimeout shows that a call that does not end in time is cut off, so that the service ends, and that it says
 // so.
 func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DrainTimeout = 300 * time.Millisecond })
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
 		t.Fatal(err)

@@ -226,7 +226,7 @@ func failures() []failureCase {
 			text: "Seam could not be reached, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
-			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: 300 * time.Millisecond,
+			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: time.Second,
 			body: byID, message: grantByID(),
 			code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout",
 			text: "Seam did not answer in time, and the outcome is unknown", local: true, reached: 1, unknown: true,

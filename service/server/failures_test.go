@@ -30,6 +30,7 @@ func secrets() []string {
 // TestFailures replays every failing case over both faces: each says what it should, nothing is granted, and no secret
 // is in a response or in the log.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	healthy := start(t) // Serves all the cases in which Seam does nothing wrong.
 	for _, c := range failures() {
 		t.Run(c.name, func(t *testing.T) {
@@ -39,7 +40,7 @@ func TestFailures(t *testing.T) {
 					if c.seamDown {
 						cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1")
 					}
-					cfg.DefaultTimeout = cmp.Or(c.timeout, cfg.DefaultTimeout)
+					cfg.DefaultTimeout, cfg.MaxResponseBytes = cmp.Or(c.timeout, cfg.DefaultTimeout), 1<<20
 				})
 			}
 			t.Run("grpc", func(t *testing.T) { c.replay(t, h, c.checkGRPC) })

@@ -25,6 +25,7 @@ const asSandbox = "Authorization: Bearer " + sandbox.APIKey
 
 // TestSlowCaller shows that a caller may take its time for its request, and that others do not wait for it.
 func TestSlowCaller(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	slow := dial(t, h.at.HTTP)
 	defer slow.Close()
@@ -61,6 +62,7 @@ func TestSlowCaller(t *testing.T) {
 // TestSlowReader shows that a caller that does not take its response keeps nobody else from theirs, and that it still
 // gets all of it.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	const sessions = 2000
 	one := `{"client_session_id":"` + sandbox.SessionID + `","customer_key":"` + strings.Repeat("k", 3000) + `"}`
 	h := start(t)
@@ -264,6 +266,7 @@ func TestCallerDeadlineReachesSeam(t *testing.T) {
 
 // TestNoDeadlineOverREST shows that a header by which grpc-gateway would set a deadline is a header like any other.
 func TestNoDeadlineOverREST(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 10 * time.Second })
 	for _, value := range []string{"1n", "1m", "20m", "0S", "soon", "-1S", "99999999H"} {
 		if err := h.sandbox.Inject(sandbox.Fault{Delay: 40 * time.Millisecond, Times: 1}); err != nil {

@@ -20,7 +20,8 @@ const soon = 2 * time.Second
 // behind. What is retried after which response is the table of TestWhatIsRetried in service/seam.
 func faults(t *testing.T) []fault {
 	t.Helper()
-	return slices.Concat(connectionFaults(t), lostResponses(), strangeResponses(t), slowResponses(), streamFaults())
+	// Those that are waited for come first, so that the others run beside them.
+	return slices.Concat(streamFaults(), connectionFaults(t), slowResponses(), lostResponses(), strangeResponses(t))
 }
 
 // request and stream are faults of a response.
@@ -102,7 +103,7 @@ func connectionFaults(t *testing.T) []fault {
 			rows[i].dials = 9
 		}
 	}
-	return append(rows, handshake, unread)
+	return append([]fault{handshake, unread}, rows...)
 }
 
 // lostResponses are those whose connection breaks.
@@ -174,10 +175,10 @@ func slowResponses() []fault {
 // streamFaults are those of HTTP/2.
 func streamFaults() []fault {
 	return []fault{
+		timesOut(stream("h2 no response", hangsStream)),
 		notSent(stream("h2 GOAWAY before ours", goesAway), 3),
 		lost(stream("h2 closed without GOAWAY", closesUnderStream)),
 		lost(stream("h2 storm of 103", interimStorm)),
 		malformed(stream("h2 reset in the body", resetsBody)),
-		timesOut(stream("h2 no response", hangsStream)),
 	}
 }

@@ -187,6 +187,7 @@ func TestMethods(t *testing.T) {
 // TestDeadlineOverREST shows that a REST caller's Grpc-Timeout is nothing: neither a longer deadline than the
 // service's nor a junk one counts.
 func TestDeadlineOverREST(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 200 * time.Millisecond })
 	if got := h.grant(byID, "Grpc-Timeout", "junk"); got.status != http.StatusOK {
 		t.Errorf("junk gets %d %s", got.status, got.text)
@@ -204,6 +205,7 @@ func TestDeadlineOverREST(t *testing.T) {
 
 // TestDeadlineOverGRPC shows that a caller's deadline counts, but no longer than the limit.
 func TestDeadlineOverGRPC(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.MaxTimeout = 200 * time.Millisecond })
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
 		t.Fatal(err)

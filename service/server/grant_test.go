@@ -71,6 +71,7 @@ func grantCases() []grantCase {
 }
 
 func TestGrantsOverGRPC(t *testing.T) {
+	t.Parallel()
 	for _, c := range grantCases() {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t)
@@ -103,6 +104,7 @@ func TestGrantsOverGRPC(t *testing.T) {
 }
 
 func TestGrantsOverREST(t *testing.T) {
+	t.Parallel()
 	for _, c := range grantCases() {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t)

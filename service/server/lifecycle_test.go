@@ -113,6 +113,7 @@ func TestMetrics(t *testing.T) {
 // TestDrain shows that calls in flight on both faces finish when the service is told to end, and that meanwhile it
 // says that it is not ready and takes no new calls.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	h.client() // Connected below, before the drain.
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2}); err != nil {

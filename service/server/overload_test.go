@@ -133,6 +133,7 @@ func TestCallerRateByName(t *testing.T) {
 // TestTooManyConnections shows that a connection too many is closed at once, over each face, and that there is room for
 // another when one is closed.
 func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
 	for name, address := range map[string]string{"gRPC": h.at.GRPC, "REST": h.at.HTTP} {
 		t.Run(name, func(t *testing.T) {
@@ -152,8 +153,8 @@ func TestTooManyConnections(t *testing.T) {
 				return connection
 			}
 			// Whether a connection was closed: one that is not has nothing to read, or what a gRPC server says first.
-			closed := func(connection net.Conn) bool {
-				_ = connection.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+			closed := func(connection net.Conn, within time.Duration) bool {
+				_ = connection.SetReadDeadline(time.Now().Add(within))
 				_, err := connection.Read(make([]byte, 1))
 				timeout, ok := err.(net.Error) //nolint:errorlint // A connection returns it bare.
 				return err != nil && (!ok || !timeout.Timeout())
@@ -161,14 +162,14 @@ func TestTooManyConnections(t *testing.T) {
 			for range limit {
 				dial()
 			}
-			if closed(open[limit-1]) {
+			if closed(open[limit-1], 300*time.Millisecond) {
 				t.Error("the last connection there is room for was closed")
 			}
-			if !closed(dial()) {
+			if !closed(dial(), 10*time.Second) {
 				t.Error("one connection too many was not closed")
 			}
 			_ = open[0].Close()
-			seamtest.Eventually(t, "there is room for another", func() bool { return !closed(dial()) })
+			seamtest.Eventually(t, "there is room for another", func() bool { return !closed(dial(), 300*time.Millisecond) })
 		})
 	}
 	if _, text := h.admin("/metrics"); !strings.Contains(text, `client_session_service_refused_total{limit="connections"}`) {

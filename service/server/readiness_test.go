@@ -18,6 +18,7 @@ import (
 // TestReadinessDoesNotFollowSeam shows that a service whose Seam is down stays in its load balancer, where it responds
 // clearly: taking out all replicas would bring nothing back.
 func TestReadinessDoesNotFollowSeam(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1") })
 	seamtest.Eventually(t, "the circuit breaker opens", func() bool {
 		return strings.Contains(h.grant(byID).text, "upstream_circuit_open")
@@ -39,6 +40,7 @@ func TestReadinessDoesNotFollowSeam(t *testing.T) {
 // TestNotReadyBeforeItRuns shows that a service that has its addresses but does not serve yet is not ready: whoever
 // asks gets no response.
 func TestNotReadyBeforeItRuns(t *testing.T) {
+	t.Parallel()
 	s, err := server.New(config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		SeamEndpoint: parseURL(t, "http://127.0.0.1:1"), DefaultTimeout: time.Second, MaxTimeout: time.Second, MaxInFlight: 1,

@@ -37,6 +37,7 @@ func (h *harness) retryingClient() clientsessionv1.ClientSessionServiceClient {
 // TestRetries shows that a grant that failed is made in the end, that it is one call with several attempts in the log
 // and in the metrics, and that the log says why.
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	for face, grant := range map[string]func(*testing.T, *harness) bool{
 		"grpc": func(t *testing.T, h *harness) bool {
 			t.Helper()
@@ -82,6 +83,7 @@ func TestRetries(t *testing.T) {
 
 // TestRetriesDoNotMultiply shows that a caller that retries by itself does not multiply what the service retries.
 func TestRetriesDoNotMultiply(t *testing.T) {
+	t.Parallel()
 	t.Run("a gRPC client's retry policy", func(t *testing.T) {
 		h := start(t)
 		if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}); err != nil {

@@ -31,6 +31,7 @@ type reply struct {
 // TestScenarios sends each scenario to the sandbox and to both faces. The sandbox shares no code with the service, so
 // it is the one that knows.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	seam, rest, grpc := start(t), start(t), start(t)
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {

@@ -219,6 +219,7 @@ func TestFaultyFilesStopTheStart(t *testing.T) {
 }
 
 func TestFaultyNewFilesKeepTheOld(t *testing.T) {
+	t.Parallel()
 	for want, spoil := range faults(t) {
 		t.Run(want, func(t *testing.T) {
 			dir, ours, cfg := goodFiles(t)

@@ -22,6 +22,7 @@ import (
 // TestRefusalsLeaveATrace shows that whatever is refused over gRPC, even what is no message or no method, has one line
 // in the log, its count in the metrics, a request id and details, and that what a stranger makes up is no label.
 func TestRefusalsLeaveATrace(t *testing.T) {
+	t.Parallel()
 	const call = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
 	for name, test := range map[string]struct {
 		method   string
@@ -108,6 +109,7 @@ func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled s
 
 // TestStreamsOfStrangers shows that streams which need no credential are bounded, logged and counted.
 func TestStreamsOfStrangers(t *testing.T) {
+	t.Parallel()
 	h := startWithCredential(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -177,6 +179,7 @@ func (h *harness) connections(t *testing.T, n int) []*grpc.ClientConn {
 
 // TestReflectionModes shows whom reflection responds.
 func TestReflectionModes(t *testing.T) {
+	t.Parallel()
 	passThrough := func(cfg *config.Config) { cfg.SeamAPIKey, cfg.CallersFile = "", "" }
 	anonymous := func(cfg *config.Config) { cfg.CallersFile = "" }
 	mode := func(r config.Reflection) func(*config.Config) {

@@ -80,6 +80,7 @@ func post(body string, headers ...string) string {
 // TestEarlyResponseIsNotLost shows that what net/http says of a request that it gives up reading arrives: the
 // connection ends, and is not reset.
 func TestEarlyResponseIsNotLost(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for name, head := range map[string]string{
 		"long URL":    "GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\nHost: a\r\n\r\n",
