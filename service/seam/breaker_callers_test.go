@@ -10,6 +10,7 @@ import (
 	"time"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -23,7 +24,7 @@ func poisoned(down *atomic.Bool) http.HandlerFunc {
 		case r.Header.Get("Poison") != "" || down.Load():
 			w.WriteHeader(http.StatusBadGateway)
 		default:
-			_, _ = io.WriteString(w, success)
+			_, _ = io.WriteString(w, seamtest.Success)
 		}
 	}
 }
@@ -55,6 +56,7 @@ var honest = []Caller{{11, true}, {12, true}, {13, true}, {14, true}}
 // TestOneCallerCannotCutOffOthers shows that the failures which one caller provokes, or who makes up as many
 // credentials as it likes, never have the others refused.
 func TestOneCallerCannotCutOffOthers(t *testing.T) {
+	t.Parallel()
 	for name, attacker := range map[string]func(i int) Caller{
 		"one accepted credential":    func(int) Caller { return Caller{1, true} },
 		"one unproven credential":    func(int) Caller { return Caller{1, false} },
@@ -63,10 +65,10 @@ func TestOneCallerCannotCutOffOthers(t *testing.T) {
 		for _, others := range []int{1, 2, 4} {
 			t.Run(name, func(t *testing.T) {
 				inBubble(t, poisoned(new(atomic.Bool)), func(t *testing.T, b bubble) {
-					for i := range 1000 { // Fifty failures a second for twenty seconds.
-						time.Sleep(20 * time.Millisecond)
+					for i := range 200 { // Ten failures a second for twenty seconds.
+						time.Sleep(100 * time.Millisecond)
 						b.as(t, attacker(i), "fail")
-						if i%25 == 0 {
+						if i%5 == 0 {
 							for _, caller := range honest[:others] {
 								if got := b.as(t, caller, ""); got != "ok" {
 									t.Fatalf("after %d failures of the attacker, a call of another is %s", i+1, got)
@@ -133,6 +135,7 @@ func TestSeveralCallersOpenTheBreaker(t *testing.T) {
 
 // TestOneCallerCannotHoldTheBreakerOpen shows that probes of one caller that fail, or never end, keep nobody out.
 func TestOneCallerCannotHoldTheBreakerOpen(t *testing.T) {
+	t.Parallel()
 	for _, poison := range []string{"fail", "hang"} {
 		for name, attacker := range map[string]func(i int) Caller{
 			"one accepted credential":    func(int) Caller { return Caller{1, true} },

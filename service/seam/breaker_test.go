@@ -19,12 +19,13 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // create makes a call that is not retried, so that the attempts are as many as the calls.
 func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 	t.Helper()
-	_, _, err := put(ctx, t, client, seam.Call{Endpoint: seam.Create()})
+	_, _, err := send(ctx, t, client, seam.Call{Endpoint: seam.Create()})
 	if err == nil {
 		return "ok"
 	}
@@ -36,28 +37,29 @@ func create(ctx context.Context, t *testing.T, client *seam.Client) string {
 
 // What opens the breaker is that Seam fails, and not that callers are wrong, too many, or gone.
 func TestWhatOpensTheBreaker(t *testing.T) {
-	good := answering(200, success)
+	t.Parallel()
+	good := responding(200, seamtest.Success)
 	for name, test := range map[string]struct {
 		bad   http.HandlerFunc
 		opens bool
 	}{
-		"500":                 {answering(500, ``), true},
-		"501":                 {answering(501, ``), true},
-		"500 in Seam's words": {answering(500, `{"error":{"type":"internal_server_error","message":"x"},"ok":false}`), false},
-		"501 in Seam's words": {answering(501, `{"error":{"type":"x","message":"x"},"ok":false}`), false},
-		"502":                 {answering(502, ``), true},
-		"503 in Seam's words": {answering(503, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
-		"504 in Seam's words": {answering(504, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
-		"503":                 {answering(503, ``), true},
-		"504":                 {answering(504, ``), true},
-		"end without answer":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		"truncated answer":    {answering(200, `{`, "content-length", "99"), true},
-		"400":                 {answering(400, ``), false},
-		"401":                 {answering(401, ``), false},
-		"404":                 {answering(404, ``), false},
-		"429":                 {answering(429, ``, "retry-after", "60"), false},
-		"redirect":            {answering(307, ``), false},
-		"unreadable answer":   {answering(200, `<html>`), false},
+		"500":                  {responding(500, ``), true},
+		"501":                  {responding(501, ``), true},
+		"500 in Seam's words":  {responding(500, `{"error":{"type":"internal_server_error","message":"x"},"ok":false}`), false},
+		"501 in Seam's words":  {responding(501, `{"error":{"type":"x","message":"x"},"ok":false}`), false},
+		"502":                  {responding(502, ``), true},
+		"503 in Seam's words":  {responding(503, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
+		"504 in Seam's words":  {responding(504, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
+		"503":                  {responding(503, ``), true},
+		"504":                  {responding(504, ``), true},
+		"end without response": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		"truncated response":   {responding(200, `{`, "content-length", "99"), true},
+		"400":                  {responding(400, ``), false},
+		"401":                  {responding(401, ``), false},
+		"404":                  {responding(404, ``), false},
+		"429":                  {responding(429, ``, "retry-after", "60"), false},
+		"redirect":             {responding(307, ``), false},
+		"unreadable response":  {responding(200, `<html>`), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int32
@@ -81,13 +83,12 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 				t.Errorf("after 11 of 22 failed, a call is %s, the state is %v and %d requests came", how, state, u.requests.Load())
 			}
 			if !test.opens && (how == "refused" || state != 0) {
-				t.Errorf("after 11 of 22 answers that were no failures, a call is %s, the state is %v", how, state)
+				t.Errorf("after 11 of 22 responses that were no failures, a call is %s, the state is %v", how, state)
 			}
 		})
 	}
 	t.Run("connection refused", func(t *testing.T) {
-		url, _ := refusing(t)
-		client := newClient(t, url)
+		client := newClient(t, "http://"+seamtest.Refused(t))
 		for range 20 {
 			grantOnce(t.Context(), t, client)
 		}
@@ -97,7 +98,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 	})
 	t.Run("less than half", func(t *testing.T) {
 		var n atomic.Int32
-		bad := answering(500, ``)
+		bad := responding(500, ``)
 		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if n.Add(1)%5 < 2 {
 				bad(w, r)
@@ -114,17 +115,17 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 	})
 }
 
-// Callers that leave or that have little time say nothing about Seam, be they as many as they like.
+// Callers that cancel or that have little time say nothing about Seam, be they as many as they like.
 func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
 	u := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
-	for name, leave := range map[string]func() (context.Context, context.CancelFunc){
+	for name, impatient := range map[string]func() (context.Context, context.CancelFunc){
 		"short deadline": func() (context.Context, context.CancelFunc) {
 			return context.WithTimeout(t.Context(), 50*time.Millisecond)
 		},
-		"left": func() (context.Context, context.CancelFunc) {
+		"canceled": func() (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, cancel)
 			return ctx, cancel
@@ -136,7 +137,7 @@ func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
 			var calls sync.WaitGroup
 			for range 60 {
 				calls.Go(func() {
-					ctx, cancel := leave()
+					ctx, cancel := impatient()
 					defer cancel()
 					if how := create(ctx, t, client); how != "failed" {
 						t.Errorf("a call is %s", how)
@@ -148,7 +149,7 @@ func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
 				t.Errorf("the state is %v", state)
 			}
 			if n := metric(t, registry, "attempts_total", "outcome", "canceled"); n != 60 {
-				t.Errorf("%v attempts are counted as abandoned", n)
+				t.Errorf("%v attempts are counted as canceled", n)
 			}
 		})
 	}
@@ -185,12 +186,12 @@ func (j *journal) changes(t *testing.T) []string {
 	return changes
 }
 
-// While Seam fails, callers get their answer at once, Seam is left alone, and the operator can see it. When Seam is
+// While Seam fails, callers get their response at once, Seam is left alone, and the operator can see it. When Seam is
 // well again, so is the service.
 func TestOutage(t *testing.T) {
 	t.Parallel() // Five seconds are waited.
 	var well atomic.Bool
-	good, bad := answering(200, success), answering(503, ``)
+	good, bad := responding(200, seamtest.Success), responding(503, ``)
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if well.Load() {
 			good(w, r)
@@ -210,14 +211,14 @@ func TestOutage(t *testing.T) {
 	took := make([]time.Duration, 0, calls)
 	for range calls {
 		began := time.Now()
-		answer, _, err := grant(t.Context(), t, client)
+		response, _, err := grant(t.Context(), t, client)
 		took = append(took, time.Since(began))
 		if time.Since(opened) > 4*time.Second {
 			break // The machine is so slow that the breaker is about to half-open.
 		}
 		wantError(t, err, "upstream_circuit_open", codes.Unavailable)
-		if err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown || !reflect.DeepEqual(answer, seam.Response{}) {
-			t.Fatalf("answer %+v, error %+v", answer, err)
+		if err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown || !reflect.DeepEqual(response, seam.Response{}) {
+			t.Fatalf("response %+v, error %+v", response, err)
 		}
 		if err.RetryAfter == nil || *err.RetryAfter <= 0 || *err.RetryAfter > 5*time.Second {
 			t.Fatalf("retry after %v", err.RetryAfter)
@@ -237,7 +238,7 @@ func TestOutage(t *testing.T) {
 	}
 
 	well.Store(true)
-	eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
+	seamtest.Eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
 	if open := time.Since(opened); open < 4900*time.Millisecond {
 		t.Errorf("the breaker was open for %s", open)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -38,7 +39,7 @@ type sick struct {
 
 func newSick() *sick { return &sick{statusWhenFailed: 500} }
 
-func (s *sick) answer(w http.ResponseWriter, r *http.Request) {
+func (s *sick) response(w http.ResponseWriter, r *http.Request) {
 	s.seen.Add(1)
 	if s.hold.Load() {
 		s.mu.Lock()
@@ -56,7 +57,7 @@ func (s *sick) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(s.statusWhenFailed)
 		return
 	}
-	_, _ = w.Write([]byte(success))
+	_, _ = w.Write([]byte(seamtest.Success))
 }
 
 // holding has requests wait until the returned function is called. Its channel has to be of the test's bubble.
@@ -90,7 +91,7 @@ func (s *sick) open(t *testing.T, b bubble) {
 // Seam is left alone for five seconds; then three attempts find out whether it is back, and nobody else disturbs it.
 func TestBreakerHalfOpens(t *testing.T) {
 	s := newSick()
-	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+	inBubble(t, s.response, func(t *testing.T, b bubble) {
 		s.open(t, b)
 		opened := time.Now()
 		for _, after := range []time.Duration{0, 2 * time.Second, 4900 * time.Millisecond} {
@@ -135,7 +136,7 @@ func TestBreakerHalfOpens(t *testing.T) {
 // One probe that fails is enough to leave Seam alone for another five seconds.
 func TestBreakerOpensAgain(t *testing.T) {
 	s := newSick()
-	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+	inBubble(t, s.response, func(t *testing.T, b bubble) {
 		s.open(t, b)
 		for round := range 3 {
 			time.Sleep(5*time.Second + 1)
@@ -158,16 +159,16 @@ func TestBreakerOpensAgain(t *testing.T) {
 func TestBreakerOpensDuringACall(t *testing.T) {
 	s := newSick()
 	s.statusWhenFailed = 503
-	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+	inBubble(t, s.response, func(t *testing.T, b bubble) {
 		for range 19 {
 			b.once(t.Context())
 		}
-		answer, err := b.call(t.Context(), GrantAccess())
-		if answer.Attempts != 1 || err.HTTPStatus != 503 || err.Type != "" || !err.NoRetry || !err.OutcomeUnknown {
-			t.Errorf("answer %+v, error %+v", answer, err)
+		response, err := b.call(t.Context(), GrantAccess())
+		if response.Attempts != 1 || err.HTTPStatus != 503 || err.Type != "" || !err.NoRetry || !err.OutcomeUnknown {
+			t.Errorf("response %+v, error %+v", response, err)
 		}
-		if answer.RetryReason != nil {
-			t.Errorf("the one request is told to have been retried because of: %v", answer.RetryReason)
+		if response.RetryReason != nil {
+			t.Errorf("the one request is told to have been retried because of: %v", response.RetryReason)
 		}
 		if n := s.seen.Load(); n != 20 {
 			t.Errorf("%d requests", n)
@@ -179,7 +180,7 @@ func TestBreakerOpensDuringACall(t *testing.T) {
 // asked again.
 func TestBreakerIsNotJammed(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, b bubble, s *sick){
-		"callers that leave": func(t *testing.T, b bubble, s *sick) {
+		"callers that cancel": func(t *testing.T, b bubble, s *sick) {
 			release := s.holding()
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan *seamerr.Error, 3)
@@ -238,7 +239,7 @@ func TestBreakerIsNotJammed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSick()
-			inBubble(t, s.answer, func(t *testing.T, b bubble) {
+			inBubble(t, s.response, func(t *testing.T, b bubble) {
 				s.open(t, b)
 				time.Sleep(5*time.Second + 1)
 				s.well.Store(true)

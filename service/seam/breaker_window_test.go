@@ -10,9 +10,10 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Seam that takes requests and never answers is the worst of failures, and the one whose attempts end long after they
+// Seam that takes requests and never responds is the worst of failures, and the one whose attempts end long after they
 // began. They must count however long they take, and wherever in a second they began.
 func TestBreakerCountsSlowAttempts(t *testing.T) {
+	t.Parallel()
 	for _, deadline := range []time.Duration{
 		5 * time.Second, 9 * time.Second, 9200 * time.Millisecond, 9900 * time.Millisecond, 10 * time.Second,
 		10100 * time.Millisecond, 29900 * time.Millisecond, time.Minute,
@@ -33,7 +34,7 @@ func TestBreakerCountsSlowAttempts(t *testing.T) {
 					}
 					calls.Wait()
 					if state := ownState(b); state != 2 {
-						t.Errorf("after 20 calls that Seam did not answer in %s, the state is %v", deadline, state)
+						t.Errorf("after 20 calls that Seam did not response in %s, the state is %v", deadline, state)
 					}
 				})
 			})
@@ -41,11 +42,11 @@ func TestBreakerCountsSlowAttempts(t *testing.T) {
 	}
 }
 
-// Calls that the breaker refused put no request, so they make no room for retries: Seam that has just come back is not
+// Calls that the breaker refused sent no request, so they make no room for retries: Seam that has just come back is not
 // to be met by all the retries that were not due while it was left alone.
-func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
+func TestRefusedCallsMakeNoRoomForRetries(t *testing.T) {
 	s := newSick()
-	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+	inBubble(t, s.response, func(t *testing.T, b bubble) {
 		s.open(t, b)
 		for range 1000 {
 			wantRefused(t, b.once(t.Context()), 5*time.Second)
@@ -55,7 +56,7 @@ func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
 			retries++
 		}
 		if retries != budgetFloor {
-			t.Errorf("%d retries may be put after %d requests", retries, s.seen.Load())
+			t.Errorf("%d retries may be sent after %d requests", retries, s.seen.Load())
 		}
 	})
 }
@@ -63,7 +64,7 @@ func TestRefusedCallsMakeNoRoomForRepeats(t *testing.T) {
 // Failures are forgotten after ten seconds: what counts is how it goes now.
 func TestBreakerForgets(t *testing.T) {
 	s := newSick()
-	inBubble(t, s.answer, func(t *testing.T, b bubble) {
+	inBubble(t, s.response, func(t *testing.T, b bubble) {
 		for range 10 {
 			for range 19 {
 				b.once(t.Context())

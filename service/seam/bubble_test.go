@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,13 +27,18 @@ type bubble struct {
 	registry *prometheus.Registry
 }
 
-// inBubble runs a test under a clock of its own.
-func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b bubble)) {
-	t.Helper()
-	codec, err := seamjson.New(
+// newCodec returns the one codec, which takes longer to make than a call.
+var newCodec = sync.OnceValues(func() (*seamjson.Codec, error) {
+	return seamjson.New(
 		clientsessionv1.File_seam_clientsession_v1_client_session_service_proto,
 		clientsessionv1.File_seam_clientsession_v1_client_session_proto,
 	)
+})
+
+// inBubble runs a test under a clock of its own.
+func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b bubble)) {
+	t.Helper()
+	codec, err := newCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +69,9 @@ func (b bubble) call(ctx context.Context, at Endpoint) (Response, *seamerr.Error
 	if at.Success == Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
-	answer, err := b.Do(ctx, call)
+	response, err := b.Do(ctx, call)
 	e, _ := errors.AsType[*seamerr.Error](err)
-	return answer, e
+	return response, e
 }
 
 // once makes a call that is not retried and returns its error.
@@ -75,9 +79,6 @@ func (b bubble) once(ctx context.Context) *seamerr.Error {
 	_, e := b.call(ctx, Create())
 	return e
 }
-
-// success is a response that is one to a request of any kind.
-const success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
 
 // pipes is a network of one listener.
 type pipes struct {
@@ -114,31 +115,8 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "pipe"} }
 
-// silent is a handler that never answers.
+// silent is a handler that never responds.
 func silent(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // The server notices that its client left once it has read the request.
 	<-r.Context().Done()
-}
-
-// stamps are when requests came.
-type stamps struct {
-	mu    sync.Mutex
-	times []time.Time
-}
-
-func (s *stamps) add() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.times = append(s.times, time.Now())
-}
-
-// gaps returns the time between one request and the next.
-func (s *stamps) gaps() []time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var gaps []time.Duration
-	for i := 1; i < len(s.times); i++ {
-		gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
-	}
-	return gaps
 }

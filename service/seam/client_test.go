@@ -39,8 +39,8 @@ func TestRequest(t *testing.T) {
 			before := header.Clone()
 			_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.Call{
 				Endpoint: seam.GrantAccess(), Header: header,
-				In:  &request{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a\"", "b"}},
-				Out: &response{},
+				In:  &grantRequest{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a\"", "b"}},
+				Out: &grantResponse{},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -66,37 +66,37 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-func TestAnswer(t *testing.T) {
+func TestResponse(t *testing.T) {
 	const body = `{"client_session":{"token":"seam_cst1","new":{}},"ok":true,"more":[1]}`
 	for name, test := range map[string]struct {
-		handler http.HandlerFunc
-		token   string
-		answer  seam.Response
+		handler  http.HandlerFunc
+		token    string
+		response seam.Response
 	}{
-		"session":         {answering(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Response{RequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
-		"empty object":    {answering(200, `{}`), "", seam.Response{HTTPStatus: 200, Attempts: 1}},
-		"other 2xx":       {answering(201, body), "seam_cst1", seam.Response{HTTPStatus: 201, Attempts: 1}},
-		"wrong type":      {answering(200, body, "content-type", "text/plain"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"session":         {responding(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Response{RequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
+		"empty object":    {responding(200, `{}`), "", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"other 2xx":       {responding(201, body), "seam_cst1", seam.Response{HTTPStatus: 201, Attempts: 1}},
+		"wrong type":      {responding(200, body, "content-type", "text/plain"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
 		"without length":  {flushing(body), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
-		"retry-after too": {answering(200, body, "retry-after", "5"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"retry-after too": {responding(200, body, "retry-after", "5"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, out, err := grant(t.Context(), t, newClient(t, serve(t, test.handler).URL))
+			response, out, err := grant(t.Context(), t, newClient(t, serve(t, test.handler).URL))
 			if err != nil {
 				t.Fatal(err, err.Cause)
 			}
-			if string(answer.Body) != body && (string(answer.Body) != `{}` || test.token != "") {
-				t.Errorf("the body is %s", answer.Body)
+			if string(response.Body) != body && (string(response.Body) != `{}` || test.token != "") {
+				t.Errorf("the body is %s", response.Body)
 			}
-			answer.Body = nil
-			if !reflect.DeepEqual(answer, test.answer) || out.GetClientSession().GetToken() != test.token {
-				t.Errorf("answer is %+v with %v", answer, out)
+			response.Body = nil
+			if !reflect.DeepEqual(response, test.response) || out.GetClientSession().GetToken() != test.token {
+				t.Errorf("response is %+v with %v", response, out)
 			}
 		})
 	}
 }
 
-// flushing answers in chunks, without saying how long the body is.
+// flushing responds in chunks, without saying how long the body is.
 func flushing(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for _, b := range []byte(body) {
@@ -108,14 +108,15 @@ func flushing(body string) http.HandlerFunc {
 
 // Seam's name of a request goes back to callers as a header, so only what is fit for one may pass.
 func TestRequestID(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 128)
 	for id, want := range map[string]string{
 		"": "", "req-1": "req-1", "with space": "", "seam_cst1abc": "", "x:seam_abc": "", "eyJhbGciOiJub25lIn0": "", long: long, long + "x": "", "caf\xc3\xa9": "", "a\tb": "", "\xff": "",
 	} {
 		for _, status := range []int{200, 404, 302} {
-			answer, _, err := grant(t.Context(), t, newClient(t, serve(t, answering(status, `{}`, "seam-request-id", id)).URL))
-			if answer.RequestID != want || answer.HTTPStatus != status {
-				t.Errorf("%d with id %q: answer is %+v", status, id, answer)
+			response, _, err := grant(t.Context(), t, newClient(t, serve(t, responding(status, `{}`, "seam-request-id", id)).URL))
+			if response.RequestID != want || response.HTTPStatus != status {
+				t.Errorf("%d with id %q: response is %+v", status, id, response)
 			}
 			if err != nil && err.RequestID != want {
 				t.Errorf("%d with id %q: id of the error is %q", status, id, err.RequestID)

@@ -1,73 +1,31 @@
 package seam_test
 
 import (
-	"context"
 	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
-)
 
-// resolving has the process ask a name server of the test's, which gives every name the address that stands in at.
-func resolving(t *testing.T, at *atomic.Pointer[[4]byte]) {
-	t.Helper()
-	server, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		packet := make([]byte, 4096)
-		for {
-			n, from, err := server.ReadFrom(packet)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(packet[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-			if question := m.Questions[0]; question.Type == dnsmessage.TypeA {
-				m.Answers = []dnsmessage.Resource{{
-					Header: dnsmessage.ResourceHeader{Name: question.Name, Type: question.Type, Class: question.Class, TTL: 3600},
-					Body:   &dnsmessage.AResource{A: *at.Load()},
-				}}
-			}
-			if answer, err := m.Pack(); err == nil {
-				_, _ = server.WriteTo(answer, from)
-			}
-		}
-	}()
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
-	t.Cleanup(func() {
-		net.DefaultResolver = before
-		_ = server.Close()
-		<-ended
-	})
-}
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
+)
 
 // Seam moves to another address while both the old and the new one respond, as is usual: nothing fails, and all calls
 // go to the new one soon.
 func TestMoveIsFollowed(t *testing.T) {
 	var at atomic.Pointer[[4]byte]
 	at.Store(&[4]byte{127, 0, 0, 1})
-	resolving(t, &at)
+	seamtest.Resolve(t, func(string) ([4]byte, dnsmessage.RCode) { return *at.Load(), dnsmessage.RCodeSuccess })
 
-	older, olderClosed := closing(t, false, answering(200, success))
+	older, olderClosed := closing(t, false, responding(200, seamtest.Success))
 	_, port, _ := net.SplitHostPort(older.Listener.Addr().String())
 	listener, err := net.Listen("tcp", "127.0.0.2:"+port)
 	if err != nil {
 		t.Skipf("this machine has no second address: %v", err)
 	}
 	newer := &upstream{}
-	newer.Server = newer.unstarted(answering(200, success))
+	newer.Server = newer.unstarted(responding(200, seamtest.Success))
 	_ = newer.Listener.Close()
 	newer.Listener = listener
 	newer.Start()
@@ -91,5 +49,5 @@ func TestMoveIsFollowed(t *testing.T) {
 	if n := older.requests.Load() - before; n != 0 {
 		t.Errorf("%d requests went to the old address after the change", n)
 	}
-	eventually(t, "the old connection to be closed", func() bool { return olderClosed.Load() == 1 })
+	seamtest.Eventually(t, "the old connection to be closed", func() bool { return olderClosed.Load() == 1 })
 }

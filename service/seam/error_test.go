@@ -24,14 +24,14 @@ func TestSeamsErrors(t *testing.T) {
 		want    seamerr.Error
 	}{
 		"envelope": {
-			answering(404, notFound, "seam-request-id", "r-header"), codes.NotFound,
+			responding(404, notFound, "seam-request-id", "r-header"), codes.NotFound,
 			seamerr.Error{
 				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-header",
 				Data: map[string]any{"a": []any{json.Number("1")}},
 			},
 		},
 		"id in the header alone": {
-			answering(400, `{"error":{"type":"invalid_input","message":"m","validation_errors":{"a":{"_errors":["x"]}}}}`,
+			responding(400, `{"error":{"type":"invalid_input","message":"m","validation_errors":{"a":{"_errors":["x"]}}}}`,
 				"seam-request-id", "r-header"),
 			codes.InvalidArgument,
 			seamerr.Error{
@@ -40,20 +40,20 @@ func TestSeamsErrors(t *testing.T) {
 			},
 		},
 		"unauthorized": {
-			answering(401, `{"error":{"type":"unauthorized","message":"m"}}`), codes.Unauthenticated,
+			responding(401, `{"error":{"type":"unauthorized","message":"m"}}`), codes.Unauthenticated,
 			seamerr.Error{HTTPStatus: 401, Type: "unauthorized", Message: "m"},
 		},
 		"failure": {
-			answering(500, `{"error":{"type":"internal_server_error","message":"m"}}`), codes.Internal,
+			responding(500, `{"error":{"type":"internal_server_error","message":"m"}}`), codes.Internal,
 			// The grant may have been made. To make it again does no harm, so its caller may.
 			seamerr.Error{HTTPStatus: 500, Type: "internal_server_error", Message: "m", OutcomeUnknown: true},
 		},
 		"number beyond any double": {
-			answering(400, `{"error":{"type":"t","message":"m","data":{"n":1e400}}}`), codes.InvalidArgument,
+			responding(400, `{"error":{"type":"t","message":"m","data":{"n":1e400}}}`), codes.InvalidArgument,
 			seamerr.Error{HTTPStatus: 400, Type: "t", Message: "m", Data: map[string]any{"n": json.Number("1e400")}},
 		},
 		"id that is none in the header": {
-			answering(404, notFound, "seam-request-id", "no id"), codes.NotFound,
+			responding(404, notFound, "seam-request-id", "no id"), codes.NotFound,
 			seamerr.Error{
 				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-body",
 				Data: map[string]any{"a": []any{json.Number("1")}},
@@ -61,7 +61,7 @@ func TestSeamsErrors(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, test.handler).URL))
+			response, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, test.handler).URL))
 			wantError(t, err, test.want.Type, test.code)
 			if len(err.Body) == 0 || err.ContentType != "application/json" {
 				t.Errorf("%s %s is handed on", err.ContentType, err.Body)
@@ -70,8 +70,8 @@ func TestSeamsErrors(t *testing.T) {
 			if !reflect.DeepEqual(*err, test.want) {
 				t.Errorf("error is %+v\nwant %+v", *err, test.want)
 			}
-			if answer.HTTPStatus != test.want.HTTPStatus {
-				t.Errorf("answer is %+v", answer)
+			if response.HTTPStatus != test.want.HTTPStatus {
+				t.Errorf("response is %+v", response)
 			}
 		})
 	}
@@ -80,6 +80,7 @@ func TestSeamsErrors(t *testing.T) {
 // Without Seam's envelope the caller learns the status alone, and the log what helps to find the sender, but nothing
 // of the body.
 func TestErrorsOfStrangers(t *testing.T) {
+	t.Parallel()
 	const page = `<html><body>secret page</body></html>`
 	long := "text/" + strings.Repeat("x", 60)
 	for name, test := range map[string]struct {
@@ -88,11 +89,11 @@ func TestErrorsOfStrangers(t *testing.T) {
 		code    codes.Code
 		cause   string
 	}{
-		"empty 503": {503, answering(503, ``, "retry-after", "5"), codes.Unavailable, "HTTP status 503, empty body"},
-		"HTML 502":  {502, answering(502, page, "content-type", "text/html"), codes.Unavailable, "HTTP status 502, 37 bytes of text/html without Seam's error"},
-		"HTML 403":  {403, answering(403, page, "content-type", "text/html"), codes.PermissionDenied, "HTTP status 403, 37 bytes of text/html without Seam's error"},
-		"long type": {500, answering(500, page, "content-type", long), codes.Internal, "HTTP status 500, 37 bytes of unknown type without Seam's error"},
-		"JSON 429":  {429, answering(429, `{"secret":1}`, "content-type", "application/json"), codes.ResourceExhausted, "HTTP status 429, 12 bytes of application/json without Seam's error"},
+		"empty 503": {503, responding(503, ``, "retry-after", "5"), codes.Unavailable, "HTTP status 503, empty body"},
+		"HTML 502":  {502, responding(502, page, "content-type", "text/html"), codes.Unavailable, "HTTP status 502, 37 bytes of text/html without Seam's error"},
+		"HTML 403":  {403, responding(403, page, "content-type", "text/html"), codes.PermissionDenied, "HTTP status 403, 37 bytes of text/html without Seam's error"},
+		"long type": {500, responding(500, page, "content-type", long), codes.Internal, "HTTP status 500, 37 bytes of unknown type without Seam's error"},
+		"JSON 429":  {429, responding(429, `{"secret":1}`, "content-type", "application/json"), codes.ResourceExhausted, "HTTP status 429, 12 bytes of application/json without Seam's error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, test.handler).URL))
@@ -111,6 +112,7 @@ func TestErrorsOfStrangers(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	const none = time.Duration(-1)
 	for value, want := range map[string]time.Duration{
 		"": none, "0": 0, "1": time.Second, "1.5": 1500 * time.Millisecond, "120": 2 * time.Minute, "3600": time.Hour,
@@ -119,7 +121,7 @@ func TestRetryAfter(t *testing.T) {
 		"Wed, 21 Oct 2015 07:28:00 GMT": 0, "Fri, 31 Dec 9999 23:59:59 GMT": time.Hour, "2099-01-01T00:00:00Z": none,
 	} {
 		t.Run(value, func(t *testing.T) {
-			u := serve(t, answering(429, `{"error":{"type":"rate_limited","message":"m"}}`, "retry-after", value))
+			u := serve(t, responding(429, `{"error":{"type":"rate_limited","message":"m"}}`, "retry-after", value))
 			_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 			wantError(t, err, "rate_limited", codes.ResourceExhausted)
 			if got := err.RetryAfter; (got == nil) != (want == none) || (got != nil && *got != want) {
@@ -129,7 +131,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 	t.Run("a date to come", func(t *testing.T) {
 		at := time.Now().Add(10 * time.Minute)
-		u := serve(t, answering(503, ``, "retry-after", at.UTC().Format(http.TimeFormat)))
+		u := serve(t, responding(503, ``, "retry-after", at.UTC().Format(http.TimeFormat)))
 		_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 		// The date has whole seconds, and some time passes until it is read.
 		if got := err.RetryAfter; got == nil || *got > 10*time.Minute || *got < 9*time.Minute {
@@ -138,7 +140,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// echo answers as a proxy does that shows what it was asked, in an error that passes for one of Seam's.
+// echo responds as a proxy does that shows what it was asked, in an error that passes for one of Seam's.
 func echo(write func(text string) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text := write(fmt.Sprint(r.Header))
@@ -180,7 +182,7 @@ func TestEchoedCredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, echo(test.write))
 			_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-				Endpoint: seam.GrantAccess(), Header: http.Header{test.header: {test.value}}, In: &request{}, Out: &response{},
+				Endpoint: seam.GrantAccess(), Header: http.Header{test.header: {test.value}}, In: &grantRequest{}, Out: &grantResponse{},
 			})
 			e := seamerr.From(err)
 			wantError(t, e, "bad_header", codes.InvalidArgument)

@@ -1,7 +1,6 @@
 package seam_test
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -18,44 +17,46 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // A response that cannot be understood is INTERNAL and not UNAVAILABLE: the grant may have been made, so no client
 // should try again by itself.
-func TestBadAnswer(t *testing.T) {
+func TestInvalidResponse(t *testing.T) {
+	t.Parallel()
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
-	_, _ = io.WriteString(zip, success)
+	_, _ = io.WriteString(zip, seamtest.Success)
 	_ = zip.Close()
 	const echoed = "seam_cst-in-the-body"
 	for name, handler := range map[string]http.HandlerFunc{
-		"HTML":              answering(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
-		"empty":             answering(200, ``),
-		"list":              answering(200, `["`+echoed+`"]`),
-		"wrong type":        answering(200, `{"client_session":"`+echoed+`"}`),
-		"half an object":    answering(200, `{"client_session":{"token":"`+echoed),
-		"shorter than said": answering(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
+		"HTML":              responding(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
+		"empty":             responding(200, ``),
+		"list":              responding(200, `["`+echoed+`"]`),
+		"wrong type":        responding(200, `{"client_session":"`+echoed+`"}`),
+		"half an object":    responding(200, `{"client_session":{"token":"`+echoed),
+		"shorter than said": responding(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
 		"cut off in chunks": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"ok":true,"x":"`+echoed)
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		},
-		"gzip that nobody asked for": answering(200, zipped.String(), "content-encoding", "gzip"),
-		"not modified":               answering(304, ``),
+		"gzip that nobody asked for": responding(200, zipped.String(), "content-encoding", "gzip"),
+		"not modified":               responding(304, ``),
 	} {
 		t.Run(name, func(t *testing.T) {
 			withID := func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("seam-request-id", "r-1")
 				handler(w, r)
 			}
-			answer, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, withID).URL))
+			response, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, withID).URL))
 			wantError(t, err, "upstream_response_invalid", codes.Internal)
-			if carriedOut := answer.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
-				t.Errorf("%d: outcome unknown is %t", answer.HTTPStatus, err.OutcomeUnknown)
+			if carriedOut := response.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
+				t.Errorf("%d: outcome unknown is %t", response.HTTPStatus, err.OutcomeUnknown)
 			}
-			if answer.HTTPStatus == 0 || answer.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if response.HTTPStatus == 0 || response.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if err.Cause == nil || strings.Contains(err.Cause.Error(), echoed) {
 				t.Errorf("cause is %v; want one that quotes nothing of the body", err.Cause)
@@ -66,14 +67,14 @@ func TestBadAnswer(t *testing.T) {
 
 // Nothing that Seam documents redirects; to follow would hand the credential to whoever is pointed to.
 func TestRedirectIsNotFollowed(t *testing.T) {
-	elsewhere := serve(t, answering(200, success))
+	elsewhere := serve(t, responding(200, seamtest.Success))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
-			u := serve(t, answering(status, success, "location", elsewhere.URL+"/client_sessions/grant_access"))
-			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
+			u := serve(t, responding(status, seamtest.Success, "location", elsewhere.URL+"/client_sessions/grant_access"))
+			response, _, err := grant(t.Context(), t, newClient(t, u.URL))
 			wantError(t, err, "upstream_response_invalid", codes.Internal)
-			if answer.HTTPStatus != status {
-				t.Errorf("answer is %+v", answer)
+			if response.HTTPStatus != status {
+				t.Errorf("response is %+v", response)
 			}
 			if n := elsewhere.requests.Load(); n != 0 || u.requests.Load() != 1 {
 				t.Errorf("%d requests went elsewhere, %d to Seam", n, u.requests.Load())
@@ -83,7 +84,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 }
 
 // A body without end must cost neither memory nor a connection that stays: it is read to the limit and given up.
-func TestEndlessAnswer(t *testing.T) {
+func TestEndlessResponse(t *testing.T) {
+	t.Parallel()
 	for status, errorType := range map[int]string{200: "upstream_response_invalid", 500: ""} {
 		var sent atomic.Int64
 		ended := make(chan struct{})
@@ -108,19 +110,16 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
-func TestLongestAnswer(t *testing.T) {
-	const limit = 8 << 20
-	for size, fits := range map[int]bool{limit: true, limit + 1: false} {
-		body := success + strings.Repeat(" ", size-len(success))
-		_, out, err := grant(t.Context(), t, newClient(t, serve(t, answering(200, body)).URL))
-		if fits != (err == nil) || fits != out.GetOk() {
-			t.Errorf("%d bytes: answer %v, error %v", size, out, err)
-		}
+func TestLongestResponse(t *testing.T) {
+	t.Parallel()
+	body := seamtest.Success + strings.Repeat(" ", 8<<20+1-len(seamtest.Success))
+	if _, _, err := grant(t.Context(), t, newClient(t, serve(t, responding(200, body)).URL)); err == nil {
+		t.Error("more than 8 MiB are taken")
 	}
 	// The operator may set another limit.
 	for size, fits := range map[int]bool{1000: true, 1001: false} {
-		body := success + strings.Repeat(" ", size-len(success))
-		client := newClient(t, serve(t, answering(200, body)).URL, func(c *seam.Config) { c.MaxResponseBytes = 1000 })
+		body := seamtest.Success + strings.Repeat(" ", size-len(seamtest.Success))
+		client := newClient(t, serve(t, responding(200, body)).URL, func(c *seam.Config) { c.MaxResponseBytes = 1000 })
 		if _, _, err := grant(t.Context(), t, client); fits != (err == nil) {
 			t.Errorf("%d bytes with a limit of 1000: %v", size, err)
 		}
@@ -129,41 +128,25 @@ func TestLongestAnswer(t *testing.T) {
 
 // Headers without end are not read without end either.
 func TestHugeHeader(t *testing.T) {
-	u := serve(t, answering(200, success, "x-huge", strings.Repeat("x", 80<<10)))
+	u := serve(t, responding(200, seamtest.Success, "x-huge", strings.Repeat("x", 80<<10)))
 	_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 	wantError(t, err, "upstream_unreachable", codes.Unavailable)
 }
 
 func TestUnreachable(t *testing.T) {
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = gone.Close()
-	for name, endpoint := range map[string]string{
-		"refused": "http://" + gone.Addr().String(),
-		"closed before an answer": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-		}),
-		"reset before an answer": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_ = conn.(*net.TCPConn).SetLinger(0) // Makes Close send a reset.
-		}),
-		"reset in the headers": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-")
-			_ = conn.(*net.TCPConn).SetLinger(0)
-		}),
-		"not HTTP": listen(t, func(conn net.Conn) {
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_, _ = io.WriteString(conn, "220 mail.example ESMTP\r\n")
-		}),
+	for name, upstream := range map[string]upstreamOf{
+		"refused":                  refused,
+		"closed before a response": saying("", seamtest.Close),
+		"reset before a response":  saying("", seamtest.Reset),
+		"reset in the headers":     saying("HTTP/1.1 200 OK\r\nContent-", seamtest.Reset),
+		"not HTTP":                 saying("220 mail.example ESMTP\r\n", seamtest.Close),
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, _, err := grantOnce(t.Context(), t, newClient(t, endpoint))
+			url, _ := upstream(t)
+			response, _, err := grantOnce(t.Context(), t, newClient(t, url))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
-			if !reflect.DeepEqual(answer, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if !reflect.DeepEqual(response, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if err.Cause == nil || !strings.Contains(err.Cause.Error(), "call 127.0.0.1: ") || strings.Contains(fmt.Sprint(err.Cause), credential) {
 				t.Errorf("cause is %v", err.Cause)
@@ -174,49 +157,38 @@ func TestUnreachable(t *testing.T) {
 
 // Go retries some requests when a kept connection breaks. A session may have been created by then, so another
 // request would make another one, and the caller is told that nobody knows.
-func TestRequestIsNotPutTwice(t *testing.T) {
-	var seen atomic.Int32
-	endpoint := listen(t, func(conn net.Conn) {
-		reader := bufio.NewReader(conn)
-		for {
-			r, err := http.ReadRequest(reader)
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
-			if seen.Add(1) == 2 {
-				return
-			}
-			_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(success), success))
-		}
-	})
-	client := newClient(t, endpoint)
+func TestRequestIsNotSentTwice(t *testing.T) {
+	u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Close)})
+	u.Heal()
+	client := newClient(t, u.URL)
 	create := seam.Call{Endpoint: seam.Create()}
-	if _, _, err := put(t.Context(), t, client, create); err != nil {
+	if _, _, err := send(t.Context(), t, client, create); err != nil {
 		t.Fatal(err, err.Cause)
 	}
-	answer, _, err := put(t.Context(), t, client, create)
+	u.Break()
+	response, _, err := send(t.Context(), t, client, create)
 	wantError(t, err, "upstream_unreachable", codes.Unknown)
 	if err.HTTPStatus != 424 || !err.OutcomeUnknown || !err.NoRetry || err.Message != "Seam could not be reached, and the outcome is unknown" {
 		t.Errorf("error is %+v", err)
 	}
-	if n := seen.Load(); n != 2 || answer.Attempts != 1 {
-		t.Errorf("%d requests were put for two calls, %d of them for the second", n, answer.Attempts)
+	if n, dials := u.Requests.Load(), u.Connections.Load(); n != 1 || dials != 0 || response.Attempts != 1 {
+		t.Errorf("%d requests on %d new connections for the second call, %d are told of", n, dials, response.Attempts)
 	}
 }
 
 // However far Seam got, a call ends with its context.
 func TestContextEndsCall(t *testing.T) {
+	t.Parallel()
 	block := func(r *http.Request) { <-r.Context().Done() }
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
 		status  int
 	}{
-		"no answer": {func(_ http.ResponseWriter, r *http.Request) {
+		"no response": {func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // A server notices that the caller left once it has read the request.
 			block(r)
 		}, 0},
-		"half an answer": {func(w http.ResponseWriter, r *http.Request) {
+		"half a response": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("seam-request-id", "r-1")
 			_, _ = io.WriteString(w, `{"ok":`)
@@ -239,24 +211,24 @@ func TestContextEndsCall(t *testing.T) {
 			left <- struct{}{}
 		})
 		client := newClient(t, u.URL)
-		check := func(t *testing.T, answer seam.Response, err *seamerr.Error) {
+		check := func(t *testing.T, response seam.Response, err *seamerr.Error) {
 			t.Helper()
 			<-left // The request does not live on at Seam's side of the connection.
 			// When the context ends before the headers were read, nothing is known of the response yet.
-			if answer.HTTPStatus != test.status && answer.HTTPStatus != 0 {
-				t.Errorf("answer is %+v", answer)
+			if response.HTTPStatus != test.status && response.HTTPStatus != 0 {
+				t.Errorf("response is %+v", response)
 			}
-			if answer.HTTPStatus != 0 && (answer.RequestID != "r-1" || err.RequestID != "r-1") {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if response.HTTPStatus != 0 && (response.RequestID != "r-1" || err.RequestID != "r-1") {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 		}
 		t.Run(name+", deadline", func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			answer, _, err := grant(ctx, t, client)
+			response, _, err := grant(ctx, t, client)
 			wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
 			<-reached
-			check(t, answer, err)
+			check(t, response, err)
 		})
 		t.Run(name+", cancel", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -265,24 +237,24 @@ func TestContextEndsCall(t *testing.T) {
 				<-reached
 				cancel()
 			}()
-			answer, _, err := grant(ctx, t, client)
+			response, _, err := grant(ctx, t, client)
 			wantError(t, err, "canceled", codes.Canceled)
-			check(t, answer, err)
+			check(t, response, err)
 		})
 	}
 }
 
 // A listener that accepts and says nothing, as a dead host behind a load balancer does.
 func TestBlackHole(t *testing.T) {
-	endpoint := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	u := seamtest.New(t, seamtest.Fault{Accept: seamtest.HangOn})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, _, err := grant(ctx, t, newClient(t, endpoint))
+	_, _, err := grant(ctx, t, newClient(t, u.URL))
 	wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
 }
 
 func TestContextOverBeforeTheCall(t *testing.T) {
-	u := serve(t, answering(200, `{}`))
+	u := serve(t, responding(200, `{}`))
 	client := newClient(t, u.URL)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -293,7 +265,7 @@ func TestContextOverBeforeTheCall(t *testing.T) {
 	_, _, err = grant(late, t, client)
 	wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
 	if n := u.requests.Load(); n != 0 {
-		t.Errorf("%d requests were put", n)
+		t.Errorf("%d requests were sent", n)
 	}
 }
 
@@ -301,19 +273,19 @@ func TestContextOverBeforeTheCall(t *testing.T) {
 // over any more.
 func TestSwitchingProtocols(t *testing.T) {
 	done := make(chan struct{})
-	endpoint := listen(t, func(conn net.Conn) {
-		_, _ = http.ReadRequest(bufio.NewReader(conn))
+	u := seamtest.New(t, seamtest.Fault{Request: func(conn net.Conn) seamtest.Then {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
 		select { // It hangs up by itself only to end a test that fails.
 		case <-done:
 		case <-time.After(5 * time.Second):
 		}
-	})
+		return seamtest.Close
+	}})
 	defer close(done)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, _, err := grant(ctx, t, newClient(t, endpoint))
+	_, _, err := grant(ctx, t, newClient(t, u.URL))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -322,15 +294,15 @@ func TestSwitchingProtocols(t *testing.T) {
 	}
 }
 
-// A request that cannot be said in JSON ends before anything is sent.
+// A request that cannot be written in JSON ends before anything is sent.
 func TestRequestThatCannotBeWritten(t *testing.T) {
-	u := serve(t, answering(200, `{}`))
+	u := serve(t, responding(200, `{}`))
 	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-		Endpoint: seam.GrantAccess(), Header: authorized(), In: &request{UserIdentifierKey: new("\xff")}, Out: &response{},
+		Endpoint: seam.GrantAccess(), Header: authorized(), In: &grantRequest{UserIdentifierKey: new("\xff")}, Out: &grantResponse{},
 	})
 	e := seamerr.From(err)
 	wantError(t, e, "internal_server_error", codes.Internal)
 	if n := u.requests.Load(); n != 0 {
-		t.Errorf("%d requests were put", n)
+		t.Errorf("%d requests were sent", n)
 	}
 }

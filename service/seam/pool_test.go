@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 const age = 200 * time.Millisecond
@@ -46,7 +47,7 @@ func closing(t *testing.T, h2 bool, handler http.HandlerFunc) (u *upstream, clos
 func untilChanged(t *testing.T, u *upstream, client *seam.Client) (began time.Time) {
 	t.Helper()
 	before := u.connections.Load()
-	eventually(t, "a new connection", func() bool {
+	seamtest.Eventually(t, "a new connection", func() bool {
 		began = time.Now()
 		if _, _, err := grant(t.Context(), t, client); err != nil {
 			t.Error(err, err.Cause)
@@ -58,9 +59,11 @@ func untilChanged(t *testing.T, u *upstream, client *seam.Client) (began time.Ti
 
 // Seam's addresses change, so no connection is used for long, and those that are not used any more are closed.
 func TestConnectionsAreChanged(t *testing.T) {
+	t.Parallel() // Each of six connections has to come of age.
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
-			u, closed := closing(t, h2, answering(200, success))
+			t.Parallel()
+			u, closed := closing(t, h2, responding(200, seamtest.Success))
 			registry := prometheus.NewRegistry()
 			client := newClient(t, u.URL, changing, reportingTo(registry))
 			made := time.Now()
@@ -71,7 +74,7 @@ func TestConnectionsAreChanged(t *testing.T) {
 					t.Errorf("the connection was changed after %s", lived)
 				}
 				made = next
-				eventually(t, "the old connection to be closed", func() bool { return closed.Load() == change+1 })
+				seamtest.Eventually(t, "the old connection to be closed", func() bool { return closed.Load() == change+1 })
 			}
 			if made, counted := u.connections.Load(), metric(t, registry, "connections_total"); counted != float64(made) {
 				t.Errorf("%d connections were made, %v are counted", made, counted)
@@ -85,6 +88,7 @@ func TestConnectionsAreChanged(t *testing.T) {
 
 // A call in flight is not cut by the change, and its connection is closed once the call is over.
 func TestChangeDoesNotCutCalls(t *testing.T) {
+	t.Parallel()
 	const calls = 5
 	for name, test := range map[string]struct {
 		h2 bool
@@ -93,10 +97,10 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 		// before is what the upstream says while the connections change, after is what it says later.
 		before, after string
 	}{
-		"HTTP/1.1, before the answer": {false, calls, ``, success},
-		"HTTP/1.1, within the answer": {false, calls, `{"ok":`, `true}`},
-		"HTTP/2, before the answer":   {true, 1, ``, success},
-		"HTTP/2, within the answer":   {true, 1, `{"ok":`, `true}`},
+		"HTTP/1.1, before the response": {false, calls, ``, seamtest.Success},
+		"HTTP/1.1, within the response": {false, calls, `{"ok":`, `true}`},
+		"HTTP/2, before the response":   {true, 1, ``, seamtest.Success},
+		"HTTP/2, within the response":   {true, 1, `{"ok":`, `true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var blocking atomic.Bool
@@ -119,9 +123,9 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 			var running sync.WaitGroup
 			for range calls {
 				running.Go(func() {
-					answer, out, err := grant(t.Context(), t, client)
-					if err != nil || answer.Attempts != 1 || !out.GetOk() {
-						t.Errorf("a call over the change: answer %+v, %v; error %v", answer, out, err)
+					response, out, err := grant(t.Context(), t, client)
+					if err != nil || response.Attempts != 1 || !out.GetOk() {
+						t.Errorf("a call over the change: response %+v, %v; error %v", response, out, err)
 					}
 				})
 			}
@@ -137,13 +141,14 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 			}
 			close(release)
 			running.Wait()
-			eventually(t, "the connections that were busy to be closed", func() bool { return closed.Load() >= old })
+			seamtest.Eventually(t, "the connections that were busy to be closed", func() bool { return closed.Load() >= old })
 		})
 	}
 }
 
-// A call that is given up after the change leaves nothing behind either.
+// A call that is cancelled after the change leaves nothing behind either.
 func TestCallsGivenUpAfterChange(t *testing.T) {
+	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			const calls = 5
@@ -156,13 +161,13 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 					<-r.Context().Done()
 					return
 				}
-				_, _ = io.WriteString(w, success)
+				_, _ = io.WriteString(w, seamtest.Success)
 			})
 			client := newClient(t, u.URL, changing)
 			grant(t.Context(), t, client)
 			blocking.Store(true)
-			ctx, leave := context.WithCancel(t.Context())
-			defer leave()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			var running sync.WaitGroup
 			for range calls {
 				running.Go(func() {
@@ -178,16 +183,17 @@ func TestCallsGivenUpAfterChange(t *testing.T) {
 			grant(t.Context(), t, client)
 			old := u.connections.Load()
 			untilChanged(t, u, client)
-			leave()
+			cancel()
 			running.Wait()
-			eventually(t, "the old connections to be closed", func() bool { return closed.Load() >= old })
+			seamtest.Eventually(t, "the old connections to be closed", func() bool { return closed.Load() >= old })
 		})
 	}
 }
 
 // A client that is told nothing of an age keeps its connection.
 func TestConnectionsWithoutAge(t *testing.T) {
-	u, closed := closing(t, false, answering(200, success))
+	t.Parallel() // It goes on for longer than connections live.
+	u, closed := closing(t, false, responding(200, seamtest.Success))
 	client := newClient(t, u.URL)
 	for end := time.Now().Add(2 * age); time.Now().Before(end); {
 		grant(t.Context(), t, client)
@@ -200,7 +206,7 @@ func TestConnectionsWithoutAge(t *testing.T) {
 // Whoever waits for a connection under load gets one, and not each call another one, also while they change.
 func TestChangeUnderLoad(t *testing.T) {
 	const callers = 20
-	u, closed := closing(t, false, answering(200, success))
+	u, closed := closing(t, false, responding(200, seamtest.Success))
 	client := newClient(t, u.URL, changing)
 	ended := make(chan int, callers)
 	end := time.Now().Add(5 * age)
@@ -208,8 +214,8 @@ func TestChangeUnderLoad(t *testing.T) {
 		go func() {
 			calls := 0
 			for ; time.Now().Before(end); calls++ {
-				if answer, _, err := grant(t.Context(), t, client); err != nil || answer.Attempts != 1 {
-					t.Errorf("answer %+v, error %v", answer, err)
+				if response, _, err := grant(t.Context(), t, client); err != nil || response.Attempts != 1 {
+					t.Errorf("response %+v, error %v", response, err)
 				}
 			}
 			ended <- calls
@@ -219,10 +225,10 @@ func TestChangeUnderLoad(t *testing.T) {
 	for range callers {
 		calls += <-ended
 	}
-	// At most six generations lived, each with a connection for each caller at most; those dialled in vain are few.
+	// At most six generations lived, each with a connection for each caller at most; those dialled for nothing are few.
 	if n := u.connections.Load(); n > 2*6*callers || int(n) > calls {
 		t.Errorf("%d connections for %d calls", n, calls)
 	}
 	client.Close()
-	eventually(t, "all connections to be closed", func() bool { return closed.Load() == u.connections.Load() })
+	seamtest.Eventually(t, "all connections to be closed", func() bool { return closed.Load() == u.connections.Load() })
 }

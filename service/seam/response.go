@@ -37,7 +37,7 @@ func describe(response *http.Response, text []byte) string {
 		return "empty body"
 	}
 	contentType := response.Header.Get("Content-Type")
-	if contentType == "" || len(contentType) > 64 {
+	if contentType == "" || len(contentType) > 64 || credentialPattern.MatchString(contentType) {
 		contentType = "unknown type"
 	}
 	return fmt.Sprintf("%d bytes of %s without Seam's error", len(text), contentType)

@@ -1,12 +1,9 @@
 package seam_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"io"
-	"net"
-	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,139 +13,147 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// What it does to send a request once more, in the order of the columns of the table.
+// The semantics in the order of the columns of the table.
 const (
-	adds = iota
-	sets
-	reads
+	nonIdempotent = iota
+	idempotent
+	safe
 )
 
-// ending is what becomes of a call.
-type ending struct {
+// result is what becomes of a call.
+type result struct {
 	// requests is how many the upstream saw.
 	requests int
 	code     codes.Code
 	status   int
-	// unknown and final are what the error says of itself.
-	unknown, final bool
+	// unknown and noRetry are what the error says of itself.
+	unknown, noRetry bool
 }
 
 // same is the row of an outcome that is the same whatever is asked for.
-func same(e ending) [3]ending { return [3]ending{e, e, e} }
+func same(e result) [3]result { return [3]result{e, e, e} }
 
-// unclear is the row of an outcome after which nobody knows whether the request was carried out: the session is not
-// created twice, and the others are put three times. Of what only reads nothing can be unclear.
-func unclear(code codes.Code, status int, once ending) [3]ending {
-	once.requests, once.unknown, once.final = 1, true, true
-	return [3]ending{once, {3, code, status, true, true}, {3, code, status, false, true}}
+// ambiguous is the row of an outcome after which nobody knows whether the request was carried out: the session is not
+// created twice, and the others are sent three times. Of what only reads nothing can be ambiguous.
+func ambiguous(code codes.Code, status int, once result) [3]result {
+	once.requests, once.unknown, once.noRetry = 1, true, true
+	return [3]result{once, {3, code, status, true, true}, {3, code, status, false, true}}
 }
 
 // TestWhatIsRetried is the table of what is sent to Seam again, for each thing that can become of a request and for
-// each endpoint. It also shows when a version of Go says in other words why a request failed.
+// each kind of semantics; that of each endpoint is seen by one outcome that tells them apart. It also shows when a
+// version of Go says in other words why a request failed.
 func TestWhatIsRetried(t *testing.T) {
 	t.Parallel()                                                 // Most of the time is waited.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it retry, takes longer.
 	defer cancel()
-	endpoints := []struct {
-		name   string
-		at     seam.Endpoint
-		effect int
-	}{
-		{"Create", seam.Create(), adds},
-		{"CreateOrReturn keyed", seam.CreateOrGet(true), sets},
-		{"CreateOrReturn unkeyed", seam.CreateOrGet(false), adds},
-		{"Get", seam.Get(), reads},
-		{"GetOrCreate keyed", seam.GetOrCreate(true), sets},
-		{"GetOrCreate unkeyed", seam.GetOrCreate(false), adds},
-		{"List", seam.List(), reads},
-		{"GrantAccess", seam.GrantAccess(), sets},
-		{"Revoke", seam.Revoke(), sets},
-		{"Delete", seam.Delete(), sets},
+	type endpoint struct {
+		name      string
+		at        seam.Endpoint
+		semantics int
+	}
+	kinds := []endpoint{
+		{"Create", seam.Create(), nonIdempotent}, {"GrantAccess", seam.GrantAccess(), idempotent}, {"Get", seam.Get(), safe},
+	}
+	others := []endpoint{
+		{"CreateOrGet with a key", seam.CreateOrGet(true), idempotent},
+		{"CreateOrGet without a key", seam.CreateOrGet(false), nonIdempotent},
+		{"GetOrCreate with a key", seam.GetOrCreate(true), idempotent},
+		{"GetOrCreate without a key", seam.GetOrCreate(false), nonIdempotent},
+		{"List", seam.List(), safe},
+		{"Revoke", seam.Revoke(), idempotent},
+		{"Delete", seam.Delete(), idempotent},
 	}
 	var (
 		// The one thing that is known of these is that nothing was done, so they are always retried.
-		unreached = same(ending{3, codes.Unavailable, 503, false, true})
-		limited   = same(ending{3, codes.ResourceExhausted, 429, false, true})
+		notApplied = same(result{3, codes.Unavailable, 503, false, true})
+		limited    = same(result{3, codes.ResourceExhausted, 429, false, true})
 
-		broken  = unclear(codes.Unavailable, 503, ending{code: codes.Unknown, status: 424})
-		garbled = unclear(codes.Internal, 502, ending{code: codes.Internal, status: 424})
+		lost      = ambiguous(codes.Unavailable, 503, result{code: codes.Unknown, status: 424})
+		malformed = ambiguous(codes.Internal, 502, result{code: codes.Internal, status: 424})
 	)
+	const maxBytes = 64 << 10
 	var rows []func()
 	for _, outcome := range []struct {
-		name   string
-		broken upstreamOf
-		want   [3]ending
+		name     string
+		upstream upstreamOf
+		want     [3]result
 	}{
-		{"connection refused", refusing, unreached},
-		{"TLS failure", failingTLS, unreached},
-		{"HTTP/2 REFUSED_STREAM", resetting(http2.ErrCodeRefusedStream), unreached},
-		{"HTTP/2 GOAWAY before the stream", goingAway(0, http2.ErrCodeNo, ""), unreached},
+		{"connection refused", refused, notApplied},
+		{"TLS failure", failingTLS, notApplied},
+		{"HTTP/2 REFUSED_STREAM", resetting(http2.ErrCodeRefusedStream), notApplied},
+		{"HTTP/2 GOAWAY before the stream", goingAway(0, http2.ErrCodeNo, ""), notApplied},
 
 		{"429", status(429), limited},
 		{"429, Retry-After 0", status(429, "retry-after", "0"), limited},
 		{"429, Retry-After 1", status(429, "retry-after", "1"), limited},
-		{"429, Retry-After 3", status(429, "retry-after", "3"), same(ending{1, codes.ResourceExhausted, 429, false, false})},
+		{"429, Retry-After 3", status(429, "retry-after", "3"), same(result{1, codes.ResourceExhausted, 429, false, false})},
 
-		{"500", status(500), unclear(codes.Internal, 500, ending{code: codes.Internal, status: 500})},
-		{"502", status(502), unclear(codes.Unavailable, 502, ending{code: codes.Unknown, status: 502})},
-		{"503", status(503), unclear(codes.Unavailable, 503, ending{code: codes.Unknown, status: 503})},
-		{"504", status(504), unclear(codes.DeadlineExceeded, 504, ending{code: codes.DeadlineExceeded, status: 504})},
-		{"599", status(599), unclear(codes.Internal, 599, ending{code: codes.Internal, status: 599})},
+		{"500", status(500), ambiguous(codes.Internal, 500, result{code: codes.Internal, status: 500})},
+		{"502", status(502), ambiguous(codes.Unavailable, 502, result{code: codes.Unknown, status: 502})},
+		{"503", status(503), ambiguous(codes.Unavailable, 503, result{code: codes.Unknown, status: 503})},
+		{"504", status(504), ambiguous(codes.DeadlineExceeded, 504, result{code: codes.DeadlineExceeded, status: 504})},
+		{"599", status(599), ambiguous(codes.Internal, 599, result{code: codes.Internal, status: 599})},
 
-		{"501", status(501), same(ending{1, codes.Unimplemented, 501, false, false})},
-		{"400", status(400), same(ending{1, codes.InvalidArgument, 400, false, false})},
-		{"404", status(404), same(ending{1, codes.NotFound, 404, false, false})},
-		{"408", status(408), same(ending{1, codes.DeadlineExceeded, 408, false, false})},
-		{"redirect", status(307, "location", "/elsewhere"), same(ending{1, codes.Internal, 502, false, false})},
+		{"501", status(501), same(result{1, codes.Unimplemented, 501, false, false})},
+		{"400", status(400), same(result{1, codes.InvalidArgument, 400, false, false})},
+		{"404", status(404), same(result{1, codes.NotFound, 404, false, false})},
+		{"408", status(408), same(result{1, codes.DeadlineExceeded, 408, false, false})},
+		{"redirect", status(307, "location", "/elsewhere"), same(result{1, codes.Internal, 502, false, false})},
 
-		{"reset before headers", hangingUp("", true), broken},
-		{"reset in headers", hangingUp("HTTP/1.1 200 OK\r\nContent-", true), broken},
-		{"end before headers", hangingUp("", false), broken},
-		{"not HTTP", hangingUp("220 mail.example ESMTP\r\n", false), broken},
-		{"HTTP/2 PROTOCOL_ERROR", resetting(http2.ErrCodeProtocol), broken},
-		{"HTTP/2 INTERNAL_ERROR", resetting(http2.ErrCodeInternal), broken},
-		{"HTTP/2 CANCEL", resetting(http2.ErrCodeCancel), broken},
-		{"HTTP/2 ENHANCE_YOUR_CALM", resetting(http2.ErrCodeEnhanceYourCalm), broken},
-		{"HTTP/2 GOAWAY with the stream", goingAway(1, http2.ErrCodeNo, ""), broken},
-		{"HTTP/2 GOAWAY with the stream, error", goingAway(1, http2.ErrCodeInternal, ""), broken},
+		{"reset before headers", saying("", seamtest.Reset), lost},
+		{"reset in headers", saying("HTTP/1.1 200 OK\r\nContent-", seamtest.Reset), lost},
+		{"end before headers", saying("", seamtest.Close), lost},
+		{"not HTTP", saying("220 mail.example ESMTP\r\n", seamtest.Close), lost},
+		{"HTTP/2 PROTOCOL_ERROR", resetting(http2.ErrCodeProtocol), lost},
+		{"HTTP/2 INTERNAL_ERROR", resetting(http2.ErrCodeInternal), lost},
+		{"HTTP/2 CANCEL", resetting(http2.ErrCodeCancel), lost},
+		{"HTTP/2 ENHANCE_YOUR_CALM", resetting(http2.ErrCodeEnhanceYourCalm), lost},
+		{"HTTP/2 GOAWAY with the stream", goingAway(1, http2.ErrCodeNo, ""), lost},
+		{"HTTP/2 GOAWAY with the stream, error", goingAway(1, http2.ErrCodeInternal, ""), lost},
 		// Nothing was done about the stream here, but Go's transport does not say so.
-		{"HTTP/2 GOAWAY before the stream, error", goingAway(0, http2.ErrCodeEnhanceYourCalm, ""), broken},
-		{"HTTP/2 end before headers", overH2(func(h2Stream) error { return errHangUp }), broken},
+		{"HTTP/2 GOAWAY before the stream, error", goingAway(0, http2.ErrCodeEnhanceYourCalm, ""), lost},
+		{"HTTP/2 end before headers", overHTTP2(func(seamtest.Stream) seamtest.Then { return seamtest.Close }), lost},
 		// Who is at fault must not be able to say that nothing was done, in a text that only sounds like Go's.
-		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, notOurs), broken},
-		{"header that sounds like a refusal", hangingUp("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", false), broken},
+		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, notOurs), lost},
+		{"header that sounds like a refusal", saying("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", seamtest.Close), lost},
 
-		{"2xx, truncated", hangingUp("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", false), garbled},
-		{"2xx, reset", hangingUp("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", true), garbled},
-		{"2xx, HTTP/2 reset", overH2(func(s h2Stream) error {
-			s.head()
-			_ = s.WriteData(s.id, false, []byte("{"))
-			return s.reset(http2.ErrCodeInternal)
-		}), garbled},
-		{"2xx, empty", status(200), garbled},
-		{"2xx, HTML", body(200, `<html>`), garbled},
-		{"2xx, wrong type", body(200, `{"client_session":5}`), garbled},
-		{"2xx, over 8 MiB", tooLong, [3]ending{
+		{"2xx, truncated", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Close), malformed},
+		{"2xx, reset", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Reset), malformed},
+		{"2xx, HTTP/2 reset", overHTTP2(func(s seamtest.Stream) seamtest.Then {
+			s.Head("200")
+			_ = s.WriteData(s.ID, false, []byte("{"))
+			return s.Reset(http2.ErrCodeInternal)
+		}), malformed},
+		{"2xx, empty", status(200), malformed},
+		{"2xx, HTML", body(200, `<html>`), malformed},
+		{"2xx, wrong type", body(200, `{"client_session":5}`), malformed},
+		{"2xx, too long", body(200, strings.Repeat(" ", maxBytes+1)), [3]result{
 			{1, codes.Internal, 424, true, true}, {1, codes.Internal, 502, true, false}, {1, codes.Internal, 502, false, false},
 		}},
 	} {
 		var calls sync.WaitGroup
-		ends := make([]end, len(endpoints))
+		endpoints := kinds
+		if outcome.name == "reset before headers" {
+			endpoints = slices.Concat(kinds, others)
+		}
+		played := make([]call, len(endpoints))
 		for i, endpoint := range endpoints {
-			url, seen := outcome.broken(t)
-			client := newClient(t, url)
-			ends[i].seen = seen
+			url, seen := outcome.upstream(t)
+			client := newClient(t, url, func(c *seam.Config) { c.MaxResponseBytes = maxBytes })
+			played[i].seen = seen
 			calls.Go(func() {
-				ends[i].answer, ends[i].out, ends[i].err = put(ctx, t, client, seam.Call{Endpoint: endpoint.at})
+				played[i].response, played[i].out, played[i].err = send(ctx, t, client, seam.Call{Endpoint: endpoint.at})
 			})
 		}
 		rows = append(rows, func() { // All rows are under way by the time that the first one is looked at.
 			calls.Wait()
 			for i, endpoint := range endpoints {
-				t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) { ends[i].check(t, outcome.want[endpoint.effect]) })
+				t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) { played[i].check(t, outcome.want[endpoint.semantics]) })
 			}
 		})
 	}
@@ -157,31 +162,31 @@ func TestWhatIsRetried(t *testing.T) {
 	}
 }
 
-// end is what a call ended with, and the upstream that saw its requests.
-type end struct {
-	seen   *atomic.Int32
-	answer seam.Response
-	out    *response
-	err    *seamerr.Error
+// call is what a call came to, and the upstream that saw its requests.
+type call struct {
+	seen     *atomic.Int32
+	response seam.Response
+	out      *grantResponse
+	err      *seamerr.Error
 }
 
-func (e end) check(t *testing.T, want ending) {
+func (c call) check(t *testing.T, want result) {
 	t.Helper()
-	if e.err == nil {
+	if c.err == nil {
 		t.Fatal("the call succeeds")
 	}
-	got := ending{e.answer.Attempts, e.err.GRPCCode(), e.err.HTTPStatus, e.err.OutcomeUnknown, e.err.NoRetry}
+	got := result{c.response.Attempts, c.err.GRPCCode(), c.err.HTTPStatus, c.err.OutcomeUnknown, c.err.NoRetry}
 	if got != want {
-		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, e.err.Cause)
+		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, c.err.Cause)
 	}
-	if e.seen != nil && int(e.seen.Load()) != e.answer.Attempts {
-		t.Errorf("the upstream saw %d requests, and %d are told of", e.seen.Load(), e.answer.Attempts)
+	if c.seen != nil && int(c.seen.Load()) != c.response.Attempts {
+		t.Errorf("the upstream saw %d requests, and %d are told of", c.seen.Load(), c.response.Attempts)
 	}
-	if again := e.answer.Attempts > 1; again != (e.answer.RetryReason != nil) {
-		t.Errorf("retried because of %v", e.answer.RetryReason)
+	if again := c.response.Attempts > 1; again != (c.response.RetryReason != nil) {
+		t.Errorf("retried because of %v", c.response.RetryReason)
 	}
-	if e.out.GetOk() || e.out.GetClientSession() != nil {
-		t.Errorf("the answer of a call that failed is %v", e.out)
+	if c.out.GetOk() || c.out.GetClientSession() != nil {
+		t.Errorf("the response of a call that failed is %v", c.out)
 	}
 }
 
@@ -192,26 +197,10 @@ const notOurs = "http2: Transport: cannot retry err [stream error: stream ID 1; 
 // seen.
 type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
 
-// refusing is the port of a connection's other end: nobody listens on it, and nobody else gets it meanwhile.
-func refusing(t *testing.T) (string, *atomic.Int32) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return "http://" + conn.LocalAddr().String(), nil
-}
-
 func failingTLS(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	u, _ := startTLS(t, true, selfSigned(t))
-	return u.URL, &u.connections // No request is put without a connection.
+	u, _ := startTLS(t, true, seamtest.NewAuthority(t, "stranger").Pair(t, "seam"))
+	return u.URL, &u.connections // No request is sent without a connection.
 }
 
 func status(code int, headers ...string) upstreamOf { return body(code, "", headers...) }
@@ -219,66 +208,43 @@ func status(code int, headers ...string) upstreamOf { return body(code, "", head
 func body(code int, text string, headers ...string) upstreamOf {
 	return func(t *testing.T) (string, *atomic.Int32) {
 		t.Helper()
-		u := serve(t, answering(code, text, headers...))
+		u := serve(t, responding(code, text, headers...))
 		return u.URL, &u.requests
 	}
 }
 
-// oneAtATime keeps the long answers from being in memory all at once, which under the race detector takes seconds.
-var oneAtATime sync.Mutex
-
-func tooLong(t *testing.T) (string, *atomic.Int32) {
+// refused is the address of nobody.
+func refused(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		oneAtATime.Lock()
-		defer oneAtATime.Unlock()
-		for chunk := bytes.Repeat([]byte(" "), 64<<10); ; {
-			if _, err := w.Write(chunk); err != nil {
-				return // The client has hung up.
-			}
-		}
-	})
-	return u.URL, &u.requests
+	return "http://" + seamtest.Refused(t), nil
 }
 
-// hangingUp is an upstream that says something to each request and then ends the connection.
-func hangingUp(says string, reset bool) upstreamOf {
+func faulty(fault seamtest.Fault) upstreamOf {
 	return func(t *testing.T) (string, *atomic.Int32) {
 		t.Helper()
-		var seen atomic.Int32
-		url := listen(t, func(conn net.Conn) {
-			r, err := http.ReadRequest(bufio.NewReader(conn))
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
-			seen.Add(1)
-			_, _ = io.WriteString(conn, says)
-			if reset {
-				_ = conn.(*net.TCPConn).SetLinger(0)
-			}
-		})
-		return url, &seen
+		u := seamtest.New(t, fault)
+		return u.URL, &u.Requests
 	}
 }
 
-func overH2(handler func(h2Stream) error) upstreamOf {
-	return func(t *testing.T) (string, *atomic.Int32) {
-		t.Helper()
-		u := serveH2(t, handler)
-		return u.url, &u.requests
-	}
+// saying is an upstream that writes bytes for each request.
+func saying(text string, then seamtest.Then) upstreamOf {
+	return faulty(seamtest.Fault{Request: seamtest.Say(text, then)})
+}
+
+func overHTTP2(stream func(seamtest.Stream) seamtest.Then) upstreamOf {
+	return faulty(seamtest.Fault{TLS: true, Stream: stream})
 }
 
 func resetting(code http2.ErrCode) upstreamOf {
-	return overH2(func(s h2Stream) error { return s.reset(code) })
+	return overHTTP2(func(s seamtest.Stream) seamtest.Then { return s.Reset(code) })
 }
 
 // goingAway is an upstream that ends the connection in good order and names the last stream that it did something
 // about.
 func goingAway(last uint32, code http2.ErrCode, debug string) upstreamOf {
-	return overH2(func(s h2Stream) error {
+	return overHTTP2(func(s seamtest.Stream) seamtest.Then {
 		_ = s.WriteGoAway(last, code, []byte(debug))
-		return errHangUp
+		return seamtest.Close
 	})
 }

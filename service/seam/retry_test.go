@@ -15,9 +15,10 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// inTurn answers each request with the next handler, and from the last one on with that.
+// inTurn responds each request with the next handler, and from the last one on with that.
 func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 	var n atomic.Int32
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -27,21 +28,22 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 }
 
 // Callers must not see that a request failed as long as one of its retries does not.
-func TestRepeatSucceeds(t *testing.T) {
+func TestRetrySucceeds(t *testing.T) {
+	t.Parallel()
 	// All but the end of the first response can be read, and must not get into the second.
-	unreadable := answering(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
-	good := answering(200, success, "seam-request-id", "r-2")
+	unreadable := responding(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
+	good := responding(200, seamtest.Success, "seam-request-id", "r-2")
 	for name, test := range map[string]struct {
 		handlers []http.HandlerFunc
 		attempts int
 		retried  string
 	}{
 		"at once":         {[]http.HandlerFunc{good}, 1, "<nil>"},
-		"the second time": {[]http.HandlerFunc{answering(503, ``), good}, 2, "HTTP status 503, empty body"},
+		"the second time": {[]http.HandlerFunc{responding(503, ``), good}, 2, "HTTP status 503, empty body"},
 		"the third time": {
-			[]http.HandlerFunc{answering(503, ``), answering(500, `{"error":{"type":"t","message":"secret"}}`), good}, 3, "HTTP status 500, t",
+			[]http.HandlerFunc{responding(503, ``), responding(500, `{"error":{"type":"t","message":"secret"}}`), good}, 3, "HTTP status 500, t",
 		},
-		"after an answer half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 response: ok: not JSON at byte 55"},
+		"after a response half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 response: ok: not JSON at byte 55"},
 		"after an end": {
 			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: EOF",
 		},
@@ -49,17 +51,17 @@ func TestRepeatSucceeds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, inTurn(test.handlers...))
 			registry := prometheus.NewRegistry()
-			answer, out, err := grant(t.Context(), t, newClient(t, u.URL, reportingTo(registry)))
+			response, out, err := grant(t.Context(), t, newClient(t, u.URL, reportingTo(registry)))
 			if err != nil {
 				t.Fatal(err, err.Cause)
 			}
 			if !out.GetOk() || out.GetClientSession().GetToken() != "t" || out.GetClientSession().GetWorkspaceId() != "" {
-				t.Errorf("answer is %v", out)
+				t.Errorf("response is %v", out)
 			}
-			if answer.RequestID != "r-2" || answer.HTTPStatus != 200 || answer.Attempts != test.attempts {
-				t.Errorf("answer is %+v", answer)
+			if response.RequestID != "r-2" || response.HTTPStatus != 200 || response.Attempts != test.attempts {
+				t.Errorf("response is %+v", response)
 			}
-			if got := fmt.Sprint(answer.RetryReason); got != test.retried {
+			if got := fmt.Sprint(response.RetryReason); got != test.retried {
 				t.Errorf("retried because of %q, want %q", got, test.retried)
 			}
 			if n := u.requests.Load(); int(n) != test.attempts {
@@ -78,32 +80,33 @@ func TestRepeatSucceeds(t *testing.T) {
 
 // Once one attempt may have been carried out, no later one settles it: a session that is not found may be the one that
 // the first attempt deleted.
-func TestFatesInTurn(t *testing.T) {
-	failed, limited := answering(503, ``), answering(429, ``)
-	missing := answering(404, `{"error":{"type":"client_session_not_found","message":"m"}}`)
-	later := answering(429, ``, "retry-after", "60")
+func TestOutcomesInTurn(t *testing.T) {
+	t.Parallel()
+	failed, limited := responding(503, ``), responding(429, ``)
+	missing := responding(404, `{"error":{"type":"client_session_not_found","message":"m"}}`)
+	later := responding(429, ``, "retry-after", "60")
 	hangup := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	for name, test := range map[string]struct {
 		at       seam.Endpoint
 		handlers []http.HandlerFunc
-		want     ending
+		want     result
 	}{
-		"deleted or not there":      {seam.Delete(), []http.HandlerFunc{failed, missing}, ending{2, codes.NotFound, 404, true, false}},
-		"not there at all":          {seam.Delete(), []http.HandlerFunc{limited, missing}, ending{2, codes.NotFound, 404, false, false}},
-		"not there to be read":      {seam.Get(), []http.HandlerFunc{failed, missing}, ending{2, codes.NotFound, 404, false, false}},
-		"created after all, or not": {seam.Create(), []http.HandlerFunc{limited, failed}, ending{2, codes.Unknown, 503, true, true}},
-		"told to wait long":         {seam.GrantAccess(), []http.HandlerFunc{hangup, later}, ending{2, codes.ResourceExhausted, 429, true, false}},
-		"unclear, then refused":     {seam.GrantAccess(), []http.HandlerFunc{hangup, limited}, ending{3, codes.ResourceExhausted, 429, true, true}},
-		"three different ones":      {seam.Revoke(), []http.HandlerFunc{limited, failed, hangup}, ending{3, codes.Unavailable, 503, true, true}},
+		"deleted or not there":      {seam.Delete(), []http.HandlerFunc{failed, missing}, result{2, codes.NotFound, 404, true, false}},
+		"not there at all":          {seam.Delete(), []http.HandlerFunc{limited, missing}, result{2, codes.NotFound, 404, false, false}},
+		"not there to be read":      {seam.Get(), []http.HandlerFunc{failed, missing}, result{2, codes.NotFound, 404, false, false}},
+		"created after all, or not": {seam.Create(), []http.HandlerFunc{limited, failed}, result{2, codes.Unknown, 503, true, true}},
+		"told to wait long":         {seam.GrantAccess(), []http.HandlerFunc{hangup, later}, result{2, codes.ResourceExhausted, 429, true, false}},
+		"ambiguous, then rejected":  {seam.GrantAccess(), []http.HandlerFunc{hangup, limited}, result{3, codes.ResourceExhausted, 429, true, true}},
+		"three different ones":      {seam.Revoke(), []http.HandlerFunc{limited, failed, hangup}, result{3, codes.Unavailable, 503, true, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, inTurn(test.handlers...))
-			answer, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: test.at})
+			response, _, err := send(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: test.at})
 			if err == nil {
 				t.Fatal("no error")
 			}
-			if got := (ending{int(u.requests.Load()), err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.NoRetry}); got != test.want {
-				t.Errorf("it ends as %+v, want %+v; answer %+v", got, test.want, answer)
+			if got := (result{int(u.requests.Load()), err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.NoRetry}); got != test.want {
+				t.Errorf("it ends as %+v, want %+v; response %+v", got, test.want, response)
 			}
 		})
 	}
@@ -131,18 +134,18 @@ func TestRetryAfterIsKept(t *testing.T) {
 		"date by a clock a year ahead":  {503, in(nextYear)},
 		"date by a clock a year behind": {503, in(lastYear)},
 	} {
-		var came stamps
-		answers := inTurn(answering(test.status, ``, test.headers...), answering(200, success))
+		var came seamtest.Stamps
+		responses := inTurn(responding(test.status, ``, test.headers...), responding(200, seamtest.Success))
 		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			came.add()
-			answers(w, r)
+			came.Add()
+			responses(w, r)
 		})
 		client := newClient(t, u.URL)
 		calls.Go(func() {
-			if answer, _, err := grant(t.Context(), t, client); err != nil || answer.Attempts != 2 {
-				t.Errorf("%s: answer %+v, error %v", name, answer, err)
+			if response, _, err := grant(t.Context(), t, client); err != nil || response.Attempts != 2 {
+				t.Errorf("%s: response %+v, error %v", name, response, err)
 			}
-			if gaps := came.gaps(); len(gaps) != 1 || gaps[0] < time.Second {
+			if gaps := came.Gaps(); len(gaps) != 1 || gaps[0] < time.Second {
 				t.Errorf("%s: the second request came after %s", name, gaps)
 			}
 		})
@@ -158,18 +161,18 @@ func TestLongRetryAfter(t *testing.T) {
 		headers []string
 		want    time.Duration
 	}{
-		"a bit too long":      {429, []string{"retry-after", "2.001"}, 2001 * time.Millisecond},
-		"long":                {503, []string{"retry-after", "60"}, time.Minute},
-		"huge":                {503, []string{"retry-after", "1e300"}, time.Hour},
-		"date by the answers": {503, []string{"date", ahead.Format(http.TimeFormat), "retry-after", ahead.Add(time.Minute).Format(http.TimeFormat)}, time.Minute},
+		"a bit too long":        {429, []string{"retry-after", "2.001"}, 2001 * time.Millisecond},
+		"long":                  {503, []string{"retry-after", "60"}, time.Minute},
+		"huge":                  {503, []string{"retry-after", "1e300"}, time.Hour},
+		"date by the responses": {503, []string{"date", ahead.Format(http.TimeFormat), "retry-after", ahead.Add(time.Minute).Format(http.TimeFormat)}, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := serve(t, answering(test.status, ``, test.headers...))
+			u := serve(t, responding(test.status, ``, test.headers...))
 			began := time.Now()
-			answer, _, err := grant(t.Context(), t, newClient(t, u.URL))
+			response, _, err := grant(t.Context(), t, newClient(t, u.URL))
 			wantError(t, err, "", map[int]codes.Code{429: codes.ResourceExhausted, 503: codes.Unavailable}[test.status])
-			if err.RetryAfter == nil || *err.RetryAfter != test.want || err.NoRetry || answer.Attempts != 1 || u.requests.Load() != 1 {
-				t.Errorf("answer %+v, error %+v", answer, err)
+			if err.RetryAfter == nil || *err.RetryAfter != test.want || err.NoRetry || response.Attempts != 1 || u.requests.Load() != 1 {
+				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("the call was held for %s", took)
@@ -180,12 +183,13 @@ func TestLongRetryAfter(t *testing.T) {
 
 // What is no time to wait is passed over: the request is retried after the back-off alone.
 func TestJunkRetryAfter(t *testing.T) {
+	t.Parallel()
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
 		t.Run(value, func(t *testing.T) {
-			u := serve(t, inTurn(answering(429, ``, "retry-after", value), answering(200, success)))
+			u := serve(t, inTurn(responding(429, ``, "retry-after", value), responding(200, seamtest.Success)))
 			began := time.Now()
-			if answer, _, err := grant(t.Context(), t, newClient(t, u.URL)); err != nil || answer.Attempts != 2 {
-				t.Fatalf("answer %+v, error %v", answer, err)
+			if response, _, err := grant(t.Context(), t, newClient(t, u.URL)); err != nil || response.Attempts != 2 {
+				t.Fatalf("response %+v, error %v", response, err)
 			}
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("the call took %s", took)
@@ -194,16 +198,16 @@ func TestJunkRetryAfter(t *testing.T) {
 	}
 }
 
-// A caller that leaves during a back-off does not wait for its end.
-func TestLeaveDuringRealBackoff(t *testing.T) {
-	u := serve(t, answering(429, ``, "retry-after", "2"))
+// A caller that cancels during a back-off does not wait for its end.
+func TestCancelDuringRealBackoff(t *testing.T) {
+	u := serve(t, responding(429, ``, "retry-after", "2"))
 	registry := prometheus.NewRegistry()
 	client := newClient(t, u.URL, reportingTo(registry))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	left := make(chan time.Time, 1)
 	go func() {
-		eventually(t, "the end of the attempt", func() bool { return metric(t, registry, "attempts_total") == 1 })
+		seamtest.Eventually(t, "the end of the attempt", func() bool { return metric(t, registry, "attempts_total") == 1 })
 		left <- time.Now()
 		cancel()
 	}()
@@ -218,19 +222,20 @@ func TestLeaveDuringRealBackoff(t *testing.T) {
 	}
 }
 
-// Three attempts for each of three of the caller's would be nine. So there is one, and the caller may put the others.
-func TestCallerRepeats(t *testing.T) {
-	for name, broken := range map[string]upstreamOf{
-		"refused": refusing, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
-		"reset": hangingUp("", true), "unreadable": body(200, `<html>`),
+// Three attempts for each of three of the caller's would be nine. So there is one, and the caller may send the others.
+func TestCallerRetries(t *testing.T) {
+	t.Parallel()
+	for name, upstream := range map[string]upstreamOf{
+		"refused": refused, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
+		"reset": saying("", seamtest.Reset), "unreadable": body(200, `<html>`),
 		"HTTP/2 GOAWAY": goingAway(0, 0, ""),
 	} {
 		for _, at := range []seam.Endpoint{seam.Get(), seam.GrantAccess()} {
 			t.Run(name+at.Path, func(t *testing.T) {
-				url, seen := broken(t)
-				answer, _, err := put(t.Context(), t, newClient(t, url), seam.Call{Endpoint: at, CallerRetries: true})
-				if err == nil || err.NoRetry || answer.Attempts != 1 || answer.RetryReason != nil {
-					t.Errorf("answer %+v, error %+v", answer, err)
+				url, seen := upstream(t)
+				response, _, err := send(t.Context(), t, newClient(t, url), seam.Call{Endpoint: at, CallerRetries: true})
+				if err == nil || err.NoRetry || response.Attempts != 1 || response.RetryReason != nil {
+					t.Errorf("response %+v, error %+v", response, err)
 				}
 				if seen != nil && seen.Load() != 1 {
 					t.Errorf("%d requests", seen.Load())
@@ -239,8 +244,8 @@ func TestCallerRepeats(t *testing.T) {
 		}
 	}
 	// That the caller retries does not make it harmless to retry a creation.
-	u := serve(t, answering(503, ``))
-	_, _, err := put(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRetries: true})
+	u := serve(t, responding(503, ``))
+	_, _, err := send(t.Context(), t, newClient(t, u.URL), seam.Call{Endpoint: seam.Create(), CallerRetries: true})
 	if wantError(t, err, "", codes.Unknown); !err.NoRetry || !err.OutcomeUnknown {
 		t.Errorf("error is %+v", err)
 	}
@@ -248,10 +253,11 @@ func TestCallerRepeats(t *testing.T) {
 
 // When Seam fails often, retries must not double what it gets: a tenth more than there are calls, and a few for the
 // start.
-func TestRepeatsAreBounded(t *testing.T) {
+func TestRetriesAreBounded(t *testing.T) {
+	t.Parallel() // The back-offs take two seconds.
 	const calls = 300
 	dice := rand.New(rand.NewPCG(1, 2)) // Under half of the attempts fail, or the circuit breaker would open.
-	good, bad := answering(200, success), answering(503, ``)
+	good, bad := responding(200, seamtest.Success), responding(503, ``)
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if dice.Float64() < 0.3 { // The calls come one after the other.
 			bad(w, r)

@@ -3,8 +3,6 @@ package seam_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -40,6 +39,7 @@ func rpcs() []rpc {
 // TestSuccess shows which 2xx responses are a success of which RPC. Any other is an invalid response, whose outcome is
 // unknown but for what changes nothing.
 func TestSuccess(t *testing.T) {
+	t.Parallel()
 	const one, many, granted, done = "Create,Create or return,Get,GetOrCreate", "List", "GrantAccess", "Revoke,Delete"
 	for _, test := range []struct {
 		status int
@@ -74,9 +74,9 @@ func TestSuccess(t *testing.T) {
 	} {
 		for _, rpc := range rpcs() {
 			t.Run(fmt.Sprintf("%d %s %s", test.status, test.body, rpc.name), func(t *testing.T) {
-				u := serve(t, answering(test.status, test.body))
+				u := serve(t, responding(test.status, test.body))
 				_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
-					Endpoint: rpc.endpoint, Header: authorized(), CallerRetries: true, In: &request{}, Out: rpc.response(),
+					Endpoint: rpc.endpoint, Header: authorized(), CallerRetries: true, In: &grantRequest{}, Out: rpc.response(),
 				})
 				good := strings.Contains(","+strings.Join(test.good, ",")+",", ","+rpc.name+",")
 				if good != (err == nil) {
@@ -95,15 +95,15 @@ func TestSuccess(t *testing.T) {
 	}
 }
 
-// TestOwnCredentialInSuccess shows that a response with the service's own credential is no success, and that a caller's
+// TestServiceCredentialInSuccess shows that a response with the service's own credential is no success, and that a caller's
 // own may be in one: its session's token is.
-func TestOwnCredentialInSuccess(t *testing.T) {
+func TestServiceCredentialInSuccess(t *testing.T) {
 	const key = "seam_secretkey0123456789"
-	u := serve(t, answering(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))
+	u := serve(t, responding(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))
 	for own, want := range map[bool]codes.Code{true: codes.Internal, false: codes.OK} {
 		_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
 			Endpoint: seam.Get(), Header: http.Header{"Authorization": {"Bearer " + key}}, ServiceCredential: own,
-			CallerRetries: true, In: &request{}, Out: &response{},
+			CallerRetries: true, In: &grantRequest{}, Out: &grantResponse{},
 		})
 		got := codes.OK
 		if err != nil {
@@ -120,7 +120,7 @@ func TestOwnCredentialInSuccess(t *testing.T) {
 
 // TestProxyAuthentication shows that a proxy that wants the service to authenticate is the operator's concern.
 func TestProxyAuthentication(t *testing.T) {
-	u := serve(t, answering(407, `{"error":{"type":"unauthorized","message":"m"}}`, "proxy-authenticate", "Basic"))
+	u := serve(t, responding(407, `{"error":{"type":"unauthorized","message":"m"}}`, "proxy-authenticate", "Basic"))
 	_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 	wantError(t, err, "upstream_proxy_refused", codes.Internal)
 	if !err.Local || err.HTTPStatus != 500 || err.Cause == nil || err.OutcomeUnknown {
@@ -131,6 +131,7 @@ func TestProxyAuthentication(t *testing.T) {
 // TestTextsFromOutside shows that what the other end writes is not quoted in the cause of an error, and that the cause
 // is short whatever it writes.
 func TestTextsFromOutside(t *testing.T) {
+	t.Parallel()
 	const token = "seam_cst1secret0123456789"
 	long := strings.Repeat("x", 50_000)
 	for name, reply := range map[string]string{
@@ -151,19 +152,15 @@ func TestTextsFromOutside(t *testing.T) {
 		"unexpected other protocol": "HTTP/1.1 101 Switching\r\nUpgrade: " + token + "\r\nConnection: upgrade\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			address := listen(t, func(conn net.Conn) {
-				defer conn.Close()
-				_, _ = conn.Read(make([]byte, 4096))
-				_, _ = io.WriteString(conn, reply)
-			})
-			answer, err := newClient(t, "http://"+address).Do(context.Background(), seam.Call{
-				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &request{}, Out: &response{},
+			u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say(reply, seamtest.Close)})
+			response, err := newClient(t, u.URL).Do(context.Background(), seam.Call{
+				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &grantRequest{}, Out: &grantResponse{},
 			})
 			if err == nil {
 				t.Fatal("no error")
 			}
 			e := seamerr.From(err)
-			text := fmt.Sprint(e, e.Cause, e.Type, e.RequestID, e.GRPCStatus().Proto(), answer.RequestID)
+			text := fmt.Sprint(e, e.Cause, e.Type, e.RequestID, e.GRPCStatus().Proto(), response.RequestID)
 			if strings.Contains(text, token) || strings.Contains(text, token[:20]) {
 				t.Errorf("the token is quoted: %.1000s", text)
 			}

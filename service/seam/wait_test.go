@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// failing answers with an error and notes when it was asked.
-func failing(seen *stamps, status int, headers ...string) http.HandlerFunc {
+// failing responds with an error and notes when it was asked.
+func failing(seen *seamtest.Stamps, status int, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		seen.add()
+		seen.Add()
 		for i := 0; i < len(headers); i += 2 {
 			w.Header().Set(headers[i], headers[i+1])
 		}
@@ -24,19 +26,20 @@ func failing(seen *stamps, status int, headers ...string) http.HandlerFunc {
 
 // The retries of many calls that failed together must not come together, nor wait for longer than they have to.
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	for retryAfter, least := range map[string]time.Duration{
 		"": 0, "0": 0, "0.5": 500 * time.Millisecond, "1": time.Second, "2": 2 * time.Second,
 	} {
 		t.Run("Retry-After "+retryAfter, func(t *testing.T) {
 			var first, second []time.Duration
 			for range 40 { // Each with a budget of its own.
-				seen := &stamps{}
+				seen := &seamtest.Stamps{}
 				inBubble(t, failing(seen, 429, "Retry-After", retryAfter), func(t *testing.T, b bubble) {
-					if answer, err := b.call(t.Context(), Create()); answer.Attempts != 3 || !err.NoRetry {
-						t.Fatalf("answer %+v, error %+v", answer, err)
+					if response, err := b.call(t.Context(), Create()); response.Attempts != 3 || !err.NoRetry {
+						t.Fatalf("response %+v, error %+v", response, err)
 					}
 				})
-				gaps := seen.gaps()
+				gaps := seen.Gaps()
 				first, second = append(first, gaps[0]-least), append(second, gaps[1]-least)
 			}
 			for name, test := range map[string]struct {
@@ -70,17 +73,17 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 		deadline   time.Duration
 	}{{"1", time.Second}, {"1", 10 * time.Millisecond}, {"2", time.Second}, {"0.2", 200 * time.Millisecond}} {
 		t.Run(fmt.Sprintf("%s s in %s", test.retryAfter, test.deadline), func(t *testing.T) {
-			seen := &stamps{}
+			seen := &seamtest.Stamps{}
 			inBubble(t, failing(seen, 503, "Retry-After", test.retryAfter), func(t *testing.T, b bubble) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
 				defer cancel()
 				began := time.Now()
-				answer, err := b.call(ctx, GrantAccess())
-				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || answer.Attempts != 1 {
-					t.Errorf("answer %+v, error %+v", answer, err)
+				response, err := b.call(ctx, GrantAccess())
+				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || response.Attempts != 1 {
+					t.Errorf("response %+v, error %+v", response, err)
 				}
-				if took := time.Since(began); took != 0 || len(seen.times) != 1 {
-					t.Errorf("%d requests, and the answer came after %s", len(seen.times), took)
+				if took := time.Since(began); took != 0 || seen.Len() != 1 {
+					t.Errorf("%d requests, and the response came after %s", seen.Len(), took)
 				}
 			})
 		})
@@ -89,26 +92,27 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 
 // A back-off by chance is not begun either if it leaves no time: the response is Seam's, and never that time ran out.
 func TestBackoffThatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	for deadline := time.Millisecond; deadline < 250*time.Millisecond; deadline += 7 * time.Millisecond {
-		seen := &stamps{}
+		seen := &seamtest.Stamps{}
 		inBubble(t, failing(seen, 503), func(t *testing.T, b bubble) {
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
 			defer cancel()
 			began := time.Now()
-			answer, err := b.call(ctx, Get())
+			response, err := b.call(ctx, Get())
 			if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 {
 				t.Errorf("deadline %s: error %+v", deadline, err)
 			}
-			if took := time.Since(began); took >= deadline || len(seen.times) != answer.Attempts {
-				t.Errorf("deadline %s: the call took %s, %d requests, answer %+v", deadline, took, len(seen.times), answer)
+			if took := time.Since(began); took >= deadline || seen.Len() != response.Attempts {
+				t.Errorf("deadline %s: the call took %s, %d requests, response %+v", deadline, took, seen.Len(), response)
 			}
 		})
 	}
 }
 
-// A caller that leaves while its call waits to be retried is let go at once, and the request is not retried.
-func TestLeaveDuringBackoff(t *testing.T) {
-	seen := &stamps{}
+// A caller that cancels while its call waits to be retried is let go at once, and the request is not retried.
+func TestCancelDuringBackoff(t *testing.T) {
+	seen := &seamtest.Stamps{}
 	inBubble(t, failing(seen, 503, "Retry-After", "2", "seam-request-id", "r-1"), func(t *testing.T, b bubble) {
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
@@ -116,19 +120,19 @@ func TestLeaveDuringBackoff(t *testing.T) {
 			synctest.Wait() // Until nothing goes on any more: the call waits.
 			cancel()
 		}()
-		answer, err := b.call(ctx, GrantAccess())
+		response, err := b.call(ctx, GrantAccess())
 		if err.GRPCCode() != codes.Canceled || err.HTTPStatus != 499 || time.Since(began) != 0 {
 			t.Errorf("after %s: error %+v", time.Since(began), err)
 		}
-		// The 503 may have come after Seam did it, so leaving does not make the outcome known.
+		// The 503 may have come after Seam did it, so cancelling does not make the outcome known.
 		if !err.OutcomeUnknown {
 			t.Error("the outcome is told to be known")
 		}
-		if len(seen.times) != 1 || answer.Attempts != 1 {
-			t.Errorf("%d requests, answer %+v", len(seen.times), answer)
+		if seen.Len() != 1 || response.Attempts != 1 {
+			t.Errorf("%d requests, response %+v", seen.Len(), response)
 		}
-		if answer.RetryReason != nil {
-			t.Errorf("the one request is told to have been retried because of: %v", answer.RetryReason)
+		if response.RetryReason != nil {
+			t.Errorf("the one request is told to have been retried because of: %v", response.RetryReason)
 		}
 	})
 }
@@ -150,18 +154,18 @@ func TestTimeForOneAttempt(t *testing.T) {
 		"adds, long":         {Create(), 40 * time.Second, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			seen := &stamps{}
-			inBubble(t, func(w http.ResponseWriter, r *http.Request) { seen.add(); silent(w, r) }, func(t *testing.T, b bubble) {
+			seen := &seamtest.Stamps{}
+			inBubble(t, func(w http.ResponseWriter, r *http.Request) { seen.Add(); silent(w, r) }, func(t *testing.T, b bubble) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
 				defer cancel()
 				began := time.Now()
-				answer, err := b.call(ctx, test.at)
+				response, err := b.call(ctx, test.at)
 				if err.GRPCCode() != codes.DeadlineExceeded || err.OutcomeUnknown != test.unknown || time.Since(began) != test.deadline {
 					t.Errorf("after %s: error %+v", time.Since(began), err)
 				}
-				gaps := seen.gaps()
-				if len(gaps) != len(test.want) || answer.Attempts != len(gaps)+1 {
-					t.Fatalf("requests came at distances of %v, want %v; answer %+v", gaps, test.want, answer)
+				gaps := seen.Gaps()
+				if len(gaps) != len(test.want) || response.Attempts != len(gaps)+1 {
+					t.Fatalf("requests came at distances of %v, want %v; response %+v", gaps, test.want, response)
 				}
 				for i, gap := range gaps {
 					if gap < test.want[i]-200*time.Millisecond || gap > test.want[i]+200*time.Millisecond {

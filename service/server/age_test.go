@@ -18,16 +18,17 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// ageRig is a service whose connections have a maximum age, and one client of its REST face.
-type ageRig struct {
+// ageHarness is a service whose connections have a maximum age, and one client of its REST face.
+type ageHarness struct {
 	at     string
 	client *http.Client
 	dials  atomic.Int64
 }
 
-func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
+func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageHarness {
 	t.Helper()
 	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Sandbox, cfg.SandboxListen, cfg.SeamEndpoint = true, "127.0.0.1:0", &url.URL{Scheme: "https", Host: "seam.example.com"}
@@ -40,7 +41,7 @@ func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &ageRig{at: "http://" + s.Addresses().HTTP}
+	r := &ageHarness{at: "http://" + s.Addresses().HTTP}
 	if client != nil {
 		r.at = "https://" + s.Addresses().HTTP
 	}
@@ -66,7 +67,7 @@ func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageRig {
 }
 
 // call makes one call that has to succeed over the protocol.
-func (r *ageRig) call(ctx context.Context, proto string) error {
+func (r *ageHarness) call(ctx context.Context, proto string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.at+"/client_sessions/list", strings.NewReader("{}"))
 	if err != nil {
 		return err
@@ -88,10 +89,11 @@ func (r *ageRig) call(ctx context.Context, proto string) error {
 // TestConnectionAgeOverREST shows that a caller of the REST face is moved to a new connection when its own has its age,
 // and that none of the calls that it makes meanwhile fails.
 func TestConnectionAgeOverREST(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	t.Parallel() // Each of six services drains for half a second.
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	secure := tlsConfig(dir)
-	plainH1 := ours.tlsClient(t, nil)
+	plainH1 := ours.Client(t, nil)
 	plainH1.NextProtos = []string{"http/1.1"}
 	for name, test := range map[string]struct {
 		cfg    config.Config
@@ -100,14 +102,16 @@ func TestConnectionAgeOverREST(t *testing.T) {
 	}{
 		"HTTP/1.1":          {config.Config{}, nil, "HTTP/1.1"},
 		"HTTP/1.1 over TLS": {secure, plainH1, "HTTP/1.1"},
-		"HTTP/2":            {secure, ours.tlsClient(t, nil), "HTTP/2.0"},
+		"HTTP/2":            {secure, ours.Client(t, nil), "HTTP/2.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			test.cfg.MaxConnectionAge = 50 * time.Millisecond
-			r := startAge(t, test.cfg, test.client.Clone())
-			const callers, moves = 4, 5
+			t.Parallel()
+			cfg := test.cfg
+			cfg.MaxConnectionAge = 50 * time.Millisecond
+			r := startAge(t, cfg, test.client.Clone())
+			const callers, moves = 4, 3
 			var calling sync.WaitGroup
-			deadline := time.Now().Add(10 * time.Second)
+			deadline := time.Now().Add(30 * time.Second)
 			for range callers {
 				calling.Go(func() {
 					for r.dials.Load() < callers*moves {
@@ -115,6 +119,7 @@ func TestConnectionAgeOverREST(t *testing.T) {
 							t.Error(err)
 							return
 						}
+						time.Sleep(5 * time.Millisecond) // Others run beside it.
 						if time.Now().After(deadline) {
 							t.Errorf("%d connections", r.dials.Load())
 							return
@@ -125,8 +130,10 @@ func TestConnectionAgeOverREST(t *testing.T) {
 			calling.Wait()
 		})
 		t.Run(name+", young", func(t *testing.T) {
-			test.cfg.MaxConnectionAge = time.Hour
-			r := startAge(t, test.cfg, test.client.Clone())
+			t.Parallel()
+			cfg := test.cfg
+			cfg.MaxConnectionAge = time.Hour
+			r := startAge(t, cfg, test.client.Clone())
 			for range 10 {
 				if err := r.call(t.Context(), test.proto); err != nil {
 					t.Error(err)

@@ -26,7 +26,7 @@ import (
 // that the trick does nothing beyond what the caller may do anyway.
 type attack struct {
 	name string
-	send func(t *testing.T, h *heldHarness) (outcome, said string)
+	send func(t *testing.T, h *credentialHarness) (outcome, reply string)
 	// want is what comes of it: "401 unauthorized" over REST, "Unauthenticated" over gRPC, and for bytes on the wire
 	// what h.raw and h2.outcome say. Where the outcome is a matter of timing there are several, with | between them.
 	want string
@@ -37,25 +37,31 @@ type attack struct {
 // TestAttacks tries all of the attacks on one service. After each, calls over both faces must succeed at once, Seam
 // must have seen nothing but the service's key, and in the end nothing secret may have come out anywhere.
 func TestAttacks(t *testing.T) {
+	t.Parallel() // A body that never comes is given up after twelve seconds.
 	stderr := captureStderr(t)
-	h := startHeld(t)
+	h := startWithCredential(t)
 	slow := h.slowHeaders(t)
+	unread := make(chan string, 1)
+	go func() {
+		outcome, _ := h.raw(t, post("", "Content-Length: 100000"), 1)
+		unread <- outcome
+	}()
 	h.check(t)
 	h.upstream(t)
 	for _, a := range attacks() {
 		t.Run(a.name, func(t *testing.T) {
-			outcome, said := a.send(t, h)
+			outcome, reply := a.send(t, h)
 			if !strings.Contains("|"+a.want+"|", "|"+outcome+"|") {
-				t.Errorf("outcome %q, want %q\n%.2000s", outcome, a.want, said)
+				t.Errorf("outcome %q, want %q\n%.2000s", outcome, a.want, reply)
 			}
 			if got := h.upstream(t); got != a.reached {
 				t.Errorf("%d requests reached Seam, want %d", got, a.reached)
 			}
-			if a.reached == 0 || !strings.Contains(said, `"token":"`+sandbox.SessionToken) {
-				h.noSecret(t, "the answer", said)
+			if a.reached == 0 || !strings.Contains(reply, `"token":"`+sandbox.SessionToken) {
+				h.noSecret(t, "the response", reply)
 			} else {
 				// The token of the session is what the caller asked for.
-				h.noSecret(t, "the answer", strings.ReplaceAll(said, `"token":"`+sandbox.SessionToken, ""))
+				h.noSecret(t, "the response", strings.ReplaceAll(reply, `"token":"`+sandbox.SessionToken, ""))
 			}
 			h.check(t)
 			h.upstream(t)
@@ -65,6 +71,9 @@ func TestAttacks(t *testing.T) {
 		if took := <-slow; took < 5*time.Second || took > 15*time.Second {
 			t.Errorf("a connection with slow headers lasted %s", took)
 		}
+	}
+	if outcome := <-unread; outcome != "401" {
+		t.Errorf("a stranger's body that never comes: outcome %q, want 401", outcome)
 	}
 	h.check(t)
 	h.noSecret(t, "/metrics", h.metrics(t))
@@ -77,7 +86,7 @@ func TestAttacks(t *testing.T) {
 }
 
 // noSecret checks that a text has none of the secrets.
-func (h *heldHarness) noSecret(t *testing.T, where, text string) {
+func (h *credentialHarness) noSecret(t *testing.T, where, text string) {
 	t.Helper()
 	parts := strings.Split(h.jobsToken, ".")
 	for _, secret := range []string{
@@ -90,7 +99,7 @@ func (h *heldHarness) noSecret(t *testing.T, where, text string) {
 	}
 }
 
-func (h *heldHarness) metrics(t *testing.T) string {
+func (h *credentialHarness) metrics(t *testing.T) string {
 	t.Helper()
 	response, err := h.http.Get("http://" + h.at.Admin + "/metrics")
 	if err != nil {
@@ -105,7 +114,7 @@ func (h *heldHarness) metrics(t *testing.T) string {
 }
 
 // metric returns the value of a series without labels.
-func (h *heldHarness) metric(t *testing.T, name string) float64 {
+func (h *credentialHarness) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	for line := range strings.Lines(h.metrics(t)) {
 		if text, ok := strings.CutPrefix(line, name+" "); ok {
@@ -122,7 +131,7 @@ func (h *heldHarness) metric(t *testing.T, name string) float64 {
 
 // slowHeaders opens connections that send their headers a byte at a time, and tells how long each lasted. They run
 // beside the other attacks, since each lasts as long as the service allows.
-func (h *heldHarness) slowHeaders(t *testing.T) <-chan time.Duration {
+func (h *credentialHarness) slowHeaders(t *testing.T) <-chan time.Duration {
 	t.Helper()
 	const connections = 20
 	lasted := make(chan time.Duration, connections)
@@ -155,8 +164,8 @@ func (h *heldHarness) slowHeaders(t *testing.T) <-chan time.Duration {
 }
 
 // overREST makes a request of the REST face by net/http's client.
-func overREST(method, path, body string, headers ...string) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+func overREST(method, path, body string, headers ...string) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		// Where a row says nothing about it, the caller is orders, not the harness's.
 		got := h.send(method, path, body, append([]string{"Authorization", "Bearer " + ordersToken}, headers...)...)
@@ -169,8 +178,8 @@ func overREST(method, path, body string, headers ...string) func(*testing.T, *he
 }
 
 // overGRPC makes a call by grpc-go's client, as orders where the headers do not say otherwise.
-func overGRPC(rpc string, message *clientsessionv1.GrantAccessRequest, headers ...string) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+func overGRPC(rpc string, message *clientsessionv1.GrantAccessRequest, headers ...string) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		md := metadata.Pairs("authorization", "Bearer "+ordersToken)
 		for i := 0; i < len(headers); i += 2 {
@@ -196,17 +205,17 @@ func both(name, wantREST, wantGRPC string, reached int, headers ...string) []att
 	}
 }
 
-// bytesOn puts bytes on a connection to the REST face and reads up to most answers.
-func bytesOn(payload string, most int) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+// bytesOn puts bytes on a connection to the REST face and reads up to most responses.
+func bytesOn(payload string, most int) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		return h.raw(t, payload, most)
 	}
 }
 
 // framesWith makes a call in bare HTTP/2 frames, with the headers of a good one but for the pairs.
-func framesWith(pairs ...string) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+func framesWith(pairs ...string) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		return h.frames(t, pairs...)
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 // withJobs calls as jobs, whose token is made when the service has been started.
-func withJobs(rpc string) func(*testing.T, *heldHarness) (string, string) {
-	return func(t *testing.T, h *heldHarness) (string, string) {
+func withJobs(rpc string) func(*testing.T, *credentialHarness) (string, string) {
+	return func(t *testing.T, h *credentialHarness) (string, string) {
 		t.Helper()
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+h.jobsToken)
 		err := h.invoke(ctx, "/seam.clientsession.v1.ClientSessionService/"+rpc, grantByID(), nil)
@@ -27,19 +27,19 @@ func withJobs(rpc string) func(*testing.T, *heldHarness) (string, string) {
 }
 
 // wireAttacks are about where one request ends and the next begins. The second request of each pair has no token: were
-// it taken for a part of the first, or the first for a part of it, it would be answered as somebody else's.
+// it taken for a part of the first, or the first for a part of it, it would get the response of somebody else.
 func wireAttacks() []attack {
 	const stranger = "POST " + grantPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX: "
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(byID), byID)
 	bare := post("{}")
 	return []attack{
 		{"pair on one connection", bytesOn(post(byID, asOrders)+post(byID), 2), "200,401", 1},
-		{"both lengths", bytesOn(post(chunked+bare, asOrders, "Content-Length: 6", "Transfer-Encoding: chunked"), 2), "400|200,401|200,closed|400,closed", 1},
-		{"chunked twice", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), 2), "400,closed|501,closed", 0},
+		{"both lengths", bytesOn(post(chunked+bare, asOrders, "Content-Length: 6", "Transfer-Encoding: chunked"), 2), "200,401", 1},
+		{"chunked twice", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), 2), "501,closed", 0},
 		{"chunked and something", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding: gzip, chunked"), 2), "501,closed", 0},
 		{"chunked in disguise", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding: xchunked", "Content-Length: 5"), 2), "501,closed", 0},
 		{"chunked with a space", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding : chunked"), 2), "400,closed", 0},
-		{"chunked with a vertical tab", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding: \x0bchunked"), 2), "400,closed|501,closed", 0},
+		{"chunked with a vertical tab", bytesOn(post(chunked+bare, asOrders, "Transfer-Encoding: \x0bchunked"), 2), "400,closed", 0},
 		{"two lengths", bytesOn(post(byID+bare, asOrders, fmt.Sprint("Content-Length: ", len(byID)), "Content-Length: 5"), 2), "400,closed", 0},
 		{"length with a sign", bytesOn(post(byID+bare, asOrders, fmt.Sprint("Content-Length: +", len(byID))), 2), "400,closed", 0},
 		{"length in hex", bytesOn(post(byID+bare, asOrders, "Content-Length: 0x10"), 2), "400,closed", 0},
@@ -48,12 +48,12 @@ func wireAttacks() []attack {
 		{"length too small, request in the body", bytesOn(post("{}"+bare, asOrders, "Content-Length: 2"), 2), "400,401", 0},
 		{"length of zero, request in the body", bytesOn(post(bare, asOrders, "Content-Length: 0"), 2), "400,401", 0},
 		{"GET with a request in its body", bytesOn(strings.Replace(post(bare, asOrders), "POST", "GET", 1)+"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 2), "405,404", 0},
-		{"request in a header of the next", bytesOn(post("{}"+stranger+post(byID, asOrders), asOrders, "Content-Length: 2"), 2), "400,400|400,401", 0},
+		{"request in a header of the next", bytesOn(post("{}"+stranger+post(byID, asOrders), asOrders, "Content-Length: 2"), 2), "400,400", 0},
 		{"chunk with a bare line feed", bytesOn(post("2;\n{}\r\n0\r\n\r\n"+bare, asOrders, "Transfer-Encoding: chunked"), 2), "400,closed", 0},
 		{"chunk of junk", bytesOn(post("zz\r\n{}\r\n0\r\n\r\n", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
 		{"chunk of a huge size", bytesOn(post("ffffffffffffffffff\r\n{}", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
 		{"chunk with a long extension", bytesOn(post("2;"+strings.Repeat("a", 64<<10)+"\r\n{}\r\n0\r\n\r\n", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
-		{"token in a trailer", bytesOn(post(fmt.Sprintf("%x\r\n%s\r\n0\r\n%s\r\n\r\n", len(byID), byID, asOrders), "Trailer: Authorization", "Transfer-Encoding: chunked"), 1), "401|400", 0},
+		{"token in a trailer", bytesOn(post(fmt.Sprintf("%x\r\n%s\r\n0\r\n%s\r\n\r\n", len(byID), byID, asOrders), "Trailer: Authorization", "Transfer-Encoding: chunked"), 1), "401", 0},
 		{"expectation", bytesOn(post(byID, asOrders, "Expect: 100-continue"), 2), "100,200", 1},
 		{"expectation of something else", bytesOn(post(byID, asOrders, "Expect: 200-ok"), 1), "417", 0},
 		{"expectation of a stranger", bytesOn(post("", "Expect: 100-continue", "Content-Length: 2000000"), 1), "401", 0},
@@ -62,9 +62,9 @@ func wireAttacks() []attack {
 		{"HTTP/3.7", bytesOn("GET / HTTP/3.7\r\nHost: a\r\n\r\n", 1), "505", 0},
 		{"HTTP/2 on the REST face", bytesOn(http2.ClientPreface, 1), "404", 0},
 		{"upgrade to HTTP/2", bytesOn(post(byID, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"), 1), "401", 0},
-		{"TLS on the REST face", bytesOn("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"+strings.Repeat("\x00", 600)+"\r\n\r\n", 1), "400|closed", 0},
-		{"zero bytes", bytesOn(strings.Repeat("\x00", 64<<10)+"\r\n\r\n", 1), "400|431", 0},
-		{"line breaks alone", bytesOn(strings.Repeat("\r\n", 1000), 1), "400|closed", 0},
+		{"TLS on the REST face", bytesOn("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"+strings.Repeat("\x00", 600)+"\r\n\r\n", 1), "400", 0},
+		{"zero bytes", bytesOn(strings.Repeat("\x00", 64<<10)+"\r\n\r\n", 1), "431", 0},
+		{"line breaks alone", bytesOn(strings.Repeat("\r\n", 1000), 1), "400", 0},
 		{"SSH", bytesOn("SSH-2.0-OpenSSH_9.9\r\n", 1), "400", 0},
 	}
 }

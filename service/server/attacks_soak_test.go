@@ -33,7 +33,7 @@ func TestAttackSoak(t *testing.T) {
 	if err != nil {
 		t.Fatalf("SOAK_TIME: %v", err)
 	}
-	h := startHeldProcess(t)
+	h := startProcessWithCredential(t)
 	h.check(t)
 	round := func() {
 		for _, a := range attacks() {
@@ -93,7 +93,7 @@ func TestAttackSoak(t *testing.T) {
 }
 
 // goodCall makes a call that has to succeed.
-func (h *heldHarness) goodCall(ctx context.Context, overREST bool) error {
+func (h *credentialHarness) goodCall(ctx context.Context, overREST bool) error {
 	if !overREST {
 		_, err := h.client().GrantAccess(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+ordersToken), grantByID())
 		return err
@@ -115,8 +115,8 @@ func (h *heldHarness) goodCall(ctx context.Context, overREST bool) error {
 	return nil
 }
 
-// startHeldProcess is startHeld with the service in a process of its own.
-func startHeldProcess(t *testing.T) *heldHarness {
+// startProcessWithCredential is startWithCredential with the service in a process of its own.
+func startProcessWithCredential(t *testing.T) *credentialHarness {
 	t.Helper()
 	seam := sandbox.New(sandbox.Options{})
 	upstream, err := sandbox.Listen("127.0.0.1:0", seam)
@@ -140,7 +140,7 @@ func startHeldProcess(t *testing.T) *heldHarness {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h := &heldHarness{harness: &harness{t: t, sandbox: seam, seamURL: upstream.URL(), log: &logBuffer{}}, sign: sign, jobsToken: sign(nil)}
+	h := &credentialHarness{harness: &harness{t: t, sandbox: seam, seamURL: upstream.URL(), log: &logBuffer{}}, sign: sign, jobsToken: sign(nil)}
 	lines := bufio.NewScanner(stderr)
 	lines.Buffer(nil, 1<<20)
 	for h.at.HTTP == "" && lines.Scan() {

@@ -8,8 +8,9 @@ import (
 
 // attacks are the rows of TestAttacks.
 func attacks() []attack {
-	return slices.Concat(identityAttacks(), headerAttacks(), pathAttacks(), wireAttacks(), bodyAttacks(), frameAttacks(),
-		tokenAttacks(), unreadAttacks())
+	// The unread requests are counted, so they come before the floods, of which something may still be in the works.
+	return slices.Concat(unreadAttacks(), identityAttacks(), headerAttacks(), pathAttacks(), wireAttacks(), bodyAttacks(),
+		tokenAttacks(), frameAttacks())
 }
 
 // identityAttacks are about who calls.
@@ -60,11 +61,11 @@ func headerAttacks() []attack {
 		both("headers for Seam", "200", "OK", 1, "Seam-Workspace", "a7d2e4b6-1c93-4f58-8b7d-6e5f4c3b2a02", "Client-Session-Token", "seam_secret_cst", "Seam-Publishable-Key", "seam_secret_pk",
 			"User-Identifier-Key", "john_doe", "Seam-User-Identifier-Key", "john_doe", "Seam-Sdk-Name", "x", "Seam-Lts-Version", "1"),
 		both("forged origin", "200", "OK", 1, "X-Forwarded-For", "10.9.8.7", "Forwarded", "for=10.9.8.7", "X-Real-Ip", "10.9.8.7", "X-Caller", "reader", "Grpc-Metadata-Seam-Workspace", "x"),
-		both("endless deadline and junk", "200", "OK", 1, "X-HTTP-Method-Override", "DELETE", "Traceparent", "junk", "Baggage", "a=b"),
+		both("junk in other headers", "200", "OK", 1, "X-HTTP-Method-Override", "DELETE", "Traceparent", "junk", "Baggage", "a=b"),
 		{{"authorization as hop by hop", bytesOn(post(byID, asOrders, "Connection: authorization, close"), 1), "200", 1}},
 		{{"another host", bytesOn(strings.Replace(post(byID, asOrders), "Host: a", "Host: connect.getseam.com", 1), 1), "200", 1}},
 		{{"absolute address", bytesOn(strings.Replace(post(byID, asOrders), grantPath, "http://connect.getseam.com"+grantPath, 1), 1), "200", 1}},
-		{{"line feed in a value", bytesOn(post(byID, asOrders+"\nX-Evil: 1"), 1), "200|400", 1}},
+		{{"line feed in a value", bytesOn(post(byID, asOrders+"\nX-Evil: 1"), 1), "200", 1}},
 		{{"bare carriage return in a value", bytesOn(post(byID, asOrders+"\rX-Evil: 1"), 1), "400", 0}},
 		{{"zero byte in a value", bytesOn(post(byID, asOrders+"\x00"), 1), "400", 0}},
 		{{"escape in a value", bytesOn(post(byID, asOrders, "Seam-Workspace: \x1b[2J"), 1), "400", 0}},
@@ -72,7 +73,7 @@ func headerAttacks() []attack {
 		{{"not ASCII in a header for Seam", bytesOn(post(byID, asOrders, "Seam-Workspace: \xc3\xa9"), 1), "400", 0}},
 		{{"not ASCII in a token", bytesOn(post(byID, asOrders+"\xff"), 1), "401", 0}},
 		{{"space before the colon", bytesOn(post(byID, "Authorization : Bearer "+ordersToken), 1), "400", 0}},
-		{{"folded header", bytesOn(post(byID, "Authorization: Bearer\r\n "+ordersToken), 1), "200|400|401", 1}},
+		{{"folded header", bytesOn(post(byID, "Authorization: Bearer\r\n "+ordersToken), 1), "200", 1}},
 		{{"no name", bytesOn(post(byID, asOrders, ": x"), 1), "400", 0}},
 		{{"no host", bytesOn(strings.Replace(post(byID, asOrders), "Host: a\r\n", "", 1), 1), "400", 0}},
 		{{"two hosts", bytesOn(post(byID, asOrders, "Host: b"), 1), "400", 0}},
@@ -100,27 +101,27 @@ func pathAttacks() []attack {
 		"/seam.clientsession.v1.clientsessionservice/GrantAccess", "http://a" + service + "/GrantAccess",
 		"/grpc.health.v1.Health/" + service + "/GrantAccess", "/ClientSessionService/GrantAccess", service + "/GrantAccess ",
 	} {
-		rows = append(rows, attack{"method " + path, framesWith(":path", path), "grpc 12|reset PROTOCOL_ERROR|closed", 0})
+		rows = append(rows, attack{"method " + path, framesWith(":path", path), "grpc 12|reset PROTOCOL_ERROR", 0})
 	}
 	for path, want := range map[string]string{
 		"/client_sessions%2Fgrant_access": "404", "/client_sessions/grant_access/": "404", "/CLIENT_SESSIONS/grant_access": "404",
 		"/client_sessions//grant_access": "404", "/client_sessions/../client_sessions/grant_access": "404",
 		"/client_sessions/grant_access%00": "404", "/client_sessions/grant_access;x": "404", "/%": "400", "client_sessions/grant_access": "400",
-		"/client_sessions\\grant_access": "404", "*": "404|400", "/client_sessions/grant_access\x00": "400", "": "400",
+		"/client_sessions\\grant_access": "404", "*": "404", "/client_sessions/grant_access\x00": "400", "": "400",
 		"/_sandbox/requests": "404", "/metrics": "404", "/debug/pprof/heap": "404", service + "/GrantAccess": "404",
 		"/" + ordersToken: "404", "/client_sessions/" + ordersToken + "?" + ordersToken: "404",
 	} {
 		rows = append(rows, attack{"path " + path, bytesOn(strings.Replace(post(byID, asOrders), grantPath, path, 1), 1), want, 0})
 	}
 	for method, want := range map[string]string{
-		"TRACE": "405", "OPTIONS": "405", "GRANT": "405", "post": "405", "PRI": "405|400|505", "": "400", "GET\t": "400",
+		"TRACE": "405", "OPTIONS": "405", "GRANT": "405", "post": "405", "PRI": "405", "": "400", "GET\t": "400",
 		ordersToken: "405",
 	} {
 		rows = append(rows, attack{"HTTP method " + method, bytesOn(strings.Replace(post(byID, asOrders), "POST", method, 1), 1), want, 0})
 	}
 	rows = append(rows,
-		attack{"CONNECT", bytesOn("CONNECT connect.getseam.com:443 HTTP/1.1\r\nHost: connect.getseam.com\r\n\r\n", 1), "404|405", 0},
-		attack{"CONNECT to the sandbox", bytesOn("CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: a\r\n"+asOrders+"\r\n\r\n", 1), "404|405", 0},
+		attack{"CONNECT", bytesOn("CONNECT connect.getseam.com:443 HTTP/1.1\r\nHost: connect.getseam.com\r\n\r\n", 1), "404", 0},
+		attack{"CONNECT to the sandbox", bytesOn("CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: a\r\n"+asOrders+"\r\n\r\n", 1), "404", 0},
 		attack{"OPTIONS of everything", bytesOn("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 1), "200", 0},
 	)
 	return rows

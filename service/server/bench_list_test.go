@@ -24,7 +24,7 @@ import (
 // is that caller and Seam without the service between them.
 func BenchmarkList(b *testing.B) {
 	const sessions = 10_000
-	one, _, _ := strings.Cut(strings.TrimPrefix(seamAnswer, `{"client_session":`), `,"ok":true}`)
+	one, _, _ := strings.Cut(strings.TrimPrefix(seamResponse, `{"client_session":`), `,"ok":true}`)
 	for _, test := range []struct{ name, members string }{
 		{"known", ""}, {"unknown text", `,"new":"text"`}, {"unknown object", `,"new":{"a":["b",1]}`},
 	} {

@@ -21,7 +21,7 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-const seamAnswer = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b2ef-a82e1e6dafac","workspace_id":"w",` +
+const seamResponse = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b2ef-a82e1e6dafac","workspace_id":"w",` +
 	`"created_at":"2026-01-02T03:04:05.000Z","expires_at":"2027-01-02T03:04:05.000Z","token":"seam_cst1x",` +
 	`"user_identifier_key":"jane_doe","device_count":2,"connect_webview_ids":[],` +
 	`"connected_account_ids":["c35ecf64-474a-466a-95a6-7b35cb4c8bb4"],"user_identity_ids":[]},"ok":true}`
@@ -31,7 +31,7 @@ const seamAnswer = `{"client_session":{"client_session_id":"3ada79d3-2848-4320-b
 // of the whole process with caller and Seam in it, as ratios to the floor of the same run: the machine's speed is in
 // both.
 func BenchmarkCall(b *testing.B) {
-	ctx, s, seamURL := benchService(b, seamAnswer)
+	ctx, s, seamURL := benchService(b, seamResponse)
 	bare := grpc.NewServer()
 	clientsessionv1.RegisterClientSessionServiceServer(bare, prebuilt{})
 	bareListener := listen(b)

@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 func TestLoadCAs(t *testing.T) {
-	one, two := newAuthority(t, "one"), newAuthority(t, "two")
+	one, two := seamtest.NewAuthority(t, "one"), seamtest.NewAuthority(t, "two")
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	bundle := bytes.Join([][]byte{[]byte("# ours\n"), one.pem, []byte("# theirs\n"), two.pem}, nil)
+	bundle := bytes.Join([][]byte{[]byte("# ours\n"), one.PEM, []byte("# theirs\n"), two.PEM}, nil)
 	if err := os.WriteFile(path, bundle, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -27,15 +29,15 @@ func TestLoadCAs(t *testing.T) {
 	if got.Equal(want) {
 		t.Error("the file's authorities are not in the pool")
 	}
-	want.AddCert(one.certificate)
-	want.AddCert(two.certificate)
+	want.AddCert(one.Certificate)
+	want.AddCert(two.Certificate)
 	if !got.Equal(want) {
 		t.Error("the pool is not the system's authorities and the file's")
 	}
 }
 
 func TestLoadCAsFails(t *testing.T) {
-	good := newAuthority(t, "one").pem
+	good := seamtest.NewAuthority(t, "one").PEM
 	const secret = "c2VjcmV0c2VjcmV0"
 	key := []byte("-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n")
 	strange := []byte("-----BEGIN CERTIFICATE-----\n" + secret + "\n-----END CERTIFICATE-----\n")

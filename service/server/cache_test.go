@@ -9,10 +9,11 @@ import (
 
 // TestNothingIsCached shows that no response of the REST face may be kept by a cache on the way: sessions have tokens.
 func TestNothingIsCached(t *testing.T) {
+	t.Parallel()
 	const origin = "https://app.example.com"
-	h := startHeld(t, func(cfg *config.Config) { cfg.CORSOrigins = []string{origin} })
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.CORSOrigins = []string{origin} })
 	known := []string{"Authorization", "Bearer " + ordersToken}
-	for name, got := range map[string]answer{
+	for name, got := range map[string]restResponse{
 		"success":         h.grant(byID, known...),
 		"GET":             h.send(http.MethodGet, "/client_sessions/list", "", known...),
 		"HEAD":            h.send(http.MethodHead, "/client_sessions/list", "", known...),

@@ -12,12 +12,13 @@ import (
 // TestCORS shows which pages a browser lets call, and which with credentials, as Seam's JavaScript SDK does with a
 // client session token: only those of listed origins, and only where their own credential is what opens Seam.
 func TestCORS(t *testing.T) {
+	t.Parallel()
 	const origin, stranger = "https://app.example.com", "https://evil.example.com"
 	origins := func(list ...string) func(*config.Config) {
 		return func(cfg *config.Config) { cfg.CORSOrigins = list }
 	}
 	listed, every, mixed := start(t, origins(origin)), start(t, origins("*")), start(t, origins(origin, "*"))
-	held := startHeld(t, origins(origin)).harness
+	credentialed := startWithCredential(t, origins(origin)).harness
 	for name, c := range map[string]struct {
 		h      *harness
 		origin string
@@ -30,12 +31,12 @@ func TestCORS(t *testing.T) {
 		"page without an origin":       {listed, "null", "", "", http.StatusNoContent},
 		"every origin":                 {every, origin, "*", "", http.StatusNoContent},
 		"every origin beside a listed": {mixed, origin, "*", "", http.StatusNoContent},
-		"service credential":           {held, origin, origin, "", http.StatusNoContent},
-		"service credential, stranger": {held, stranger, "", "", http.StatusForbidden},
+		"service credential":           {credentialed, origin, origin, "", http.StatusNoContent},
+		"service credential, stranger": {credentialed, stranger, "", "", http.StatusForbidden},
 		"none by default":              {start(t), origin, "", "", http.StatusMethodNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check := func(what string, got answer) {
+			check := func(what string, got restResponse) {
 				t.Helper()
 				if allowed := got.header.Values("Access-Control-Allow-Origin"); strings.Join(allowed, ",") != c.allowed {
 					t.Errorf("%s %d allows the origins %q", what, got.status, allowed)

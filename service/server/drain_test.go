@@ -12,11 +12,13 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // TestDrainDelay shows that a service that was told to end says so, and still takes calls while load balancers hear of
 // it; callers over HTTP/1.1 are told to connect anew.
 func TestDrainDelay(t *testing.T) {
+	t.Parallel() // The delay of two seconds is waited.
 	h := start(t, func(cfg *config.Config) { cfg.DrainDelay = 2 * time.Second })
 	if got := h.grant(byID); got.last {
 		t.Error("the connection is closed before the end")
@@ -24,7 +26,7 @@ func TestDrainDelay(t *testing.T) {
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- h.stop() }()
-	eventually(t, 2*time.Second, "the service is not ready any more", func() bool {
+	seamtest.Eventually(t, "the service is not ready any more", func() bool {
 		code, _ := h.admin("/readyz")
 		return code == http.StatusServiceUnavailable
 	})
@@ -52,6 +54,7 @@ func TestDrainDelay(t *testing.T) {
 // TestDrainTimeout shows that a call that does not end in time is cut off, so that the service ends, and that it says
 // so.
 func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DrainTimeout = 300 * time.Millisecond })
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -75,7 +78,7 @@ func TestDrainTimeout(t *testing.T) {
 		}
 		overREST <- err
 	}()
-	eventually(t, 10*time.Second, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
+	seamtest.Eventually(t, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
 	began := time.Now()
 	err := h.stop()
 	if err == nil || !strings.Contains(err.Error(), "gRPC face") || !strings.Contains(err.Error(), "REST face") {
@@ -88,7 +91,7 @@ func TestDrainTimeout(t *testing.T) {
 		t.Errorf("the gRPC call that was cut off got %v", err)
 	}
 	if err := <-overREST; err == nil {
-		t.Error("the REST call that was cut off was answered")
+		t.Error("the REST call that was cut off got a response")
 	}
 	h.stop = func() error { return nil } // What went wrong was meant to.
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// kind is a kind of call: how often a request may be put is a matter of what it does.
+// kind is a kind of call: how often a request may be sent is a matter of what it does.
 type kind struct {
 	name, method, path, query, body string
 	grpc                            func(context.Context, *harness, ...grpc.CallOption) error
-	end                             func(fault) end
+	want                            func(fault) result
 }
 
 func kinds() []kind {
@@ -31,15 +31,15 @@ func kinds() []kind {
 				_, err := h.client().Get(ctx, &clientsessionv1.GetRequest{ClientSessionId: new(sandbox.SessionID)}, options...)
 				return err
 			},
-			end: func(f fault) end { return f.read },
+			want: func(f fault) result { return f.read },
 		},
 		{
-			name: "repeatable write", method: http.MethodPost, path: grantPath, body: byID,
+			name: "write that can be retried", method: http.MethodPost, path: grantPath, body: byID,
 			grpc: func(ctx context.Context, h *harness, options ...grpc.CallOption) error {
 				_, err := h.client().GrantAccess(ctx, grantByID(), options...)
 				return err
 			},
-			end: func(f fault) end { return f.write },
+			want: func(f fault) result { return f.write },
 		},
 		{
 			name: "write once", method: http.MethodPost, path: "/client_sessions/create", body: `{"user_identifier_key":"new"}`,
@@ -49,13 +49,13 @@ func kinds() []kind {
 				}, options...)
 				return err
 			},
-			end: func(f fault) end { return f.once },
+			want: func(f fault) result { return f.once },
 		},
 	}
 }
 
-// endOverGRPC makes a call over gRPC and returns how it ended, and all of the response.
-func (h *harness) endOverGRPC(k kind) (end, string) {
+// callGRPC makes a call over gRPC and returns how it ended, and all of the response.
+func (h *harness) callGRPC(k kind) (result, string) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(authorized(h.t))
 	defer cancel()
@@ -65,43 +65,43 @@ func (h *harness) endOverGRPC(k kind) (end, string) {
 	st := status.Convert(k.grpc(ctx, h, grpc.Header(&header), grpc.Trailer(&trailer)))
 	text := fmt.Sprint(st.Proto(), header, trailer)
 	if st.Code() == codes.OK {
-		return end{code: codes.OK, status: http.StatusOK}, text
+		return result{code: codes.OK, status: http.StatusOK}, text
 	}
 	d := details(h.t, st)
-	ended := end{
+	got := result{
 		code:      st.Code(),
 		errorType: d.info.GetMetadata()["type"],
 		unknown:   d.info.GetMetadata()["outcome"] == "unknown",
 	}
-	ended.status, _ = strconv.Atoi(d.info.GetMetadata()["http_status"])
+	got.status, _ = strconv.Atoi(d.info.GetMetadata()["http_status"])
 	if d.retry != nil {
-		ended.retryAfter = strconv.Itoa(int(d.retry.GetRetryDelay().AsDuration().Seconds()))
+		got.retryAfter = strconv.Itoa(int(d.retry.GetRetryDelay().AsDuration().Seconds()))
 	}
 	// A client's own policy must not retry what must not be retried.
-	if pushback := trailer.Get("grpc-retry-pushback-ms"); k.name == "write once" && ended.unknown && fmt.Sprint(pushback) != "[-1]" {
+	if pushback := trailer.Get("grpc-retry-pushback-ms"); k.name == "write once" && got.unknown && fmt.Sprint(pushback) != "[-1]" {
 		h.t.Errorf("%s: the trailer grpc-retry-pushback-ms is %q", k.name, pushback)
 	}
 	if ids := trailer.Get("seam-request-id"); len(ids) != 1 || ids[0] == "" {
 		h.t.Errorf("%s: the request ids are %q", k.name, ids)
 	}
-	return ended, text
+	return got, text
 }
 
-// endOverREST makes a call over REST and returns how it ended, and all of the response.
-func (h *harness) endOverREST(k kind) (end, string) {
+// callREST makes a call over REST and returns how it ended, and all of the response.
+func (h *harness) callREST(k kind) (result, string) {
 	h.t.Helper()
-	got := h.send(k.method, k.path+k.query, k.body)
-	text := fmt.Sprint(got.status, got.header, got.text)
-	ended := end{status: got.status, retryAfter: got.header.Get("Retry-After")}
-	if got.status == http.StatusOK || got.text == "" {
-		return ended, text
+	response := h.send(k.method, k.path+k.query, k.body)
+	text := fmt.Sprint(response.status, response.header, response.text)
+	got := result{status: response.status, retryAfter: response.header.Get("Retry-After")}
+	if got.status == http.StatusOK || response.text == "" {
+		return got, text
 	}
-	failure := got.failure(h.t)
-	ended.errorType, _ = failure["type"].(string)
+	failure := response.failure(h.t)
+	got.errorType, _ = failure["type"].(string)
 	data, _ := failure["data"].(map[string]any)
-	ended.unknown = data["outcome"] == "unknown"
-	if got.header.Get("Seam-Request-Id") == "" {
+	got.unknown = data["outcome"] == "unknown"
+	if response.header.Get("Seam-Request-Id") == "" {
 		h.t.Errorf("%s: no request id", k.name)
 	}
-	return ended, text
+	return got, text
 }

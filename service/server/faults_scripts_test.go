@@ -4,107 +4,82 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
+
+// goodResponse has the token of a session, which must come out in the response alone.
+const goodResponse = `{"client_session":{"client_session_id":"` + sandbox.SessionID + `","token":"` + sandbox.SessionToken + `"},"ok":true}`
 
 // What an upstream does with a connection.
 
-func silent(s *faultyUpstream, conn net.Conn) { s.hold(conn) }
-
-// deaf reads nothing as long as it is broken, and then to the end, to see that the service has left.
-func deaf(s *faultyUpstream, conn net.Conn) {
-	<-s.healed
-	s.hold(conn)
+// deaf reads nothing as long as the fault lasts, and then to the end, to see that the service has left.
+func deaf(u *seamtest.Upstream, conn net.Conn) {
+	<-u.Healed()
+	seamtest.HangOn(u, conn)
 }
 
-func inPlain(_ *faultyUpstream, conn net.Conn) {
-	_, _ = io.WriteString(conn, reply("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"))
+func inPlainText(_ *seamtest.Upstream, conn net.Conn) {
+	_, _ = io.WriteString(conn, seamtest.Response("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"))
 }
 
-func asStranger(s *faultyUpstream, conn net.Conn) {
-	secured := tls.Server(conn, selfSigned(s.t))
-	if secured.Handshake() != nil {
-		return
-	}
-	if request, err := http.ReadRequest(bufio.NewReader(secured)); err == nil {
-		s.t.Errorf("a stranger was told %v", request.Header)
+// asStranger has a certificate for which nobody vouches.
+func asStranger(t *testing.T) func(*seamtest.Upstream, net.Conn) {
+	t.Helper()
+	pair := seamtest.NewAuthority(t, "stranger").Pair(t, "seam")
+	return func(_ *seamtest.Upstream, conn net.Conn) {
+		secured := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}})
+		if secured.Handshake() != nil {
+			return
+		}
+		if request, err := http.ReadRequest(bufio.NewReader(secured)); err == nil {
+			t.Errorf("a stranger was told %v", request.Header)
+		}
 	}
 }
 
 // What an upstream does with a request.
 
-// then is what becomes of the connection when everything has been said.
-type then func(*faultyUpstream, net.Conn) bool
-
-func lives(*faultyUpstream, net.Conn) bool { return true }
-
-func closes(*faultyUpstream, net.Conn) bool { return false }
-
-func resets(_ *faultyUpstream, conn net.Conn) bool {
-	_ = conn.(*wire).SetLinger(0) // Makes Close send a reset.
-	return false
-}
-
-func holds(s *faultyUpstream, conn net.Conn) bool {
-	s.hold(conn)
-	return false
-}
-
-func says(text string, end then) func(*faultyUpstream, net.Conn) bool {
-	return func(s *faultyUpstream, conn net.Conn) bool {
-		_, _ = io.WriteString(conn, text) // The service may have had enough of it.
-		return end(s, conn)
-	}
-}
-
-// drips says the first text at once and the second one byte by byte, until nobody listens.
-func drips(atOnce, text string) func(*faultyUpstream, net.Conn) bool {
-	return func(_ *faultyUpstream, conn net.Conn) bool {
+// drips writes the first text at once and the second one byte by byte, until nobody listens.
+func drips(atOnce, text string) func(net.Conn) seamtest.Then {
+	return func(conn net.Conn) seamtest.Then {
 		_, err := io.WriteString(conn, atOnce)
 		for i := 0; i < len(text) && err == nil; i++ {
-			time.Sleep(20 * time.Millisecond) // It is the fault, and not there to wait for something.
+			time.Sleep(50 * time.Millisecond) // It is the fault, and not there to wait for something.
 			_, err = io.WriteString(conn, text[i:i+1])
 		}
-		return false
+		return seamtest.Close
 	}
 }
 
-func endlessBody(_ *faultyUpstream, conn net.Conn) bool {
+func endlessBody(conn net.Conn) seamtest.Then {
 	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
 	for chunk := bytes.Repeat([]byte("0,"), 32<<10); err == nil; {
 		_, err = conn.Write(chunk)
 	}
-	return false
+	return seamtest.Close
 }
 
 // redirects points to a host that nobody may follow to.
-func redirects(code int) func(*faultyUpstream, net.Conn) bool {
-	return func(s *faultyUpstream, conn net.Conn) bool {
-		location := "Location: http://" + s.decoy() + "/client_sessions/get"
-		_, _ = io.WriteString(conn, reply(fmt.Sprint(code, " Elsewhere"), "", location))
-		return true
-	}
+func redirects(t *testing.T) func(net.Conn) seamtest.Then {
+	t.Helper()
+	decoy := seamtest.New(t, seamtest.Fault{Accept: func(*seamtest.Upstream, net.Conn) { t.Error("a redirect was followed") }})
+	return seamtest.Say(seamtest.Response("307 Elsewhere", "", "Location: "+decoy.URL+"/client_sessions/get"), seamtest.KeepOpen)
 }
 
-func reply(status, body string, header ...string) string {
-	header = append(header, fmt.Sprint("Content-Length: ", len(body)))
-	return "HTTP/1.1 " + status + "\r\n" + strings.Join(header, "\r\n") + "\r\n\r\n" + body
-}
-
-// bomb is 1 MiB that unfolds to a good response and 1 GiB of white space.
+// bomb is 64 KiB that unpack to a good response and 64 MiB of white space.
 var bomb = sync.OnceValue(func() string {
 	pack := func(text string) string {
 		var packed bytes.Buffer
@@ -113,23 +88,48 @@ var bomb = sync.OnceValue(func() string {
 		_ = w.Close()
 		return packed.String()
 	}
-	return pack(`{"ok":true}`) + strings.Repeat(pack(strings.Repeat(" ", 1<<20)), 1<<10)
+	return pack(`{"ok":true}`) + strings.Repeat(pack(strings.Repeat(" ", 1<<20)), 1<<6)
 })
 
-// selfSigned returns the configuration of a server whose certificate nobody vouches for but itself.
-func selfSigned(t *testing.T) *tls.Config {
+// What an upstream does with a stream of HTTP/2.
+
+// goesAway ends the connection and says that the request was not processed.
+func goesAway(s seamtest.Stream) seamtest.Then {
+	_ = s.WriteGoAway(max(s.ID, 2)-2, http2.ErrCodeNo, nil)
+	return seamtest.KeepOpen
+}
+
+func closesUnderStream(seamtest.Stream) seamtest.Then { return seamtest.Close }
+
+func hangsStream(seamtest.Stream) seamtest.Then { return seamtest.HangStream }
+
+func resetsBody(s seamtest.Stream) seamtest.Then {
+	s.Head("200")
+	_ = s.WriteData(s.ID, false, []byte(goodResponse[:len(goodResponse)-20]))
+	return s.Reset(http2.ErrCodeInternal)
+}
+
+// interimStorm gives early hints, more than anybody takes.
+func interimStorm(s seamtest.Stream) seamtest.Then {
+	for range 2500 {
+		s.Head("103")
+	}
+	return seamtest.KeepOpen
+}
+
+// startUpstream starts an upstream with a fault, which responds well as yet. It checks what each request comes with.
+func startUpstream(t *testing.T, fault seamtest.Fault) *seamtest.Upstream {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	u := seamtest.New(t, fault)
+	u.Good = goodResponse
+	u.OnRequest = func(_ string, header http.Header) {
+		if got := fmt.Sprint(header["Authorization"]); got != "[Bearer "+sandbox.APIKey+"]" {
+			t.Errorf("a request came with the credentials %s", got)
+		}
+		if coding := header.Get("Accept-Encoding"); coding != "" {
+			t.Errorf("a request asks for responses in %s, which can be bombs", coding)
+		}
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	u.Heal()
+	return u
 }

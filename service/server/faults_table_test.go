@@ -1,57 +1,79 @@
 package server_test
 
 import (
-	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // soon is the deadline of calls that end by it.
-const soon = 300 * time.Millisecond
+const soon = 2 * time.Second
 
-// faults are the rows of TestUpstreamFaults.
-func faults() []fault {
-	return slices.Concat(connectionFaults(), brokenAnswers(), strangeAnswers(), slowAnswers(), retryAfterFaults(), streamFaults())
+// faults are the rows of TestUpstreamFaults: one for each outcome of a request, and those that could leave something
+// behind. What is retried after which response is the table of TestWhatIsRetried in service/seam.
+func faults(t *testing.T) []fault {
+	t.Helper()
+	// Those that are waited for come first, so that the others run beside them.
+	return slices.Concat(streamFaults(), connectionFaults(t), slowResponses(), lostResponses(), strangeResponses(t))
+}
+
+// request and stream are faults of a response.
+func request(name string, play func(net.Conn) seamtest.Then) fault {
+	return fault{name: name, Fault: seamtest.Fault{Request: play}}
+}
+
+func says(name, text string, then seamtest.Then) fault {
+	return request(name, seamtest.Say(text, then))
+}
+
+// stream is one over HTTP/2, where calls share a connection.
+func stream(name string, play func(seamtest.Stream) seamtest.Then) fault {
+	return fault{name: name, Fault: seamtest.Fault{Stream: play, TLS: true}, inTurn: true}
+}
+
+// overTLS is a fault of a connection that should have been one over TLS.
+func overTLS(name string, play func(*seamtest.Upstream, net.Conn)) fault {
+	return fault{name: name, Fault: seamtest.Fault{Accept: play, TLS: true}}
 }
 
 // The four ways in which calls commonly end.
 
-// notSent: nothing was carried out, so every call is retried.
-func notSent(f fault) fault {
-	f.read = end{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable"}
+// notSent: nothing was carried out, so every call is retried. The upstream sees some of the attempts.
+func notSent(f fault, requests int) fault {
+	f.read = result{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable", requests: requests}
 	f.write, f.once = f.read, f.read
 	return f
 }
 
-// cut: the request was sent and no response came of it.
-func cut(f fault) fault {
-	f.read = end{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable", requests: 3}
+// lost: the request was sent and no response came of it.
+func lost(f fault) fault {
+	f.read = result{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable", requests: 3}
 	f.write = f.read
 	f.write.unknown = true
-	f.once = end{code: codes.Unknown, status: 424, errorType: "upstream_unreachable", unknown: true, requests: 1}
+	f.once = result{code: codes.Unknown, status: 424, errorType: "upstream_unreachable", unknown: true, requests: 1}
 	return f
 }
 
-// garbled: the response says that all is well, and then breaks off or makes no sense.
-func garbled(f fault) fault {
-	f.read = end{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 3}
+// malformed: the response says that all is well, and then breaks off or makes no sense.
+func malformed(f fault) fault {
+	f.read = result{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 3}
 	f.write = f.read
 	f.write.unknown = true
-	f.once = end{code: codes.Internal, status: 424, errorType: "upstream_response_invalid", unknown: true, requests: 1}
+	f.once = result{code: codes.Internal, status: 424, errorType: "upstream_response_invalid", unknown: true, requests: 1}
 	return f
 }
 
-// endless: the response does not come before the deadline. There is no time for a second request.
-func endless(f fault) fault {
+// timesOut: the response does not come before the deadline. There is no time for a second request.
+func timesOut(f fault) fault {
 	f.timeout = soon
-	f.read = end{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", requests: 1, late: true}
+	f.read = result{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", requests: 1, late: true}
 	f.write = f.read
 	f.write.unknown = true
 	f.once = f.write
@@ -60,146 +82,103 @@ func endless(f fault) fault {
 }
 
 // connectionFaults come before a request.
-func connectionFaults() []fault {
-	handshake := notSent(fault{name: "TLS handshake hangs", tls: true, accept: silent, timeout: soon, lingers: true})
-	handshake.read = end{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", late: true}
+func connectionFaults(t *testing.T) []fault {
+	t.Helper()
+	handshake := notSent(overTLS("TLS handshake hangs", seamtest.HangOn), 0)
+	handshake.timeout = soon
+	handshake.read = result{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", late: true}
 	handshake.write, handshake.once = handshake.read, handshake.read
+	unread := timesOut(fault{name: "does not read", Fault: seamtest.Fault{Accept: deaf}})
+	unread.read.requests, unread.write.requests, unread.once.requests = 0, 0, 0 // They were sent and are not seen.
+	rows := []fault{
+		notSent(fault{name: "connection refused", Fault: seamtest.Fault{Down: true}}, 0),
+		notSent(fault{name: "no such host", noAddress: dnsmessage.RCodeNameError}, 0),
+		notSent(fault{name: "name server fails", noAddress: dnsmessage.RCodeServerFailure}, 0),
+		notSent(overTLS("certificate of a stranger", asStranger(t)), 0),
+		notSent(overTLS("plain text on a TLS port", inPlainText), 0),
+		notSent(overTLS("TLS port closes at once", func(*seamtest.Upstream, net.Conn) {}), 0),
+	}
+	for i := range rows {
+		if rows[i].TLS {
+			rows[i].dials = 9
+		}
+	}
+	return append([]fault{handshake, unread}, rows...)
+}
+
+// lostResponses are those whose connection breaks.
+func lostResponses() []fault {
+	whole := seamtest.Response("200 OK", goodResponse, "Content-Type: application/json")
 	return []fault{
-		notSent(fault{name: "connection refused", down: true}),
-		notSent(fault{name: "no such host", resolve: failsWith(dnsmessage.RCodeNameError)}),
-		notSent(fault{name: "name server fails", resolve: failsWith(dnsmessage.RCodeServerFailure)}),
-		notSent(fault{name: "certificate of a stranger", tls: true, accept: asStranger, dials: 9}),
-		notSent(fault{name: "plain text on a TLS port", tls: true, accept: inPlain, dials: 9}),
-		notSent(fault{name: "TLS port closes at once", tls: true, accept: func(*faultyUpstream, net.Conn) {}, dials: 9}),
-		handshake,
-		endless(fault{name: "does not read", accept: deaf}).seenNever(),
+		lost(says("reset before the headers", "", seamtest.Reset)),
+		lost(says("closed in the headers", "HTTP/1.1 200 OK\r\nContent-", seamtest.Close)),
+		malformed(says("reset in the body", whole[:len(whole)-20], seamtest.Reset)),
+		malformed(says("half a body in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n"+goodResponse[:32]+"\r\n", seamtest.Close)),
+		malformed(says("Content-Length too short", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 30\r\n\r\n"+goodResponse, seamtest.Close)),
+		timesOut(says("Content-Length too long", "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"+goodResponse, seamtest.Hang)),
 	}
 }
 
-// seenNever says that the upstream does not get to see any request, though they were sent.
-func (f fault) seenNever() fault {
-	f.read.requests, f.write.requests, f.once.requests = 0, 0, 0
-	return f
-}
+// strangeResponses are whole, and not those that Seam gives when all is well.
+func strangeResponses(t *testing.T) []fault {
+	t.Helper()
+	const html, envelope = "<html>seam_secret99</html>", `{"error":{"type":"too_many","message":"m","request_id":"r-1"},"ok":false}`
+	redirect := request("redirect", redirects(t))
+	redirect.read = result{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 1}
+	redirect.write, redirect.once = redirect.read, redirect.read
 
-// brokenAnswers are those whose connection breaks.
-func brokenAnswers() []fault {
-	whole := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(goodAnswer), goodAnswer)
-	half := whole[:len(whole)-len(goodAnswer)/3]
-	return []fault{
-		cut(fault{name: "reset before the headers", request: says("", resets)}),
-		cut(fault{name: "closed before an answer", request: says("", closes)}),
-		cut(fault{name: "reset in the headers", request: says("HTTP/1.1 200 OK\r\nContent-", resets)}),
-		cut(fault{name: "closed in the headers", request: says("HTTP/1.1 200 OK\r\nContent-", closes)}),
-		garbled(fault{name: "reset in the body", request: says(half, resets)}),
-		garbled(fault{name: "half a body", request: says(half, closes)}),
-		garbled(fault{name: "half a body in chunks", request: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n"+goodAnswer[:32]+"\r\n", closes)}),
-		garbled(fault{name: "Content-Length too short", request: says("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 30\r\n\r\n"+goodAnswer, closes)}),
-		endless(fault{name: "Content-Length too long", request: says("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"+goodAnswer, holds)}),
-	}
-}
-
-// strangeAnswers are whole and not Seam's.
-func strangeAnswers() []fault {
-	html := "<html>seam_secret99</html>"
-	var elsewhere []fault
-	for _, code := range []int{301, 302, 307, 308} {
-		f := fault{name: fmt.Sprint("redirect ", code), request: redirects(code)}
-		f.read = end{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 1}
-		f.write, f.once = f.read, f.read
-		elsewhere = append(elsewhere, f)
-	}
-	proxy := fault{name: "HTML 502", request: says(reply("502 Bad Gateway", html, "Content-Type: text/html"), lives)}
-	proxy.read = end{code: codes.Unavailable, status: 502, requests: 3}
+	proxy := says("HTML 502", seamtest.Response("502 Bad Gateway", html, "Content-Type: text/html"), seamtest.KeepOpen)
+	proxy.read = result{code: codes.Unavailable, status: 502, requests: 3}
 	proxy.write = proxy.read
 	proxy.write.unknown = true
-	proxy.once = end{code: codes.Unknown, status: 502, unknown: true, requests: 1}
+	proxy.once = result{code: codes.Unknown, status: 502, unknown: true, requests: 1}
+
+	limited := says("429 with a date a minute ahead of the clock of last year", seamtest.Response("429 Too Many Requests", envelope,
+		"Content-Type: application/json", "Date: Mon, 01 Jan 2024 00:00:00 GMT", "Retry-After: Mon, 01 Jan 2024 00:01:00 GMT"), seamtest.KeepOpen)
+	limited.read = result{code: codes.ResourceExhausted, status: 429, errorType: "too_many", requests: 1, retryAfter: "60"}
+	limited.write, limited.once = limited.read, limited.read
+
+	// It is short enough to be waited for, but for the deadline.
+	away := says("503 to retry at the deadline", seamtest.Response("503 Service Unavailable", envelope,
+		"Content-Type: application/json", "Retry-After: 2"), seamtest.KeepOpen)
+	away.timeout = 2 * time.Second
+	away.read = result{code: codes.Unavailable, status: 503, errorType: "too_many", requests: 1, retryAfter: "2"}
+	away.write = away.read
+	away.write.unknown = true
+	away.once = away.write
+	away.once.code = codes.Unknown
+
 	// It would be as long again, so it is asked for once.
-	tooLong := garbled(fault{name: "endless body", request: endlessBody, inTurn: true})
-	tooLong.read.requests, tooLong.write.requests = 1, 1
-	return append(elsewhere,
-		proxy,
-		garbled(fault{name: "HTML 200", request: says(reply("200 OK", html, "Content-Type: text/html"), lives)}),
-		garbled(fault{name: "gzip bomb", request: says(reply("200 OK", bomb(), "Content-Type: application/json", "Content-Encoding: gzip"), lives)}),
-		tooLong,
-		cut(fault{name: "storm of 103", request: says(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 10_000), closes)}),
-		cut(fault{name: "storm of 100", request: says(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10_000), closes)}),
-	)
+	tooLarge := malformed(request("endless body", endlessBody))
+	tooLarge.inTurn = true
+	tooLarge.read.requests, tooLarge.write.requests = 1, 1
+	return []fault{
+		redirect, proxy, limited, away, tooLarge,
+		malformed(says("HTML 200", seamtest.Response("200 OK", html, "Content-Type: text/html"), seamtest.KeepOpen)),
+		malformed(says("gzip bomb", seamtest.Response("200 OK", bomb(), "Content-Type: application/json", "Content-Encoding: gzip"), seamtest.KeepOpen)),
+		lost(says("storm of 103", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 2500), seamtest.Close)),
+		lost(says("storm of 100", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 5000), seamtest.Close)),
+	}
 }
 
-// slowAnswers are those that take longer than anybody waits.
-func slowAnswers() []fault {
+// slowResponses are those that take longer than anybody waits.
+func slowResponses() []fault {
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 	return []fault{
-		endless(fault{name: "no answer", request: says("", holds)}),
-		endless(fault{name: "headers byte by byte", request: drips("", head)}),
-		endless(fault{name: "body byte by byte", request: drips(head, strings.Repeat(" ", 1000))}),
-		endless(fault{name: "slow storm of 103", request: drips("", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000))}),
-	}
-}
-
-// retryAfterFaults are those in which Seam says when to come back, by a clock that is its own.
-func retryAfterFaults() []fault {
-	const envelope = `{"error":{"type":"service_unavailable","message":"m","request_id":"r-1"},"ok":false}`
-	row := func(name, value, date string, requests int, told string) fault {
-		f := fault{
-			name:    "503 with Retry-After " + name,
-			request: says(reply("503 Service Unavailable", envelope, "Content-Type: application/json", "Retry-After: "+value, "Date: "+date), lives),
-			timeout: 900 * time.Millisecond,
-		}
-		f.read = end{code: codes.Unavailable, status: 503, errorType: "service_unavailable", requests: requests, retryAfter: told}
-		f.write = f.read
-		f.write.unknown = true
-		f.once = f.write
-		f.once.code, f.once.requests = codes.Unknown, 1
-		return f
-	}
-	date := func(years int) string { return time.Now().UTC().AddDate(years, 0, 0).Format(http.TimeFormat) }
-	past, now, future := date(-1), date(0), date(10)
-	return []fault{
-		row("a year ago", past, now, 3, "0"),
-		row("in ten years", future, now, 1, "3600"),
-		// A date is meant by the clock of who wrote it, however wrong that is.
-		row("now, by a clock of last year", past, past, 3, "0"),
-		row("now, by a clock ten years ahead", future, future, 3, "0"),
-		row("in a year, by a clock of last year", now, past, 1, "3600"),
-		row("ten years ago, by a clock ten years ahead", now, future, 3, "0"),
-		row("-5", "-5", now, 3, ""),
-		row("NaN", "NaN", now, 3, ""),
-		row("soon", "soon", now, 3, ""),
-		row("1e300", "1e300", now, 1, "3600"),
-		row("+Inf", "+Inf", now, 1, "3600"),
-		row("of 300 digits", strings.Repeat("9", 300), now, 1, "3600"),
-		row("3", "3", now, 1, "3"),
-		row("1", "1", now, 1, "1"), // It is short enough to be waited for, but for the deadline.
-		row("0", "0", now, 3, "0"),
+		timesOut(says("no response", "", seamtest.Hang)),
+		timesOut(request("headers byte by byte", drips("", head))),
+		timesOut(request("body byte by byte", drips(head, strings.Repeat(" ", 1000)))),
+		timesOut(request("slow storm of 103", drips("", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000)))),
 	}
 }
 
 // streamFaults are those of HTTP/2.
 func streamFaults() []fault {
-	rows := []fault{
-		notSent(fault{name: "h2 GOAWAY before ours", stream: goesAway}).seenThrice(),
-		notSent(fault{name: "h2 REFUSED_STREAM", stream: resetsStream(http2.ErrCodeRefusedStream)}).seenThrice(),
-		cut(fault{name: "h2 GOAWAY with ours, then closed", stream: goesAwayWith}),
-		cut(fault{name: "h2 closed without GOAWAY", stream: closesUnderStream}),
-		cut(fault{name: "h2 INTERNAL_ERROR", stream: resetsStream(http2.ErrCodeInternal)}),
-		// net/http puts a request again by itself when its stream ends with this, whatever the request.
-		cut(fault{name: "h2 PROTOCOL_ERROR", stream: resetsStream(http2.ErrCodeProtocol)}),
-		cut(fault{name: "h2 ENHANCE_YOUR_CALM", stream: resetsStream(http2.ErrCodeEnhanceYourCalm)}),
-		cut(fault{name: "h2 CANCEL", stream: resetsStream(http2.ErrCodeCancel)}),
-		cut(fault{name: "h2 storm of 103", stream: interimStorm}),
-		garbled(fault{name: "h2 reset in the body", stream: resetsBody}),
-		endless(fault{name: "h2 no answer", stream: saysNothing}),
+	return []fault{
+		timesOut(stream("h2 no response", hangsStream)),
+		notSent(stream("h2 GOAWAY before ours", goesAway), 3),
+		lost(stream("h2 closed without GOAWAY", closesUnderStream)),
+		lost(stream("h2 storm of 103", interimStorm)),
+		malformed(stream("h2 reset in the body", resetsBody)),
 	}
-	for i := range rows {
-		rows[i].tls, rows[i].inTurn = true, true
-	}
-	return rows
-}
-
-// seenThrice says that the upstream sees each attempt and carries none out.
-func (f fault) seenThrice() fault {
-	f.read.requests, f.write.requests, f.once.requests = 3, 3, 3
-	return f
 }

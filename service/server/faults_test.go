@@ -4,45 +4,40 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // fault is one thing that can happen between the service and Seam. Each lives once, and is played over both faces
 // against calls of each kind.
 type fault struct {
-	name string
-	// timeout is the service's default deadline, 10 seconds if zero.
-	timeout time.Duration
+	seamtest.Fault
 
-	// Where the fault happens, one of these: nobody listens, names are not resolved, a connection is opened, an HTTP/1.1
-	// request has been read, an HTTP/2 request has been read. The last two say whether the connection lives on.
-	down    bool
-	resolve resolution
-	accept  func(*faultyUpstream, net.Conn)
-	request func(*faultyUpstream, net.Conn) bool
-	stream  func(*h2Seam, uint32) bool
-	// tls is true when the upstream speaks TLS.
-	tls bool
+	name string
+	// timeout is the service's default deadline, 40 seconds if zero.
+	timeout time.Duration
+	// noAddress is what the name server says in place of the upstream's address.
+	noAddress dnsmessage.RCode
 
 	// How the calls end: one that reads, a write that can be retried, and a write that must not be.
-	read, write, once end
+	read, write, once result
 	// dials is how many connections the calls make, where that matters.
 	dials int
 	// inTurn is true where the calls would disturb each other: those that share a connection end with it.
 	inTurn bool
-	// lingers is true where something may be left until the service's own limit of 5 seconds for a handshake.
-	lingers bool
 }
 
-// end is how a call ends.
-type end struct {
+// result is how a call ends.
+type result struct {
 	code      codes.Code
 	status    int
 	errorType string
@@ -57,154 +52,179 @@ type end struct {
 }
 
 // slack is how much later than it must a call may end on a machine that is busy with other things. It is less than the
-// 5 seconds that the service gives any attempt, so that a call that ends by that is not taken for one that is late.
-const slack = 4 * time.Second
+// half of a deadline of 40 seconds that one attempt may take, so that what ends by that is found out.
+const slack = 15 * time.Second
+
+// side is a service with an upstream of its own, called over one face.
+type side struct {
+	*harness
+	fault
+
+	face string
+	seam *seamtest.Upstream
+	call func(*harness, kind) (result, string)
+}
 
 // TestUpstreamFaults plays every fault. A call ends as it should and in time, the upstream sees as many requests as it
 // should, calls succeed again at once when the fault is over, and nothing is left of it: no goroutine, no file, no
-// panic and no secret in any response or log.
+// panic and no secret in any response or log. All services live before the first fault and after the last one, so that
+// what is in use then can be compared.
 func TestUpstreamFaults(t *testing.T) {
 	stderr := captureStderr(t)
-	for _, f := range faults() {
-		t.Run(f.name, f.play)
+	var mu sync.Mutex
+	broken := map[string]dnsmessage.RCode{}
+	seamtest.Resolve(t, func(name string) ([4]byte, dnsmessage.RCode) {
+		mu.Lock()
+		defer mu.Unlock()
+		return [4]byte{127, 0, 0, 1}, broken[name]
+	})
+	var sides []*side
+	for _, f := range faults(t) {
+		for face, call := range map[string]func(*harness, kind) (result, string){
+			"grpc": (*harness).callGRPC, "rest": (*harness).callREST,
+		} {
+			sides = append(sides, f.start(t, face, call))
+		}
 	}
+	inParallel := func(name string, play func(*side, *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range sides {
+				t.Run(s.name+"/"+s.face, func(t *testing.T) {
+					t.Parallel()
+					s.t = t
+					play(s, t)
+				})
+			}
+		})
+	}
+	inParallel("before", func(s *side, _ *testing.T) { s.good(); s.hangup() })
+	before := settled(t)
+	inParallel("faults", func(s *side, t *testing.T) {
+		t.Helper()
+		s.good() // So that the fault meets a connection that was kept.
+		s.seam.Break()
+		mu.Lock()
+		broken[s.hostname()] = s.noAddress
+		mu.Unlock()
+		s.play(t)
+		mu.Lock()
+		delete(broken, s.hostname())
+		mu.Unlock()
+		s.seam.Heal()
+		s.good()
+		seamtest.Eventually(t, "the service to leave what does not respond", func() bool { return s.seam.Playing.Load() == 0 })
+		s.inspect(t)
+		s.hangup()
+	})
+	before.restored(t)
 	noSecrets(t, "stderr", stderr())
 }
 
-// side is a service with an upstream of its own, called over one face. The faces are played at the same time, which
-// saves half of it.
-type side struct {
-	*harness
-
-	face string
-	seam *faultyUpstream
-	call func(*harness, kind) (end, string)
+// hostname is the one by which the service finds an upstream that has a name.
+func (s *side) hostname() string {
+	return strings.NewReplacer(" ", "-").Replace(s.name) + "." + s.face + ".invalid."
 }
 
-func (f fault) sides(t *testing.T) []side {
+func (f fault) start(t *testing.T, face string, call func(*harness, kind) (result, string)) *side {
 	t.Helper()
-	sides := []side{{face: "grpc", call: (*harness).endOverGRPC}, {face: "rest", call: (*harness).endOverREST}}
-	for i := range sides {
-		seam := newFaultyUpstream(t, f)
-		if f.resolve != nil && i == 0 {
-			resolveWith(t, seam)
-		}
-		h := start(t, seam.configure, func(cfg *config.Config) { cfg.DefaultTimeout = f.timeout })
-		h.http.Timeout = f.timeout + 10*time.Second // A call without an end fails, and the other rows are still played.
-		sides[i].seam, sides[i].harness = seam, h
-	}
-	return sides
-}
-
-func (f fault) play(t *testing.T) {
 	if f.timeout == 0 {
-		f.timeout = 10 * time.Second
+		f.timeout = 40 * time.Second
 	}
-	sides := f.sides(t)
-	each := func(do func(side)) {
-		for _, s := range sides {
-			do(s)
+	s := &side{fault: f, face: face, call: call, seam: startUpstream(t, f.Fault)}
+	s.harness = start(t, pointAt(t, s.seam), func(cfg *config.Config) {
+		cfg.DefaultTimeout, cfg.MaxResponseMiB = f.timeout, 1
+		if f.noAddress != 0 {
+			_, port, _ := net.SplitHostPort(cfg.SeamEndpoint.Host)
+			cfg.SeamEndpoint = &url.URL{Scheme: "http", Host: strings.TrimSuffix(s.hostname(), ".") + ":" + port}
 		}
-	}
-	// Nothing but the services themselves is left in use when it is measured.
-	quiet := func(s side) {
-		s.seam.hangUp()
-		s.http.CloseIdleConnections()
-	}
-	each(side.good)
-	each(quiet)
-	before := settled(t)
-	each(side.good) // So that the fault meets a connection that was kept.
-	each(func(s side) { s.seam.fail() })
-	var calls sync.WaitGroup
-	each(func(s side) { f.calls(s, &calls) })
-	calls.Wait()
-	each(func(s side) {
-		if dials := s.seam.connections(); f.dials != 0 && dials != f.dials {
-			t.Errorf("%s: %d connections, want %d", s.face, dials, f.dials)
-		}
-		s.seam.heal()
 	})
-	each(side.good)
-	within := 3 * time.Second
-	if f.lingers {
-		within += 5 * time.Second
-	}
-	each(func(s side) {
-		eventually(t, within, "the service leaves what does not answer", func() bool { return s.seam.playing.Load() == 0 })
-	})
-	each(quiet)
-	before.restored(t)
-	each(func(s side) {
-		if _, text := s.admin("/metrics"); !strings.Contains(text, "client_session_service_panics_total 0") {
-			t.Errorf("%s: something panicked", s.face)
-		}
-		if len(s.sandbox.Requests()) > 0 {
-			t.Errorf("%s: a request went to an upstream of another name", s.face)
-		}
-		if f.accept != nil && f.tls {
-			// Whoever did not prove to be Seam heard nothing, and to the others it was told under TLS.
-			noSecrets(t, "what came in", s.seam.heard())
-		}
-		noSecrets(t, "the log", s.log.String())
-	})
+	s.http.Timeout = f.timeout + 10*time.Second // A call without an end fails, and the other rows are still played.
+	return s
 }
 
-// calls begins a call of each kind.
-func (f fault) calls(s side, calls *sync.WaitGroup) {
-	all := make([]func(), 0, len(kinds()))
+// pointAt has the service ask an upstream.
+func pointAt(t *testing.T, u *seamtest.Upstream) func(*config.Config) {
+	t.Helper()
+	roots, err := seamtest.TrustFile(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(cfg *config.Config) { cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(t, u.URL), roots }
+}
+
+// hangup leaves nothing but the service itself in use.
+func (s *side) hangup() {
+	s.seam.Hangup()
+	s.http.CloseIdleConnections()
+}
+
+// play makes a call of each kind.
+func (s *side) play(t *testing.T) {
+	t.Helper()
+	var calls sync.WaitGroup
 	for _, k := range kinds() {
-		all = append(all, func() {
+		calls.Go(func() {
 			began := time.Now()
 			got, text := s.call(s.harness, k)
-			f.check(s, k, got, time.Since(began), text)
+			s.check(k, got, time.Since(began), text)
 		})
+		if s.inTurn {
+			calls.Wait()
+		}
 	}
-	if f.inTurn {
-		calls.Go(func() {
-			for _, call := range all {
-				call()
-			}
-		})
-		return
+	calls.Wait()
+	if dials := int(s.seam.Connections.Load()); s.dials != 0 && dials != s.dials {
+		t.Errorf("%d connections, want %d", dials, s.dials)
 	}
-	for _, call := range all {
-		calls.Go(call)
+}
+
+// inspect looks at what the service logged and counted when the fault is over.
+func (s *side) inspect(t *testing.T) {
+	t.Helper()
+	if _, text := s.admin("/metrics"); !strings.Contains(text, "client_session_service_panics_total 0") {
+		t.Error("something panicked")
 	}
+	if len(s.sandbox.Requests()) > 0 {
+		t.Error("a request went to an upstream of another name")
+	}
+	if s.Accept != nil && s.TLS {
+		// Whoever did not prove to be Seam heard nothing, and to the others it was told under TLS.
+		noSecrets(t, "what came in", s.seam.Heard())
+	}
+	noSecrets(t, "the log", s.log.String())
 }
 
 // good makes a call of each kind, which must succeed at once.
-func (s side) good() {
+func (s *side) good() {
 	s.t.Helper()
 	for _, k := range kinds() {
 		if got, text := s.call(s.harness, k); got.code != codes.OK || got.status != http.StatusOK {
-			s.t.Errorf("%s: %s while all is well: %+v %s", s.face, k.name, got, text)
+			s.t.Errorf("%s while all is well: %+v %s", k.name, got, text)
 		}
 	}
 }
 
 // check compares how a call ended with how it should have.
-func (f fault) check(s side, k kind, got end, took time.Duration, text string) {
+func (s *side) check(k kind, got result, took time.Duration, text string) {
 	s.t.Helper()
-	name := s.face + ", " + k.name
-	got.requests, got.late = s.seam.requests(k.path), took >= f.timeout-20*time.Millisecond
-	s.t.Logf("%s: %s in %d ms, %d requests", name, got.summary(), took.Milliseconds(), got.requests)
-	want := k.end(f)
+	got.requests, got.late = s.seam.RequestsTo(k.path), took >= s.timeout-20*time.Millisecond
+	s.t.Logf("%s: %s in %d ms, %d requests", k.name, got.summary(), took.Milliseconds(), got.requests)
+	want := k.want(s.fault)
 	if s.face == "rest" {
 		want.code = codes.OK // There is none.
 		// A response of Seam's own goes out as it is.
 		want.unknown = want.unknown && strings.HasPrefix(want.errorType, "upstream_")
 	}
 	if got != want {
-		s.t.Errorf("%s:\ngot  %+v\nwant %+v\n%s", name, got, want, text)
+		s.t.Errorf("%s:\ngot  %+v\nwant %+v\n%s", k.name, got, want, text)
 	}
-	if want.late && took > f.timeout+slack || !want.late && took > slack {
-		s.t.Errorf("%s: it took %s", name, took)
+	if want.late && took > s.timeout+slack || !want.late && took > slack {
+		s.t.Errorf("%s: it took %s", k.name, took)
 	}
-	noSecrets(s.t, "the answer", text)
+	noSecrets(s.t, "the response", text)
 }
 
-func (e end) summary() string {
+func (e result) summary() string {
 	text := fmt.Sprint(e.status, " ", e.errorType)
 	if e.code != codes.OK {
 		text = e.code.String() + " " + text

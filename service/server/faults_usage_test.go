@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // usage is what of the process a fault could leave behind.
@@ -15,7 +17,7 @@ func settled(t *testing.T) usage {
 	t.Helper()
 	var last usage
 	same := 0
-	eventually(t, 5*time.Second, "the goroutines stand still", func() bool {
+	seamtest.Eventually(t, "the goroutines to stand still", func() bool {
 		now := usage{runtime.NumGoroutine(), openFiles(t)}
 		if now == last {
 			same++
@@ -34,7 +36,7 @@ func (u usage) restored(t *testing.T) {
 	var now usage
 	began := time.Now()
 	for now = (usage{runtime.NumGoroutine(), openFiles(t)}); now.goroutines > u.goroutines || now.files > u.files; {
-		if time.Since(began) > 3*time.Second {
+		if time.Since(began) > 20*time.Second {
 			stacks := make([]byte, 1<<20)
 			t.Errorf("%+v before, %+v after\n%s", u, now, stacks[:runtime.Stack(stacks, true)])
 			return
@@ -52,13 +54,4 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(files)
-}
-
-func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
-	t.Helper()
-	for began := time.Now(); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Since(began) > within {
-			t.Fatalf("it does not come true that %s", what)
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,18 +24,18 @@ import (
 // request stands in the table of failures: unknown members, trailing bytes, wrong types, wrong methods, unknown paths,
 // bodies that are too large or no JSON, 429 and 401.
 
-// TestAnswerHeaders shows that a response has Seam's headers, and one against caches, whatever is asked for.
-func TestAnswerHeaders(t *testing.T) {
+// TestResponseHeaders shows that a response has Seam's headers, and one against caches, whatever is asked for.
+func TestResponseHeaders(t *testing.T) {
 	h := start(t)
 	allowed := []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Seam-Request-Id"}
-	for name, got := range map[string]answer{
+	for name, got := range map[string]restResponse{
 		"good":     h.grant(byID, "TE", "trailers"),
 		"bad":      h.grant(`{}`, "TE", "trailers"),
 		"no match": h.send(http.MethodGet, "/nothing", "", "Accept", "application/grpc"),
 	} {
 		for header := range got.header {
 			if !slices.Contains(allowed, header) {
-				t.Errorf("%s: the answer has the header %s", name, header)
+				t.Errorf("%s: the response has the header %s", name, header)
 			}
 		}
 	}
@@ -186,6 +187,7 @@ func TestMethods(t *testing.T) {
 // TestDeadlineOverREST shows that a REST caller's Grpc-Timeout is nothing: neither a longer deadline than the
 // service's nor a junk one counts.
 func TestDeadlineOverREST(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 200 * time.Millisecond })
 	if got := h.grant(byID, "Grpc-Timeout", "junk"); got.status != http.StatusOK {
 		t.Errorf("junk gets %d %s", got.status, got.text)
@@ -203,6 +205,7 @@ func TestDeadlineOverREST(t *testing.T) {
 
 // TestDeadlineOverGRPC shows that a caller's deadline counts, but no longer than the limit.
 func TestDeadlineOverGRPC(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.MaxTimeout = 200 * time.Millisecond })
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -215,13 +218,17 @@ func TestDeadlineOverGRPC(t *testing.T) {
 		t.Errorf("over the limit: got %v, want the service's own DEADLINE_EXCEEDED", err)
 	}
 	// Many, because a stream that is reset at the deadline looks like a cancellation to the caller now and then.
+	var calls sync.WaitGroup
 	for range 50 {
-		ctx, cancel = context.WithTimeout(authorized(t), 20*time.Millisecond)
-		if _, err = h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.DeadlineExceeded {
-			t.Errorf("the caller's own: got %v", err)
-		}
-		cancel()
+		calls.Go(func() {
+			ctx, cancel := context.WithTimeout(authorized(t), 50*time.Millisecond)
+			defer cancel()
+			if _, err := h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.DeadlineExceeded {
+				t.Errorf("the caller's own: got %v", err)
+			}
+		})
 	}
+	calls.Wait()
 }
 
 // TestUnauthenticatedHeader shows the fixed text of WWW-Authenticate; the gateway would put the message there.

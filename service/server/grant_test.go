@@ -14,7 +14,7 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// grantCase is a grant that is made, over both faces, with the session that both must answer with.
+// grantCase is a grant that is made, over both faces, with the session that both must respond with.
 type grantCase struct {
 	name    string
 	method  string
@@ -71,6 +71,7 @@ func grantCases() []grantCase {
 }
 
 func TestGrantsOverGRPC(t *testing.T) {
+	t.Parallel()
 	for _, c := range grantCases() {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t)
@@ -103,6 +104,7 @@ func TestGrantsOverGRPC(t *testing.T) {
 }
 
 func TestGrantsOverREST(t *testing.T) {
+	t.Parallel()
 	for _, c := range grantCases() {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t)
@@ -141,8 +143,8 @@ func TestGrantsOverREST(t *testing.T) {
 	}
 }
 
-// TestRepeatedGrant shows that a grant can be retried: the second answer is the first.
-func TestRepeatedGrant(t *testing.T) {
+// TestGrantSentTwice shows that a grant can be retried: the second response is the first.
+func TestGrantSentTwice(t *testing.T) {
 	h := start(t)
 	first, second := h.grant(byID), h.grant(byID)
 	if first.status != http.StatusOK || first.text != second.text {
@@ -150,8 +152,8 @@ func TestRepeatedGrant(t *testing.T) {
 	}
 }
 
-// TestAnswerWithoutSession shows what a caller gets when Seam makes the grant and does not send the session.
-func TestAnswerWithoutSession(t *testing.T) {
+// TestResponseWithoutSession shows what a caller gets when Seam makes the grant and does not send the session.
+func TestResponseWithoutSession(t *testing.T) {
 	for body, want := range map[string]string{`{}`: `{}`, `{"ok":true}`: `{"ok":true}`, ``: `{"ok":true}`} {
 		t.Run(body, func(t *testing.T) {
 			h := start(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,7 +25,11 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Tests that say that they are parallel wait and hardly work, so they are run side by side on few cores too.
+	_ = flag.Set("test.parallel", "8")
+	goleak.VerifyTestMain(m)
+}
 
 // harness is a service that runs against a sandbox of its own, and a caller of each face.
 type harness struct {
@@ -44,7 +49,7 @@ var started = time.Now()
 // start runs the service until the test ends. change may alter the configuration first.
 func start(t *testing.T, change ...func(*config.Config)) *harness {
 	t.Helper()
-	// One clock for all, so that several sandboxes give the same answers.
+	// One clock for all, so that several sandboxes give the same responses.
 	clock := func() time.Time { return started }
 	h := &harness{t: t, sandbox: sandbox.New(sandbox.Options{Now: clock}), log: &logBuffer{}}
 	upstream, err := sandbox.Listen("127.0.0.1:0", h.sandbox)
@@ -109,8 +114,8 @@ func authorized(t *testing.T) context.Context {
 	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+sandbox.APIKey)
 }
 
-// answer is what came back over REST.
-type answer struct {
+// restResponse is what came back over REST.
+type restResponse struct {
 	status int
 	header http.Header
 	text   string
@@ -119,7 +124,7 @@ type answer struct {
 }
 
 // send makes one HTTP request. Headers are pairs; content-type and authorization are set unless given.
-func (h *harness) send(method, path, body string, header ...string) answer {
+func (h *harness) send(method, path, body string, header ...string) restResponse {
 	h.t.Helper()
 	request, err := http.NewRequestWithContext(h.t.Context(), method, "http://"+h.at.HTTP, strings.NewReader(body))
 	if err != nil {
@@ -148,33 +153,33 @@ func (h *harness) send(method, path, body string, header ...string) answer {
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		h.t.Fatalf("%s %s: read the answer: %v", method, path, err)
+		h.t.Fatalf("%s %s: read the response: %v", method, path, err)
 	}
-	return answer{response.StatusCode, response.Header, string(text), response.Close}
+	return restResponse{response.StatusCode, response.Header, string(text), response.Close}
 }
 
 // grant posts a grant.
-func (h *harness) grant(body string, header ...string) answer {
+func (h *harness) grant(body string, header ...string) restResponse {
 	h.t.Helper()
 	return h.send(http.MethodPost, "/client_sessions/grant_access", body, header...)
 }
 
 // members decodes a response's JSON.
-func (a answer) members(t *testing.T) map[string]any {
+func (a restResponse) members(t *testing.T) map[string]any {
 	t.Helper()
 	var members map[string]any
 	if err := json.Unmarshal([]byte(a.text), &members); err != nil {
-		t.Fatalf("answer %d %q is not a JSON object: %v", a.status, a.text, err)
+		t.Fatalf("response %d %q is not a JSON object: %v", a.status, a.text, err)
 	}
 	return members
 }
 
 // failure returns the `error` member of a response.
-func (a answer) failure(t *testing.T) map[string]any {
+func (a restResponse) failure(t *testing.T) map[string]any {
 	t.Helper()
 	failure, ok := a.members(t)["error"].(map[string]any)
 	if !ok {
-		t.Fatalf("answer %d %q has no error", a.status, a.text)
+		t.Fatalf("response %d %q has no error", a.status, a.text)
 	}
 	return failure
 }

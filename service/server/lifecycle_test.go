@@ -113,12 +113,13 @@ func TestMetrics(t *testing.T) {
 // TestDrain shows that calls in flight on both faces finish when the service is told to end, and that meanwhile it
 // says that it is not ready and takes no new calls.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	h.client() // Connected below, before the drain.
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2}); err != nil {
 		t.Fatal(err)
 	}
-	overGRPC, overREST := make(chan error, 1), make(chan answer, 1)
+	overGRPC, overREST := make(chan error, 1), make(chan restResponse, 1)
 	go func() {
 		_, err := h.client().GrantAccess(authorized(t), grantByID())
 		overGRPC <- err
@@ -156,8 +157,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestCallerLeaves shows that a caller that leaves takes its request to Seam with it.
-func TestCallerLeaves(t *testing.T) {
+// TestCallerCancels shows that a caller that leaves takes its request to Seam with it.
+func TestCallerCancels(t *testing.T) {
 	h := start(t)
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
 		t.Fatal(err)

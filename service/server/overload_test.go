@@ -19,9 +19,10 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// hold makes calls over both faces until Seam has that many requests, none of which it answers before release is
+// hold makes calls over both faces until Seam has that many requests, none of which it responds before release is
 // called. All of them then have to end well.
 func (h *harness) hold(calls int) (release func()) {
 	h.t.Helper()
@@ -29,15 +30,15 @@ func (h *harness) hold(calls int) (release func()) {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(authorized(h.t))
-	var held sync.WaitGroup
+	var running sync.WaitGroup
 	for range calls {
-		held.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
+		running.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
 	}
-	eventually(h.t, 10*time.Second, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
+	seamtest.Eventually(h.t, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
 	return func() {
 		h.sandbox.ClearFaults()
 		cancel()
-		held.Wait()
+		running.Wait()
 	}
 }
 
@@ -65,9 +66,9 @@ func TestTooManyInFlight(t *testing.T) {
 		t.Errorf("the refusals took %s", took)
 	}
 	// A service that is busy is not dead.
-	answer, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
-	if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-		t.Errorf("health is %v, %v", answer, err)
+	response, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil || response.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("health is %v, %v", response, err)
 	}
 	_, text := h.admin("/metrics")
 	for _, want := range []string{
@@ -118,7 +119,7 @@ func TestCallerRate(t *testing.T) {
 
 // TestCallerRateByName shows that a known caller that makes more calls than it may leaves another one alone.
 func TestCallerRateByName(t *testing.T) {
-	h := startHeld(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
 	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
 		if got := h.grant(byID, "Authorization", "Bearer "+ordersToken); got.status != want {
 			t.Errorf("got %d %s, want %d", got.status, got.text, want)
@@ -132,6 +133,7 @@ func TestCallerRateByName(t *testing.T) {
 // TestTooManyConnections shows that a connection too many is closed at once, over each face, and that there is room for
 // another when one is closed.
 func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
 	for name, address := range map[string]string{"gRPC": h.at.GRPC, "REST": h.at.HTTP} {
 		t.Run(name, func(t *testing.T) {
@@ -151,8 +153,8 @@ func TestTooManyConnections(t *testing.T) {
 				return connection
 			}
 			// Whether a connection was closed: one that is not has nothing to read, or what a gRPC server says first.
-			closed := func(connection net.Conn) bool {
-				_ = connection.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+			closed := func(connection net.Conn, within time.Duration) bool {
+				_ = connection.SetReadDeadline(time.Now().Add(within))
 				_, err := connection.Read(make([]byte, 1))
 				timeout, ok := err.(net.Error) //nolint:errorlint // A connection returns it bare.
 				return err != nil && (!ok || !timeout.Timeout())
@@ -160,14 +162,14 @@ func TestTooManyConnections(t *testing.T) {
 			for range limit {
 				dial()
 			}
-			if closed(open[limit-1]) {
+			if closed(open[limit-1], 300*time.Millisecond) {
 				t.Error("the last connection there is room for was closed")
 			}
-			if !closed(dial()) {
+			if !closed(dial(), 10*time.Second) {
 				t.Error("one connection too many was not closed")
 			}
 			_ = open[0].Close()
-			eventually(t, 10*time.Second, "there is room for another", func() bool { return !closed(dial()) })
+			seamtest.Eventually(t, "there is room for another", func() bool { return !closed(dial(), 300*time.Millisecond) })
 		})
 	}
 	if _, text := h.admin("/metrics"); !strings.Contains(text, `client_session_service_refused_total{limit="connections"}`) {
@@ -177,6 +179,7 @@ func TestTooManyConnections(t *testing.T) {
 
 // TestConnectionAge shows that a gRPC client connects anew when its connection has its age, and that no call notices.
 func TestConnectionAge(t *testing.T) {
+	t.Parallel() // Each of three calls takes half a second.
 	h := start(t, func(cfg *config.Config) { cfg.MaxConnectionAge = 200 * time.Millisecond })
 	dialed := 0
 	conn, err := grpc.NewClient("passthrough:///"+h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),

@@ -9,6 +9,7 @@ import (
 
 // TestPlaintextUpstreamWarns shows that a service whose requests to Seam leave the machine unencrypted says so, once.
 func TestPlaintextUpstreamWarns(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		endpoint string
 		change   func(*config.Config)

@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // TestProfilesAreOff shows that nobody gets at the insides of the process where the operator did not ask for it.
@@ -22,6 +22,7 @@ func TestProfilesAreOff(t *testing.T) {
 }
 
 func TestProfilesAreBounded(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.Pprof = true })
 	for path, want := range map[string]int{
 		"": http.StatusOK, "heap": http.StatusOK, "goroutine?debug=2": http.StatusOK, "symbol": http.StatusOK,
@@ -59,7 +60,7 @@ func TestOneProfileAtATime(t *testing.T) {
 		left <- err
 	}()
 	for _, path := range []string{"heap", "profile?seconds=1", "trace?seconds=1"} {
-		eventually(t, 10*time.Second, path+" is refused", func() bool {
+		seamtest.Eventually(t, path+" is refused", func() bool {
 			code, _ := h.admin("/debug/pprof/" + path)
 			return code == http.StatusTooManyRequests
 		})
@@ -71,7 +72,7 @@ func TestOneProfileAtATime(t *testing.T) {
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	eventually(t, 10*time.Second, "there is room again", func() bool {
+	seamtest.Eventually(t, "there is room again", func() bool {
 		code, _ := h.admin("/debug/pprof/heap")
 		return code == http.StatusOK
 	})

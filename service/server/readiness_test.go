@@ -11,14 +11,16 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-// TestReadinessDoesNotFollowSeam shows that a service whose Seam is down stays in its load balancer, where it answers
+// TestReadinessDoesNotFollowSeam shows that a service whose Seam is down stays in its load balancer, where it responds
 // clearly: taking out all replicas would bring nothing back.
 func TestReadinessDoesNotFollowSeam(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1") })
-	eventually(t, 10*time.Second, "the circuit breaker opens", func() bool {
+	seamtest.Eventually(t, "the circuit breaker opens", func() bool {
 		return strings.Contains(h.grant(byID).text, "upstream_circuit_open")
 	})
 	for _, path := range []string{"/readyz", "/livez"} {
@@ -38,6 +40,7 @@ func TestReadinessDoesNotFollowSeam(t *testing.T) {
 // TestNotReadyBeforeItRuns shows that a service that has its addresses but does not serve yet is not ready: whoever
 // asks gets no response.
 func TestNotReadyBeforeItRuns(t *testing.T) {
+	t.Parallel()
 	s, err := server.New(config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		SeamEndpoint: parseURL(t, "http://127.0.0.1:1"), DefaultTimeout: time.Second, MaxTimeout: time.Second, MaxInFlight: 1,
@@ -50,7 +53,7 @@ func TestNotReadyBeforeItRuns(t *testing.T) {
 	response, err := client.Get("http://" + s.Addresses().Admin + "/readyz")
 	if err == nil {
 		_ = response.Body.Close()
-		t.Errorf("it answers with %d", response.StatusCode)
+		t.Errorf("it responds with %d", response.StatusCode)
 	}
 	over, end := context.WithCancel(t.Context())
 	end()

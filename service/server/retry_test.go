@@ -34,9 +34,10 @@ func (h *harness) retryingClient() clientsessionv1.ClientSessionServiceClient {
 	return clientsessionv1.NewClientSessionServiceClient(conn)
 }
 
-// TestRepeats shows that a grant that failed is made in the end, that it is one call with several attempts in the log
+// TestRetries shows that a grant that failed is made in the end, that it is one call with several attempts in the log
 // and in the metrics, and that the log says why.
-func TestRepeats(t *testing.T) {
+func TestRetries(t *testing.T) {
+	t.Parallel()
 	for face, grant := range map[string]func(*testing.T, *harness) bool{
 		"grpc": func(t *testing.T, h *harness) bool {
 			t.Helper()
@@ -82,6 +83,7 @@ func TestRepeats(t *testing.T) {
 
 // TestRetriesDoNotMultiply shows that a caller that retries by itself does not multiply what the service retries.
 func TestRetriesDoNotMultiply(t *testing.T) {
+	t.Parallel()
 	t.Run("a gRPC client's retry policy", func(t *testing.T) {
 		h := start(t)
 		if err := h.sandbox.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}); err != nil {
@@ -128,9 +130,10 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 	})
 }
 
-// TestClientRetries shows that a client's own retry policy still acts where the service has put nothing to Seam, and
+// TestClientRetries shows that a client's own retry policy still acts where the service has sent nothing to Seam, and
 // when it is told to: here once the circuit breaker lets calls through again.
 func TestClientRetries(t *testing.T) {
+	t.Parallel() // Five seconds are waited.
 	h := start(t)
 	fail := sandbox.Fault{Status: http.StatusServiceUnavailable}
 	if err := h.sandbox.Inject(fail); err != nil {
@@ -152,18 +155,24 @@ func TestClientRetries(t *testing.T) {
 	}
 }
 
-// TestRepeatThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
+// TestRetryThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
 // said, and not with a timeout.
-func TestRepeatThatCannotEndInTime(t *testing.T) {
-	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = time.Second })
-	fault := sandbox.Fault{Delay: 700 * time.Millisecond, Status: http.StatusServiceUnavailable}
+func TestRetryThatCannotEndInTime(t *testing.T) {
+	t.Parallel() // Four seconds are waited.
+	const deadline, delay = 3 * time.Second, 2 * time.Second
+	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = deadline })
+	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
+		t.Fatal(err)
+	}
+	h.sandbox.ClearRequests()
+	fault := sandbox.Fault{Delay: delay, Status: http.StatusServiceUnavailable}
 	if err := h.sandbox.Inject(fault); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.grant(byID); got.status != http.StatusServiceUnavailable {
 		t.Errorf("REST: got %d %s", got.status, got.text)
 	}
-	ctx, cancel := context.WithTimeout(authorized(t), time.Second)
+	ctx, cancel := context.WithTimeout(authorized(t), deadline)
 	defer cancel()
 	if _, err := h.client().GrantAccess(ctx, grantByID()); status.Code(err) != codes.Unavailable {
 		t.Errorf("gRPC: got %v", err)

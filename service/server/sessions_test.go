@@ -22,8 +22,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// said is what a response says, in a form that is the same for the sandbox and both faces.
-type said struct {
+// reply is what a response says, in a form that is the same for the sandbox and both faces.
+type reply struct {
 	status  int
 	members map[string]any
 }
@@ -31,12 +31,16 @@ type said struct {
 // TestScenarios sends each scenario to the sandbox and to both faces. The sandbox shares no code with the service, so
 // it is the one that knows.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
+	seam, rest, grpc := start(t), start(t), start(t)
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
-			seam, rest, grpc := start(t), start(t), start(t)
-			seamAddress := seam.seamURL
+			for _, h := range []*harness{seam, rest, grpc} {
+				h.t = t
+				h.sandbox.Reset()
+			}
 			for i, step := range s.steps {
-				want := seam.overHTTP(seamAddress, step)
+				want := seam.overHTTP(seam.seamURL, step)
 				if failure, _ := want.members["error"].(map[string]any); want.status != step.status ||
 					(failure["type"] != step.errorType && step.errorType != "") {
 					t.Fatalf("step %d: the sandbox says %v, want %d %s", i, want, step.status, step.errorType)
@@ -60,7 +64,7 @@ func (s step) path() string {
 }
 
 // overHTTP sends a step to a server that speaks Seam's REST.
-func (h *harness) overHTTP(base string, s step) said {
+func (h *harness) overHTTP(base string, s step) reply {
 	h.t.Helper()
 	request, err := http.NewRequestWithContext(h.t.Context(), s.method, base+s.path(), strings.NewReader(s.body))
 	if err != nil {
@@ -81,7 +85,7 @@ func (h *harness) overHTTP(base string, s step) said {
 	if contentType := response.Header.Get("Content-Type"); contentType != "application/json" {
 		h.t.Errorf("%s %s: content type %q", s.method, base+s.path(), contentType)
 	}
-	got := said{status: response.StatusCode}
+	got := reply{status: response.StatusCode}
 	if err := json.NewDecoder(response.Body).Decode(&got.members); err != nil {
 		h.t.Fatalf("%s %s: %v", s.method, base+s.path(), err)
 	}
@@ -102,11 +106,11 @@ func (s step) credentials() []string {
 }
 
 // checkGRPC sends a step as a message and compares the response with the one of the sandbox.
-func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
+func (h *harness) checkGRPC(t *testing.T, i int, s step, want reply) {
 	t.Helper()
 	codec := newCodec(t)
 	request, response := newMessage(t, s.rpc+"Request"), newMessage(t, s.rpc+"Response")
-	if problems, err := codec.UnmarshalRequest([]byte(s.body), s.query, request); err != nil || len(problems) > 0 {
+	if violations, err := codec.UnmarshalRequest([]byte(s.body), s.query, request); err != nil || len(violations) > 0 {
 		return // No message can be wrong in this way; the REST face has shown what it says.
 	}
 	if create, ok := request.(*clientsessionv1.CreateRequest); ok && s.method == http.MethodPost {
@@ -124,7 +128,7 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 	}
 	expected := newMessage(t, s.rpc+"Response")
 	if _, err := codec.UnmarshalResponse(text, expected); err != nil || want.status != http.StatusOK {
-		t.Fatalf("step %d: the sandbox answers %d %s, %v", i, want.status, text, err)
+		t.Fatalf("step %d: the sandbox responds %d %s, %v", i, want.status, text, err)
 	}
 	if !proto.Equal(response, expected) {
 		t.Errorf("step %d over gRPC:\ngot  %v\nwant %v", i, response, expected)
@@ -132,7 +136,7 @@ func (h *harness) checkGRPC(t *testing.T, i int, s step, want said) {
 }
 
 // checkStatus compares an error over gRPC with the one of the sandbox.
-func checkStatus(t *testing.T, i int, st *status.Status, want said) {
+func checkStatus(t *testing.T, i int, st *status.Status, want reply) {
 	t.Helper()
 	failure, _ := want.members["error"].(map[string]any)
 	d := details(t, st)
@@ -144,7 +148,7 @@ func checkStatus(t *testing.T, i int, st *status.Status, want said) {
 	}
 	tree, _ := failure["validation_errors"].(map[string]any)
 	fields := slices.Sorted(slices.Values(d.fields()))
-	if paths := problemPaths(tree, ""); !slices.Equal(fields, paths) {
+	if paths := violationPaths(tree, ""); !slices.Equal(fields, paths) {
 		t.Errorf("step %d over gRPC: violations of %q, want %q", i, fields, paths)
 	}
 }

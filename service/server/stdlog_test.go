@@ -5,16 +5,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // TestFailedHandshakeIsOneShortLine shows that what a stranger offers in a handshake is not logged, over either face:
 // crypto/tls quotes the names of protocols that it does not know, which can be 50 KB.
 func TestFailedHandshakeIsOneShortLine(t *testing.T) {
 	dir := t.TempDir()
-	authority := newAuthority(t, "authority")
+	authority := seamtest.NewAuthority(t, "authority")
 	writePair(t, dir, authority)
 	r := startTLS(t, tlsConfig(dir))
-	config := authority.tlsClient(t, nil)
+	config := authority.Client(t, nil)
 	for range 200 {
 		config.NextProtos = append(config.NextProtos, "stranger"+strings.Repeat("x", 240))
 	}

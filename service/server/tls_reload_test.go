@@ -9,36 +9,37 @@ import (
 	"testing"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 func TestClientCertificates(t *testing.T) {
-	ours, callers, strangers, dir := newAuthority(t, "ours"), newAuthority(t, "callers"), newAuthority(t, "strangers"), t.TempDir()
+	ours, callers, strangers, dir := seamtest.NewAuthority(t, "ours"), seamtest.NewAuthority(t, "callers"), seamtest.NewAuthority(t, "strangers"), t.TempDir()
 	writePair(t, dir, ours)
-	writeFiles(t, dir, map[string][]byte{"ca.crt": callers.pem})
+	writeFiles(t, dir, map[string][]byte{"ca.crt": callers.PEM})
 	r := startTLS(t, tlsConfig(dir))
 	r.onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
-		if got, err := on(ours.tlsClient(t, callers))(); err != nil || got.caller != "caller" {
+		if got, err := on(ours.Client(t, callers))(); err != nil || got.caller != "caller" {
 			t.Errorf("with a certificate: the caller is %q, %v", got.caller, err)
 		}
-		if got, err := on(ours.tlsClient(t, nil))(); err != nil || got.caller != "" {
+		if got, err := on(ours.Client(t, nil))(); err != nil || got.caller != "" {
 			t.Errorf("without a certificate: the caller is %q, %v", got.caller, err)
 		}
 		// Over TLS 1.3 the client has sent its request when the refusal comes, so that its error may be about that.
 		const why = "certificate signed by unknown authority"
 		before := strings.Count(r.logged(), why)
-		if _, err := on(ours.tlsClient(t, strangers))(); err == nil {
+		if _, err := on(ours.Client(t, strangers))(); err == nil {
 			t.Error("a certificate of another authority is let in")
 		}
-		until(t, "the log says why", func() bool { return strings.Count(r.logged(), why) > before })
+		seamtest.Eventually(t, "the log says why", func() bool { return strings.Count(r.logged(), why) > before })
 	})
 }
 
 func TestClientCertificatesAreNotAskedForWithoutAuthorities(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
 	r.onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
-		if got, err := on(ours.tlsClient(t, ours))(); err != nil || got.caller != "" {
+		if got, err := on(ours.Client(t, ours))(); err != nil || got.caller != "" {
 			t.Errorf("the caller is %q, %v", got.caller, err)
 		}
 	})
@@ -49,11 +50,11 @@ func TestClientCertificatesAreNotAskedForWithoutAuthorities(t *testing.T) {
 func TestNoResumptionPastChangedAuthorities(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			ours, callers, others, dir := newAuthority(t, "ours"), newAuthority(t, "callers"), newAuthority(t, "others"), t.TempDir()
+			ours, callers, others, dir := seamtest.NewAuthority(t, "ours"), seamtest.NewAuthority(t, "callers"), seamtest.NewAuthority(t, "others"), t.TempDir()
 			writePair(t, dir, ours)
 			cfg := tlsConfig(dir)
 			cfg.TLSMinVersion = tls.VersionTLS12
-			twice := func(r *tlsRig, client *tls.Config) *tls.ConnectionState {
+			twice := func(r *tlsHarness, client *tls.Config) *tls.ConnectionState {
 				t.Helper()
 				client.MaxVersion, client.ClientSessionCache = version, tls.NewLRUClientSessionCache(10)
 				if _, err := r.onHTTP(client)(); err != nil {
@@ -65,23 +66,23 @@ func TestNoResumptionPastChangedAuthorities(t *testing.T) {
 				}
 				return got.state
 			}
-			if !twice(startTLS(t, cfg), ours.tlsClient(t, nil)).DidResume {
+			if !twice(startTLS(t, cfg), ours.Client(t, nil)).DidResume {
 				t.Error("a client without a certificate could not resume")
 			}
 
-			writeFiles(t, dir, map[string][]byte{"ca.crt": callers.pem})
+			writeFiles(t, dir, map[string][]byte{"ca.crt": callers.PEM})
 			cfg.TLSClientCAFile = filepath.Join(dir, "ca.crt")
 			r := startTLS(t, cfg)
-			client := ours.tlsClient(t, callers)
+			client := ours.Client(t, callers)
 			if twice(r, client).DidResume {
 				t.Error("a client with a certificate resumed")
 			}
-			writeFiles(t, dir, map[string][]byte{"ca.crt": others.pem})
-			until(t, "the old authority is refused", func() bool {
+			writeFiles(t, dir, map[string][]byte{"ca.crt": others.PEM})
+			seamtest.Eventually(t, "the old authority is refused", func() bool {
 				_, err := r.onHTTP(client)()
 				return err != nil && strings.Contains(r.logged(), "certificate signed by unknown authority")
 			})
-			if got, err := r.onHTTP(ours.tlsClient(t, others))(); err != nil || got.caller != "caller" {
+			if got, err := r.onHTTP(ours.Client(t, others))(); err != nil || got.caller != "caller" {
 				t.Errorf("the new authority: the caller is %q, %v", got.caller, err)
 			}
 		})
@@ -90,11 +91,11 @@ func TestNoResumptionPastChangedAuthorities(t *testing.T) {
 
 // testChange has the certificate of one authority replaced by that of another. A client that trusts the first alone can
 // go on only over the connection it has.
-func testChange(t *testing.T, dir string, ours *authority, change func(next *authority)) {
+func testChange(t *testing.T, dir string, ours *seamtest.Authority, change func(next *seamtest.Authority)) {
 	t.Helper()
-	next := newAuthority(t, "next")
+	next := seamtest.NewAuthority(t, "next")
 	r := startTLS(t, tlsConfig(dir))
-	old := map[string]faceCall{"REST": r.onHTTP(ours.tlsClient(t, nil)), "gRPC": r.onGRPC(ours.tlsClient(t, nil))}
+	old := map[string]faceCall{"REST": r.onHTTP(ours.Client(t, nil)), "gRPC": r.onGRPC(ours.Client(t, nil))}
 	for face, call := range old {
 		if _, err := call(); err != nil {
 			t.Fatalf("%s: %v", face, err)
@@ -102,11 +103,11 @@ func testChange(t *testing.T, dir string, ours *authority, change func(next *aut
 	}
 	change(next)
 	r.onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
-		until(t, "the new certificate is used", func() bool {
-			_, err := on(next.tlsClient(t, nil))()
+		seamtest.Eventually(t, "the new certificate is used", func() bool {
+			_, err := on(next.Client(t, nil))()
 			return err == nil
 		})
-		_, err := on(ours.tlsClient(t, nil))()
+		_, err := on(ours.Client(t, nil))()
 		refused(t, err, "unknown authority")
 	})
 	for face, call := range old {
@@ -117,16 +118,16 @@ func testChange(t *testing.T, dir string, ours *authority, change func(next *aut
 }
 
 func TestChangedCertificate(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
-	testChange(t, dir, ours, func(next *authority) { writePair(t, dir, next) })
+	testChange(t, dir, ours, func(next *seamtest.Authority) { writePair(t, dir, next) })
 }
 
 // TestChangedCertificateByKubernetes replaces the one link by way of which Kubernetes mounts a secret, and deletes the
 // folder that it led to.
 func TestChangedCertificateByKubernetes(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
-	mount := func(folder string, signer *authority) {
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
+	mount := func(folder string, signer *seamtest.Authority) {
 		t.Helper()
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 			t.Fatal(err)
@@ -145,7 +146,7 @@ func TestChangedCertificateByKubernetes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testChange(t, dir, ours, func(next *authority) {
+	testChange(t, dir, ours, func(next *seamtest.Authority) {
 		mount("..2", next)
 		if err := os.RemoveAll(filepath.Join(dir, "..1")); err != nil {
 			t.Fatal(err)
@@ -153,11 +154,11 @@ func TestChangedCertificateByKubernetes(t *testing.T) {
 	})
 }
 
-// faults are what can be wrong with the files, by what is said of it.
+// faults are what can be wrong with the files, by the error.
 func faults(t *testing.T) map[string]func(dir string) (key []byte) {
 	t.Helper()
 	strange := func(dir, name string) []byte {
-		_, key := newAuthority(t, "strange").issue(t, "server")
+		_, key := seamtest.NewAuthority(t, "strange").Issue(t, "server")
 		writeFiles(t, dir, map[string][]byte{name: key})
 		return key
 	}
@@ -195,11 +196,11 @@ func faults(t *testing.T) map[string]func(dir string) (key []byte) {
 }
 
 // goodFiles returns a folder of files that serve.
-func goodFiles(t *testing.T) (dir string, ours *authority, cfg config.Config) {
+func goodFiles(t *testing.T) (dir string, ours *seamtest.Authority, cfg config.Config) {
 	t.Helper()
-	dir, ours = t.TempDir(), newAuthority(t, "ours")
+	dir, ours = t.TempDir(), seamtest.NewAuthority(t, "ours")
 	writePair(t, dir, ours)
-	writeFiles(t, dir, map[string][]byte{"ca.crt": ours.pem})
+	writeFiles(t, dir, map[string][]byte{"ca.crt": ours.PEM})
 	return dir, ours, tlsConfig(dir)
 }
 
@@ -218,25 +219,26 @@ func TestFaultyFilesStopTheStart(t *testing.T) {
 }
 
 func TestFaultyNewFilesKeepTheOld(t *testing.T) {
+	t.Parallel()
 	for want, spoil := range faults(t) {
 		t.Run(want, func(t *testing.T) {
 			dir, ours, cfg := goodFiles(t)
 			r := startTLS(t, cfg)
 			key := spoil(dir)
 			_, cause, _ := strings.Cut(strings.ReplaceAll(want, "DIR", dir), ": ")
-			until(t, "it is logged and counted", func() bool {
+			seamtest.Eventually(t, "it is logged and counted", func() bool {
 				return r.failures.n.Load() > 1 && strings.Contains(r.logged(), cause)
 			})
 			r.onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
-				if got, err := on(ours.tlsClient(t, ours))(); err != nil || got.caller != "caller" {
+				if got, err := on(ours.Client(t, ours))(); err != nil || got.caller != "caller" {
 					t.Errorf("the caller is %q, %v", got.caller, err)
 				}
 			})
 			noKeys(t, r.logged(), key)
 			// What is mended is used.
-			writeFiles(t, dir, map[string][]byte{"ca.crt": bytes.Repeat(ours.pem, 2)})
+			writeFiles(t, dir, map[string][]byte{"ca.crt": bytes.Repeat(ours.PEM, 2)})
 			writePair(t, dir, ours)
-			until(t, "both are reloaded", func() bool {
+			seamtest.Eventually(t, "both are reloaded", func() bool {
 				return strings.Contains(r.logged(), `msg=reloaded what="--tls-cert-file and --tls-key-file" changed=true`) &&
 					strings.Contains(r.logged(), "msg=reloaded what=--tls-client-ca-file changed=true")
 			})

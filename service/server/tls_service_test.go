@@ -23,6 +23,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // startShop starts the whole service over TLS. It holds the key, and its one caller proves itself by a certificate.
@@ -37,7 +38,7 @@ func startShop(t *testing.T, cfg config.Config) *Server {
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
 	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
 	cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, callers
-	log := &tlsRig{t: t}
+	log := &tlsHarness{t: t}
 	s, err := New(cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -115,14 +116,14 @@ func TestServiceWithCertificates(t *testing.T) {
 	_, ours, cfg := goodFiles(t)
 	s := startShop(t, cfg)
 	for name, test := range map[string]struct {
-		signer *authority
+		signer *seamtest.Authority
 		code   int
 	}{
 		"with a certificate":    {ours, http.StatusOK},
 		"without a certificate": {nil, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := ours.tlsClient(t, test.signer)
+			client := ours.Client(t, test.signer)
 			if code, _, err := shopOnHTTP(t, s, client)(); err != nil || code != test.code {
 				t.Errorf("REST: %d, %v", code, err)
 			}
@@ -138,19 +139,19 @@ func TestServiceWithCertificates(t *testing.T) {
 func TestChangedAuthoritiesOnOpenConnections(t *testing.T) {
 	_, ours, cfg := goodFiles(t)
 	s := startShop(t, cfg)
-	client := ours.tlsClient(t, ours)
+	client := ours.Client(t, ours)
 	for name, list := range map[string]func() (int, int, error){
 		"REST": shopOnHTTP(t, s, client), "gRPC": shopOnGRPC(t, s, client),
 	} {
 		for _, step := range []struct {
-			trusted *authority
+			trusted *seamtest.Authority
 			code    int
 		}{
 			{ours, http.StatusOK},
-			{newAuthority(t, "others"), http.StatusUnauthorized},
+			{seamtest.NewAuthority(t, "others"), http.StatusUnauthorized},
 			{ours, http.StatusOK},
 		} {
-			if err := s.certificates.useClientCAs([][]byte{step.trusted.pem}); err != nil {
+			if err := s.certificates.useClientCAs([][]byte{step.trusted.PEM}); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
@@ -165,18 +166,22 @@ func TestChangedAuthoritiesOnOpenConnections(t *testing.T) {
 // TestExpiryOnOpenConnections shows the same of a certificate that expires. The first lifetime may be too short for a
 // slow machine to make even a call.
 func TestExpiryOnOpenConnections(t *testing.T) {
+	t.Parallel() // Certificates of two seconds expire.
 	_, ours, cfg := goodFiles(t)
 	s := startShop(t, cfg)
 	for name, on := range map[string]func(*testing.T, *Server, *tls.Config) func() (int, int, error){
 		"REST": shopOnHTTP, "gRPC": shopOnGRPC,
 	} {
 		t.Run(name, func(t *testing.T) {
-			for ours.lifetime = 2 * time.Second; ours.lifetime < time.Minute; ours.lifetime *= 2 {
-				list := on(t, s, ours.tlsClient(t, ours))
+			t.Parallel()
+			for lifetime := 2 * time.Second; lifetime < time.Minute; lifetime *= 2 {
+				mortal := *ours
+				mortal.Lifetime = lifetime
+				list := on(t, s, ours.Client(t, &mortal))
 				if code, _, err := list(); err != nil || code != http.StatusOK {
 					continue
 				}
-				time.Sleep(ours.lifetime)
+				time.Sleep(lifetime)
 				if code, connections, err := list(); err != nil || code != http.StatusUnauthorized || connections != 1 {
 					t.Errorf("after it has expired: %d over connection %d, %v", code, connections, err)
 				}

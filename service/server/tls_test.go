@@ -20,10 +20,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// said is what a face said to a call.
-type said struct {
+// reply is what a face responds to a call.
+type reply struct {
 	// caller is the name in the client's certificate as the face knows it.
 	caller string
 	// text is the protocol, for REST only.
@@ -32,48 +33,48 @@ type said struct {
 }
 
 // faceCall calls one face over one connection, which it keeps if it can.
-type faceCall func() (said, error)
+type faceCall func() (reply, error)
 
 // onHTTP and onGRPC return callers that share no connection with others.
-func (r *tlsRig) onHTTP(client *tls.Config) faceCall {
+func (r *tlsHarness) onHTTP(client *tls.Config) faceCall {
 	transport := &http.Transport{TLSClientConfig: client.Clone(), ForceAttemptHTTP2: len(client.NextProtos) == 0}
 	r.t.Cleanup(transport.CloseIdleConnections)
-	return func() (said, error) {
+	return func() (reply, error) {
 		request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "https://"+r.http, http.NoBody)
 		if err != nil {
-			return said{}, err
+			return reply{}, err
 		}
 		response, err := transport.RoundTrip(request)
 		if err != nil {
-			return said{}, err
+			return reply{}, err
 		}
 		defer response.Body.Close()
 		text, err := io.ReadAll(response.Body)
-		return said{response.Header.Get("Caller"), string(text), response.TLS}, err
+		return reply{response.Header.Get("Caller"), string(text), response.TLS}, err
 	}
 }
 
-func (r *tlsRig) onGRPC(client *tls.Config) faceCall {
+func (r *tlsHarness) onGRPC(client *tls.Config) faceCall {
 	return r.dial(credentials.NewTLS(client))
 }
 
-func (r *tlsRig) dial(transport credentials.TransportCredentials) faceCall {
+func (r *tlsHarness) dial(transport credentials.TransportCredentials) faceCall {
 	connection, err := grpc.NewClient(r.grpc, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = connection.Close() })
-	return func() (said, error) {
+	return func() (reply, error) {
 		ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
 		defer cancel()
 		var header metadata.MD
 		_, err := healthv1.NewHealthClient(connection).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.Header(&header))
-		return said{caller: strings.Join(header.Get("caller"), " ")}, err
+		return reply{caller: strings.Join(header.Get("caller"), " ")}, err
 	}
 }
 
 // onBoth runs a test for each face.
-func (r *tlsRig) onBoth(t *testing.T, test func(t *testing.T, on func(*tls.Config) faceCall)) {
+func (r *tlsHarness) onBoth(t *testing.T, test func(t *testing.T, on func(*tls.Config) faceCall)) {
 	t.Helper()
 	for name, on := range map[string]func(*tls.Config) faceCall{"REST": r.onHTTP, "gRPC": r.onGRPC} {
 		t.Run(name, func(t *testing.T) { test(t, on) })
@@ -87,17 +88,8 @@ func refused(t *testing.T, err error, want string) {
 	}
 }
 
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
 func TestTLSVersions(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	for name, test := range map[string]struct {
 		least, client uint16
@@ -114,7 +106,7 @@ func TestTLSVersions(t *testing.T) {
 			cfg := tlsConfig(dir)
 			cfg.TLSMinVersion = test.least
 			startTLS(t, cfg).onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
-				client := ours.tlsClient(t, nil)
+				client := ours.Client(t, nil)
 				client.MinVersion, client.MaxVersion = test.client, test.client
 				got, err := on(client)()
 				if !test.good {
@@ -129,7 +121,7 @@ func TestTLSVersions(t *testing.T) {
 
 // TestTLS12Suites shows that TLS 1.2 takes AEAD suites only: CBC's padding has been a way in more than once.
 func TestTLS12Suites(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	cfg := tlsConfig(dir)
 	cfg.TLSMinVersion = tls.VersionTLS12
@@ -146,7 +138,7 @@ func TestTLS12Suites(t *testing.T) {
 	} {
 		// Over HTTP/2 other parts refuse CBC too, so REST is called over HTTP/1.1, and gRPC by its handshake alone.
 		for face, protocol := range map[string]string{r.http: "http/1.1", r.grpc: "h2"} {
-			client := ours.tlsClient(t, nil)
+			client := ours.Client(t, nil)
 			client.MaxVersion, client.CipherSuites, client.NextProtos = tls.VersionTLS12, []uint16{test.suite}, []string{protocol}
 			connection, err := tls.Dial("tcp", face, client)
 			if !test.good {
@@ -162,13 +154,13 @@ func TestTLS12Suites(t *testing.T) {
 }
 
 func TestTLSProtocols(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
-	if got, err := r.onHTTP(ours.tlsClient(t, nil))(); err != nil || got.text != "HTTP/2.0" {
+	if got, err := r.onHTTP(ours.Client(t, nil))(); err != nil || got.text != "HTTP/2.0" {
 		t.Errorf("a client that speaks HTTP/2 gets %q, %v", got.text, err)
 	}
-	client := ours.tlsClient(t, nil)
+	client := ours.Client(t, nil)
 	client.NextProtos = []string{"http/1.1"}
 	if got, err := r.onHTTP(client)(); err != nil || got.text != "HTTP/1.1" {
 		t.Errorf("a client that speaks HTTP/1.1 gets %q, %v", got.text, err)
@@ -186,10 +178,10 @@ func TestTLSProtocols(t *testing.T) {
 
 // TestHTTP2Limits reads the settings that the REST face opens a connection with.
 func TestHTTP2Limits(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
-	client := ours.tlsClient(t, nil)
+	client := ours.Client(t, nil)
 	client.NextProtos = []string{"h2"}
 	connection, err := tls.Dial("tcp", r.http, client)
 	if err != nil {
@@ -218,7 +210,7 @@ func TestHTTP2Limits(t *testing.T) {
 }
 
 func TestPlainTextIsRefused(t *testing.T) {
-	ours, dir := newAuthority(t, "ours"), t.TempDir()
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	r := startTLS(t, tlsConfig(dir))
 	response, err := http.Get("http://" + r.http)
@@ -234,7 +226,7 @@ func TestPlainTextIsRefused(t *testing.T) {
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v", err)
 	}
-	until(t, "the log says why", func() bool {
+	seamtest.Eventually(t, "the log says why", func() bool {
 		return strings.Contains(r.logged(), "first record does not look like a TLS handshake")
 	})
 }

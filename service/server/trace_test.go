@@ -16,11 +16,13 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // TestRefusalsLeaveATrace shows that whatever is refused over gRPC, even what is no message or no method, has one line
 // in the log, its count in the metrics, a request id and details, and that what a stranger makes up is no label.
 func TestRefusalsLeaveATrace(t *testing.T) {
+	t.Parallel()
 	const call = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
 	for name, test := range map[string]struct {
 		method   string
@@ -57,7 +59,7 @@ func TestRefusalsLeaveATrace(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := startHeld(t)
+			h := startWithCredential(t)
 			md := metadata.Pairs("authorization", "Bearer "+ordersToken)
 			for i := 0; i < len(test.headers); i += 2 {
 				md.Delete(test.headers[i])
@@ -75,17 +77,17 @@ func TestRefusalsLeaveATrace(t *testing.T) {
 		})
 	}
 	t.Run("path without a method", func(t *testing.T) {
-		h := startHeld(t)
-		_, said := h.frames(t, ":path", "GrantAccess")
-		if !strings.Contains(said, "grpc-status: 12") || !strings.Contains(said, "grpc-status-details-bin") {
-			t.Errorf("got %s", said)
+		h := startWithCredential(t)
+		_, reply := h.frames(t, ":path", "GrantAccess")
+		if !strings.Contains(reply, "grpc-status: 12") || !strings.Contains(reply, "grpc-status-details-bin") {
+			t.Errorf("got %s", reply)
 		}
 		h.traced(t, codes.Unimplemented, "", `grpc_method="unknown",grpc_service="unknown"`)
 	})
 }
 
 // traced checks that the log has one line about a call, with the code and the id, and that the metrics count it.
-func (h *heldHarness) traced(t *testing.T, code codes.Code, id, labelled string) {
+func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled string) {
 	t.Helper()
 	metrics := h.metrics(t)
 	want := fmt.Sprintf(`grpc_server_handled_total{face="grpc",grpc_code="%s",%s,grpc_type="unary"} 1`, code, labelled)
@@ -107,7 +109,8 @@ func (h *heldHarness) traced(t *testing.T, code codes.Code, id, labelled string)
 
 // TestStreamsOfStrangers shows that streams which need no credential are bounded, logged and counted.
 func TestStreamsOfStrangers(t *testing.T) {
-	h := startHeld(t)
+	t.Parallel()
+	h := startWithCredential(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	health := healthv1.NewHealthClient(h.conn)
@@ -137,8 +140,8 @@ func TestStreamsOfStrangers(t *testing.T) {
 	if taken != 256 {
 		t.Errorf("%d streams were taken", taken)
 	}
-	if answer, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-		t.Errorf("beside them, health is %v, %v", answer, err)
+	if response, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil || response.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("beside them, health is %v, %v", response, err)
 	}
 	h.check(t)
 	metrics := h.metrics(t)
@@ -148,7 +151,7 @@ func TestStreamsOfStrangers(t *testing.T) {
 		}
 	}
 	cancel()
-	eventually(t, wireTimeout, "the streams are gone", func() bool {
+	seamtest.Eventually(t, "the streams are gone", func() bool {
 		return strings.Contains(h.metrics(t), "client_session_service_grpc_streams 0\n")
 	})
 	if err := h.stop(); err != nil {
@@ -174,8 +177,9 @@ func (h *harness) connections(t *testing.T, n int) []*grpc.ClientConn {
 	return conns
 }
 
-// TestReflectionModes shows whom reflection answers.
+// TestReflectionModes shows whom reflection responds.
 func TestReflectionModes(t *testing.T) {
+	t.Parallel()
 	passThrough := func(cfg *config.Config) { cfg.SeamAPIKey, cfg.CallersFile = "", "" }
 	anonymous := func(cfg *config.Config) { cfg.CallersFile = "" }
 	mode := func(r config.Reflection) func(*config.Config) {
@@ -198,7 +202,7 @@ func TestReflectionModes(t *testing.T) {
 		"off, callers' own credentials":                {passThrough, config.ReflectionOff, "", codes.Unimplemented},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := startHeld(t, test.credentials, mode(test.mode))
+			h := startWithCredential(t, test.credentials, mode(test.mode))
 			ctx := t.Context()
 			if test.token != "" {
 				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+test.token)

@@ -14,6 +14,7 @@ import (
 
 // TestSeamOverTLS shows that Seam's certificate is checked, and that --seam-ca-file adds to those who may vouch for it.
 func TestSeamOverTLS(t *testing.T) {
+	t.Parallel()
 	upstream := httptest.NewUnstartedServer(sandbox.New(sandbox.Options{}))
 	upstream.EnableHTTP2 = true
 	upstream.StartTLS()

@@ -22,7 +22,7 @@ import (
 
 // These helpers put bytes on the wire that no client library sends.
 
-// wireTimeout bounds how long a response is waited for. Loopback answers at once; one that does not come fails the row.
+// wireTimeout bounds how long a response is waited for. Loopback responds at once; one that does not come fails the row.
 const wireTimeout = 20 * time.Second
 
 func dial(t *testing.T, address string) net.Conn {
@@ -37,13 +37,13 @@ func dial(t *testing.T, address string) net.Conn {
 	return connection
 }
 
-// raw writes bytes to the REST face and reads up to most answers. The outcome is their statuses, and "closed" when the
-// service ended the connection before there were as many. The second result is all that it said.
-func (h *heldHarness) raw(t *testing.T, payload string, most int) (outcome, said string) {
+// raw writes bytes to the REST face and reads up to most responses. The outcome is their statuses, and "closed" when the
+// service ended the connection before there were as many. The second result is all that it sent.
+func (h *credentialHarness) raw(t *testing.T, payload string, most int) (outcome, reply string) {
 	t.Helper()
 	connection := dial(t, h.at.HTTP)
 	defer connection.Close()
-	// The service may answer and close while there is still something to write, so a failure to write is no news.
+	// The service may respond and close while there is still something to write, so a failure to write is no news.
 	go func() { _, _ = io.WriteString(connection, payload) }()
 	var everything bytes.Buffer
 	reader := bufio.NewReader(io.TeeReader(connection, &everything))
@@ -80,6 +80,7 @@ func post(body string, headers ...string) string {
 // TestEarlyResponseIsNotLost shows that what net/http says of a request that it gives up reading arrives: the
 // connection ends, and is not reset.
 func TestEarlyResponseIsNotLost(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for name, head := range map[string]string{
 		"long URL":    "GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -89,9 +90,9 @@ func TestEarlyResponseIsNotLost(t *testing.T) {
 			connection := dial(t, h.at.HTTP)
 			defer connection.Close()
 			go func() { _, _ = io.WriteString(connection, head) }()
-			said, err := io.ReadAll(connection)
-			if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 431 ") {
-				t.Errorf("%q, %v", said, err)
+			reply, err := io.ReadAll(connection)
+			if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 431 ") {
+				t.Errorf("%q, %v", reply, err)
 			}
 		})
 	}
@@ -109,7 +110,7 @@ type h2 struct {
 	hpack  *hpack.Encoder
 }
 
-func (h *heldHarness) h2(t *testing.T) *h2 {
+func (h *credentialHarness) h2(t *testing.T) *h2 {
 	t.Helper()
 	c := &h2{Conn: dial(t, h.at.GRPC), t: t}
 	c.Framer = http2.NewFramer(c.Conn, c.Conn)
@@ -168,7 +169,7 @@ func (c *h2) open(stream uint32, pairs ...string) error {
 }
 
 // outcome reads until the stream has ended: "grpc 16", "http 404", "reset PROTOCOL_ERROR", "goaway ..." or "closed".
-func (c *h2) outcome(stream uint32) (outcome, said string) {
+func (c *h2) outcome(stream uint32) (outcome, reply string) {
 	var everything strings.Builder
 	for {
 		frame, err := c.ReadFrame()
@@ -213,7 +214,7 @@ func envelope(flag byte, payload []byte) []byte {
 }
 
 // frames makes one call of GrantAccess in bare frames.
-func (h *heldHarness) frames(t *testing.T, pairs ...string) (outcome, said string) {
+func (h *credentialHarness) frames(t *testing.T, pairs ...string) (outcome, reply string) {
 	t.Helper()
 	payload, err := proto.Marshal(grantByID())
 	if err != nil {

@@ -84,8 +84,8 @@ func (c *caller) close() {
 	c.http.CloseIdleConnections()
 }
 
-// answer is how a call ended.
-type answer struct {
+// reply is how a call ended.
+type reply struct {
 	// outcome is the gRPC code, the HTTP status or one of the constants above.
 	outcome string
 	// kind is the error's type, such as overloaded, empty for a success and for what is no response of the service.
@@ -97,24 +97,24 @@ type answer struct {
 	cause  error
 }
 
-func (a answer) ok() bool       { return a.outcome == codes.OK.String() || a.outcome == "200" }
-func (a answer) refused() bool  { return a.kind == "overloaded" }
-func (a answer) String() string { return a.outcome + " " + a.kind }
+func (a reply) ok() bool       { return a.outcome == codes.OK.String() || a.outcome == "200" }
+func (a reply) refused() bool  { return a.kind == "overloaded" }
+func (a reply) String() string { return a.outcome + " " + a.kind }
 
 // call makes one call over a face. The response's message, if there is one, is read into out.
-func (c *caller) call(ctx context.Context, face string, r rpc, in, out proto.Message) answer {
+func (c *caller) call(ctx context.Context, face string, r rpc, in, out proto.Message) reply {
 	if face == faceGRPC {
 		return c.overGRPC(ctx, r, in, out)
 	}
 	return c.overREST(ctx, r, in, out)
 }
 
-func (c *caller) overGRPC(ctx context.Context, r rpc, in, out proto.Message) answer {
+func (c *caller) overGRPC(ctx context.Context, r rpc, in, out proto.Message) reply {
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+sandbox.APIKey)
 	conn := c.conns[c.next.Add(1)%uint64(len(c.conns))]
 	err := conn.Invoke(ctx, "/"+clientsessionv1.ClientSessionService_ServiceDesc.ServiceName+"/"+r.name, in, out)
 	s := status.Convert(err)
-	got := answer{outcome: s.Code().String(), cause: err}
+	got := reply{outcome: s.Code().String(), cause: err}
 	for _, detail := range s.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
@@ -128,30 +128,30 @@ func (c *caller) overGRPC(ctx context.Context, r rpc, in, out proto.Message) ans
 
 // overREST uses POST, which every route has, for all calls: Go's client retries no POST by itself, so one call is one
 // request and the counts of both sides can be compared.
-func (c *caller) overREST(ctx context.Context, r rpc, in, out proto.Message) answer {
+func (c *caller) overREST(ctx context.Context, r rpc, in, out proto.Message) reply {
 	body, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(in)
 	if err != nil {
-		return answer{outcome: "no JSON", cause: err}
+		return reply{outcome: "no JSON", cause: err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+r.path, bytes.NewReader(body))
 	if err != nil {
-		return answer{outcome: "no request", cause: err}
+		return reply{outcome: "no request", cause: err}
 	}
 	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return unanswered(ctx, err)
+		return noResponse(ctx, err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return unanswered(ctx, err)
+		return noResponse(ctx, err)
 	}
-	got := answer{outcome: strconv.Itoa(response.StatusCode), closed: response.Close}
+	got := reply{outcome: strconv.Itoa(response.StatusCode), closed: response.Close}
 	if response.StatusCode == http.StatusOK {
 		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, out); err != nil {
-			return answer{outcome: "not JSON", cause: err}
+			return reply{outcome: "not JSON", cause: err}
 		}
 		return got
 	}
@@ -160,23 +160,23 @@ func (c *caller) overREST(ctx context.Context, r rpc, in, out proto.Message) ans
 			Type string `json:"type"`
 		} `json:"error"`
 	}
-	_ = json.Unmarshal(text, &failure) // Where Seam answers without an error body, so does the service.
+	_ = json.Unmarshal(text, &failure) // Where Seam responds without an error body, so does the service.
 	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
 	got.kind, got.retryAfter = failure.Error.Type, time.Duration(seconds)*time.Second
 	got.cause = fmt.Errorf("%d %s", response.StatusCode, text)
 	return got
 }
 
-// unanswered tells apart why there is no response over REST.
-func unanswered(ctx context.Context, err error) answer {
+// noResponse tells apart why there is no response over REST.
+func noResponse(ctx context.Context, err error) reply {
 	operation := new(net.OpError)
 	switch {
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
-		return answer{outcome: gaveUp, cause: err}
+		return reply{outcome: gaveUp, cause: err}
 	case errors.As(err, &operation) && operation.Op == "dial":
-		return answer{outcome: notAccepted, cause: err}
+		return reply{outcome: notAccepted, cause: err}
 	default:
-		return answer{outcome: cut, cause: err}
+		return reply{outcome: cut, cause: err}
 	}
 }
 
@@ -195,7 +195,7 @@ func grant() *clientsessionv1.GrantAccessRequest {
 }
 
 // grantOver grants over a face, within the deadline.
-func (c *caller) grantOver(face string, deadline time.Duration) answer {
+func (c *caller) grantOver(face string, deadline time.Duration) reply {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	return c.call(ctx, face, grantAccess(), grant(), &clientsessionv1.GrantAccessResponse{})

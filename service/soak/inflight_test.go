@@ -18,7 +18,7 @@ import (
 // connections. Over REST each comes in on one of its own, so that a call takes two of the descriptors of the service,
 // and 9,000 calls are what fits in a limit of 20,000.
 //
-// Two processors need more than two seconds to start all calls, so with a Seam that takes two the first are answered
+// Two processors need more than two seconds to start all calls, so with a Seam that takes two the first are done
 // before the last are started. A second run with a slower Seam shows all of them in flight at the same time.
 func TestInFlight(t *testing.T) {
 	for _, c := range []crowd{
@@ -78,7 +78,7 @@ func (c crowd) run(t *testing.T) {
 	for range c.calls {
 		wait.Go(func() {
 			defer left.Add(-1)
-			all.measure(record{face: c.face}, func() answer { return clients.grantOver(c.face, deadline) })
+			all.measure(record{face: c.face}, func() reply { return clients.grantOver(c.face, deadline) })
 		})
 	}
 	most := idle

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// openLoop issues calls at a fixed rate, whether or not earlier ones have been answered, as many independent clients
+// openLoop issues calls at a fixed rate, whether or not earlier ones have ended, as many independent clients
 // do, and returns when all have ended. A call that is late because the machine was busy is made up for at once.
 func openLoop(during time.Duration, perSecond int, issue func(i int)) {
 	var calls sync.WaitGroup
@@ -36,7 +36,7 @@ type record struct {
 
 	issued time.Time
 	took   time.Duration
-	answer answer
+	reply  reply
 }
 
 // tally collects the calls of a run.
@@ -46,9 +46,9 @@ type tally struct {
 }
 
 // measure makes a call and adds how it ended to what is known of it.
-func (l *tally) measure(r record, call func() answer) {
+func (l *tally) measure(r record, call func() reply) {
 	r.issued = time.Now()
-	r.answer = call()
+	r.reply = call()
 	r.took = time.Since(r.issued)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,11 +69,11 @@ func (l *tally) that(conditions ...func(record) bool) tallied {
 }
 
 func over(face string) func(record) bool { return func(r record) bool { return r.face == face } }
-func ok(r record) bool                   { return r.answer.ok() }
-func refused(r record) bool              { return r.answer.refused() }
+func ok(r record) bool                   { return r.reply.ok() }
+func refused(r record) bool              { return r.reply.refused() }
 
 func ended(outcome string) func(record) bool {
-	return func(r record) bool { return r.answer.outcome == outcome }
+	return func(r record) bool { return r.reply.outcome == outcome }
 }
 
 func not(condition func(record) bool) func(record) bool {
@@ -100,7 +100,7 @@ func (l tallied) percentile(hundredths float64) time.Duration {
 func (l tallied) outcomes() string {
 	counts := map[string]int{}
 	for _, r := range l {
-		counts[fmt.Sprintf("%-5s %-20s %-30s", r.face, r.answer.outcome, r.answer.kind)]++
+		counts[fmt.Sprintf("%-5s %-20s %-30s", r.face, r.reply.outcome, r.reply.kind)]++
 	}
 	lines := make([]string, 0, len(counts))
 	for what, count := range counts {
@@ -115,7 +115,7 @@ func (l tallied) examples() string {
 	var lines []string
 	for _, r := range l[:min(5, len(l))] {
 		lines = append(lines, fmt.Sprintf("  %s %s %s after %s: %v",
-			r.issued.UTC().Format("15:04:05.000"), r.face, r.rpc, milliseconds(r.took), r.answer.cause))
+			r.issued.UTC().Format("15:04:05.000"), r.face, r.rpc, milliseconds(r.took), r.reply.cause))
 	}
 	return strings.Join(lines, "\n")
 }

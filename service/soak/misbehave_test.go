@@ -17,7 +17,7 @@ const (
 	// faultTime is how long a fault waits for requests to meet it. Without an end, faults would pile up while the
 	// circuit breaker keeps all requests away, and meet the few that it then probes with.
 	faultTime = 100 * time.Millisecond
-	// outageInterval is between two outages, in which Seam answers nothing well for outageTime: long enough that most
+	// outageInterval is between two outages, in which Seam responds to nothing well for outageTime: long enough that most
 	// requests of ten seconds fail and the circuit breaker opens.
 	outageInterval, firstOutage, outageTime = 2 * time.Minute, 25 * time.Second, 8 * time.Second
 	// resetInterval is between two resets, which take away the sessions whose making or deleting ended with an error.
@@ -57,7 +57,7 @@ func randomFault(random *rand.Rand) fault {
 	const page = "<html><body><h1>Bad Gateway</h1></body></html>"
 	few := 1 + random.IntN(8)
 	if random.IntN(40) == 0 {
-		return fault{Times: 1, Disconnect: "endless"} // Each is read up to the limit of an answer, which is megabytes.
+		return fault{Times: 1, Disconnect: "endless"} // Each is read up to the limit of a response, which is megabytes.
 	}
 	faults := []fault{
 		{Times: few, Disconnect: "reset"},

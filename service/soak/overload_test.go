@@ -33,7 +33,7 @@ func TestOverload(t *testing.T) {
 		before := readProcessors(t, seam, service)
 		openLoop(during, perSecond, func(i int) {
 			face := []string{faceGRPC, faceREST}[i%2]
-			calls.measure(record{face: face}, func() answer { return clients.grantOver(face, deadline) })
+			calls.measure(record{face: face}, func() reply { return clients.grantOver(face, deadline) })
 		})
 		accepted, rejected := calls.that(ok), calls.that(refused)
 		t.Logf("%-8s %5d calls/s for %s: %d accepted (p50 %s, p99 %s), %d refused (p50 %s, p99 %s), %d other; "+
@@ -60,8 +60,8 @@ func TestOverload(t *testing.T) {
 			len(rejected), milliseconds(rejected.percentile(50)), milliseconds(rejected.percentile(99)))
 		want := map[string]string{faceGRPC: "ResourceExhausted", faceREST: "503"}[face]
 		for _, r := range rejected {
-			if r.answer.outcome != want || r.answer.retryAfter != time.Second {
-				t.Errorf("a refusal over %s is %s, to be tried again after %s", face, r.answer, r.answer.retryAfter)
+			if r.reply.outcome != want || r.reply.retryAfter != time.Second {
+				t.Errorf("a refusal over %s is %s, to be tried again after %s", face, r.reply, r.reply.retryAfter)
 				break
 			}
 		}

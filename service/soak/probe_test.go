@@ -56,7 +56,7 @@ func (m metrics) sum(t *testing.T, name string) float64 {
 	return total
 }
 
-// started and handled are how many calls of both faces the service has taken, and has answered.
+// started and handled are how many calls of both faces the service has taken, and has responded to.
 func (m metrics) started(t *testing.T) int { return int(m.sum(t, "grpc_server_started_total")) }
 func (m metrics) handled(t *testing.T) int { return int(m.sum(t, "grpc_server_handled_total")) }
 

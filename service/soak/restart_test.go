@@ -43,7 +43,7 @@ func TestRestart(t *testing.T) {
 	fleeting.http.Transport = &http.Transport{DisableKeepAlives: true}
 	// The kernel resets the connections that wait in the queue of a listener that closes; no program has accepted them,
 	// nor can any accept all and stop at once. They are few, and told apart by having been reset before any response.
-	queued := func(r record) bool { return r.fresh && errors.Is(r.answer.cause, syscall.ECONNRESET) }
+	queued := func(r record) bool { return r.fresh && errors.Is(r.reply.cause, syscall.ECONNRESET) }
 
 	var calls tally
 	var load sync.WaitGroup
@@ -54,7 +54,7 @@ func TestRestart(t *testing.T) {
 	}{{faceGRPC, clients, false}, {faceREST, clients, false}, {faceREST, fleeting, true}} {
 		load.Go(func() {
 			openLoop((restarts+1)*interval, rate, func(int) {
-				calls.measure(record{face: from.face, fresh: from.fresh}, func() answer { return from.clients.grantOver(from.face, deadline) })
+				calls.measure(record{face: from.face, fresh: from.fresh}, func() reply { return from.clients.grantOver(from.face, deadline) })
 			})
 		})
 	}
@@ -92,18 +92,18 @@ func TestRestart(t *testing.T) {
 	}
 	failed := calls.that(over(faceGRPC), not(ok))
 	reset := calls.that(queued)
-	broken := calls.that(over(faceREST), not(ok), not(ended(notAccepted)), not(queued))
+	cutOff := calls.that(over(faceREST), not(ok), not(ended(notAccepted)), not(queued))
 	all := calls.that()
-	lastOnes := calls.that(func(r record) bool { return r.answer.closed })
+	lastOnes := calls.that(func(r record) bool { return r.reply.closed })
 	t.Logf("gRPC: %d calls, %d failed, p50 %s, slowest %s", len(calls.that(over(faceGRPC))), len(failed),
 		milliseconds(calls.that(over(faceGRPC)).percentile(50)), milliseconds(calls.that(over(faceGRPC)).percentile(100)))
-	t.Logf("REST: %d calls, %d cut, %d not accepted, %d reset in the queue, %d answered with Connection: close, p50 %s, slowest %s",
-		len(calls.that(over(faceREST))), len(broken), len(rejected), len(reset), len(lastOnes),
+	t.Logf("REST: %d calls, %d cut, %d not accepted, %d reset in the queue, %d whose response says Connection: close, p50 %s, slowest %s",
+		len(calls.that(over(faceREST))), len(cutOff), len(rejected), len(reset), len(lastOnes),
 		milliseconds(calls.that(over(faceREST)).percentile(50)), milliseconds(calls.that(over(faceREST)).percentile(100)))
 	if len(reset) > 2*restarts {
 		t.Errorf("%d connections were reset, which is more than can have waited in a queue", len(reset))
 	}
-	if len(failed)+len(broken) > 0 {
-		t.Errorf("calls failed:\n%s\nsuch as:\n%s\n%s", all.outcomes(), failed.examples(), broken.examples())
+	if len(failed)+len(cutOff) > 0 {
+		t.Errorf("calls failed:\n%s\nsuch as:\n%s\n%s", all.outcomes(), failed.examples(), cutOff.examples())
 	}
 }

@@ -82,8 +82,8 @@ func TestSoak(t *testing.T) {
 		if late := v.that(func(r record) bool { return r.took > r.deadline+5*time.Second }); len(late) > 0 {
 			t.Errorf("%d calls ended more than 5 s after their deadline, such as:\n%s", len(late), late.examples())
 		}
-		if broken := v.that(ended(cut)); len(broken) > 0 {
-			t.Errorf("%d calls got no whole answer, such as:\n%s", len(broken), broken.examples())
+		if cutOff := v.that(ended(cut)); len(cutOff) > 0 {
+			t.Errorf("%d calls got no whole response, such as:\n%s", len(cutOff), cutOff.examples())
 		}
 	}
 }
@@ -114,22 +114,22 @@ func (p *process) logged(t *testing.T) string {
 
 // compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its
 // response has reached the service; one whose client left may have ended before it was sent, and may be counted or not.
-// Every call that was taken must have been answered, also where nobody waited for the response any more.
+// Every call that was taken must have got its response, also where nobody waited for the response any more.
 func compareCounts(t *testing.T, now metrics, runs ...*virtualUsers) {
 	t.Helper()
 	stayed, left := 0, 0
 	for _, v := range runs {
 		stayed += len(v.that(not(abandons)))
 		left += len(v.that(abandons))
-		if issued, answered := int(v.issued.Load()), len(v.that()); issued != answered {
-			t.Errorf("%d calls were issued and %d ended", issued, answered)
+		if issued, ended := int(v.issued.Load()), len(v.that()); issued != ended {
+			t.Errorf("%d calls were issued and %d ended", issued, ended)
 		}
 	}
 	started, handled := now.started(t), now.handled(t)
-	t.Logf("clients: %d calls that waited for their answer and %d that left; service: %d taken, %d answered",
+	t.Logf("clients: %d calls that waited for their response and %d that left; service: %d taken, %d handled",
 		stayed, left, started, handled)
 	if started != handled {
-		t.Errorf("the service took %d calls and answered %d", started, handled)
+		t.Errorf("the service took %d calls and handled %d", started, handled)
 	}
 	if started < stayed || started > stayed+left {
 		t.Errorf("the service took %d calls, not from %d to %d", started, stayed, stayed+left)

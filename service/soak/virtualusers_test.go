@@ -136,7 +136,7 @@ func (v virtualUser) session(choice int, key string) {
 // call makes one call, for as long as the client waits.
 func (v virtualUser) call(r rpc, in, out proto.Message) {
 	v.issued.Add(1)
-	v.measure(record{face: v.face, rpc: r.name, deadline: v.wait.time, early: v.wait.early}, func() answer {
+	v.measure(record{face: v.face, rpc: r.name, deadline: v.wait.time, early: v.wait.early}, func() reply {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		if v.wait.leaves {

@@ -16,11 +16,11 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// TestForeignPages shows that a page in a browser cannot use the service's own credential where nobody has to prove
+// TestCrossOriginPages shows that a page in a browser cannot use the service's own credential where nobody has to prove
 // anything: neither by sending a request across origins nor by a name that was pointed at this machine.
-func TestForeignPages(t *testing.T) {
+func TestCrossOriginPages(t *testing.T) {
 	const own, evil = "https://app.example.com", "https://evil.example"
-	h := startHeld(t, func(c *config.Config) {
+	h := startWithCredential(t, func(c *config.Config) {
 		c.CallersFile = ""
 		c.CORSOrigins = []string{own}
 		c.AllowedHosts = []string{"sessions.example.com"}
@@ -78,6 +78,7 @@ func TestForeignPages(t *testing.T) {
 
 // TestDrainEndsStreams shows that whoever watches the health hears of the drain and does not hold it up.
 func TestDrainEndsStreams(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	watch, err := healthv1.NewHealthClient(h.conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
 	if err != nil {

@@ -2,8 +2,8 @@ package seam_test
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
+	"flag"
 	"io"
 	"log"
 	"log/slog"
@@ -16,7 +16,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -24,39 +23,35 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 type (
-	request  = clientsessionv1.GrantAccessRequest
-	response = clientsessionv1.GrantAccessResponse
+	grantRequest  = clientsessionv1.GrantAccessRequest
+	grantResponse = clientsessionv1.GrantAccessResponse
 )
 
 func TestMain(m *testing.M) {
-	if err := trustTestServers(); err != nil {
+	// Tests that say that they are parallel wait and hardly work, so they are run side by side on few cores too.
+	_ = flag.Set("test.parallel", "32")
+	// Go reads the roots from this file, once, when it first needs them.
+	folder, err := os.MkdirTemp("", "roots")
+	if err != nil {
 		log.Fatal(err)
 	}
-	goleak.VerifyTestMain(m)
+	roots, err := seamtest.TrustFile(folder)
+	if err = errors.Join(err, os.Setenv("SSL_CERT_FILE", roots)); err != nil {
+		log.Fatal(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(folder)
+		os.Exit(code)
+	}))
 }
 
-// trustTestServers makes the certificate of httptest's TLS servers a root of this process, so that the client needs no
-// setting for them. Go reads the roots from this file, once, when it first needs them.
-func trustTestServers() error {
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	file, err := os.CreateTemp("", "roots-*.pem")
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := os.Setenv("SSL_CERT_FILE", file.Name()); err != nil {
-		return err
-	}
-	return pem.Encode(file, &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-}
-
-// upstream is what answers in place of Seam, on a real listener.
+// upstream is what responds in place of Seam, on a real listener.
 type upstream struct {
 	*httptest.Server
 	// connections and requests count what came in.
@@ -86,8 +81,8 @@ func (u *upstream) unstarted(handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// answering returns a handler that gives one response; headers are name and value in turn.
-func answering(status int, body string, headers ...string) http.HandlerFunc {
+// responding returns a handler that gives one response; headers are name and value in turn.
+func responding(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if strings.HasPrefix(body, "{") {
 			w.Header().Set("Content-Type", "application/json")
@@ -100,31 +95,13 @@ func answering(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
-// listen hands each connection to the handler until the test ends. It stands in where what comes back is no HTTP.
-func listen(t *testing.T, handler func(net.Conn)) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			handler(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-ended
-	})
-	return "http://" + listener.Addr().String()
-}
+// newCodec returns the one codec, which takes longer to make than a call.
+var newCodec = sync.OnceValues(func() (*seamjson.Codec, error) {
+	return seamjson.New(
+		clientsessionv1.File_seam_clientsession_v1_client_session_service_proto,
+		clientsessionv1.File_seam_clientsession_v1_client_session_proto,
+	)
+})
 
 // newClient returns a client that lives as long as the test. The settings change what it is told.
 func newClient(t *testing.T, endpoint string, settings ...func(*seam.Config)) *seam.Client {
@@ -133,10 +110,7 @@ func newClient(t *testing.T, endpoint string, settings ...func(*seam.Config)) *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	codec, err := seamjson.New(
-		clientsessionv1.File_seam_clientsession_v1_client_session_service_proto,
-		clientsessionv1.File_seam_clientsession_v1_client_session_proto,
-	)
+	codec, err := newCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,59 +160,46 @@ func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...
 	return sum
 }
 
-// eventually waits for what another goroutine or the kernel is about to do, and fails if it does not come.
-func eventually(t *testing.T, what string, come func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !come(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain waited for: %s", what)
-		}
-	}
-}
-
 const credential = "seam_apikey_0123456789"
 
 func authorized() http.Header { return http.Header{"Authorization": {"Bearer " + credential}} }
 
 // grant makes the smallest call. The error is nil or what every failure has to be.
-func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
+func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
+	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
 }
 
-// success is a response that is one to a request of any kind.
-const success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
-
 // grantOnce is grant for a caller that retries by itself, so that what is seen is one request and what came of it.
-func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
+func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
+	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
 }
 
 // get makes a call that may be retried freely.
-func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *response, *seamerr.Error) {
+func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	return put(ctx, t, client, seam.Call{Endpoint: seam.Get()})
+	return send(ctx, t, client, seam.Call{Endpoint: seam.Get()})
 }
 
-// put makes a call to any endpoint; what the messages hold does not matter to the client.
-func put(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Response, *response, *seamerr.Error) {
+// send makes a call to any endpoint; what the messages hold does not matter to the client.
+func send(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
-	out := &response{}
-	call.Header, call.In, call.Out = authorized(), &request{}, out
+	out := &grantResponse{}
+	call.Header, call.In, call.Out = authorized(), &grantRequest{}, out
 	if call.Success == seam.Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
-	answer, err := client.Do(ctx, call)
+	response, err := client.Do(ctx, call)
 	if err == nil {
-		return answer, out, nil
+		return response, out, nil
 	}
 	var e *seamerr.Error
 	if !errors.As(err, &e) {
 		t.Errorf("error of type %T: %v", err, err) // Not fatal: parallel calls are made in goroutines of their own.
 		e = seamerr.Internal(err)
 	}
-	return answer, out, e
+	return response, out, e
 }
 
 // wantError fails unless the call ended with an error of the type and code.
@@ -250,27 +211,4 @@ func wantError(t *testing.T, e *seamerr.Error, errorType string, code codes.Code
 	if e.Type != errorType || e.GRPCCode() != code {
 		t.Fatalf("error is %s, %q (cause %v); want %s, %q", e.GRPCCode(), e.Type, e.Cause, code, errorType)
 	}
-}
-
-// stamps are when requests came.
-type stamps struct {
-	mu    sync.Mutex
-	times []time.Time
-}
-
-func (s *stamps) add() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.times = append(s.times, time.Now())
-}
-
-// gaps returns the time between one request and the next.
-func (s *stamps) gaps() []time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var gaps []time.Duration
-	for i := 1; i < len(s.times); i++ {
-		gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
-	}
-	return gaps
 }

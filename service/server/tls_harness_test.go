@@ -2,19 +2,11 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -33,88 +25,11 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// authority signs certificates for a test.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	pem         []byte
-	// lifetime is that of what it signs from now on, an hour if it does not say.
-	lifetime time.Duration
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	t.Helper()
-	a := &authority{}
-	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	a.certificate, a.key = a.sign(t, template)
-	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
-	return a
-}
-
-// sign completes a certificate. An authority without a key as yet has it sign itself.
-func (a *authority) sign(t *testing.T, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(cmp.Or(a.lifetime, time.Hour))
-	parent, signer := a.certificate, a.key
-	if signer == nil {
-		parent, signer = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate, key
-}
-
-// issue returns a certificate for name, a server's or a client's, as PEM.
-func (a *authority) issue(t *testing.T, name string) (certificatePEM, keyPEM []byte) {
-	t.Helper()
-	certificate, key := a.sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"shop.example.com"},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-}
-
-// tlsClient returns the configuration of a client that trusts the authority. It gives the certificate that client has
-// issued to it, if any, also to a server that did not name client as one it trusts.
-func (a *authority) tlsClient(t *testing.T, client *authority) *tls.Config {
-	t.Helper()
-	config := &tls.Config{RootCAs: x509.NewCertPool()}
-	config.RootCAs.AddCert(a.certificate)
-	if client != nil {
-		pair, err := tls.X509KeyPair(client.issue(t, "caller"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
-	}
-	return config
-}
-
-// tlsRig is a server of each face with the certificate in a folder. Both tell who called by the certificate.
-type tlsRig struct {
+// tlsHarness is a server of each face with the certificate in a folder. Both tell who called by the certificate.
+type tlsHarness struct {
 	t          *testing.T
 	grpc, http string
 	failures   failureCounter
@@ -131,13 +46,13 @@ type failureCounter struct {
 
 func (c *failureCounter) Inc() { c.n.Add(1) }
 
-func (r *tlsRig) Write(p []byte) (int, error) {
+func (r *tlsHarness) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.Write(p)
 }
 
-func (r *tlsRig) logged() string {
+func (r *tlsHarness) logged() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.String()
@@ -157,9 +72,9 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-func startTLS(t *testing.T, cfg config.Config) *tlsRig {
+func startTLS(t *testing.T, cfg config.Config) *tlsHarness {
 	t.Helper()
-	r := &tlsRig{t: t}
+	r := &tlsHarness{t: t}
 	i, err := newServerCertificates(cfg, &r.failures)
 	if err != nil {
 		t.Fatal(err)
@@ -234,9 +149,9 @@ func writeFiles(t *testing.T, dir string, files map[string][]byte) {
 }
 
 // writePair writes a new certificate of the authority and returns the PEM of its key.
-func writePair(t *testing.T, dir string, signer *authority) []byte {
+func writePair(t *testing.T, dir string, signer *seamtest.Authority) []byte {
 	t.Helper()
-	certificate, key := signer.issue(t, "server")
+	certificate, key := signer.Issue(t, "server")
 	writeFiles(t, dir, map[string][]byte{"tls.crt": certificate, "tls.key": key})
 	return key
 }

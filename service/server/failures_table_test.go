@@ -12,8 +12,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// behaviour is one case of how the service answers. Each lives once, here, and is replayed over both faces.
-type behaviour struct {
+// failureCase is one case of how the service responds. Each lives once, here, and is replayed over both faces.
+type failureCase struct {
 	name string
 
 	// What Seam does: a fault of the sandbox, or no Seam at all.
@@ -45,11 +45,11 @@ type behaviour struct {
 	local bool
 	// noEnvelope is true when Seam sent none: over REST the body is empty then, as Seam's was.
 	noEnvelope bool
-	// overGRPC is what is said over gRPC where the same mistake is another one there.
+	// overGRPC is the response over gRPC where the same mistake is another one there.
 	overGRPC *refusal
 	// grpcMessage is the message over gRPC where the fault in the encoding is another one there.
 	grpcMessage string
-	// reached is how many requests reach Seam: three for one that is retried in vain.
+	// reached is how many requests reach Seam: three for one that is retried without success.
 	reached int
 	// unknown is true when Seam may have made the grant.
 	unknown bool
@@ -82,11 +82,11 @@ func grantByID() *clientsessionv1.GrantAccessRequest {
 }
 
 // failures are the cases in which nothing is granted.
-func failures() []behaviour {
+func failures() []failureCase {
 	unknownField := protowire.AppendString(protowire.AppendTag(nil, 99, protowire.BytesType), "seam_secretvalue99")
 	wrongWireType := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 3)
 	const unrecognized = "Unrecognized field(s) in message"
-	return []behaviour{
+	return []failureCase{
 		{
 			name: "nothing given", body: `{}`, message: &clientsessionv1.GrantAccessRequest{},
 			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
@@ -160,7 +160,7 @@ func failures() []behaviour {
 			fields: []string{"client_session_id", "connected_account_ids[1]"}, grpcMessage: unrecognized,
 		},
 		{
-			name: "broken JSON", body: `{"client_session_id":"seam_secretvalue02`, raw: []byte{0xff, 0xff},
+			name: "malformed JSON", body: `{"client_session_id":"seam_secretvalue02`, raw: []byte{0xff, 0xff},
 			code: codes.InvalidArgument, status: 400, errorType: "invalid_input", text: "Invalid JSON", overGRPC: noMessage,
 		},
 		{
@@ -226,20 +226,20 @@ func failures() []behaviour {
 			text: "Seam could not be reached, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
-			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: 300 * time.Millisecond,
+			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: time.Second,
 			body: byID, message: grantByID(),
 			code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout",
 			text: "Seam did not answer in time, and the outcome is unknown", local: true, reached: 1, unknown: true,
 		},
 		{
-			name:  "Seam answers HTML",
+			name:  "Seam responds with HTML",
 			fault: sandbox.Fault{Status: 502, Body: "<html>seam_secretvalue04</html>", ContentType: "text/html"},
 			body:  byID, message: grantByID(),
 			code: codes.Unavailable, status: 502,
 			text: "Seam answered with HTTP status 502 and no error of its own", noEnvelope: true, reached: 3, unknown: true,
 		},
 		{
-			name:  "Seam answers HTML as if all were well",
+			name:  "Seam responds with HTML as if all were well",
 			fault: sandbox.Fault{Status: 200, Body: "<html>seam_secretvalue05</html>", ContentType: "text/html"},
 			body:  byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",

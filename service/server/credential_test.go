@@ -29,7 +29,7 @@ import (
 // TestEveryMethodIsGuarded asks the service itself which methods it has, so that one that is added later is in the test
 // from the start: each is on the list of those that anybody may call, or refuses a call without a credential.
 func TestEveryMethodIsGuarded(t *testing.T) {
-	h := startHeld(t, func(cfg *config.Config) { cfg.Reflection = config.ReflectionOn })
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.Reflection = config.ReflectionOn })
 	open := []string{
 		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List", "/grpc.health.v1.Health/Watch",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -60,7 +60,7 @@ func TestEveryMethodIsGuarded(t *testing.T) {
 }
 
 // methods asks the service by reflection which methods it has.
-func (h *heldHarness) methods(t *testing.T) []string {
+func (h *credentialHarness) methods(t *testing.T) []string {
 	t.Helper()
 	stream, err := reflectionv1.NewServerReflectionClient(h.conn).ServerReflectionInfo(t.Context())
 	if err != nil {
@@ -71,19 +71,19 @@ func (h *heldHarness) methods(t *testing.T) []string {
 		if err := stream.Send(request); err != nil {
 			t.Fatal(err)
 		}
-		answer, err := stream.Recv()
+		response, err := stream.Recv()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer
+		return response
 	}
 	list := ask(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}})
 	var methods []string
 	for _, service := range list.GetListServicesResponse().GetService() {
-		answer := ask(&reflectionv1.ServerReflectionRequest{
+		response := ask(&reflectionv1.ServerReflectionRequest{
 			MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: service.GetName()},
 		})
-		for _, content := range answer.GetFileDescriptorResponse().GetFileDescriptorProto() {
+		for _, content := range response.GetFileDescriptorResponse().GetFileDescriptorProto() {
 			file := &descriptorpb.FileDescriptorProto{}
 			if err := proto.Unmarshal(content, file); err != nil {
 				t.Fatal(err)
@@ -106,10 +106,10 @@ func (h *heldHarness) methods(t *testing.T) []string {
 	return methods
 }
 
-// TestOwnKeyRefused shows what callers learn when Seam refuses the service's key: that the service is not set up right,
+// TestServiceCredentialRefused shows what callers learn when Seam refuses the service's key: that the service is not set up right,
 // and nothing that would have them look at their own credential. The operator has a metric and a line in the log.
-func TestOwnKeyRefused(t *testing.T) {
-	h := startHeld(t, func(cfg *config.Config) { cfg.SeamAPIKey = "seam_secretrevokedkey" })
+func TestServiceCredentialRefused(t *testing.T) {
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.SeamAPIKey = "seam_secretrevokedkey" })
 	got := h.grant(byID, "Authorization", "Bearer "+ordersToken)
 	if got.status != http.StatusInternalServerError || got.failure(t)["message"] != "The service is not set up right" ||
 		got.header.Get("WWW-Authenticate") != "" {
@@ -124,11 +124,11 @@ func TestOwnKeyRefused(t *testing.T) {
 	if got := h.grant(byID, "Authorization", "Bearer x"); got.status != http.StatusUnauthorized {
 		t.Errorf("a stranger gets %d", got.status)
 	}
-	h.noSecret(t, "the answer", got.text+status.Convert(err).Proto().String())
+	h.noSecret(t, "the response", got.text+status.Convert(err).Proto().String())
 	for _, text := range []string{got.text, status.Convert(err).Message()} {
 		for _, hint := range []string{"API Key", "Unauthorized", "authentication", sandbox.WorkspaceID} {
 			if strings.Contains(text, hint) {
-				t.Errorf("the answer hints at credentials with %q: %s", hint, text)
+				t.Errorf("the response hints at credentials with %q: %s", hint, text)
 			}
 		}
 	}
@@ -147,6 +147,7 @@ func TestOwnKeyRefused(t *testing.T) {
 
 // TestAnonymous shows that a service which lets anybody use its key says so, in a metric and a warning.
 func TestAnonymous(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*config.Config)
 		want   string
@@ -156,7 +157,7 @@ func TestAnonymous(t *testing.T) {
 		"callers file":    {func(*config.Config) {}, "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := startHeld(t, test.change)
+			h := startWithCredential(t, test.change)
 			if metrics := h.metrics(t); !strings.Contains(metrics, "\nclient_session_service_anonymous "+test.want+"\n") {
 				t.Errorf("the metric is not %s", test.want)
 			}
@@ -181,8 +182,9 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
-// TestHeldStart shows that a service does not start with a key or a callers file that it cannot use.
-func TestHeldStart(t *testing.T) {
+// TestServiceCredentialAtStart shows that a service does not start with a key or a callers file that it cannot use.
+func TestServiceCredentialAtStart(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(folder, name)

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,9 +30,9 @@ const (
 	readerToken = "css_READERREADERREADERREADERRE"
 )
 
-// heldHarness is a service that has the sandbox's API key and knows three callers: orders, which may call everything,
+// credentialHarness is a service that has the sandbox's API key and knows three callers: orders, which may call everything,
 // reader, which may only read, and jobs, which comes with tokens of an issuer.
-type heldHarness struct {
+type credentialHarness struct {
 	*harness
 
 	jobsToken string
@@ -39,14 +40,14 @@ type heldHarness struct {
 	sign func(claims map[string]any) string
 }
 
-// startHeld runs the service with a key of its own until the test ends.
-func startHeld(t *testing.T, change ...func(*config.Config)) *heldHarness {
+// startWithCredential runs the service with a key of its own until the test ends.
+func startWithCredential(t *testing.T, change ...func(*config.Config)) *credentialHarness {
 	t.Helper()
 	file, sign := writeCallers(t, t.TempDir())
 	use := func(cfg *config.Config) {
 		cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, file
 	}
-	h := &heldHarness{harness: start(t, append([]func(*config.Config){use}, change...)...), sign: sign}
+	h := &credentialHarness{harness: start(t, append([]func(*config.Config){use}, change...)...), sign: sign}
 	h.jobsToken = h.sign(nil)
 	return h
 }
@@ -73,7 +74,7 @@ callers:
 }
 
 // check makes a good call over each face, which must succeed at once whatever went on before.
-func (h *heldHarness) check(t *testing.T) {
+func (h *credentialHarness) check(t *testing.T) {
 	t.Helper()
 	if got := h.grant(byID, "Authorization", "Bearer "+ordersToken); got.status != http.StatusOK {
 		t.Errorf("a good call over REST gets %d %s", got.status, got.text)
@@ -86,7 +87,7 @@ func (h *heldHarness) check(t *testing.T) {
 
 // upstream checks that all that reached Seam came with the service's key and with nothing of a caller's, and returns
 // how many requests it was.
-func (h *heldHarness) upstream(t *testing.T) int {
+func (h *credentialHarness) upstream(t *testing.T) int {
 	t.Helper()
 	requests := h.sandbox.Requests()
 	own := map[string]string{
@@ -110,10 +111,13 @@ func (h *heldHarness) upstream(t *testing.T) int {
 	return len(requests)
 }
 
+// issuerKey is the key of every issuer: to make one takes longer than most tests.
+var issuerKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // startIssuer runs an issuer of tokens, and returns its address and what signs its tokens.
 func startIssuer(t *testing.T) (string, func(claims map[string]any) string) {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := issuerKey()
 	if err != nil {
 		t.Fatal(err)
 	}

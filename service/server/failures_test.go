@@ -30,23 +30,27 @@ func secrets() []string {
 // TestFailures replays every failing case over both faces: each says what it should, nothing is granted, and no secret
 // is in a response or in the log.
 func TestFailures(t *testing.T) {
+	t.Parallel()
+	healthy := start(t) // Serves all the cases in which Seam does nothing wrong.
 	for _, c := range failures() {
 		t.Run(c.name, func(t *testing.T) {
-			t.Run("grpc", func(t *testing.T) { c.replay(t, c.checkGRPC) })
-			t.Run("rest", func(t *testing.T) { c.replay(t, c.checkREST) })
+			h := healthy
+			if c.seamDown || c.timeout != 0 || !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
+				h = start(t, func(cfg *config.Config) {
+					if c.seamDown {
+						cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1")
+					}
+					cfg.DefaultTimeout, cfg.MaxResponseMiB = cmp.Or(c.timeout, cfg.DefaultTimeout), 1
+				})
+			}
+			t.Run("grpc", func(t *testing.T) { c.replay(t, h, c.checkGRPC) })
+			t.Run("rest", func(t *testing.T) { c.replay(t, h, c.checkREST) })
 		})
 	}
 }
 
-func (c behaviour) replay(t *testing.T, check func(*testing.T, *harness) string) {
-	h := start(t, func(cfg *config.Config) {
-		if c.seamDown {
-			cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1")
-		}
-		if c.timeout != 0 {
-			cfg.DefaultTimeout = c.timeout
-		}
-	})
+func (c failureCase) replay(t *testing.T, h *harness, check func(*testing.T, *harness) string) {
+	h.t = t
 	before := h.grants()
 	h.sandbox.ClearRequests()
 	if !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
@@ -54,7 +58,7 @@ func (c behaviour) replay(t *testing.T, check func(*testing.T, *harness) string)
 			t.Fatal(err)
 		}
 	}
-	answer := check(t, h)
+	response := check(t, h)
 	h.sandbox.ClearFaults()
 	if got := len(h.sandbox.Requests()); got != c.reached {
 		t.Errorf("%d requests reached Seam, want %d", got, c.reached)
@@ -63,8 +67,8 @@ func (c behaviour) replay(t *testing.T, check func(*testing.T, *harness) string)
 		t.Errorf("something was granted: the session is now %s", after)
 	}
 	for _, secret := range secrets() {
-		if strings.Contains(answer, secret) {
-			t.Errorf("the answer holds the secret %s: %s", secret, answer)
+		if strings.Contains(response, secret) {
+			t.Errorf("the response holds the secret %s: %s", secret, response)
 		}
 		if strings.Contains(h.log.String(), secret) {
 			t.Errorf("the log holds the secret %s", secret)
@@ -79,7 +83,7 @@ func (c behaviour) replay(t *testing.T, check func(*testing.T, *harness) string)
 }
 
 // checkGRPC makes the call over gRPC and returns all of its response as text.
-func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
+func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 	ctx := t.Context()
 	if c.credential != "none" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", cmp.Or(c.credential, "Bearer "+sandbox.APIKey))
@@ -133,7 +137,7 @@ func (c behaviour) checkGRPC(t *testing.T, h *harness) string {
 }
 
 // pushback is what the retry policy of a gRPC client is told: to leave alone what has been tried often enough.
-func (c behaviour) pushback() string {
+func (c failureCase) pushback() string {
 	switch {
 	case c.reached > 1 || c.seamDown:
 		return "-1"
@@ -145,7 +149,7 @@ func (c behaviour) pushback() string {
 }
 
 // grpcFields are the violations over gRPC: a field that cannot be told by its name is one of the message.
-func (c behaviour) grpcFields() []string {
+func (c failureCase) grpcFields() []string {
 	if c.grpcMessage != "" {
 		return []string{""}
 	}
@@ -153,7 +157,7 @@ func (c behaviour) grpcFields() []string {
 }
 
 // checkREST makes the call over REST and returns all of its response as text.
-func (c behaviour) checkREST(t *testing.T, h *harness) string {
+func (c failureCase) checkREST(t *testing.T, h *harness) string {
 	credential := cmp.Or(c.credential, "Bearer "+sandbox.APIKey)
 	if credential == "none" {
 		credential = ""
@@ -199,14 +203,14 @@ func (c behaviour) checkREST(t *testing.T, h *harness) string {
 		t.Errorf("data is %v: want it to say that the outcome is unknown: %t", data, c.unknown)
 	}
 	tree, _ := failure["validation_errors"].(map[string]any)
-	if got := problemPaths(tree, ""); !slices.Equal(got, slices.Sorted(slices.Values(c.fields))) {
+	if got := violationPaths(tree, ""); !slices.Equal(got, slices.Sorted(slices.Values(c.fields))) {
 		t.Errorf("validation_errors are about %q, want %q", got, c.fields)
 	}
 	return text
 }
 
-// problemPaths lists where a tree of validation_errors has messages, in the notation of gRPC.
-func problemPaths(node map[string]any, at string) []string {
+// violationPaths lists where a tree of validation_errors has messages, in the notation of gRPC.
+func violationPaths(node map[string]any, at string) []string {
 	var paths []string
 	if messages, _ := node["_errors"].([]any); len(messages) > 0 {
 		paths = append(paths, at)
@@ -220,7 +224,7 @@ func problemPaths(node map[string]any, at string) []string {
 		if _, err := strconv.Atoi(name); err == nil {
 			path = at + "[" + name + "]"
 		}
-		paths = append(paths, problemPaths(below, path)...)
+		paths = append(paths, violationPaths(below, path)...)
 	}
 	slices.Sort(paths)
 	return paths
