@@ -120,7 +120,7 @@ func awaitWaiting(ctx context.Context, upstream *process, calls float64) error {
 	return errors.New("the calls did not reach the upstream")
 }
 
-// startAndSize measures how long the service takes from its start until it says that it is ready.
+// startAndSize measures how long the service takes from its start until it logs that it is ready.
 func (d *driver) startAndSize(ctx context.Context, text *strings.Builder) ([]row, error) {
 	var took []float64
 	for range 11 {

@@ -164,7 +164,7 @@ func serviceFlags(seam string, more []string) []string {
 	}, more...)
 }
 
-// startServiceWithCredential starts the service with a credential of its own and a callers file in which the load
+// startServiceWithCredential starts the service with a service credential and a callers file in which the load
 // generator is one of a hundred.
 func (d *driver) startServiceWithCredential(ctx context.Context, upstream string) *process {
 	var text strings.Builder

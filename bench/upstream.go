@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// waitingMetric tells how many requests the upstream has and has not answered yet.
+// waitingMetric is the metric of the requests to which the upstream has not responded yet.
 const waitingMetric = "upstream_waiting"
 
 // upstream stands in for Seam and is as cheap as can be, so that it leaves the processors to the programs that are
@@ -107,7 +107,7 @@ func (u *upstream) respond(request *http.Request) []byte {
 	return u.grant
 }
 
-// ServeHTTP answers over HTTP/2.
+// ServeHTTP responds over HTTP/2.
 func (u *upstream) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = io.Copy(io.Discard, request.Body)
 	_, body, _ := strings.Cut(string(u.respond(request)), "\r\n\r\n")

@@ -20,7 +20,7 @@ func printToken(out io.Writer) error {
 	return err
 }
 
-// checkCallers returns every fault in a callers file.
+// checkCallers returns every violation in a callers file.
 func checkCallers(file string) error {
 	content, err := os.ReadFile(file) //nolint:gosec // The path is the operator's.
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestCallersCommands shows that `callers check` takes what `callers token` prints, and tells every fault of a file.
+// TestCallersCommands shows that `callers check` takes what `callers token` prints, and reports every violation in a file.
 func TestCallersCommands(t *testing.T) {
 	binary := build(t)
 	out, err := command(t, binary, "callers", "token").Output()
@@ -21,10 +21,10 @@ func TestCallersCommands(t *testing.T) {
 		code    int
 		stderr  []string
 	}{
-		"good":        {"callers:\n  - name: a\n    rpcs: [Revoke]\n    " + line, 0, nil},
-		"every fault": {"callers: [{name: a}, {name: a}]", 2, []string{`callers[0] "a": rpcs`, `callers[1] "a": name`}},
-		"no file":     {"", 2, []string{"no such file"}},
-		"no callers":  {"callers", 2, []string{"not a callers file"}},
+		"good":            {"callers:\n  - name: a\n    rpcs: [Revoke]\n    " + line, 0, nil},
+		"every violation": {"callers: [{name: a}, {name: a}]", 2, []string{`callers[0] "a": rpcs`, `callers[1] "a": name`}},
+		"no file":         {"", 2, []string{"no such file"}},
+		"no callers":      {"callers", 2, []string{"not a callers file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "callers")

@@ -19,7 +19,7 @@ import (
 // version is set at build time with -ldflags.
 var version = "dev"
 
-// The exit codes: 1 when the service failed, 2 when its configuration is at fault.
+// The exit codes: 1 when the service failed, 2 when its configuration is invalid.
 const (
 	exitFailure = 1
 	exitUsage   = 2
@@ -41,8 +41,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case config.NewToken:
 		err = printToken(stdout)
 	case config.CheckCallers:
-		if faults := checkCallers(cfg.CallersFile); faults != nil {
-			return usageError(stderr, faults)
+		if err := checkCallers(cfg.CallersFile); err != nil {
+			return usageError(stderr, err)
 		}
 	case config.Serve, config.Sandbox:
 		return start(cfg, newLogger(cfg, stderr), stderr)
@@ -54,15 +54,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// usageError tells the faults of settings, and of the files that they name.
-func usageError(stderr io.Writer, faults error) int {
-	_, _ = fmt.Fprintf(stderr, "client-session-service: faults in the configuration:\n%v\n", faults)
+// usageError prints the violations in the settings and in the files that they name.
+func usageError(stderr io.Writer, violations error) int {
+	_, _ = fmt.Fprintf(stderr, "client-session-service: invalid configuration:\n%v\n", violations)
 	return exitUsage
 }
 
 // gcPercent is how much the heap grows before a garbage collection, in percent of what is in use. Nearly all that a
-// call allocates is garbage when it ends, so Go's default of 100 spends a fifth of the CPU on a heap of a few megabytes.
-// The variables GOGC and GOMEMLIMIT have precedence, as in any program in Go.
+// call allocates is garbage when it ends, so Go's default of 100 spends a fifth of the CPU on a heap of a few
+// megabytes. The variables GOGC and GOMEMLIMIT have precedence, as in any program in Go.
 const gcPercent = 400
 
 func start(cfg config.Config, logger *slog.Logger, stderr io.Writer) int {
@@ -80,8 +80,8 @@ func start(cfg config.Config, logger *slog.Logger, stderr io.Writer) int {
 	})
 
 	err := serve(ctx, cfg, logger)
-	if faults, ok := errors.AsType[server.ConfigError](err); ok {
-		return usageError(stderr, faults)
+	if invalid, ok := errors.AsType[server.ConfigError](err); ok {
+		return usageError(stderr, invalid)
 	}
 	if err != nil {
 		logger.Error("ended with a failure", slog.String("cause", err.Error()))

@@ -85,7 +85,7 @@ func TestProcess(t *testing.T) {
 			[]string{"--grpc-listen=x", "--log-level=loud"},
 			[]string{"MAX_TIMEOUT=soon"},
 			2, nil,
-			[]string{"faults in the configuration", "--grpc-listen: ", "--max-timeout: ", "--log-level: "},
+			[]string{"invalid configuration", "--grpc-listen: ", "--max-timeout: ", "--log-level: "},
 		},
 		"settings and files at once": {
 			[]string{"--grpc-listen=x", "--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem"},
@@ -107,7 +107,7 @@ func TestProcess(t *testing.T) {
 				"--tls-client-ca-file=no/clients.pem", "--seam-api-key-file=no/key", "--callers-file=no/callers.yaml"),
 			nil, 2, nil,
 			[]string{
-				"faults in the configuration", "\n--seam-ca-file: open no/ca.pem", "\n--tls-cert-file and --tls-key-file: open no/cert.pem",
+				"invalid configuration", "\n--seam-ca-file: open no/ca.pem", "\n--tls-cert-file and --tls-key-file: open no/cert.pem",
 				"\n--tls-client-ca-file: open no/clients.pem", "\n--seam-api-key-file: open no/key", "\n--callers-file: open no/callers.yaml",
 			},
 		},

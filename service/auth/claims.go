@@ -116,8 +116,8 @@ func (c *claims) checkTimes(now time.Time) error {
 	return nil
 }
 
-// lookalike says whether a claim has one of the names in another case. Implementations that ignore case could take it
-// for that name.
+// lookalike reports whether a claim has one of the names in another case. Implementations that ignore case could take
+// it for that name.
 func (c *claims) lookalike(names []string) bool {
 	for claim := range c.all {
 		like := func(name string) bool { return strings.EqualFold(claim, name) }
@@ -128,7 +128,7 @@ func (c *claims) lookalike(names []string) bool {
 	return false
 }
 
-// matches says whether the rule matches the token.
+// matches reports whether the rule matches the token.
 func (r jwtRule) matches(c *claims) bool {
 	if !slices.Contains(c.audience, r.Audience) || (r.Subject != "" && c.all["sub"] != r.Subject) {
 		return false

@@ -102,7 +102,7 @@ func (i *issuer) current() *keySet {
 	return i.keys
 }
 
-// fresh says whether the keys can be used. The caller of fresh, as of fetch, holds the lock.
+// fresh reports whether the keys can be used. The caller of fresh, as of fetch, holds the lock.
 func (i *issuer) fresh() bool { return i.keys != nil && i.now().Sub(i.since) < keysKept }
 
 // fetch starts a fetch of the keys. Without a URL it takes that of the issuer's discovery document. It does nothing
@@ -202,7 +202,7 @@ func (i *issuer) verify(ctx context.Context, token *jose.JSONWebSignature) (*key
 	return newer, nil
 }
 
-// isSecureURL says whether a URL's responses are safe from tampering in transit: it is https, or loopback.
+// isSecureURL reports whether a URL's responses are safe from tampering in transit: it is https, or loopback.
 func isSecureURL(address *url.URL) bool {
 	ip, err := netip.ParseAddr(address.Hostname())
 	return address.Scheme == "https" || (address.Scheme == "http" && err == nil && ip.IsLoopback())

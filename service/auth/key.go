@@ -43,7 +43,7 @@ func (k *Key) UseAccessToken(text, workspaceID string) error {
 // Header returns the headers that go to Seam with every call. They must not be changed.
 func (k *Key) Header() http.Header { return *k.header.Load() }
 
-// token says whether a text has only the characters of Seam's keys.
+// token reports whether a text has only the characters of Seam's keys.
 func token(text string) bool {
 	for _, r := range text {
 		if r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {

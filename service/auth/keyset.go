@@ -33,7 +33,7 @@ func algorithms() []jose.SignatureAlgorithm {
 	}
 }
 
-// signed says whether one of the keys has signed the token, with the key's algorithm.
+// signed reports whether one of the keys has signed the token, with the key's algorithm.
 func (k *keySet) signed(token *jose.JSONWebSignature) bool {
 	header := token.Signatures[0].Protected
 	for _, key := range k.keys {

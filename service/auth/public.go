@@ -2,7 +2,7 @@ package auth
 
 import "strings"
 
-// IsPublic says whether a method, by its full name, needs no credential whatever the configuration: load balancers
+// IsPublic reports whether a method, by its full name, needs no credential whatever the configuration: load balancers
 // check health without one. The full name is the one in the server's own table of methods, so no spelling of a path
 // gets around this.
 func IsPublic(fullMethod string) bool {
@@ -15,7 +15,7 @@ func IsPublic(fullMethod string) bool {
 	return false
 }
 
-// isReflection says whether a method is that of the reflection service, which reveals the contract and nothing else.
+// isReflection reports whether a method is that of the reflection service, which reveals the contract and nothing else.
 func isReflection(fullMethod string) bool {
 	return strings.HasPrefix(fullMethod, "/grpc.reflection.v1.ServerReflection/") ||
 		strings.HasPrefix(fullMethod, "/grpc.reflection.v1alpha.ServerReflection/")

@@ -24,11 +24,10 @@ const (
 	CheckCallers
 )
 
-// Reflection says whom gRPC reflection answers.
+// Reflection is who may use gRPC reflection.
 type Reflection string
 
-// Reflection answers everybody, nobody, or, by default, everybody but where the service has a credential of its own and
-// the caller is not known.
+// By default every client may use reflection, but with a service credential only authenticated callers may.
 const (
 	ReflectionAuto Reflection = "auto"
 	ReflectionOn   Reflection = "on"
@@ -36,7 +35,7 @@ const (
 )
 
 // Config is the configuration. Each setting is declared here and nowhere else: its flag, which is also its key in the
-// file and, in upper case, its environment variable; its kind, which says what is good (kinds.go); its default.
+// file and, in upper case, its environment variable; its kind, which parses and checks it (kinds.go); its default.
 // docs/configuration.md is generated from it.
 type Config struct {
 	ConfigFile string `name:"config-file" type:"file" help:"YAML file with settings, by the names of their flags. A flag wins over the environment, and that over the file."`
@@ -47,7 +46,7 @@ type Config struct {
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
 	SeamEndpoint           *url.URL `name:"seam-endpoint" type:"URL" default:"https://connect.getseam.com" help:"Seam's base URL. It is not used with --sandbox."`
-	AllowPlaintextUpstream bool     `name:"allow-plaintext-upstream" type:"switch" help:"Let the service's own credential go to a --seam-endpoint on another machine over http://."`
+	AllowPlaintextUpstream bool     `name:"allow-plaintext-upstream" type:"switch" help:"Send the service credential to a --seam-endpoint on another machine over http://, unencrypted."`
 
 	Sandbox       bool   `name:"sandbox" type:"switch" help:"Run an in-memory Seam and use it in place of the real one."`
 	SandboxListen string `name:"sandbox-listen" type:"address" default:"127.0.0.1:0" help:"Address of the sandbox."`
@@ -57,21 +56,21 @@ type Config struct {
 
 	MaxInFlight    int     `name:"max-in-flight" type:"count" default:"1024" help:"Calls worked on at once; more are refused."`
 	CallerRPS      float64 `name:"caller-rps" type:"rate" default:"0" help:"Calls a second that one caller may make; 0 for any number."`
-	MaxResponseMiB int     `name:"max-response-mib" type:"MiB" default:"8" help:"Longest response of Seam that is taken, in MiB. A list of 15,000 sessions has about 8; one takes some four times its length in memory."`
+	MaxResponseMiB int     `name:"max-response-mib" type:"MiB" default:"8" help:"Longest response of Seam that is accepted, in MiB. A list of 15,000 sessions has about 8; one takes some four times its length in memory."`
 
-	DrainDelay       time.Duration `name:"drain-delay" type:"delay" default:"5s" help:"How long calls are still taken after SIGTERM, while load balancers hear that the service is not ready."`
+	DrainDelay       time.Duration `name:"drain-delay" type:"delay" default:"5s" help:"How long calls are still accepted after SIGTERM, while load balancers notice that the service is not ready."`
 	DrainTimeout     time.Duration `name:"drain-timeout" type:"duration" default:"20s" help:"How long calls in flight may take to finish after that."`
 	MaxConnectionAge time.Duration `name:"max-connection-age" type:"duration" default:"5m" help:"When connections, of callers and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
 
-	Reflection Reflection `name:"reflection" type:"reflection" default:"auto" help:"Whom gRPC reflection answers: on (everybody), off (nobody), or auto: everybody, but known callers only when the service has a key of its own."`
+	Reflection Reflection `name:"reflection" type:"reflection" default:"auto" help:"Who may use gRPC reflection: on (every client), off (no client), or auto: every client, but only authenticated callers with a service credential."`
 
-	SeamAPIKey              string `name:"seam-api-key" type:"secret" hidden:"" help:"The service's own API key."`
-	SeamAPIKeyFile          string `name:"seam-api-key-file" type:"file" help:"File with the service's own API key, which is read again when it changes (or set SEAM_API_KEY, or SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID). Without any, each caller brings its own."`
-	SeamPersonalAccessToken string `name:"seam-personal-access-token" type:"secret" hidden:"" help:"The service's own personal access token, in place of an API key."`
+	SeamAPIKey              string `name:"seam-api-key" type:"secret" hidden:"" help:"The service credential as an API key."`
+	SeamAPIKeyFile          string `name:"seam-api-key-file" type:"file" help:"File with the service credential, an API key, which is read again when it changes (or set SEAM_API_KEY, or SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID). Without a service credential, each caller sends its own."`
+	SeamPersonalAccessToken string `name:"seam-personal-access-token" type:"secret" hidden:"" help:"The service credential as a personal access token."`
 	SeamWorkspaceID         string `name:"seam-workspace-id" type:"text" help:"Workspace of the personal access token."`
 	SeamCAFile              string `name:"seam-ca-file" type:"file" help:"Certificate authorities for Seam, beside the system's."`
-	CallersFile             string `name:"callers-file" type:"file" help:"Who may call a service that has a key of its own."`
-	AllowAnonymous          bool   `name:"allow-anonymous" type:"switch" help:"Let anybody who reaches the service use its key."`
+	CallersFile             string `name:"callers-file" type:"file" help:"Callers that may use the service credential."`
+	AllowAnonymous          bool   `name:"allow-anonymous" type:"switch" help:"Let unauthenticated clients use the service credential."`
 
 	TLSCertFile     string `name:"tls-cert-file" type:"file" help:"Certificate of both faces; without it they speak plain text."`
 	TLSKeyFile      string `name:"tls-key-file" type:"file" help:"Key of the certificate."`
@@ -79,10 +78,10 @@ type Config struct {
 	// TLSMinVersion is tls.VersionTLS12 or tls.VersionTLS13.
 	TLSMinVersion uint16 `name:"tls-min-version" type:"TLS version" default:"1.3" help:"Least version of TLS: 1.3 or 1.2."`
 
-	TrustedProxies []netip.Prefix `name:"trusted-proxy" type:"networks" help:"Network whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeatable."`
-	CORSOrigins    []string       `name:"cors-origin" type:"origins" help:"Origin whose pages may call the REST face, such as https://app.example.com, or * unless the service has a credential of its own. Repeatable; none by default."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxy" type:"networks" help:"Network whose X-Forwarded-For is trusted, such as 10.0.0.0/8. Repeatable."`
+	CORSOrigins    []string       `name:"cors-origin" type:"origins" help:"Origin whose pages may call the REST face, such as https://app.example.com, or * without a service credential. Repeatable; none by default."`
 	// AllowedHosts are in lower case.
-	AllowedHosts []string `name:"allowed-host" type:"host names" help:"Name in the Host header, beside localhost and addresses, that the admin listener answers to, and the REST face where anybody may use the service's own credential. Repeatable."`
+	AllowedHosts []string `name:"allowed-host" type:"host names" help:"Name in the Host header, beside localhost and addresses, that the admin listener accepts, and the REST face where unauthenticated clients may use the service credential. Repeatable."`
 
 	Log
 
@@ -114,22 +113,21 @@ type commands struct {
 		Token struct{} `cmd:"" help:"Make a bearer token for a caller, and its hash for the callers file."`
 		Check struct {
 			File string `arg:"" help:"The callers file."`
-		} `cmd:"" help:"Check a callers file and report every fault in it."`
+		} `cmd:"" help:"Check a callers file and report every violation in it."`
 	} `cmd:"" help:"Help with the callers file."`
 
 	Version kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
 
-// ErrDone says that the arguments asked for something to be printed (help, the version, the configuration), which has
-// been done.
+// ErrDone is the error when the arguments only asked to print something (help, the version, the configuration).
 var ErrDone = errors.New("nothing left to do")
 
 // Parse reads the arguments, and the environment and the configuration file for the settings they leave out. What is to
-// be printed goes to out and ends in ErrDone. Any other error names every fault of the configuration, a line each; the
-// Config that comes with it has what is good.
+// be printed goes to out and ends in ErrDone. Any other error has every violation of the configuration, a line each;
+// the Config beside it has the valid settings.
 func Parse(args []string, version string, out io.Writer) (Config, error) {
 	var read commands
-	r := &reader{faults: map[string][]error{}, origins: map[string]string{}}
+	r := &reader{violations: map[string][]error{}, origins: map[string]string{}}
 	done := false
 	parser, err := kong.New(&read, append(r.kinds(),
 		kong.Name("client-session-service"),
@@ -164,12 +162,12 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		c = read.Serve
 	}
 	c.Version = version
-	faults := r.all(chosen)
+	violations := r.all(chosen)
 	if c.Command == Serve {
-		faults = append(faults, settle(&c)...)
+		violations = append(violations, settle(&c)...)
 	}
-	if len(faults) > 0 {
-		return c, errors.Join(faults...)
+	if len(violations) > 0 {
+		return c, errors.Join(violations...)
 	}
 	if chosen.Command() == "config print" {
 		if err := r.print(out, chosen); err != nil {

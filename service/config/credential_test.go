@@ -19,8 +19,8 @@ const (
 // to set, so that an operator need not read the manual, and never quotes a key.
 func TestCredentialRules(t *testing.T) {
 	const (
-		exposed   = "--callers-file: is needed: the service has a key of its own and listens beyond this machine"
-		plaintext = "--seam-endpoint: http:// to another machine would show the service's credential to whoever is on the way"
+		exposed   = "--callers-file: is required: the service has a service credential and listens beyond this machine"
+		plaintext = "--seam-endpoint: http:// to another machine would send the service credential unencrypted"
 		anyOrigin = "--cors-origin: * would let every page in a browser use the service's credential"
 	)
 	for name, test := range map[string]struct {
@@ -51,7 +51,7 @@ func TestCredentialRules(t *testing.T) {
 		"key, everywhere, anonymous=no":   {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_ANONYMOUS": "false"}, violations: []string{exposed}},
 		"an admin listener is not a face": {args: []string{"--admin-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"anonymous and callers":           {args: []string{"--allow-anonymous", "--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--allow-anonymous: contradicts --callers-file"}},
-		"callers without a key":           {args: []string{"--callers-file=/c"}, violations: []string{"--callers-file: is for a service with a key of its own: set SEAM_API_KEY or --seam-api-key-file too"}},
+		"callers without a key":           {args: []string{"--callers-file=/c"}, violations: []string{"--callers-file: needs a service credential: set SEAM_API_KEY or --seam-api-key-file too"}},
 		"key and key file": {
 			args: []string{"--seam-api-key-file=/k"}, env: map[string]string{"SEAM_API_KEY": apiKey},
 			violations: []string{"set only one of SEAM_API_KEY, --seam-api-key-file and SEAM_PERSONAL_ACCESS_TOKEN"},
@@ -67,7 +67,7 @@ func TestCredentialRules(t *testing.T) {
 		"sandbox ignores every key":                      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
 		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, violations: []string{"--seam-api-key: is no flag, which every user of the machine could read: set SEAM_API_KEY"}},
 		"an access token is no flag":                     {args: []string{"--seam-personal-access-token", accessToken}, violations: []string{"--seam-personal-access-token: is no flag"}},
-		"every fault at once":                            {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--tls-min-version: ", "--trusted-proxy: ", exposed}},
+		"every violation at once":                        {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--tls-min-version: ", "--trusted-proxy: ", exposed}},
 		"key over plaintext":                             {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
 		"key file over plaintext":                        {args: []string{"--seam-endpoint=http://10.0.0.1:80/seam", "--seam-api-key-file=/k"}, violations: []string{plaintext}},
 		"access token over plaintext":                    {args: []string{"--seam-endpoint=http://[2001:db8::1]"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, violations: []string{plaintext}},

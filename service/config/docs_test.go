@@ -25,8 +25,8 @@ func TestConfigurationPage(t *testing.T) {
 	want := bytes.NewBufferString(`# Configuration
 
 Generated from service/config/config.go by ` + "`make generate`" + `. A flag wins over its environment variable, and that over the
-YAML file that ` + "`--config-file`" + ` names, whose keys are the flags without the dashes. A key that is no setting is a fault,
-and every fault is told at once, with exit code 2. ` + "`client-session-service config print`" + ` prints what is in force and
+YAML file that ` + "`--config-file`" + ` names, whose keys are the flags without the dashes. An unknown key is an error,
+and all errors are reported at once, with exit code 2. ` + "`client-session-service config print`" + ` prints what is in force and
 where each value comes from.
 `)
 	for _, command := range parser.Model.Children {

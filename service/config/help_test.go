@@ -19,9 +19,9 @@ func TestParsePrints(t *testing.T) {
 			[]string{"serve", "--help"},
 			[]string{"--grpc-listen", "($GRPC_LISTEN)", "--sandbox ", "($SANDBOX)", "--log-format", "($LOG_FORMAT)"},
 		},
-		"help of the sandbox": {[]string{"sandbox", "--help"}, []string{"--listen", "($SANDBOX_LISTEN)"}},
-		"help beside a fault": {[]string{"--grpc-listen=x", "--help"}, []string{"Usage: "}},
-		"version":             {[]string{"--version"}, []string{"v1\n"}},
+		"help of the sandbox":  {[]string{"sandbox", "--help"}, []string{"--listen", "($SANDBOX_LISTEN)"}},
+		"help beside an error": {[]string{"--grpc-listen=x", "--help"}, []string{"Usage: "}},
+		"version":              {[]string{"--version"}, []string{"v1\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

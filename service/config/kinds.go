@@ -45,7 +45,7 @@ func (r *reader) kinds() []kong.Option {
 	}
 }
 
-// one is a kind with one value. What is wrong with a value is noted and not returned: kong ends at the first error.
+// one is a kind with one value. The error of a value is noted and not returned: kong ends at the first error.
 func one[T any](r *reader, kind string, parse func(text string) (T, error)) kong.Option {
 	return kong.NamedMapper(kind, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
@@ -157,7 +157,7 @@ func isHTTP(u *url.URL) bool {
 // origin is an origin in the form in which browsers send it, or every one.
 func origin(text string) (string, error) {
 	parsed, err := url.Parse(text)
-	// What answers browsers would take a * within an origin for any text.
+	// A * within an origin would be a wildcard for the CORS handler.
 	if text != "*" &&
 		(err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text || strings.Contains(text, "*")) {
 		return "", fmt.Errorf("%q is not an origin: give scheme://host or scheme://host:port, or *", text)

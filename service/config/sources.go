@@ -17,40 +17,41 @@ import (
 // reader brings a setting that is no flag from the environment, or else from the configuration file, and keeps what is
 // wrong with any of them.
 type reader struct {
-	// faults and origins are by the name of the setting. origins has what is neither a flag nor a default.
-	faults  map[string][]error
-	origins map[string]string
-	// file has the settings of the configuration file at path, once it is read; fileFaults is what is wrong with it.
-	path       string
-	file       map[string]string
-	fileFaults []error
+	// violations and origins are by the name of the setting. origins has the source of each value that is neither from a
+	// flag nor a default.
+	violations map[string][]error
+	origins    map[string]string
+	// file has the settings of the configuration file at path, once it is read; fileErrs are the errors in it.
+	path     string
+	file     map[string]string
+	fileErrs []error
 }
 
 // configFile is the setting that names the configuration file.
 const configFile = "config-file"
 
-func (r *reader) note(name string, fault error) {
-	if fault != nil {
-		r.faults[name] = append(r.faults[name], fmt.Errorf("--%s: %w", name, fault))
+func (r *reader) note(name string, err error) {
+	if err != nil {
+		r.violations[name] = append(r.violations[name], fmt.Errorf("--%s: %w", name, err))
 	}
 }
 
-// all returns every fault, in the order of the declarations.
+// all returns every violation, in the order of the declarations.
 func (r *reader) all(chosen *kong.Context) []error {
-	faults := r.fileFaults
+	violations := r.fileErrs
 	for _, path := range chosen.Path {
 		if path.Flag != nil && path.Flag.Tag.Type == secret && !path.Resolved {
-			r.note(path.Flag.Name, errors.New("is no flag, which every user of the machine could read: set "+
+			r.note(path.Flag.Name, errors.New("is not a flag, which every user of the machine could read: set "+
 				variable(path.Flag.Value)))
 		}
 	}
 	for _, flag := range chosen.Selected().Flags {
-		faults = append(faults, r.faults[flag.Name]...)
+		violations = append(violations, r.violations[flag.Name]...)
 	}
-	return faults
+	return violations
 }
 
-// variable is the environment variable of a setting, "" for what is no setting, such as --help.
+// variable is the environment variable of a setting, "" for a flag that is not a setting, such as --help.
 func variable(value *kong.Value) string {
 	if value.Tag.Type == "" {
 		return ""
@@ -66,10 +67,10 @@ func describe(value *kong.Value) string {
 	return value.Help
 }
 
-// Validate is for kong, which has nothing to ask here.
+// Validate is part of kong's interface: there is nothing to validate.
 func (*reader) Validate(*kong.Application) error { return nil }
 
-// Resolve returns the value of a setting that is no flag, nil for none. Kong calls it for each.
+// Resolve returns the value of a setting that has no flag in the arguments, nil for none. Kong calls it for each.
 func (r *reader) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	name := variable(flag.Value)
 	if name == "" {
@@ -89,8 +90,8 @@ func (r *reader) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) 
 	return nil, nil //nolint:nilnil // As above.
 }
 
-// readFile reads the configuration file, if one is named, for a command that has these flags. Nothing of it is quoted
-// but the names of settings: it may hold a key.
+// readFile reads the configuration file, if one is named, for a command that has these flags. Errors quote only the
+// names of settings, since the file may hold a key.
 func (r *reader) readFile(ctx *kong.Context, flags []*kong.Flag) {
 	r.file = map[string]string{}
 	known := map[string]bool{}
@@ -102,39 +103,39 @@ func (r *reader) readFile(ctx *kong.Context, flags []*kong.Flag) {
 		return
 	}
 	known[configFile] = false // One file is enough.
-	given, _ := ctx.FlagValue(flags[at]).(string)
-	if r.path = cmp.Or(given, os.Getenv(variable(flags[at].Value))); r.path == "" {
+	flag, _ := ctx.FlagValue(flags[at]).(string)
+	if r.path = cmp.Or(flag, os.Getenv(variable(flags[at].Value))); r.path == "" {
 		return
 	}
 	content, err := os.ReadFile(r.path)
 	if err != nil {
-		r.fileFaults = append(r.fileFaults, fmt.Errorf("--config-file: %w", err))
+		r.fileErrs = append(r.fileErrs, fmt.Errorf("--config-file: %w", err))
 		return
 	}
-	faultf := func(format string, values ...any) {
-		r.fileFaults = append(r.fileFaults, fmt.Errorf("--config-file: %s: "+format, append([]any{r.path}, values...)...))
+	errorf := func(format string, values ...any) {
+		r.fileErrs = append(r.fileErrs, fmt.Errorf("--config-file: %s: "+format, append([]any{r.path}, values...)...))
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document, next yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return
 	} else if err != nil {
-		faultf("%w", err)
+		errorf("%w", err)
 		return
 	}
 	if root := document.Content[0]; root.Kind != yaml.MappingNode || !errors.Is(decoder.Decode(&next), io.EOF) {
-		faultf("needs to be one mapping of settings to values")
+		errorf("needs to be one mapping of settings to values")
 	} else {
-		r.takeSettings(root.Content, known, faultf)
+		r.takeSettings(root.Content, known, errorf)
 	}
 }
 
 // takeSettings takes the pairs of a mapping.
-func (r *reader) takeSettings(pairs []*yaml.Node, known map[string]bool, faultf func(string, ...any)) {
+func (r *reader) takeSettings(pairs []*yaml.Node, known map[string]bool, errorf func(string, ...any)) {
 	for pair := range slices.Chunk(pairs, 2) {
 		name, value := pair[0].Value, pair[1]
 		if _, twice := r.file[name]; twice || !known[name] {
-			faultf("line %d: %q is given twice or no setting", pair[0].Line, name)
+			errorf("line %d: %q is set twice or not a setting", pair[0].Line, name)
 			continue
 		}
 		elements := []*yaml.Node{value}
@@ -142,7 +143,7 @@ func (r *reader) takeSettings(pairs []*yaml.Node, known map[string]bool, faultf 
 			elements = value.Content
 		}
 		if slices.ContainsFunc(elements, func(element *yaml.Node) bool { return element.Kind != yaml.ScalarNode }) {
-			faultf("line %d: %s needs one value, or a list of such", value.Line, name)
+			errorf("line %d: %s needs one value, or a list of such", value.Line, name)
 			continue
 		}
 		texts := make([]string, len(elements))

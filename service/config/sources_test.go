@@ -31,7 +31,7 @@ func TestSources(t *testing.T) {
 		"cors-origin: [https://a.example, https://b.example]\ntrusted-proxy: 10.0.0.0/8\nmax-in-flight: 7\nlog-format: soon\n")
 	t.Setenv("GRPC_LISTEN", ":2")
 	t.Setenv("HTTP_LISTEN", ":2")
-	t.Setenv("LOG_FORMAT", "text") // A good value hides a faulty one of a lesser source.
+	t.Setenv("LOG_FORMAT", "text") // A valid value hides an invalid one of a source with less precedence.
 	args := []string{"--grpc-listen=:3"}
 	byFlag, err := config.Parse(append(args, "--config-file", path), "v1", io.Discard)
 	if err != nil {
@@ -53,27 +53,27 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestFileFaults shows that every fault of a configuration file is told, beside those of flags, and that none is quoted
+// TestInvalidFile shows that every error in a configuration file is reported, beside those of flags, and that none is quoted
 // that may be a key.
-func TestFileFaults(t *testing.T) {
+func TestInvalidFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		content string
-		faults  []string
+		errors  []string
 	}{
 		"empty":           {"", nil},
 		"comment":         {"# nothing yet\n", nil},
 		"JSON":            {`{"max-timeout": "2s", "cors-origin": ["https://a.example"]}`, nil},
-		"unknown setting": {"max-timeuot: 1s\n", []string{`line 1: "max-timeuot" is given twice or no setting`}},
-		"another file":    {"config-file: x\n", []string{`line 1: "config-file" is given`}},
-		"help":            {"help: true\n", []string{`line 1: "help" is given`}},
-		"version":         {"version: true\n", []string{`line 1: "version" is given`}},
-		"twice":           {"max-timeout: 1s\nmax-timeout: 2s\n", []string{`line 2: "max-timeout" is given twice`}},
+		"unknown setting": {"max-timeuot: 1s\n", []string{`line 1: "max-timeuot" is set twice or not a setting`}},
+		"another file":    {"config-file: x\n", []string{`line 1: "config-file" is set twice`}},
+		"help":            {"help: true\n", []string{`line 1: "help" is set twice`}},
+		"version":         {"version: true\n", []string{`line 1: "version" is set twice`}},
+		"twice":           {"max-timeout: 1s\nmax-timeout: 2s\n", []string{`line 2: "max-timeout" is set twice`}},
 		"nested":          {"max-timeout: {a: b}\n", []string{"line 1: max-timeout needs one value"}},
 		"nested list":     {"cors-origin: [[a]]\n", []string{"line 1: cors-origin needs one value"}},
 		"no mapping":      {"- a\n", []string{"needs to be one mapping"}},
 		"two documents":   {"sandbox: true\n---\nsandbox: false\n", []string{"needs to be one mapping"}},
 		"no YAML":         {"a: b: c\n", []string{"yaml: "}},
-		"every fault": {
+		"every error": {
 			"a: 1\nb: 2\nmax-timeout: soon\nlog-level: loud\nseam-api-key: [" + apiKey + ", {}]\n",
 			[]string{`line 1: "a"`, `line 2: "b"`, "line 5: seam-api-key needs", `--max-timeout: "soon"`, `--log-level: "loud"`},
 		},
@@ -81,22 +81,22 @@ func TestFileFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, test.content)
 			_, err := config.Parse([]string{"--config-file=" + path, "--drain-delay=0s"}, "v1", io.Discard)
-			if (err == nil) != (len(test.faults) == 0) {
+			if (err == nil) != (len(test.errors) == 0) {
 				t.Fatalf("error is %v", err)
 			}
 			if err == nil {
 				return
 			}
 			lines := strings.Split(err.Error(), "\n")
-			if len(lines) != len(test.faults) || strings.Contains(err.Error(), apiKey) {
-				t.Errorf("faults are %q", lines)
+			if len(lines) != len(test.errors) || strings.Contains(err.Error(), apiKey) {
+				t.Errorf("errors are %q", lines)
 			}
-			for i, want := range test.faults {
+			for i, want := range test.errors {
 				if !strings.HasPrefix(want, "--") {
 					want = "--config-file: " + path + ": " + want
 				}
 				if i < len(lines) && !strings.HasPrefix(lines[i], want) {
-					t.Errorf("fault is %q, want %q", lines[i], want)
+					t.Errorf("error is %q, want %q", lines[i], want)
 				}
 			}
 		})
@@ -147,6 +147,6 @@ func TestPrint(t *testing.T) {
 	}
 	out.Reset()
 	if _, err := config.Parse([]string{"config", "print", "--max-timeout=x"}, "v1", &out); err == nil || errors.Is(err, config.ErrDone) || out.Len() > 0 {
-		t.Errorf("a fault is printed as %q, %v", out.String(), err)
+		t.Errorf("an error is printed as %q, %v", out.String(), err)
 	}
 }

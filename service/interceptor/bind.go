@@ -17,8 +17,8 @@ type Method struct {
 	Call grpc.UnaryHandler
 }
 
-// Bind returns handler with the steps before it, the first outermost. It is done once for a method and not at each
-// call, so that a call makes no closures and its stack stays low.
+// Bind returns handler with the steps before it, the first outermost. It is called once per method and not per call, so
+// that a call allocates no closures and needs little stack.
 func Bind(
 	steps []grpc.UnaryServerInterceptor, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) grpc.UnaryHandler {
@@ -29,8 +29,8 @@ func Bind(
 	return handler
 }
 
-// BindMethods binds the steps to each unary method of a service. The generated code tells its parts to nobody but an
-// interceptor, so it is called once with one that takes them down.
+// BindMethods binds the steps to each unary method of a service. The generated code passes the request type, the method
+// name and the handler only to a decoder and an interceptor, so it is called once with those that record them.
 func BindMethods(steps []grpc.UnaryServerInterceptor, description *grpc.ServiceDesc, service any) []Method {
 	var methods []Method
 	for _, method := range description.Methods {

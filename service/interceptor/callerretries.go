@@ -22,7 +22,7 @@ const (
 
 // CallerRetries records whether the caller retries failed calls. Each of Seam's SDKs retries what is safe to retry, as
 // it does when it calls Seam itself. A gRPC client is recognised by its second attempt: the pushback in the response to
-// its first one says whether to make it.
+// its first one reports whether to make it.
 func CallerRetries(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	callinfo.FromContext(ctx).CallerRetries = callerRetries(ctx)
 	return handler(ctx, request)

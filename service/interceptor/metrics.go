@@ -19,13 +19,13 @@ type Served struct {
 }
 
 // Metrics counts and times the calls of both faces, in the standard series of a gRPC server with a label for the face.
-// Every series is there from the start and is looked up once, not at each call. A method that is not among those served
-// has no series: a label must not hold what a caller makes up.
+// Every series exists from the start and is looked up once, not at each call. A method that is not among those served
+// has no series: a label with text of callers would be unbounded.
 func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerInterceptor {
 	labels := []string{"face", "grpc_type", "grpc_service", "grpc_method"}
 	started := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "grpc_server_started_total",
-		Help: "Calls that came in.",
+		Help: "Calls that have started.",
 	}, labels)
 	handled := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "grpc_server_handled_total",
@@ -33,7 +33,7 @@ func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerI
 	}, append(labels, "grpc_code"))
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "grpc_server_handling_seconds",
-		Help:    "Seconds that calls took, whatever came of them.",
+		Help:    "Seconds that calls took, whatever their outcome.",
 		Buckets: prometheus.DefBuckets,
 	}, labels)
 	registry.MustRegister(started, handled, seconds)
@@ -66,7 +66,7 @@ type seriesByMethod map[seriesKey]*callSeries
 
 // started counts a call and returns the series of its method, nil for a method that has none.
 //
-//go:noinline // So that the stack of a call in flight does not have its frame.
+//go:noinline // Inlined, its variables would be on the stack of a call in flight.
 func (s seriesByMethod) started(ctx context.Context, fullMethod string) *callSeries {
 	of := s[seriesKey{callinfo.FromContext(ctx).Face, fullMethod}]
 	if of != nil {

@@ -78,7 +78,7 @@ func TestNativeRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			messages := withRule(t, test.expressions...).Messages()
 			descriptor := messages.Get(0)
-			if known := anyGiven(descriptor) != nil; known != test.known {
+			if known := anyOf(descriptor) != nil; known != test.known {
 				t.Fatalf("known: %t", known)
 			}
 			validator := newValidator(t)
@@ -89,7 +89,7 @@ func TestNativeRules(t *testing.T) {
 }
 
 // A rule that cannot be compiled is told of, also for a message that keeps what it says: in is a word of CEL.
-func TestNativeRulesOfBrokenCEL(t *testing.T) {
+func TestNativeRulesOfInvalidCEL(t *testing.T) {
 	messages, validator := withRule(t, "has(this.in) || has(this.text)").Messages(), newValidator(t)
 	native := NativeRules(validator, messages)
 	wantSameVerdicts(t, messages.Get(0), native, validator)
@@ -121,7 +121,7 @@ func wantSameVerdicts(t *testing.T, descriptor protoreflect.MessageDescriptor, g
 func TestNativeRulesKnowTheContract(t *testing.T) {
 	messages := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.Messages()
 	for i := range messages.Len() {
-		if proto.HasExtension(messages.Get(i).Options(), validate.E_Message) && anyGiven(messages.Get(i)) == nil {
+		if proto.HasExtension(messages.Get(i).Options(), validate.E_Message) && anyOf(messages.Get(i)) == nil {
 			t.Errorf("%s: the rule is not known", messages.Get(i).Name())
 		}
 	}

@@ -32,7 +32,7 @@ func RecoverCall(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServe
 			call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
 			e := caught.panicError(ctx, info.FullMethod, value)
 			e.RequestID = call.ResponseID()
-			// It fails only outside of a call, where nobody waits for the trailer.
+			// It fails only outside of a gRPC call, which has no trailer.
 			_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, e.RequestID))
 			response, err = nil, e
 		}()

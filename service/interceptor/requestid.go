@@ -1,5 +1,5 @@
 // Package interceptor has the steps that each call takes before its handler, whichever face it came in by, a file each.
-// server/steps.go puts them in order and says why.
+// server/steps.go has their order with the reasons.
 package interceptor
 
 import (
@@ -59,7 +59,7 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 // newRequestID returns a random UUID. It only has to differ from others, so no entropy of the kernel is spent on it.
 func newRequestID() string {
 	var id uuid.UUID
-	binary.BigEndian.PutUint64(id[:8], rand.Uint64()) //nolint:gosec // Nobody gains by guessing it.
+	binary.BigEndian.PutUint64(id[:8], rand.Uint64()) //nolint:gosec // It is no secret.
 	binary.BigEndian.PutUint64(id[8:], rand.Uint64()) //nolint:gosec // The same.
 	id[6] = id[6]&0x0f | 0x40                         // Version 4,
 	id[8] = id[8]&0x3f | 0x80                         // of the variant of RFC 9562.

@@ -39,7 +39,7 @@ func Streams(config StreamsConfig) grpc.UnaryServerInterceptor {
 		defer func() { <-slots }()
 		lifetime := time.NewTimer(config.Lifetime)
 		defer lifetime.Stop()
-		// The handler may be waiting for its caller, where nothing of ours reaches it. When this returns, grpc-go ends
+		// The handler may be waiting for its caller and cannot be interrupted. When this returns, grpc-go ends
 		// the stream, and with it the wait. The goroutine is outside of what recovers around this step: Recovery has to
 		// stand inside of it.
 		ended := make(chan error, 1)

@@ -96,15 +96,15 @@ func same(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
 func (f *Files) read() ([][]byte, error) {
 	contents := make([][]byte, len(f.paths))
-	var faults []error
+	var errs []error
 	for i, path := range f.paths {
 		content, err := os.ReadFile(path) //nolint:gosec // The path is the operator's.
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", f.what, err))
+			errs = append(errs, fmt.Errorf("%s: %w", f.what, err))
 		}
 		contents[i] = content
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return contents, nil

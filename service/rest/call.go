@@ -24,8 +24,8 @@ type call struct {
 	stream   transportStream
 }
 
-// newCall makes a call of a request whose route has been found. The metadata and the peer are those that a gRPC server
-// would give the steps.
+// newCall makes a call of a request with a route. Its metadata and its peer are those that a gRPC server would pass to
+// the steps. Only the headers of the list, and X-Forwarded-For, become metadata.
 func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
 		parameters: parameters{
@@ -54,7 +54,7 @@ func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 	return c
 }
 
-// callFrom returns the call in a context that prepare made.
+// callFrom returns the call of a context.
 func callFrom(ctx context.Context) (*call, bool) {
 	c, ok := callinfo.FromContext(ctx).Request.(*call)
 	return c, ok
@@ -98,7 +98,7 @@ func (s *transportStream) SendHeader(md metadata.MD) error { return s.SetHeader(
 // SetTrailer drops trailers: REST responses of Seam have none.
 func (s *transportStream) SetTrailer(metadata.MD) error { return nil }
 
-// address is a caller's address as net/http tells it.
+// address is a caller's address in the form of net/http.
 type address string
 
 func (address) Network() string  { return "tcp" }

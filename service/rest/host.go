@@ -17,7 +17,7 @@ type Hosts struct {
 	LoopbackOnly bool
 }
 
-// Allow says whether a request with this Host may pass.
+// Allow reports whether a request with this Host may pass.
 func (h Hosts) Allow(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

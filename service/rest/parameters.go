@@ -78,7 +78,7 @@ func (c *call) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
 	return seamerr.InvalidJSON(err)
 }
 
-// isJSON says whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
+// isJSON reports whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
 func isJSON(contentType string) bool {
 	if contentType == "application/json" {
 		return true

@@ -12,8 +12,8 @@ import (
 
 // This file has the assumptions about how Seam reads a request. See unknown.go.
 
-// isJSON says whether a content type is that of JSON. Assumed: it is required for every method, and as the exact media
-// type. The library that Seam's servers use requires it for POST and PATCH only, and as a part of the header.
+// isJSON reports whether a content type is that of JSON. Assumed: it is required for every method, and as the exact
+// media type. The library that Seam's servers use requires it for POST and PATCH only, and as a part of the header.
 func isJSON(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && mediaType == "application/json"
@@ -52,8 +52,8 @@ func readsQuery(e endpoint) bool {
 	return e.query
 }
 
-// isStrictMark says whether a parameter is the SDKs' flag and not one of the API. Known: the SDKs end each query with
-// _strict=true. Assumed: it may have another value and stand anywhere, because it has no visible effect.
+// isStrictMark reports whether a parameter is the SDKs' flag and not one of the API. Known: the SDKs end each query
+// with _strict=true. Assumed: it may have another value and stand anywhere, because it has no visible effect.
 func isStrictMark(name string) bool {
 	return name == "_strict"
 }
@@ -133,8 +133,8 @@ func wrongKind(want, got kind) string {
 var datetimeShape = regexp.MustCompile(
 	`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// isDatetime says whether a text is a time. Known: it is a date-time of RFC 3339. Assumed: in capital letters, without
-// a leap second and with any number of digits, because that is what parsers agree on.
+// isDatetime reports whether a text is a time. Known: it is a date-time of RFC 3339. Assumed: in capital letters,
+// without a leap second and with any number of digits, because that is what parsers agree on.
 func isDatetime(text string) bool {
 	_, err := time.Parse(time.RFC3339, text)
 	return err == nil && datetimeShape.MatchString(text)

@@ -108,10 +108,10 @@ func interruption(ctx, caller context.Context, cause error) (outcome, *seamerr.E
 	}
 }
 
-// isNotProcessed says whether Seam has not processed the request (RFC 9113): it refused the stream with REFUSED_STREAM,
-// or sent a GOAWAY with a lower stream id. The transport reports this only in the text of its error, once it cannot
-// retry the request by itself. Unknown texts do not count, nor do the words in another place, where the error may quote
-// the peer.
+// isNotProcessed reports whether Seam has not processed the request (RFC 9113): it refused the stream with
+// REFUSED_STREAM, or sent a GOAWAY with a lower stream id. The transport reports this only in the text of its error,
+// once it cannot retry the request by itself. Unknown texts do not count, nor do the words in another place, where the
+// error may quote the peer.
 func isNotProcessed(err error) bool {
 	why, ok := strings.CutPrefix(err.Error(), "http2: Transport: cannot retry err [")
 	return ok && (strings.HasPrefix(why, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
@@ -194,8 +194,8 @@ func readBody(response *http.Response, limit int) ([]byte, error) {
 
 var errTooLarge = errors.New("the response is longer than the limit")
 
-// expired says whether a call is past its deadline or canceled. The context may not be done yet when the deadline has
-// passed: the network has timers of its own.
+// expired reports whether a call is past its deadline or canceled. The context may not be done yet when the deadline
+// has passed: the network has timers of its own.
 func expired(ctx context.Context) bool {
 	deadline, set := ctx.Deadline()
 	return ctx.Err() != nil || (set && !time.Now().Before(deadline))

@@ -86,7 +86,7 @@ type permit struct {
 	own, shared circuitPermit
 }
 
-// allow says whether a request may be sent to Seam.
+// allow reports whether a request may be sent to Seam.
 func (b *breaker) allow(caller Caller, p *permit) *seamerr.Error {
 	*p = permit{breaker: b, caller: caller}
 	b.mu.Lock()
@@ -178,7 +178,7 @@ func (b *breaker) circuitOf(key uint64) *circuit {
 	return own
 }
 
-// counts says whether the shared circuit counts an attempt that has ended: the first of its caller in a second.
+// counts reports whether the shared circuit counts an attempt that has ended: the first of its caller in a second.
 func (b *breaker) counts(witness uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -39,7 +39,7 @@ func (b *budget) call() {
 	b.second().calls++
 }
 
-// retry says whether another retry is allowed, and counts it.
+// retry reports whether another retry is allowed, and counts it.
 func (b *budget) retry() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -36,8 +36,8 @@ type circuit struct {
 	probing atomic.Bool
 }
 
-// newCircuit returns a closed circuit. trips says whether it opens, by the attempts in the window that have ended and
-// how many of them failed. changed is called for each change of state.
+// newCircuit returns a closed circuit. trips reports whether it opens, by the attempts in the window that have ended
+// and how many of them failed. changed is called for each change of state.
 func newCircuit(trips func(ended, failed uint32) bool, changed func(from, to gobreaker.State)) *circuit {
 	c := &circuit{}
 	c.until.Store(&time.Time{})
@@ -70,7 +70,7 @@ type circuitPermit struct {
 	probe   bool
 }
 
-// allow says whether an attempt may be made.
+// allow reports whether an attempt may be made.
 func (c *circuit) allow() (circuitPermit, *seamerr.Error) {
 	report, err := c.gate.Allow()
 	if err == nil {

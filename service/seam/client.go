@@ -129,11 +129,12 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	return x.response, nil
 }
 
-// exchange is a call with its attempts. It is on the heap: on the stack of a call that waits for Seam it would take that
-// beyond 8 KiB, and so to 16.
+// exchange is a call with its attempts. It is on the heap: the stack of a call in flight would grow beyond 8 KiB with
+// it, and so to 16.
 type exchange struct {
 	call Call
-	// header and text are what each attempt sends, and limit how long the present one may take, 0 for as long as the call.
+	// header and text are what each attempt sends, and limit how long the present one may take, 0 for as long as the
+	// call.
 	header http.Header
 	text   []byte
 	limit  time.Duration
@@ -145,7 +146,7 @@ type exchange struct {
 	ambiguous bool
 }
 
-// prepare makes what each attempt sends.
+// prepare encodes the header and the body that each attempt sends.
 func (c *Client) prepare(x *exchange) *seamerr.Error {
 	var err error
 	if x.text, err = c.codec.AppendRequest(nil, x.call.In); err != nil {
@@ -157,7 +158,7 @@ func (c *Client) prepare(x *exchange) *seamerr.Error {
 	return nil
 }
 
-// do makes attempts until one succeeds or none is to follow.
+// do is the retry loop: it makes attempts until one succeeds or the failure must not be retried.
 func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 	if err := c.prepare(x); err != nil {
 		return err
@@ -197,7 +198,7 @@ func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 	}
 }
 
-// next says whether a failed request is retried, and after what wait.
+// next reports whether a failed request is retried, and after what wait.
 func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, retry bool) {
 	last, attempts := &x.last, x.response.Attempts
 	if x.call.CallerRetries || !last.retryable(x.call.Semantics) {

@@ -2,7 +2,7 @@ package seam
 
 import "net/http"
 
-// Semantics says whether a request is safe or idempotent (RFC 9110).
+// Semantics reports whether a request is safe or idempotent (RFC 9110).
 type Semantics int
 
 const (
@@ -29,8 +29,8 @@ func Create() Endpoint {
 	return Endpoint{http.MethodPost, "/client_sessions/create", NonIdempotent, OneSession}
 }
 
-// CreateOrGet is the endpoint that creates a session, or returns the one that the user identifier has. Keyed says
-// whether the request has a user identifier.
+// CreateOrGet is the endpoint that creates a session, or returns the one that the user identifier has. HasKey
+// reports whether the request has a user identifier.
 func CreateOrGet(hasKey bool) Endpoint {
 	return Endpoint{http.MethodPut, "/client_sessions/create", idempotentIf(hasKey), OneSession}
 }
@@ -38,8 +38,8 @@ func CreateOrGet(hasKey bool) Endpoint {
 // Get is the endpoint that returns a session.
 func Get() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/get", Safe, OneSession} }
 
-// GetOrCreate is the endpoint that returns the session of a user identifier, updated, or creates it. Keyed says whether
-// the request has a user identifier.
+// GetOrCreate is the endpoint that returns the session of a user identifier, updated, or creates it. HasKey reports
+// whether the request has a user identifier.
 func GetOrCreate(hasKey bool) Endpoint {
 	return Endpoint{http.MethodPost, "/client_sessions/get_or_create", idempotentIf(hasKey), OneSession}
 }

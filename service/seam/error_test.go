@@ -79,7 +79,7 @@ func TestSeamsErrors(t *testing.T) {
 
 // Without Seam's envelope the caller learns the status alone, and the log what helps to find the sender, but nothing
 // of the body.
-func TestErrorsOfStrangers(t *testing.T) {
+func TestErrorsWithoutEnvelope(t *testing.T) {
 	t.Parallel()
 	const page = `<html><body>secret page</body></html>`
 	long := "text/" + strings.Repeat("x", 60)
@@ -98,7 +98,7 @@ func TestErrorsOfStrangers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := grantOnce(t.Context(), t, newClient(t, serve(t, test.handler).URL))
 			wantError(t, err, "", test.code)
-			if err.HTTPStatus != test.status || err.Message != fmt.Sprintf("Seam answered with HTTP status %d and no error of its own", test.status) {
+			if err.HTTPStatus != test.status || err.Message != fmt.Sprintf("Seam responded with HTTP status %d without an error of its own", test.status) {
 				t.Errorf("error is %+v", err)
 			}
 			if err.Cause == nil || err.Cause.Error() != test.cause {

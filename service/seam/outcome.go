@@ -24,7 +24,7 @@ const (
 	canceled
 )
 
-// retrySafety says when a retry is safe.
+// retrySafety is when a retry is safe.
 type retrySafety int
 
 const (
@@ -33,7 +33,7 @@ const (
 	always
 )
 
-// applied says whether the request may have been applied.
+// applied is whether the request may have been applied.
 type applied int
 
 const (
@@ -42,7 +42,7 @@ const (
 	maybeIfSent
 )
 
-// breakerInput says how an outcome counts for the circuit breaker.
+// breakerInput is how an outcome counts for the circuit breaker.
 type breakerInput int
 
 const (
@@ -72,9 +72,9 @@ func (o outcome) facts() outcomeFacts {
 		rateLimited: {"rate_limited", always, no, healthy},
 		// There was no connection, or it was lost before the request was sent.
 		notSent: {"not_sent", always, no, failure},
-		// HTTP/2 says that the request was not processed: REFUSED_STREAM, or GOAWAY with a lower stream id.
+		// Over HTTP/2, Seam reported that the request was not processed: REFUSED_STREAM, or GOAWAY with a lower stream id.
 		notProcessed: {"not_processed", always, no, ignored},
-		// 502 or 503: a proxy or a load balancer says that Seam is unavailable.
+		// 502 or 503: a proxy or a load balancer reports that Seam is unavailable.
 		unavailable: {"unavailable", ifIdempotent, maybe, failure},
 		// Any other 5xx but 501.
 		failed: {"failed", ifIdempotent, maybe, byStatus},
@@ -110,13 +110,13 @@ func outcomeOf(httpStatus int) outcome {
 	}
 }
 
-// ambiguous says whether the request may have been applied.
+// ambiguous reports whether the request may have been applied.
 func (a *attempt) ambiguous() bool {
 	applied := a.outcome.facts().applied
 	return applied == maybe || (applied == maybeIfSent && a.sent)
 }
 
-// retryable says whether a retry is safe and can help.
+// retryable reports whether a retry is safe and can help.
 func (a *attempt) retryable(semantics Semantics) bool {
 	retry := a.outcome.facts().retry
 	return retry == always || (retry == ifIdempotent && semantics != NonIdempotent)

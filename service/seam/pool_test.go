@@ -147,7 +147,7 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 }
 
 // A call that is cancelled after the change leaves nothing behind either.
-func TestCallsGivenUpAfterChange(t *testing.T) {
+func TestCallsCanceledAfterChange(t *testing.T) {
 	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {

@@ -41,7 +41,7 @@ func (s redactor) secrets(yield func(string) bool) {
 	}
 }
 
-// finds says whether a text has one of the credentials.
+// finds reports whether a text has one of the credentials.
 func (s redactor) finds(text []byte) bool {
 	for secret := range s.secrets {
 		if bytes.Contains(text, []byte(secret)) {

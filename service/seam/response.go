@@ -103,8 +103,8 @@ func retryAfter(value string, now time.Time) *time.Duration {
 	return &wait
 }
 
-// Printable says whether a text is printable ASCII and so valid as a header's value: a line break would inject another
-// header.
+// Printable reports whether a text is printable ASCII and so valid as a header's value: a line break would inject
+// another header.
 func Printable(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {

@@ -60,8 +60,8 @@ func (a *attempt) expectedDuration() time.Duration {
 	return a.took
 }
 
-// fitsDeadline says whether the deadline leaves the needed time. A retry that cannot end in time would only replace an
-// error that says more by a timeout.
+// fitsDeadline reports whether the deadline leaves the needed time. A retry that cannot end in time would only replace
+// a specific error by a timeout.
 func fitsDeadline(ctx context.Context, needed time.Duration) bool {
 	deadline, set := ctx.Deadline()
 	return !set || needed < time.Until(deadline)

@@ -182,7 +182,7 @@ func TestLongRetryAfter(t *testing.T) {
 }
 
 // What is no time to wait is passed over: the request is retried after the back-off alone.
-func TestJunkRetryAfter(t *testing.T) {
+func TestInvalidRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
 		t.Run(value, func(t *testing.T) {

@@ -26,7 +26,7 @@ const (
 	Done
 )
 
-// isVoid says whether a response without a body is a success. A 204 is one by itself, as it is for Seam's SDKs where
+// isVoid reports whether a response without a body is a success. A 204 is one by itself, as it is for Seam's SDKs where
 // they return nothing. A 200 with an empty body is not, since load balancers send it as well.
 func (s Success) isVoid(httpStatus int) bool {
 	return httpStatus == http.StatusNoContent && (s == Granted || s == Done)
@@ -66,7 +66,7 @@ func (s Success) check(envelope seamjson.Envelope, out proto.Message) error {
 	return nil
 }
 
-// isUsable says whether a session has what a caller needs to use it.
+// isUsable reports whether a session has what a caller needs to use it.
 func isUsable(out proto.Message) bool {
 	response, ok := out.(interface {
 		GetClientSession() *clientsessionv1.ClientSession

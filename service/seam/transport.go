@@ -80,7 +80,8 @@ func (g *generation) release() {
 func (p *pool) close() { p.current.Load().CloseIdleConnections() }
 
 // newTransport returns a transport that keeps as many connections as there can be calls in flight:
-// http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks HTTP/2.
+// http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks
+// HTTP/2.
 func newTransport(
 	authorities *x509.CertPool, idle int, opened prometheus.Counter, http2 *atomic.Bool,
 ) *http.Transport {

@@ -74,7 +74,7 @@ func httpStatusOf(code codes.Code) int {
 	}
 }
 
-// What a content delivery network answers when it cannot get a response from the server behind it.
+// The statuses of a content delivery network that gets no response from the server behind it.
 const (
 	statusOriginDown        = 521
 	statusOriginUnconnected = 522
@@ -84,5 +84,5 @@ const (
 	statusOriginBadTLS      = 526
 )
 
-// statusClientClosedRequest is the customary status for a caller that left; nobody sees it but the log.
+// statusClientClosedRequest is the customary status for a caller that left: it is only logged.
 const statusClientClosedRequest = 499

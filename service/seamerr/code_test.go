@@ -82,7 +82,7 @@ func TestErrorsOfTheService(t *testing.T) {
 			"only PATCH,POST accepted",
 		},
 		{seamerr.Unreachable(nil), 503, "upstream_unreachable", codes.Unavailable, "Seam could not be reached"},
-		{seamerr.Timeout(nil), 504, "upstream_timeout", codes.DeadlineExceeded, "Seam did not answer in time"},
+		{seamerr.Timeout(nil), 504, "upstream_timeout", codes.DeadlineExceeded, "Seam did not respond in time"},
 		{seamerr.Canceled(nil), 499, "canceled", codes.Canceled, "The caller cancelled the call"},
 		{seamerr.InvalidResponse(nil), 502, "upstream_response_invalid", codes.Internal, "Seam's response could not be understood"},
 		{seamerr.Internal(nil), 500, "internal_server_error", codes.Internal, "Internal error"},

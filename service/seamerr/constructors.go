@@ -22,22 +22,22 @@ func Forbidden(rpc string) *Error {
 	return own(http.StatusForbidden, "forbidden", "The caller may not call "+rpc, nil)
 }
 
-// CrossOrigin refuses a request that a page in a browser sent which has no business here.
+// CrossOrigin refuses a cross-origin request of a browser (CSRF).
 func CrossOrigin() *Error {
 	return own(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
 }
 
-// ServiceCredentialRefused reports that Seam refused the service's own credential: the operator's to mend and not the
-// caller's, who must not be told that its own is wrong.
+// ServiceCredentialRefused reports that Seam refused the service credential. The operator has to replace it. The caller
+// gets an internal error and not a 401, which would mean that its own credential is wrong.
 func ServiceCredentialRefused(refusal *Error) *Error {
 	e := own(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
 	e.RequestID = refusal.RequestID
 	return e
 }
 
-// Overloaded refuses a call because as many as the service takes are in flight. It is a 503 over REST, since nothing is
-// wrong with what this caller does and another replica may have room; over gRPC it is RESOURCE_EXHAUSTED, which clients
-// do not retry by themselves, so that the load is not multiplied.
+// Overloaded refuses a call because the limit of calls in flight is reached. It is a 503 over REST, since the request
+// is valid and another replica may have capacity; over gRPC it is RESOURCE_EXHAUSTED, which clients do not retry by
+// default, so that retries do not multiply the load.
 func Overloaded(wait time.Duration) *Error {
 	e := own(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
 	e.Code = codes.ResourceExhausted
@@ -45,7 +45,7 @@ func Overloaded(wait time.Duration) *Error {
 	return e
 }
 
-// CallerRateLimited refuses a call because its caller makes more than its share.
+// CallerRateLimited refuses a call because its caller exceeds the rate limit.
 func CallerRateLimited(wait time.Duration) *Error {
 	e := own(http.StatusTooManyRequests, "caller_rate_limited", "The caller makes more calls than it may", nil)
 	e.RetryAfter = &wait
@@ -88,8 +88,8 @@ func InvalidHeader(name string) *Error {
 	return invalidHeader(name, "has characters that are not allowed")
 }
 
-func invalidHeader(name, fault string) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Header "+name+" "+fault, nil)
+func invalidHeader(name, violation string) *Error {
+	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Header "+name+" "+violation, nil)
 }
 
 // PayloadTooLarge refuses a body of more than limit bytes.
@@ -98,18 +98,18 @@ func PayloadTooLarge(limit int) *Error {
 		fmt.Sprintf("Request body is larger than %d KiB", limit>>10), nil)
 }
 
-// RequestTimeout reports a request body that did not come in time. Nothing was done about it.
+// RequestTimeout reports a request body that did not arrive in time. No request was sent to Seam.
 func RequestTimeout(cause error) *Error {
 	return own(http.StatusRequestTimeout, "request_timeout", "The request did not arrive in time", cause)
 }
 
-// InvalidMessage refuses a gRPC message that is not one of the contract's. It is the caller's fault, so it is not the
-// INTERNAL that gRPC libraries answer by themselves and operators have alerts on.
+// InvalidMessage refuses a gRPC message that cannot be decoded. The error is the caller's, so it is not the INTERNAL
+// with which gRPC libraries respond and on which operators have alerts.
 func InvalidMessage(cause error) *Error {
 	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
 }
 
-// UnknownMethod answers a gRPC method that is not there.
+// UnknownMethod refuses a gRPC method that does not exist.
 func UnknownMethod() *Error {
 	return own(http.StatusNotImplemented, "method_not_found", "There is no such method", nil)
 }
@@ -119,22 +119,22 @@ func Unsupported(what string) *Error {
 	return own(http.StatusNotImplemented, "unsupported", what+" is not supported", nil)
 }
 
-// StreamEnded ends a stream that has no end of its own.
+// StreamEnded ends a stream that would otherwise stay open, such as a health watch.
 func StreamEnded(message string, cause error) *Error {
 	return own(http.StatusServiceUnavailable, "stream_ended", message, cause)
 }
 
-// UnreadableBody reports a request body that ended early or did not come in time.
+// UnreadableBody reports a request body that ended early or did not arrive in time.
 func UnreadableBody(cause error) *Error {
 	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
 }
 
-// NotFound answers a path that is not there.
+// NotFound refuses a path that does not exist.
 func NotFound() *Error {
 	return inSeamsWords(http.StatusNotFound, "not_found", "Not found", nil)
 }
 
-// MethodNotAllowed answers a path that is there, but not for this method.
+// MethodNotAllowed refuses a path that exists, but not for this method.
 func MethodNotAllowed(allow []string) *Error {
 	message := "only " + strings.Join(allow, ",") + " accepted"
 	e := inSeamsWords(http.StatusMethodNotAllowed, "method_not_allowed", message, nil)
@@ -142,49 +142,49 @@ func MethodNotAllowed(allow []string) *Error {
 	return e
 }
 
-// Unreachable reports that no response came from Seam because no request could be put to it, or the connection broke.
+// Unreachable reports that no response came from Seam: the request could not be sent, or the connection was lost.
 func Unreachable(cause error) *Error {
 	return own(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
 }
 
-// CircuitOpen reports that Seam was not asked, because it failed again and again just before.
+// CircuitOpen reports that no request was sent, because the circuit breaker is open after repeated failures of Seam.
 func CircuitOpen(wait time.Duration) *Error {
 	e := own(http.StatusServiceUnavailable, "upstream_circuit_open", "Seam is failing and was not asked", nil)
 	e.RetryAfter = &wait
 	return e
 }
 
-// Timeout reports that the deadline passed before Seam answered. The request may have been carried out.
+// Timeout reports that the deadline passed before Seam responded. The request may have been applied.
 func Timeout(cause error) *Error {
-	return own(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not answer in time", cause)
+	return own(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not respond in time", cause)
 }
 
-// Canceled reports that the caller left. The request may have been carried out.
+// Canceled reports that the caller cancelled the call. The request may have been applied.
 func Canceled(cause error) *Error {
 	e := own(statusClientClosedRequest, "canceled", "The caller cancelled the call", cause)
 	e.Code = codes.Canceled
 	return e
 }
 
-// InvalidResponse reports a response of Seam that cannot be understood. Seam did carry the request out if the status of
-// that response was a 2xx, so the code is not one that clients retry by themselves.
+// InvalidResponse reports a malformed response of Seam. The request was applied if the status of that response was a
+// 2xx, so the code is not one that clients retry by default.
 func InvalidResponse(cause error) *Error {
 	e := own(http.StatusBadGateway, "upstream_response_invalid", "Seam's response could not be understood", cause)
 	e.Code = codes.Internal
 	return e
 }
 
-// WithUnknownOutcome returns the error of a request that Seam may have carried out. Repeating one that is repeatable
-// does no harm, and its error stays as it is but says so. For any other, a retry could double the effect, so the error
-// is made one that clients do not retry by themselves: it is not UNAVAILABLE, and where it is the service's own it is
-// no 5xx, which some of Seam's SDKs retry for every method. A response of Seam's own keeps its status over REST.
-func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
+// WithUnknownOutcome returns the error of a request that Seam may have applied. A retry of an idempotent request is
+// safe, so its error only gets the unknown outcome. Any other retry could double the effect, so the error becomes one
+// that clients do not retry by default: it is not UNAVAILABLE, and where it is the service's own it is no 5xx, which
+// some of Seam's SDKs retry for every method. A response of Seam keeps its status over REST.
+func (e *Error) WithUnknownOutcome(idempotent bool) *Error {
 	unknown := *e
 	unknown.OutcomeUnknown = true
 	if e.Local {
 		unknown.Message += ", and the outcome is unknown"
 	}
-	if repeatable {
+	if idempotent {
 		return &unknown
 	}
 	unknown.NoRetry = true
@@ -197,14 +197,14 @@ func (e *Error) WithUnknownOutcome(repeatable bool) *Error {
 	return &unknown
 }
 
-// ProxyRefused reports that a proxy on the way to Seam wants the service to authenticate: the operator's to mend and
-// not the caller's.
+// ProxyRefused reports that a proxy before Seam requires authentication of the service. The operator has to configure
+// it, so the caller gets an internal error.
 func ProxyRefused() *Error {
 	return own(http.StatusInternalServerError, "upstream_proxy_refused", "The service is not set up right",
-		errors.New("a proxy on the way to Seam answered with HTTP status 407"))
+		errors.New("a proxy before Seam responded with HTTP status 407"))
 }
 
-// Internal reports a fault of the service.
+// Internal reports an error inside the service.
 func Internal(cause error) *Error {
 	return inSeamsWords(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
 }

@@ -29,29 +29,29 @@ type envelopeError struct {
 }
 
 // Envelope returns the error as the body of a REST response. It returns nil for an error without a type: Seam sent no
-// envelope then, and its SDKs tell the two apart.
+// envelope then, and its SDKs distinguish the two.
 func (e *Error) Envelope() ([]byte, error) {
 	if e.Type == "" {
 		return nil, nil
 	}
-	answer := envelopeError{Type: e.Type, Message: e.Message, RequestID: e.RequestID}
+	body := envelopeError{Type: e.Type, Message: e.Message, RequestID: e.RequestID}
 	switch {
 	case e.Data != nil:
-		answer.Data = e.Data
+		body.Data = e.Data
 	case e.Local && e.OutcomeUnknown:
-		answer.Data = map[string]any{"outcome": outcomeUnknown}
+		body.Data = map[string]any{"outcome": outcomeUnknown}
 	}
 	switch {
 	case e.Violations != nil:
-		answer.ValidationErrors = tree(e.Violations)
+		body.ValidationErrors = tree(e.Violations)
 	case e.ValidationErrors != nil:
-		answer.ValidationErrors = e.ValidationErrors
+		body.ValidationErrors = e.ValidationErrors
 	}
-	body, err := json.Marshal(envelope{Error: answer})
+	text, err := json.Marshal(envelope{Error: body})
 	if err != nil {
 		return nil, fmt.Errorf("write the error envelope: %w", err)
 	}
-	return body, nil
+	return text, nil
 }
 
 // maxBodyBytes bounds the body of an error that is handed on.
@@ -64,7 +64,7 @@ func FromResponse(httpStatus int, contentType string, body []byte) *Error {
 	e := &Error{
 		HTTPStatus: httpStatus,
 		Domain:     DomainService,
-		Message:    fmt.Sprintf("Seam answered with HTTP status %d and no error of its own", httpStatus),
+		Message:    fmt.Sprintf("Seam responded with HTTP status %d without an error of its own", httpStatus),
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil || (mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json")) || !json.Valid(body) {
@@ -79,7 +79,7 @@ func FromResponse(httpStatus int, contentType string, body []byte) *Error {
 	return e
 }
 
-// readEnvelope takes over what Seam's envelope says, if the body is one.
+// readEnvelope sets the fields of Seam's envelope, if the body is one.
 func (e *Error) readEnvelope(body []byte) {
 	var read struct {
 		Error struct {
@@ -105,6 +105,5 @@ func (e *Error) readEnvelope(body []byte) {
 	e.ValidationErrors, _ = read.Error.ValidationErrors.(map[string]any)
 }
 
-// errorTypePattern is what Seam's error types look like, which do not begin as its keys and tokens do. They are logged,
-// and end up in the details of a gRPC status.
+// errorTypePattern matches Seam's error types, which are logged and put into the details of a gRPC status.
 var errorTypePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)

@@ -111,7 +111,7 @@ func TestFromResponseWithoutEnvelope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := seamerr.FromResponse(502, test.contentType, []byte(test.body))
-			if want := "Seam answered with HTTP status 502 and no error of its own"; e.Type != "" || e.Message != want || e.HTTPStatus != 502 {
+			if want := "Seam responded with HTTP status 502 without an error of its own"; e.Type != "" || e.Message != want || e.HTTPStatus != 502 {
 				t.Errorf("error is %+v", e)
 			}
 			if kept := e.Body != nil; kept != test.kept || (kept && (string(e.Body) != test.body || e.ContentType != test.contentType)) {

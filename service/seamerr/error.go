@@ -1,7 +1,7 @@
-// Package seamerr is an error in Seam's terms: the one kind of error that a call ends with, whoever found the fault.
+// Package seamerr is the one error type that a call ends with, whether Seam or the service reports the error.
 //
-// Seam's own errors are read into it, refusals of ours are made as one, and both faces answer from it: gRPC by
-// GRPCStatus, REST by Envelope. So the two faces cannot say different things.
+// FromResponse makes it of an error response of Seam, and the constructors make the errors of the service. Both faces
+// write it: gRPC by GRPCStatus, REST by Envelope. So the two faces cannot report different errors.
 package seamerr
 
 import (
@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Error is how a call failed. What it says is for the caller, but for Cause.
+// Error is how a call failed. All of it but Cause is for the caller.
 type Error struct {
 	// HTTPStatus is the status of the response over REST: Seam's own where the error is Seam's.
 	HTTPStatus int
@@ -23,21 +23,21 @@ type Error struct {
 	Code codes.Code
 
 	// Type is Seam's error type, such as client_session_not_found, or one of the types of constructors.go. It is empty
-	// when Seam, or a proxy before it, answered without Seam's error envelope.
+	// when Seam, or a proxy before it, responded without Seam's error envelope.
 	Type string
 
-	// Domain is who defines the type. Empty is DomainSeam, for what Seam says and for what the service says in Seam's
-	// words. Any other error has DomainService, also a response without Seam's error envelope: nobody knows who it was
-	// that responded so.
+	// Domain is who defines the type. Empty is DomainSeam, for Seam's errors and for the service's errors of Seam's
+	// types. Any other error has DomainService, also a response without Seam's error envelope, which may come from any
+	// proxy.
 	Domain string
 
-	// Message is Seam's message, or a fixed text of ours.
+	// Message is Seam's message, or a fixed text of the service.
 	Message string
 
 	// Data is Seam's `data` member, of any JSON type, nil when there is none.
 	Data any
 
-	// Body is the JSON that Seam, or what answered in its place, sent with the error, and ContentType its type. The REST
+	// Body is the JSON that Seam, or a proxy before it, sent with the error, and ContentType its type. The REST
 	// face hands it on as it came. Nil when there was none, or when the error is the service's own.
 	Body        []byte
 	ContentType string
@@ -45,26 +45,26 @@ type Error struct {
 	// ValidationErrors is Seam's `validation_errors` member when Seam found the violations, nil otherwise.
 	ValidationErrors map[string]any
 
-	// Violations are the faults in the input when they were found here, nil otherwise.
+	// Violations are the violations in the input when the service found them, nil otherwise.
 	Violations []FieldViolation
 
-	// RequestID names the request: Seam's id when Seam answered, else the service's own.
+	// RequestID names the request: Seam's id when Seam responded, else the service's own.
 	RequestID string
 
-	// RetryAfter is how long to wait before another try, nil when nobody said.
+	// RetryAfter is how long to wait before a retry, nil when unknown.
 	RetryAfter *time.Duration
 
-	// OutcomeUnknown is true when the request may have been carried out or not.
+	// OutcomeUnknown is true when the request may have been applied or not.
 	OutcomeUnknown bool
 
-	// NoRetry is true when a client's own retry policy is not to retry the call: the service has repeated the request as
+	// NoRetry is true when a client's own retry policy is not to retry the call: the service has retried the request as
 	// often as it may, or a retry could double its effect.
 	NoRetry bool
 
-	// Allow lists the methods of a path that was asked with another one, for the Allow header of a 405.
+	// Allow lists the methods of a path that was requested with another one, for the Allow header of a 405.
 	Allow []string
 
-	// Local is true when the service found the fault, false when the error is Seam's response.
+	// Local is true when the service made the error, false when the error is Seam's response.
 	Local bool
 
 	// Cause is the real cause, for the log alone.
@@ -87,12 +87,12 @@ func (e *Error) GRPCCode() codes.Code {
 	return codeOf(e.HTTPStatus, e.Type)
 }
 
-// RefusesCredential says whether Seam refused the credential of the request: nothing else answers with these statuses.
+// RefusesCredential reports whether Seam refused the credential of the request: it has no other use for these statuses.
 func (e *Error) RefusesCredential() bool {
 	return !e.Local && (e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden)
 }
 
-// From returns err as an *Error, nil for nil. An error that is none becomes one with a fixed text, and is its cause.
+// From returns err as an *Error, nil for nil. Any other error becomes the cause of one with a fixed text.
 func From(err error) *Error {
 	if err == nil {
 		return nil
@@ -107,7 +107,7 @@ func From(err error) *Error {
 		return Timeout(err)
 	}
 	if st, ok := status.FromError(err); ok {
-		// grpc-go made this one: its texts are about the call and hold no values of it.
+		// grpc-go made this one: its texts hold no values of the call.
 		return &Error{
 			HTTPStatus: httpStatusOf(st.Code()),
 			Code:       st.Code(),

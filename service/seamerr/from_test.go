@@ -34,7 +34,7 @@ func TestFrom(t *testing.T) {
 		},
 		"deadline": {
 			fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), codes.DeadlineExceeded, 504, "upstream_timeout",
-			"Seam did not answer in time",
+			"Seam did not respond in time",
 		},
 		"status": {
 			status.Error(codes.Unimplemented, "unknown method X"), codes.Unimplemented, 501, "unimplemented", "unknown method X",

@@ -22,7 +22,7 @@ const (
 	DomainService = "client-session-service"
 )
 
-// Details travel in one header, and clients in other languages refuse headers over 8 KiB, the whole answer with them.
+// Details travel in one header, and clients in other languages refuse a response whose headers are over 8 KiB.
 // These limits keep the largest status under that; the REST face has no such limit and cuts nothing.
 const (
 	maxMessageBytes     = 512
@@ -33,7 +33,7 @@ const (
 	maxDataBytes        = 512
 )
 
-// outcomeUnknown is what the details say of a request that may have been carried out or not.
+// outcomeUnknown is what the details say of a request that may have been applied or not.
 const outcomeUnknown = "unknown"
 
 // maxDepth bounds how deep into validation_errors violations are looked for: Seam's requests nest two levels.

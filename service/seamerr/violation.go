@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// FieldViolation is one fault in the input, in the words that Seam uses for it.
+// FieldViolation is one violation in the input, in Seam's words.
 type FieldViolation struct {
-	// Path leads to the faulty value: member names and list indexes. Empty for the request as a whole.
+	// Path leads to the invalid value: member names and list indexes. Empty for the request as a whole.
 	Path []string
 
 	// Message says what is wrong. It never quotes the value, which may be a secret.
 	Message string
 }
 
-// What can be wrong with the input, in the words of Seam and of the validator that it uses. path leads to the faulty
-// value; without one it is the request as a whole.
+// The violations, in the words of Seam and of the validator that it uses. path leads to the invalid value; without one
+// it is the request as a whole.
 
 const required = "Required"
 
@@ -88,22 +88,22 @@ func summary(violations []FieldViolation) string {
 }
 
 // String is the violation in one line, as it stands in the message of Seam's error.
-func (p FieldViolation) String() string {
-	path := strings.Join(p.Path, ".")
+func (v FieldViolation) String() string {
+	path := strings.Join(v.Path, ".")
 	switch {
 	case path == "":
-		return p.Message
-	case p.Message == required:
+		return v.Message
+	case v.Message == required:
 		return path + " is required"
 	default:
-		return fmt.Sprintf("%s for %q", p.Message, path)
+		return fmt.Sprintf("%s for %q", v.Message, path)
 	}
 }
 
 // field is the path in the notation of google.rpc.BadRequest: `connected_account_ids[1]`.
-func (p FieldViolation) field() string {
+func (v FieldViolation) field() string {
 	var b strings.Builder
-	for i, segment := range p.Path {
+	for i, segment := range v.Path {
 		if _, err := strconv.ParseUint(segment, 10, 32); err == nil && i > 0 {
 			b.WriteString("[" + segment + "]")
 			continue
@@ -135,8 +135,8 @@ func tree(violations []FieldViolation) map[string]any {
 	return root
 }
 
-// violationsOf reads the violations back out of Seam's validation_errors. A tree of another shape gives none: the rest of
-// the error is still worth having.
+// violationsOf reads the violations from Seam's validation_errors. A tree of another shape gives none: the rest of the
+// error is still of use.
 func violationsOf(validationErrors map[string]any) []FieldViolation {
 	var violations []FieldViolation
 	var walk func(node map[string]any, path []string)

@@ -21,8 +21,8 @@ type additionalMembers struct {
 	bytes  int
 }
 
-// add adds a member, whose value is given in two forms, if it can be said in a google.protobuf.Struct. What cannot is
-// not worth a response.
+// add adds a member, whose value is passed as bytes and as a string. It drops a member that a google.protobuf.Struct
+// cannot represent: the rest of the response is still of use.
 func (a *additionalMembers) add(c *Codec, name string, data []byte, text string) {
 	a.bytes += len(name) + len(text)
 	if a.bytes > maxAdditionalBytes {
@@ -49,7 +49,7 @@ func (a *additionalMembers) set(o object, f *field) {
 
 var errTooDeep = errors.New("the JSON nests too deep")
 
-// readStructValue reads a value of a google.protobuf.Struct that nests no deeper than so many levels.
+// readStructValue reads a value of a google.protobuf.Struct that nests no deeper than levels.
 func (r *reader) readStructValue(levels int) (*structpb.Value, error) {
 	switch kind := r.PeekKind(); {
 	case kind == '"':

@@ -1,7 +1,7 @@
 // Package seamjson reads Seam's JSON straight into the messages of the contract, and writes requests in it.
 //
-// Seam's JSON differs from protobuf's own mapping: a null is refused where Seam refuses it, a list that was given is
-// told from none, and an error names the faulty member in Seam's words and never quotes a value. The tables that each
+// Seam's JSON differs from protobuf's own mapping: a null is refused where Seam refuses it, an empty list is not the
+// same as none, and an error names the invalid member in Seam's words and never quotes a value. The tables that each
 // message needs are built once; reading and writing takes a fraction of protojson's time (see the benchmark).
 package seamjson
 
@@ -22,7 +22,8 @@ import (
 type Codec struct {
 	messages map[reflect.Type]*message
 	readers  sync.Pool
-	// lenient are the rules for the JSON of responses: a doubled member or a stray byte is no reason to lose one.
+	// lenient are the rules for the JSON of responses: a duplicate member or invalid UTF-8 is no reason to
+	// reject one.
 	lenient []jsontext.Options
 }
 
@@ -47,18 +48,18 @@ type field struct {
 	kind            kind
 	// quoted is the member's name as it is written: quoted, with the colon.
 	quoted string
-	// exactlyOne is true for a list that has one element when it is given.
+	// exactlyOne is true for a list that has one element when it is present.
 	exactlyOne bool
 	// list is true for an array in JSON; ids is the list's index in the message that wraps it, -1 where none does.
 	list bool
 	ids  int
-	// null is the field that says in a request what null says in JSON, nil where null is refused.
+	// null is the boolean field that stands for a JSON null in a request, nil where null is refused.
 	null protoreflect.FieldDescriptor
 	// nested is the table of a message field's type.
 	nested *message
 }
 
-// kind is how a field looks in JSON.
+// kind is the JSON type of a field, or its string format.
 type kind int
 
 const (
@@ -172,21 +173,21 @@ func (c *Codec) table(m proto.Message) (*message, error) {
 	return known, nil
 }
 
-// exactlyOne reads from the contract's rules whether a list that is given must have one element.
+// exactlyOne reads from the contract's rules whether a list that is present must have one element.
 func exactlyOne(descriptor protoreflect.FieldDescriptor) bool {
 	rules, ok := proto.GetExtension(descriptor.Options(), validate.E_Field).(*validate.FieldRules)
 	return ok && rules.GetRepeated().GetMinItems() == 1 && rules.GetRepeated().GetMaxItems() == 1
 }
 
-// isServiceOnly says whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none in
-// this API), and so is the field that says what a null says.
+// isServiceOnly reports whether a field is the service's own and not part of Seam's JSON: an enum is one (Seam has none
+// in this API), and so is the field that stands for a null.
 func isServiceOnly(descriptor protoreflect.FieldDescriptor) bool {
 	oneof := descriptor.ContainingOneof()
 	return descriptor.Kind() == protoreflect.EnumKind ||
 		(descriptor.Kind() == protoreflect.BoolKind && oneof != nil && !oneof.IsSynthetic())
 }
 
-// isStruct says whether a field is a google.protobuf.Struct, which holds what the contract does not know.
+// isStruct reports whether a field is a google.protobuf.Struct, which holds what the contract does not know.
 func isStruct(descriptor protoreflect.FieldDescriptor) bool {
 	return descriptor.Message() != nil && descriptor.Message().FullName() == "google.protobuf.Struct"
 }

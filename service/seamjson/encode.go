@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// AppendRequest appends m as a request to Seam: what is unset is left out. Responses are not written: those of Seam are
-// handed on as they come.
+// AppendRequest appends m as a request to Seam, without its unset fields. Responses are never encoded: the REST face
+// returns those of Seam as they are.
 func (c *Codec) AppendRequest(dst []byte, m proto.Message) ([]byte, error) {
 	table, err := c.table(m)
 	if err != nil {
@@ -22,7 +22,7 @@ func (c *Codec) AppendRequest(dst []byte, m proto.Message) ([]byte, error) {
 	return table.append(slices.Grow(dst, usualRequestBytes), objectOf(m))
 }
 
-// usualRequestBytes is what few requests are longer than.
+// usualRequestBytes is longer than most requests, so that encoding one allocates once.
 const usualRequestBytes = 256
 
 func (t *message) append(dst []byte, o object) ([]byte, error) {
@@ -58,7 +58,7 @@ func comma(dst []byte, first int) []byte {
 // appendList appends the member for a list, if there is one to write.
 func (f *field) appendList(dst []byte, first int, o object) ([]byte, error) {
 	list := o.list(f, false)
-	if list == nil || (len(*list) == 0 && f.ids < 0) { // Only a list with a message around it can be told from none.
+	if list == nil || (len(*list) == 0 && f.ids < 0) { // Only a list in a wrapper message can be empty and present.
 		return dst, nil
 	}
 	dst = append(append(comma(dst, first), f.quoted...), '[')
@@ -94,7 +94,7 @@ func (f *field) appendValue(dst []byte, v protoreflect.Value) ([]byte, error) {
 	}
 }
 
-// appendTime writes a time as Seam does: UTC, with milliseconds, and with more digits only where there is more to say.
+// appendTime writes a time as Seam does: UTC, with milliseconds, and with more digits only where they are not zero.
 func appendTime(dst []byte, t time.Time) []byte {
 	layout := `"2006-01-02T15:04:05.000Z"`
 	switch nanos := t.Nanosecond(); {

@@ -11,8 +11,9 @@ import (
 )
 
 // object is the Go struct of a message, whose fields are read and written in place: protoreflect allocates for nearly
-// every value that it hands in or out, and a response has a dozen. Only a field that the struct does not have, one of a
-// oneof, goes by protoreflect. The zero object takes nothing: it stands for a message that nobody needs.
+// every value that it hands in or out, and a response has a dozen. Only the fields of a
+// oneof, which the struct does not have, are accessed by protoreflect. The zero object discards what is set: it stands
+// for a message that the caller does not need.
 type object struct{ reflect.Value }
 
 // objectOf returns the object of a message of the codec's.
@@ -30,7 +31,7 @@ func structField(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor)
 	return -1
 }
 
-// pointer returns a pointer to the field, nil where it has to be reached by protoreflect.
+// pointer returns a pointer to the field, nil where only protoreflect can access it.
 func (o object) pointer(f *field) any {
 	if !o.IsValid() || f.index < 0 {
 		return nil
@@ -56,7 +57,7 @@ func (o object) set(f *field, v protoreflect.Value) {
 	case **bool:
 		*p = new(v.Bool())
 	case *int32:
-		*p = int32(v.Int()) //nolint:gosec // The reader has made an int32 of it.
+		*p = int32(v.Int()) //nolint:gosec // The reader has checked the range.
 	case **timestamppb.Timestamp:
 		*p, _ = v.Message().Interface().(*timestamppb.Timestamp)
 	case **structpb.Struct:
@@ -96,13 +97,13 @@ func (o object) get(f *field) (v protoreflect.Value, has bool) {
 	}
 }
 
-// setNull says what null says in JSON, and isNull whether that was said.
+// setNull sets the field that stands for null, and isNull reports whether it is set.
 func (o object) setNull(f *field) { o.reflection().Set(f.null, protoreflect.ValueOfBool(true)) }
 
 func (o object) isNull(f *field) bool { return f.null != nil && o.reflection().Has(f.null) }
 
-// list returns the texts of a list. Where a message that is unset wraps it, that is created if asked for, else it
-// returns nil.
+// list returns the elements of a list. An unset wrapper message is created if create is true; otherwise list returns
+// nil.
 func (o object) list(f *field, create bool) *[]string {
 	list := o.Field(f.index)
 	if f.ids >= 0 {

@@ -73,7 +73,7 @@ func TestEveryField(t *testing.T) {
 				}
 				got = empty.New().Interface()
 				if p, err := codec.UnmarshalRequest([]byte(text), "", got); err != nil || len(p) > 0 || !proto.Equal(got, want.Interface()) {
-					t.Errorf("request %s is read as {%v}, problems %q, error %v", text, got, p, err)
+					t.Errorf("request %s is read as {%v}, violations %q, error %v", text, got, p, err)
 				}
 				if written, err := codec.AppendRequest(nil, got); err != nil || string(written) != text {
 					t.Errorf("request is written as %s, error %v, want %s", written, err, text)
@@ -133,9 +133,9 @@ func FuzzFields(f *testing.F) {
 					}
 					return fmt.Sprintf("%s %+v %v", deterministic(t, m), envelope, err)
 				}
-				problems, err := c.UnmarshalRequest(data, query, m)
+				violations, err := c.UnmarshalRequest(data, query, m)
 				written, writeErr := c.AppendRequest(nil, m)
-				return fmt.Sprintf("%s %q %v %s %v", deterministic(t, m), problems, err, written, writeErr)
+				return fmt.Sprintf("%s %q %v %s %v", deterministic(t, m), violations, err, written, writeErr)
 			}
 			return ""
 		}

@@ -53,7 +53,7 @@ func doubled(all []member) bool {
 	return false
 }
 
-// camelCase says whether a name is one of protobuf's own mapping, which protojson reads too.
+// camelCase reports whether a name is one of protobuf's own mapping, which protojson reads too.
 func camelCase(name string) bool {
 	return slices.Contains([]string{
 		"clientSession", "clientSessionId", "workspaceId", "createdAt", "expiresAt", "userIdentifierKey", "deviceCount",

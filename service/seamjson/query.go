@@ -15,10 +15,10 @@ import (
 const strictParameter = "_strict"
 
 // readQuery reads the parameters of a query string, but for those that the body has: a body wins.
-func (g *decodedRequest) readQuery(t *message, query string) error {
-	inBody := make([]bool, len(g.members))
-	for i, member := range g.members {
-		inBody[i] = member.given
+func (d *decodedRequest) readQuery(t *message, query string) error {
+	inBody := make([]bool, len(d.members))
+	for i, member := range d.members {
+		inBody[i] = member.present
 	}
 	for pair := range strings.SplitSeq(query, "&") {
 		name, text, err := unescape(pair)
@@ -32,42 +32,42 @@ func (g *decodedRequest) readQuery(t *message, query string) error {
 		if !known || t.bodyOnly {
 			return seamerr.UnrecognizedParameter(sanitizeName(name))
 		}
-		again := g.members[f.position].given
+		again := d.members[f.position].present
 		switch {
 		case inBody[f.position]:
 			if f.list {
 				continue
 			}
-			// A second one is a fault, also of a parameter that the body overrules.
+			// A second one is refused, also of a parameter that the body overrules.
 			inBody[f.position] = false
 		case again && !f.list:
 			return seamerr.RepeatedParameter(name)
 		default:
-			g.readParameter(f, text, again)
+			d.readParameter(f, text, again)
 		}
 	}
 	return nil
 }
 
 // readParameter reads one parameter; again is true for a further element of a list.
-func (g *decodedRequest) readParameter(f *field, text string, again bool) {
-	member := &g.members[f.position]
-	member.given = true
+func (d *decodedRequest) readParameter(f *field, text string, again bool) {
+	member := &d.members[f.position]
+	member.present = true
 	switch {
 	case f.list:
-		list := g.object.list(f, true)
+		list := d.object.list(f, true)
 		if text != "" || again { // `name=` alone is how an empty list is written.
 			*list = append(*list, text)
 		}
-		member.problems = f.checkCount(len(*list))
+		member.violations = f.checkCount(len(*list))
 	case f.null != nil && text == "":
-		g.object.setNull(f)
+		d.object.setNull(f)
 	case f.kind == kindBool && (text == "true" || text == "false"):
-		g.object.set(f, protoreflect.ValueOfBool(text == "true"))
+		d.object.set(f, protoreflect.ValueOfBool(text == "true"))
 	case f.kind == kindString:
-		g.object.set(f, protoreflect.ValueOfString(text))
+		d.object.set(f, protoreflect.ValueOfString(text))
 	default:
-		member.problems = []seamerr.FieldViolation{seamerr.UnexpectedType(f.expects(), "string", f.name)}
+		member.violations = []seamerr.FieldViolation{seamerr.UnexpectedType(f.expects(), "string", f.name)}
 	}
 }
 

@@ -13,12 +13,12 @@ type reader struct {
 	jsontext.Decoder
 
 	source bytes.Buffer
-	// text is the JSON text: the strings that are read are parts of it, so that all of them are one allocation. Empty
-	// where next to no string is needed.
+	// text is the JSON text: the strings that are read are parts of it, so that all of them are one allocation. It is
+	// empty where few strings are needed.
 	text string
 }
 
-// newReader returns a reader of the text, which is to be released. Readers are used again for what they have allocated.
+// newReader returns a reader of the text from the pool. The caller has to release it.
 func (c *Codec) newReader(data []byte, text string, options ...jsontext.Options) *reader {
 	r, ok := c.readers.Get().(*reader)
 	if !ok {
@@ -29,7 +29,7 @@ func (c *Codec) newReader(data []byte, text string, options ...jsontext.Options)
 	return r
 }
 
-// release gives the reader back, without the text.
+// release returns the reader to the pool, without the text.
 func (c *Codec) release(r *reader) {
 	r.source, r.text = bytes.Buffer{}, ""
 	r.Reset(&r.source)
@@ -43,7 +43,7 @@ func (r *reader) readString() (string, error) {
 		return "", err
 	}
 	if !plain(quoted) {
-		unquoted, _ := jsontext.AppendUnquote(nil, quoted) // Bytes that are no text are replaced.
+		unquoted, _ := jsontext.AppendUnquote(nil, quoted) // Invalid UTF-8 is replaced.
 		return string(unquoted), nil
 	}
 	text := r.stringOf(quoted)
@@ -59,10 +59,10 @@ func (r *reader) stringOf(value jsontext.Value) string {
 	return r.text[end-len(value) : end]
 }
 
-// plain says whether a string in JSON is what stands between its quotes.
+// plain reports whether a JSON string has no escapes and is valid UTF-8, so that its value is the text in the quotes.
 func plain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) }
 
-// memberName is the name of a member as it stands in the JSON, quotes and all, without them.
+// memberName returns the name of a member without the quotes and escapes of the JSON text.
 func memberName(quoted jsontext.Value) string {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return strings.ToValidUTF8(string(quoted[1:len(quoted)-1]), "\ufffd")

@@ -19,31 +19,31 @@ import (
 // UnmarshalRequest reads a request to Seam into m and is strict about it: an unknown member may be a misspelt
 // restriction, so it is refused and not dropped; so are a null, a doubled member and anything after the object.
 //
-// The problems are what is wrong with the members, in the order in which the contract declares them, and m has the
-// members that are right. The error is non-nil when the text is not one JSON value at all.
+// The violations are those of the members, in the order in which the contract declares them, and m has the valid
+// members. The error is non-nil when the text is not one JSON value at all.
 //
 // Parameters may also stand in the query string, for the requests that Seam reads from there; the body wins. A query
-// that is wrong as such is an *seamerr.Error, and so is a body that is JSON and no object.
+// that cannot be parsed is an *seamerr.Error, and so is a body that is JSON and no object.
 func (c *Codec) UnmarshalRequest(body []byte, query string, m proto.Message) ([]seamerr.FieldViolation, error) {
 	table, err := c.table(m)
 	if err != nil {
 		return nil, err
 	}
-	given := &decodedRequest{object: objectOf(m), members: make([]requestMember, len(table.fields))}
+	request := &decodedRequest{object: objectOf(m), members: make([]requestMember, len(table.fields))}
 	if len(body) > 0 {
-		if err := c.readBody(given, table, body); err != nil {
+		if err := c.readBody(request, table, body); err != nil {
 			return nil, err
 		}
 	}
 	if query != "" {
-		if err := given.readQuery(table, query); err != nil {
+		if err := request.readQuery(table, query); err != nil {
 			return nil, err
 		}
 	}
-	if given.notObject != "" {
-		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{seamerr.UnexpectedType("object", given.notObject)})
+	if request.notObject != "" {
+		return nil, seamerr.InvalidInput([]seamerr.FieldViolation{seamerr.UnexpectedType("object", request.notObject)})
 	}
-	return given.problems(), nil
+	return request.allViolations(), nil
 }
 
 // decodedRequest is what has been read of a request.
@@ -57,32 +57,32 @@ type decodedRequest struct {
 	notObject string
 }
 
-// requestMember is a member that a request may have: whether it does, and what is wrong with it.
+// requestMember is a member that a request may have: whether it is present, and its violations.
 type requestMember struct {
-	given    bool
-	problems []seamerr.FieldViolation
+	present    bool
+	violations []seamerr.FieldViolation
 }
 
-// problems lists what is wrong in the order of the contract, and what is wrong with the whole after that.
-func (g *decodedRequest) problems() []seamerr.FieldViolation {
-	var problems []seamerr.FieldViolation
-	for _, member := range g.members {
-		problems = append(problems, member.problems...)
+// allViolations lists the violations of the members in the order of the contract, and then those of the whole.
+func (d *decodedRequest) allViolations() []seamerr.FieldViolation {
+	var violations []seamerr.FieldViolation
+	for _, member := range d.members {
+		violations = append(violations, member.violations...)
 	}
-	if len(g.unknown) > 0 {
-		problems = append(problems, seamerr.UnrecognizedKeys(g.unknown))
+	if len(d.unknown) > 0 {
+		violations = append(violations, seamerr.UnrecognizedKeys(d.unknown))
 	}
-	return problems
+	return violations
 }
 
-func (c *Codec) readBody(g *decodedRequest, t *message, body []byte) error {
-	r := requestReader{decodedRequest: g, dec: c.newReader(body, string(body))}
+func (c *Codec) readBody(d *decodedRequest, t *message, body []byte) error {
+	r := requestReader{decodedRequest: d, dec: c.newReader(body, string(body))}
 	defer c.release(r.dec)
 	var err error
 	if kind := r.dec.PeekKind(); kind == '{' {
 		err = r.readObject(t)
 	} else {
-		g.notObject = kindName(kind)
+		d.notObject = kindName(kind)
 		err = r.dec.SkipValue()
 	}
 	if err != nil {
@@ -91,8 +91,8 @@ func (c *Codec) readBody(g *decodedRequest, t *message, body []byte) error {
 	return r.end()
 }
 
-// maxReported bounds the problems of one list and the unknown members that are told of, so that a hostile body does not
-// get a response many times its own size.
+// maxReported bounds the violations of one list and the unknown members that are reported, so that a hostile body does
+// not get a response many times its own size.
 const maxReported = 100
 
 type requestReader struct {
@@ -125,9 +125,9 @@ func (r requestReader) readObject(t *message) error {
 			}
 			err = r.dec.SkipValue()
 		} else {
-			var problems []seamerr.FieldViolation
-			problems, err = r.readField(f)
-			r.members[f.position] = requestMember{true, problems}
+			var violations []seamerr.FieldViolation
+			violations, err = r.readField(f)
+			r.members[f.position] = requestMember{true, violations}
 		}
 		if err != nil {
 			return err
@@ -145,12 +145,12 @@ func (r requestReader) readField(f *field) ([]seamerr.FieldViolation, error) {
 		r.object.setNull(f)
 		return nil, r.dec.SkipValue()
 	}
-	v, problem, err := r.readValue(f)
+	v, violation, err := r.readValue(f)
 	if err != nil {
 		return nil, err
 	}
-	if problem != nil {
-		return []seamerr.FieldViolation{*problem}, nil
+	if violation != nil {
+		return []seamerr.FieldViolation{*violation}, nil
 	}
 	r.object.set(f, v)
 	return nil, nil
@@ -164,28 +164,28 @@ func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 		return nil, err
 	}
 	list := r.object.list(f, true)
-	var problems []seamerr.FieldViolation
+	var violations []seamerr.FieldViolation
 	for count := 0; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
-		v, problem, err := r.readValue(f)
+		v, violation, err := r.readValue(f)
 		if err != nil {
 			return nil, err
 		}
-		if problem != nil {
-			// An element that is wrong keeps its place, so that those after it are told of by their own.
+		if violation != nil {
+			// An invalid element keeps its index, so that violations of later ones have the right index.
 			v = protoreflect.ValueOfString("")
-			if len(problems) < maxReported {
-				problem.Path = append(problem.Path, strconv.Itoa(count))
-				problems = append(problems, *problem)
+			if len(violations) < maxReported {
+				violation.Path = append(violation.Path, strconv.Itoa(count))
+				violations = append(violations, *violation)
 			}
 		}
 		*list = append(*list, v.String())
 	}
-	problems = append(f.checkCount(len(*list)), problems...)
+	violations = append(f.checkCount(len(*list)), violations...)
 	_, err := r.dec.ReadToken()
-	return problems, err
+	return violations, err
 }
 
-// checkCount checks the number of elements of a list that was given. It is checked here and not only with the other
+// checkCount checks the number of elements of a list that is present. It is checked here and not only with the other
 // rules: a message cannot tell an empty list from none.
 func (f *field) checkCount(count int) []seamerr.FieldViolation {
 	if !f.exactlyOne || count == 1 {
@@ -198,8 +198,8 @@ func (f *field) checkCount(count int) []seamerr.FieldViolation {
 // of which Seam refuses.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// readValue reads one value. The problem is what is wrong with it, nil when nothing is.
-func (r requestReader) readValue(f *field) (v protoreflect.Value, problem *seamerr.FieldViolation, err error) {
+// readValue reads one value. The violation is nil when the value is valid.
+func (r requestReader) readValue(f *field) (v protoreflect.Value, violation *seamerr.FieldViolation, err error) {
 	if kind := r.dec.PeekKind(); !f.accepts(kind) {
 		return v, new(seamerr.UnexpectedType(f.expects(), kindName(kind), f.name)), r.dec.SkipValue()
 	}

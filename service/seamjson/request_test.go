@@ -71,7 +71,7 @@ func TestUnmarshalRequestViolations(t *testing.T) {
 		"number for list":   {`{"connected_account_ids":1}`, []seamerr.FieldViolation{violation("Expected array, received number", "connected_account_ids")}},
 		"empty exactly-one": {`{"user_identity_ids":[]}`, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")}},
 		"two identities":    {`{"user_identity_ids":["SECRET","SECRET"]}`, []seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")}},
-		"two, one faulty": {
+		"two, one invalid": {
 			`{"user_identity_ids":["SECRET",null]}`,
 			[]seamerr.FieldViolation{
 				seamerr.NotExactlyOne("user_identity_ids"),

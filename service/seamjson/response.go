@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Envelope is what a response of Seam says beside what the message takes up.
+// Envelope is the part of Seam's response that is not in the message.
 type Envelope struct {
 	// Empty is true for an object without members.
 	Empty bool
@@ -24,7 +24,7 @@ type Envelope struct {
 	OK, NotOK, Error bool
 	// Session and Sessions are true when there is a `client_session` object, a `client_sessions` array.
 	Session, Sessions bool
-	// Skipped are the names of members, 10 at the most, that are documented and were of another type: they are unset.
+	// Skipped are the names, 10 at the most, of documented members that had another type: they are unset.
 	Skipped []string
 }
 
@@ -36,7 +36,7 @@ func (e *Envelope) skip(name string) {
 	}
 }
 
-// UnmarshalResponse reads a response of Seam into m. What the response tells has happened, so it is lenient: null is
+// UnmarshalResponse reads a response of Seam into m. Seam has applied the request, so it is lenient: null is
 // the same as absent, a member of another type than documented is left unset, and the members of a session that are not
 // documented go into its additional_members. It fails for text that is not one JSON object, and for a list with an
 // element that is no session. Its errors name the member and never quote a value.
@@ -48,7 +48,8 @@ func (c *Codec) UnmarshalResponse(data []byte, m proto.Message) (Envelope, error
 	return c.readResponse(data, string(data), table, objectOf(m))
 }
 
-// CheckResponse is UnmarshalResponse for who hands the text on and needs no message: of m it takes the type alone.
+// CheckResponse is UnmarshalResponse without the message, for REST, which returns the text as it is. It uses only the
+// type of m.
 func (c *Codec) CheckResponse(data []byte, m proto.Message) (Envelope, error) {
 	table, err := c.table(m)
 	if err != nil {
@@ -81,7 +82,7 @@ type responseReader struct {
 	envelope *Envelope
 }
 
-// readEnvelope reads the response as such.
+// readEnvelope reads the top-level object of the response.
 func (r responseReader) readEnvelope(t *message, o object) error {
 	if _, err := r.ReadToken(); err != nil {
 		return syntax(err)
@@ -94,7 +95,7 @@ func (r responseReader) readEnvelope(t *message, o object) error {
 		}
 		f, known := t.field(name)
 		isOK, isError := string(name) == `"ok"`, string(name) == `"error"`
-		kind := r.PeekKind() // From here on the name is gone.
+		kind := r.PeekKind() // It invalidates name.
 		switch {
 		case isOK:
 			r.envelope.OK, r.envelope.NotOK = kind == 't', r.envelope.NotOK || kind == 'f'
@@ -113,7 +114,7 @@ func (r responseReader) readEnvelope(t *message, o object) error {
 	return syntax(err)
 }
 
-// readMember reads the value of a member, or passes it over.
+// readMember reads the value of a known member, and skips that of any other.
 func (r responseReader) readMember(f *field, known bool, o object) error {
 	if !known || r.PeekKind() == 'n' {
 		return syntax(r.SkipValue())
@@ -137,7 +138,7 @@ func (r responseReader) readSession(t *message, o object) error {
 		}
 		f, known := t.field(name)
 		if !known && t.additional != nil && o.IsValid() {
-			text := r.stringOf(name) // Before the next read, which takes the place of the name.
+			text := r.stringOf(name) // Before the next read, which invalidates name.
 			if text = text[1 : len(text)-1]; !plain(name) {
 				text = memberName(name)
 			}
@@ -157,8 +158,8 @@ func (r responseReader) readSession(t *message, o object) error {
 	return syntax(err)
 }
 
-// field finds the field of a member by its name as it stands in the JSON, quotes and all. Names that are written with
-// escapes are as good as any; nobody writes them so, and the others are found without making a text of them.
+// field returns the field of a member by its quoted name in the JSON text. A name without escapes, which is the usual
+// one, is looked up without an allocation.
 func (t *message) field(quoted jsontext.Value) (*field, bool) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		f, known := t.byName[string(quoted[1:len(quoted)-1])]
@@ -193,7 +194,7 @@ func (r responseReader) read(f *field, o object) error {
 	return nil
 }
 
-// skip passes over a value of another type than documented. A text that is broken here has no type.
+// skip skips a value of another type than documented. A malformed value has no type, and gives a syntax error.
 func (r responseReader) skip(f *field, kind jsontext.Kind) error {
 	if kind != 0 {
 		r.envelope.skip(f.name)
@@ -228,7 +229,7 @@ func (r responseReader) readList(f *field, o object) error {
 				return syntax(err)
 			}
 		case f.kind == kindMessage:
-			// To leave a session out of a list would be to say that there is none.
+			// A list without that session would claim that it does not exist.
 			return syntaxOr(&r.Decoder, fmt.Errorf("expected object, found %s", kindName(kind)))
 		default:
 			if err := r.skip(f, kind); err != nil {
@@ -240,7 +241,7 @@ func (r responseReader) readList(f *field, o object) error {
 	return syntax(err)
 }
 
-// lenientValue turns a value into that of the field as well as that can be done.
+// lenientValue converts a value to the type of the field; ok is false where it cannot.
 func (r responseReader) lenientValue(f *field) (v protoreflect.Value, ok bool, err error) {
 	if f.kind == kindBool {
 		token, err := r.ReadToken()
@@ -281,7 +282,7 @@ func lenientTime(text string) (time.Time, bool) {
 	const local = "2006-01-02T15:04:05"
 	for _, layout := range []string{time.RFC3339, local + "Z0700", local + "Z07", local + "Z07:00:00"} {
 		if instant, err := time.Parse(layout, text); err == nil {
-			year := instant.UTC().Year() // A Timestamp has four digits of it, and none for the year 0.
+			year := instant.UTC().Year() // A Timestamp has the years 1 to 9999.
 			return instant, year >= 1 && year <= 9999
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// accepts says whether a JSON value of the kind can be read into one element of the field.
+// accepts reports whether a JSON value of the kind can be read into one element of the field.
 func (f *field) accepts(kind jsontext.Kind) bool {
 	switch f.kind {
 	case kindBool:
@@ -56,7 +56,7 @@ func kindName(kind jsontext.Kind) string {
 	}
 }
 
-// syntax turns a fault of the JSON text into an error that tells where it is and quotes nothing of the text.
+// syntax returns a syntax error with its position and without a quotation of the text.
 func syntax(err error) error {
 	if err == nil {
 		return nil
@@ -73,12 +73,12 @@ func syntax(err error) error {
 	return errors.New("not JSON")
 }
 
-// syntaxOr returns the fault of the JSON text if the next token has one, else err: a text that is broken here has no
-// type to complain of.
+// syntaxOr returns the syntax error of the next token if it has one, else err: a malformed token has no type that could
+// be the wrong one.
 func syntaxOr(dec *jsontext.Decoder, err error) error {
 	if dec.PeekKind() == 0 {
-		_, broken := dec.ReadToken()
-		return syntax(broken)
+		_, malformed := dec.ReadToken()
+		return syntax(malformed)
 	}
 	return err
 }

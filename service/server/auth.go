@@ -27,7 +27,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	key, err := s.serviceKey(cfg, m)
 	if cfg.CallersFile == "" {
 		m.anonymous.Set(1)
-		s.logger.Warn("anybody who reaches the service may use its own credential at Seam",
+		s.logger.Warn("unauthenticated clients may use the service credential",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
 		return auth.ServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
 	}
@@ -65,7 +65,7 @@ func (s *Server) serviceKey(cfg config.Config, m *metrics) (*auth.Key, error) {
 	return key, nil
 }
 
-// read reads files now. They are polled while the service runs.
+// read reads files, and has them polled while the service runs.
 func (s *Server) read(what string, paths []string, m *metrics, apply func([][]byte) error) error {
 	files, err := reload.Read(what, paths, m.reloadFailures, apply)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Server) read(what string, paths []string, m *metrics, apply func([][]by
 	return nil
 }
 
-// RPCs returns the short names of the methods that callers can be allowed.
+// RPCs returns the short names of the methods that a callers file can allow.
 func RPCs() []string {
 	var names []string
 	for _, method := range clientsessionv1.ClientSessionService_ServiceDesc.Methods {

@@ -26,9 +26,9 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-// TestEveryMethodIsGuarded asks the service itself which methods it has, so that one that is added later is in the test
+// TestEveryMethodRequiresACredential asks the service itself which methods it has, so that one that is added later is in the test
 // from the start: each is on the list of those that anybody may call, or refuses a call without a credential.
-func TestEveryMethodIsGuarded(t *testing.T) {
+func TestEveryMethodRequiresACredential(t *testing.T) {
 	h := startWithCredential(t, func(cfg *config.Config) { cfg.Reflection = config.ReflectionOn })
 	open := []string{
 		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List", "/grpc.health.v1.Health/Watch",
@@ -174,7 +174,7 @@ func TestAnonymous(t *testing.T) {
 			if err := h.stop(); err != nil {
 				t.Error(err)
 			}
-			warned := strings.Contains(h.log.String(), `"level":"WARN","msg":"anybody who reaches the service may use its own credential at Seam"`)
+			warned := strings.Contains(h.log.String(), `"level":"WARN","msg":"unauthenticated clients may use the service credential"`)
 			if warned != (test.want == "1") {
 				t.Errorf("there is a warning: %t", warned)
 			}

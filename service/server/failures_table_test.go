@@ -229,14 +229,14 @@ func failures() []failureCase {
 			name: "Seam slow past the deadline", fault: sandbox.Fault{Delay: time.Minute}, timeout: time.Second,
 			body: byID, message: grantByID(),
 			code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout",
-			text: "Seam did not answer in time, and the outcome is unknown", local: true, reached: 1, unknown: true,
+			text: "Seam did not respond in time, and the outcome is unknown", local: true, reached: 1, unknown: true,
 		},
 		{
 			name:  "Seam responds with HTML",
 			fault: sandbox.Fault{Status: 502, Body: "<html>seam_secretvalue04</html>", ContentType: "text/html"},
 			body:  byID, message: grantByID(),
 			code: codes.Unavailable, status: 502,
-			text: "Seam answered with HTTP status 502 and no error of its own", noEnvelope: true, reached: 3, unknown: true,
+			text: "Seam responded with HTTP status 502 without an error of its own", noEnvelope: true, reached: 3, unknown: true,
 		},
 		{
 			name:  "Seam responds with HTML as if all were well",
@@ -248,7 +248,7 @@ func failures() []failureCase {
 		{
 			name: "empty 503", fault: sandbox.Fault{Status: 503}, body: byID, message: grantByID(),
 			code: codes.Unavailable, status: 503,
-			text: "Seam answered with HTTP status 503 and no error of its own", noEnvelope: true, reached: 3, unknown: true,
+			text: "Seam responded with HTTP status 503 without an error of its own", noEnvelope: true, reached: 3, unknown: true,
 		},
 		{
 			name: "truncated body", fault: sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, body: byID, message: grantByID(),

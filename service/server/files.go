@@ -11,21 +11,21 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 )
 
-// ConfigError tells every fault of the files and credentials that a service is configured with, a line each.
+// ConfigError has every violation in the files and credentials of a configuration, a line each.
 type ConfigError struct{ error }
 
-// Unwrap returns the faults.
+// Unwrap returns the violations.
 func (e ConfigError) Unwrap() error { return e.error }
 
-// CheckFiles returns every fault of the files and credentials of a configuration that is not used, because it has other
-// faults: whoever sets up the service hears of all at once.
+// CheckFiles returns every violation in the files and credentials of a configuration. It is for a configuration with
+// invalid settings, so that the operator gets all violations at once.
 func CheckFiles(cfg config.Config) error {
 	s := &Server{logger: slog.New(slog.DiscardHandler)}
 	_, err := s.readFiles(cfg, newMetrics(cfg.Version))
 	return err
 }
 
-// usedFiles is what comes of the files and credentials of a configuration, beside the certificates of the server.
+// usedFiles is made from the files and credentials of a configuration, besides the certificates of the server.
 type usedFiles struct {
 	// seamCAs are the authorities for Seam's certificate, nil for those of the system.
 	seamCAs *x509.CertPool

@@ -22,7 +22,7 @@ func streamLifetime(cfg config.Config) time.Duration {
 	return defaultStreamLifetime
 }
 
-// onLoopback says whether an address is a loopback address.
+// onLoopback reports whether an address is a loopback address.
 func onLoopback(address net.Addr) bool {
 	tcp, ok := address.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

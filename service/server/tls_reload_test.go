@@ -204,7 +204,7 @@ func goodFiles(t *testing.T) (dir string, ours *seamtest.Authority, cfg config.C
 	return dir, ours, tlsConfig(dir)
 }
 
-func TestFaultyFilesStopTheStart(t *testing.T) {
+func TestInvalidFilesStopTheStart(t *testing.T) {
 	for want, spoil := range faults(t) {
 		t.Run(want, func(t *testing.T) {
 			dir, _, cfg := goodFiles(t)
@@ -218,7 +218,7 @@ func TestFaultyFilesStopTheStart(t *testing.T) {
 	}
 }
 
-func TestFaultyNewFilesKeepTheOld(t *testing.T) {
+func TestInvalidNewFilesKeepTheOld(t *testing.T) {
 	t.Parallel()
 	for want, spoil := range faults(t) {
 		t.Run(want, func(t *testing.T) {

@@ -192,7 +192,7 @@ func TestExpiryOnOpenConnections(t *testing.T) {
 	}
 }
 
-func TestServiceDoesNotStartWithFaultyFiles(t *testing.T) {
+func TestServiceDoesNotStartWithInvalidFiles(t *testing.T) {
 	cfg := config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		SeamEndpoint: &url.URL{Scheme: "https", Host: "seam.example.com"}, SeamCAFile: filepath.Join(t.TempDir(), "none"),

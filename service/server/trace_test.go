@@ -19,9 +19,9 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// TestRefusalsLeaveATrace shows that whatever is refused over gRPC, even what is no message or no method, has one line
+// TestRefusalsAreLoggedAndCounted shows that whatever is refused over gRPC, even what is no message or no method, has one line
 // in the log, its count in the metrics, a request id and details, and that what a stranger makes up is no label.
-func TestRefusalsLeaveATrace(t *testing.T) {
+func TestRefusalsAreLoggedAndCounted(t *testing.T) {
 	t.Parallel()
 	const call = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
 	for name, test := range map[string]struct {
@@ -107,8 +107,8 @@ func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled s
 	h.noSecret(t, "the log", h.log.String())
 }
 
-// TestStreamsOfStrangers shows that streams which need no credential are bounded, logged and counted.
-func TestStreamsOfStrangers(t *testing.T) {
+// TestStreamsOfUnauthenticatedClients shows that streams which need no credential are bounded, logged and counted.
+func TestStreamsOfUnauthenticatedClients(t *testing.T) {
 	t.Parallel()
 	h := startWithCredential(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -149,5 +149,5 @@ func (v virtualUser) call(r rpc, in, out proto.Message) {
 	})
 }
 
-// abandons says whether the client of a call may not have waited for it to be sent.
+// abandons reports whether the client of a call may not have waited for it to be sent.
 func abandons(r record) bool { return r.early }
