@@ -70,8 +70,8 @@ func (d *driver) lists(ctx context.Context, text *strings.Builder) ([]row, error
 	return rows, nil
 }
 
-// memory measures what a call costs that waits for its response: the resident memory with 5,000 of them, less that of
-// the program before it had any.
+// memory measures the memory of a call that waits for its response: the resident memory with 5,000 such calls, less
+// that of the idle program.
 func (d *driver) memory(ctx context.Context, text *strings.Builder) ([]row, error) {
 	const waiting = 5000
 	text.WriteString("\n### Memory of a call in flight\n\nResident, with 5,000 calls that wait for the upstream.\n\n" +

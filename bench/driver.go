@@ -22,8 +22,8 @@ type driver struct {
 	folder   string
 	stderr   io.Writer
 	programs []*process
-	// failure is the first program that did not start. None is started after it, so that a plan can start all it needs
-	// and ask for the failure then.
+	// failure is the error of the first program that did not start. None is started after it, so that a plan can start
+	// all that it needs and check the error once.
 	failure error
 }
 
@@ -31,7 +31,7 @@ func (d *driver) progressf(format string, values ...any) {
 	_, _ = fmt.Fprintf(d.stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", values...)
 }
 
-// drive is a whole run. It fails if any call did.
+// drive makes a whole run. It fails if a call fails.
 func drive(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {

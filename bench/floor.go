@@ -13,8 +13,8 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// floor is what nothing of this kind that is built on grpc-go and net/http can go below: a unary call, and in it a
-// round trip with a request and to a response that were made before.
+// floor is the least that a service built on grpc-go and net/http does: a unary call with one round trip, with a
+// prepared request and response.
 type floor struct {
 	clientsessionv1.UnimplementedClientSessionServiceServer
 

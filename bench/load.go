@@ -26,7 +26,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// loadResult is what the load generator saw. Times are in microseconds.
+// loadResult is the result of the load generator. Times are in microseconds.
 type loadResult struct {
 	Calls      int     `json:"calls"`
 	Errors     int     `json:"errors"`
@@ -37,8 +37,8 @@ type loadResult struct {
 }
 
 // runLoad is the load generator: a closed loop, in which each worker makes its next call when it has the response to
-// the last. It warms up, ends all calls, says so, and waits for a line of its input, so that the driver can read the
-// program's clocks while nothing is in flight, before the calls that count and after.
+// the last. It warms up, waits until no call is in flight, reports that, and waits for a line of its input. So the
+// driver can read the program's clocks before and after the measured calls while it is idle.
 func runLoad(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	face := flags.String("face", "grpc", "grpc or rest")

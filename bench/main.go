@@ -1,6 +1,6 @@
-// Command bench measures what a call costs the service, beside a floor and what else one could put in its place. Each
-// program is a process of its own, and this binary is all of them but the service and nginx: its first argument names
-// the role. Without one it is the driver, which starts the others. docs/performance.md explains the figures.
+// Command bench measures what a call costs the service, beside a floor and its alternatives. Each program is a separate
+// process, and all but the service and nginx are this binary: its first argument names the role. Without one it is the
+// driver, which starts the others. docs/performance.md explains the figures.
 package main
 
 import (
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return drive(ctx, o, stdout, stderr)
 }
 
-// options are what the driver is asked for.
+// options are the flags of the driver.
 type options struct {
 	service, svg, update string
 	quick, json          bool

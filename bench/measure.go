@@ -31,13 +31,13 @@ type sample struct {
 	cpuUS, allocs, bytes float64
 }
 
-// row is what the rounds of a target at a level come to: medians, the least CPU time, and the sum of the errors.
+// row is the summary of the rounds of a target at a level: medians, the least CPU time, and the sum of the errors.
 type row struct {
 	Program  string   `json:"program"`
 	Face     string   `json:"face"`
 	InFlight int      `json:"in_flight"`
 	CPU      float64  `json:"cpu_us"`
-	Allocs   *float64 `json:"allocs"` // Null where there is no Go runtime to ask.
+	Allocs   *float64 `json:"allocs"` // Null without a Go runtime.
 	Bytes    *float64 `json:"bytes"`
 	RPS      float64  `json:"rps"`
 	P50      float64  `json:"p50_us"`
@@ -48,8 +48,8 @@ type row struct {
 	FirstError string  `json:"-"`
 }
 
-// measure takes the rounds of all targets in alternation, every other round in reverse, so that what the machine does
-// meanwhile meets all of them.
+// measure alternates between the targets in each round, and reverses the order in every other one, so that other load
+// on the machine affects all of them.
 func (d *driver) measure(ctx context.Context, targets []target, l level) ([]row, error) {
 	samples := make(map[int][]sample)
 	order := make([]int, len(targets))

@@ -35,9 +35,9 @@ func startProcess(ctx context.Context, folder string, env []string, path string,
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	p := &process{command: exec.CommandContext(ctx, path, args...), ended: make(chan struct{})} //nolint:gosec // Ours.
+	p := &process{command: exec.CommandContext(ctx, path, args...), ended: make(chan struct{})} //nolint:gosec // Trusted.
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
-	p.command.Stderr, p.command.Env = log, append([]string{}, env...) // Nothing of the shell's, such as GOGC.
+	p.command.Stderr, p.command.Env = log, append([]string{}, env...) // Without the shell's variables, such as GOGC.
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	in, inErr := p.command.StdinPipe()
 	out, outErr := p.command.StdoutPipe()
@@ -67,7 +67,7 @@ func (p *process) awaitReady(log string) error {
 		for line := range bytes.Lines(text) {
 			// The last line may still be half written.
 			if json.Unmarshal(line, &p.ready) == nil && p.Message == "ready" ||
-				bytes.Contains(line, []byte("start worker process ")) { // Nginx says so.
+				bytes.Contains(line, []byte("start worker process ")) { // Nginx is ready.
 				return nil
 			}
 		}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// profiles tells which component the service spends its time in: a CPU profile under load of each face, by the package
+// profiles returns the CPU time by component: a CPU profile under load of each face, by the package
 // of the function that ran.
 func (d *driver) profiles(ctx context.Context, text *strings.Builder) ([]row, error) {
 	service := d.startService(ctx, "http://"+d.startRole(ctx, "upstream").HTTP, "--pprof")
@@ -91,7 +91,7 @@ type component struct {
 	prefixes []string
 }
 
-// components are in the order in which they are asked: the first that has a function keeps it, and the last has all.
+// components are in the order of precedence: a function belongs to the first that matches, and the last matches all.
 func components() []component {
 	return []component{
 		{"kernel", []string{

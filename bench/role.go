@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// ready is the line of its log by which a program says where it listens. It is that of the service, so that the driver
-// waits for all of them in the same way.
+// ready is the line in the log of a program with the addresses on which it listens. It has the form of the service's,
+// so that the driver waits for all programs in the same way.
 type ready struct {
 	Message string `json:"msg"`
 	GRPC    string `json:"grpc,omitempty"`
@@ -22,8 +22,8 @@ type ready struct {
 	Admin   string `json:"admin,omitempty"`
 }
 
-// openFaces listens for both faces, serves the metrics of the Go runtime under the names that the service has for them,
-// and says so. A connection to a face that the role does not serve is never accepted.
+// openFaces listens for both faces, serves the metrics of the Go runtime under the service's names, and logs the
+// addresses. A connection to a face that the role does not serve is never accepted.
 func openFaces(ctx context.Context, more ...prometheus.Collector) (overGRPC, overHTTP net.Listener, err error) {
 	var listeners [3]net.Listener
 	for i := range listeners {

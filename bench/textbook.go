@@ -18,7 +18,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// textbook is the service as the guides of its libraries would have it: protojson, http.DefaultClient, and a gateway
+// textbook is the service, implemented as in the guides of its libraries: protojson, http.DefaultClient, and a gateway
 // that dials the gRPC server over loopback. It has no log, no metrics, no retries and no limits.
 type textbook struct {
 	clientsessionv1.UnimplementedClientSessionServiceServer

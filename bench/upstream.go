@@ -19,8 +19,8 @@ import (
 // waitingMetric is the metric of the requests to which the upstream has not responded yet.
 const waitingMetric = "upstream_waiting"
 
-// upstream stands in for Seam and is as cheap as can be, so that it leaves the processors to the programs that are
-// measured: it reads a request and writes bytes that were made before.
+// upstream stands in for Seam. It reads a request and writes prepared bytes, so that it takes as little CPU time as
+// possible from the program under test.
 type upstream struct {
 	grant, list []byte
 	delay       time.Duration

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime returns the time, of user and system, that the process and its children have had of the processors. It reads
-// the clock that the kernel has for each process, clock_getcpuclockid(3): that is exact to the nanosecond and has the
-// threads that have ended, where /proc/PID/stat counts in steps of 10 ms and /proc/PID/schedstat one thread only.
+// cpuTime returns the CPU time of the process and its children, user and system. It reads the kernel's clock of the
+// process, clock_getcpuclockid(3), which has nanoseconds and includes the threads that have ended: /proc/PID/stat has
+// steps of 10 ms, and /proc/PID/schedstat has one thread only.
 func cpuTime(pid int) (time.Duration, error) {
 	const cpuClockSched = 2
 	var at unix.Timespec
@@ -35,7 +35,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	return total, err
 }
 
-// residentKiB returns how much of the machine's memory the process has.
+// residentKiB returns the resident memory of the process.
 func residentKiB(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -21,7 +21,7 @@ func TestCredentialRules(t *testing.T) {
 	const (
 		exposed   = "--callers-file: is required: the service has a service credential and listens beyond this machine"
 		plaintext = "--seam-endpoint: http:// to another machine would send the service credential unencrypted"
-		anyOrigin = "--cors-origin: * would let every page in a browser use the service's credential"
+		anyOrigin = "--cors-origin: * would let every origin use the service credential"
 	)
 	for name, test := range map[string]struct {
 		args []string
@@ -65,8 +65,8 @@ func TestCredentialRules(t *testing.T) {
 		"sandbox ignores a key":                          {args: []string{"--sandbox", "--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
 		"sandbox ignores a key file":                     {args: []string{"--sandbox", "--seam-api-key-file=/k"}},
 		"sandbox ignores every key":                      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
-		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, violations: []string{"--seam-api-key: is no flag, which every user of the machine could read: set SEAM_API_KEY"}},
-		"an access token is no flag":                     {args: []string{"--seam-personal-access-token", accessToken}, violations: []string{"--seam-personal-access-token: is no flag"}},
+		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, violations: []string{"--seam-api-key: is not a flag, which every user of the machine could read: set SEAM_API_KEY"}},
+		"an access token is no flag":                     {args: []string{"--seam-personal-access-token", accessToken}, violations: []string{"--seam-personal-access-token: is not a flag"}},
 		"every violation at once":                        {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--tls-min-version: ", "--trusted-proxy: ", exposed}},
 		"key over plaintext":                             {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
 		"key file over plaintext":                        {args: []string{"--seam-endpoint=http://10.0.0.1:80/seam", "--seam-api-key-file=/k"}, violations: []string{plaintext}},

@@ -30,7 +30,7 @@ func withRule(t *testing.T, expressions ...string) protoreflect.FileDescriptor {
 	t.Helper()
 	rules := &validate.MessageRules{}
 	for _, expression := range expressions {
-		rules.Cel = append(rules.Cel, &validate.Rule{Id: new("any"), Message: new("None is given"), Expression: &expression})
+		rules.Cel = append(rules.Cel, &validate.Rule{Id: new("any"), Message: new("None is set"), Expression: &expression})
 	}
 	options := &descriptorpb.MessageOptions{}
 	proto.SetExtension(options, validate.E_Message, rules)
@@ -54,7 +54,7 @@ func withRule(t *testing.T, expressions ...string) protoreflect.FileDescriptor {
 	return file
 }
 
-// What is not known is not guessed at, and what is known gives the same verdict as CEL.
+// Rules of another form go to the wrapped validator, and those of the known form have the same result as CEL.
 func TestNativeRules(t *testing.T) {
 	for name, test := range map[string]struct {
 		expressions []string

@@ -253,9 +253,9 @@ func TestReceiveCutsOffOldest(t *testing.T) {
 func TestReceiveBoundsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newReceive()
-		leave := make(chan struct{})
+		proceed := make(chan struct{})
 		hold := func(context.Context, any) (any, error) {
-			<-leave
+			<-proceed
 			return "response", nil
 		}
 		body := func(r *arriving) {
@@ -298,7 +298,7 @@ func TestReceiveBoundsMemory(t *testing.T) {
 		if n := count(t, h.refused.WithLabelValues("request_bytes")); n != 1 {
 			t.Errorf("%v are counted", n)
 		}
-		close(leave)
+		close(proceed)
 		synctest.Wait()
 		for _, call := range inFlight {
 			if got := errorType(t, call); got != "ok" {

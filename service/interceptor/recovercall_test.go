@@ -50,7 +50,7 @@ func (l panickingLog) Handle(ctx context.Context, record slog.Record) error {
 type recoveryHarness struct {
 	clientsessionv1.UnimplementedClientSessionServiceServer
 
-	handle  func() // What the handler does before it answers.
+	handle  func() // What the handler does before it responds.
 	log     *logLines
 	panics  prometheus.Counter
 	recover grpc.UnaryServerInterceptor
@@ -225,14 +225,14 @@ func TestRecoverCallLeavesTheRestToRecovery(t *testing.T) {
 	}
 }
 
-// A log that always panics has nobody to tell it to, but the process and the call's response must outlive it.
+// A panic of the log itself cannot be logged, but the process and the call's response must survive it.
 func TestRecoverCallWithoutALog(t *testing.T) {
 	for name, grant := range map[string]func(){"good handler": func() {}, "handler that panics": panicWithSecret} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecoveryHarness(t, grant)
-			broken := slog.New(panickingLog{Handler: r.logger.Handler(), always: true})
-			r.recover = interceptor.RecoverCall(broken, r.panics)
-			_, err := r.call(t.Context(), interceptor.RequestID, interceptor.AccessLog(broken, nil))
+			panicking := slog.New(panickingLog{Handler: r.logger.Handler(), always: true})
+			r.recover = interceptor.RecoverCall(panicking, r.panics)
+			_, err := r.call(t.Context(), interceptor.RequestID, interceptor.AccessLog(panicking, nil))
 			if e := asError(t, err); e.GRPCCode() != codes.Internal || e.RequestID == "" {
 				t.Errorf("error is %+v", e)
 			}
@@ -259,7 +259,7 @@ func TestRecoverCallWithoutPanic(t *testing.T) {
 	}
 }
 
-// Through a real server: the process lives and goes on to answer.
+// Through a real server: the process survives and responds to later calls.
 func TestRecoverCallInAServer(t *testing.T) {
 	calls := 0
 	r := newRecoveryHarness(t, nil)

@@ -133,7 +133,8 @@ func TestSeveralCallersOpenTheBreaker(t *testing.T) {
 	})
 }
 
-// TestOneCallerCannotHoldTheBreakerOpen shows that probes of one caller that fail, or never end, keep nobody out.
+// TestOneCallerCannotHoldTheBreakerOpen shows that probes of one caller that fail, or never end, do not keep the
+// breaker open for the others.
 func TestOneCallerCannotHoldTheBreakerOpen(t *testing.T) {
 	t.Parallel()
 	for _, poison := range []string{"fail", "hang"} {

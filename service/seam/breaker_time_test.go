@@ -88,7 +88,8 @@ func (s *sick) open(t *testing.T, b bubble) {
 	}
 }
 
-// Seam is left alone for five seconds; then three attempts find out whether it is back, and nobody else disturbs it.
+// An open breaker sends nothing for five seconds. Then it is half open: three attempts probe Seam, and all others are
+// refused.
 func TestBreakerHalfOpens(t *testing.T) {
 	s := newSick()
 	inBubble(t, s.response, func(t *testing.T, b bubble) {
@@ -133,7 +134,7 @@ func TestBreakerHalfOpens(t *testing.T) {
 	})
 }
 
-// One probe that fails is enough to leave Seam alone for another five seconds.
+// One failed probe opens the breaker for another five seconds.
 func TestBreakerOpensAgain(t *testing.T) {
 	s := newSick()
 	inBubble(t, s.response, func(t *testing.T, b bubble) {
@@ -155,7 +156,7 @@ func TestBreakerOpensAgain(t *testing.T) {
 	})
 }
 
-// No retry is sent either while the breaker is open: the call ends with what Seam said.
+// No retry is sent either while the breaker is open: the call ends with Seam's error.
 func TestBreakerOpensDuringACall(t *testing.T) {
 	s := newSick()
 	s.statusWhenFailed = 503

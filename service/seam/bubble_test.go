@@ -19,8 +19,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// bubble is a client and its upstream under a clock that the test moves: everything is real but the network between
-// them, since the clock stands still as long as anybody waits for a real one.
+// bubble is a client and its upstream under the fake clock of testing/synctest. Only the network between them is a
+// fake: the clock does not advance while a goroutine waits for a real one.
 type bubble struct {
 	*Client
 

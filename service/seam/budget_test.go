@@ -47,7 +47,7 @@ func TestBudget(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBudget()
 				for i, s := range steps {
-					time.Sleep(s.wait) // The clock of the test is moved; nobody waits.
+					time.Sleep(s.wait) // By the fake clock.
 					for range s.calls {
 						b.call()
 					}

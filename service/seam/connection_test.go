@@ -114,17 +114,17 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Whoever cannot prove to be Seam gets neither the request nor the credential.
+// An upstream whose certificate is not valid for Seam gets neither the request nor the credential.
 func TestTLSFailure(t *testing.T) {
 	t.Parallel()
-	stranger, _ := startTLS(t, true, seamtest.NewAuthority(t, "stranger").Pair(t, "seam"))
+	untrusted, _ := startTLS(t, true, seamtest.NewAuthority(t, "untrusted").Pair(t, "seam"))
 	trusted, _ := startTLS(t, true)
 	plain := serve(t, responding(200, seamtest.Success))
 	for name, test := range map[string]struct {
 		u   *upstream
 		url string
 	}{
-		"unknown CA":     {stranger, stranger.URL},
+		"unknown CA":     {untrusted, untrusted.URL},
 		"wrong name":     {trusted, strings.Replace(trusted.URL, "127.0.0.1", "localhost", 1)},
 		"not TLS at all": {plain, strings.Replace(plain.URL, "http://", "https://", 1)},
 	} {

@@ -77,8 +77,8 @@ func TestSeamsErrors(t *testing.T) {
 	}
 }
 
-// Without Seam's envelope the caller learns the status alone, and the log what helps to find the sender, but nothing
-// of the body.
+// For an error without Seam's envelope, the caller gets the status only. The log describes the body without a quotation
+// of it.
 func TestErrorsWithoutEnvelope(t *testing.T) {
 	t.Parallel()
 	const page = `<html><body>secret page</body></html>`

@@ -31,19 +31,19 @@ func TestInvalidResponse(t *testing.T) {
 	_ = zip.Close()
 	const echoed = "seam_cst-in-the-body"
 	for name, handler := range map[string]http.HandlerFunc{
-		"HTML":              responding(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
-		"empty":             responding(200, ``),
-		"list":              responding(200, `["`+echoed+`"]`),
-		"wrong type":        responding(200, `{"client_session":"`+echoed+`"}`),
-		"half an object":    responding(200, `{"client_session":{"token":"`+echoed),
-		"shorter than said": responding(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
+		"HTML":                            responding(200, `<html>`+echoed+`</html>`, "content-type", "text/html"),
+		"empty":                           responding(200, ``),
+		"list":                            responding(200, `["`+echoed+`"]`),
+		"wrong type":                      responding(200, `{"client_session":"`+echoed+`"}`),
+		"half an object":                  responding(200, `{"client_session":{"token":"`+echoed),
+		"shorter than its content length": responding(200, `{"ok":true,"x":"`+echoed, "content-length", "1000"),
 		"cut off in chunks": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"ok":true,"x":"`+echoed)
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		},
-		"gzip that nobody asked for": responding(200, zipped.String(), "content-encoding", "gzip"),
-		"not modified":               responding(304, ``),
+		"unrequested gzip": responding(200, zipped.String(), "content-encoding", "gzip"),
+		"not modified":     responding(304, ``),
 	} {
 		t.Run(name, func(t *testing.T) {
 			withID := func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,7 @@ func TestInvalidResponse(t *testing.T) {
 	}
 }
 
-// Nothing that Seam documents redirects; to follow would hand the credential to whoever is pointed to.
+// Seam documents no redirect. Following one would send the credential to another host.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	elsewhere := serve(t, responding(200, seamtest.Success))
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -83,7 +83,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// A body without end must cost neither memory nor a connection that stays: it is read to the limit and given up.
+// An endless body costs neither unbounded memory nor a connection: it is read up to the limit, and the connection is
+// closed.
 func TestEndlessResponse(t *testing.T) {
 	t.Parallel()
 	for status, errorType := range map[int]string{200: "upstream_response_invalid", 500: ""} {
@@ -105,7 +106,7 @@ func TestEndlessResponse(t *testing.T) {
 		<-ended // It ends by the connection being closed, while the client is still open.
 		// What the kernel holds for a connection is sent too without being read; 24 MiB is far beyond that.
 		if n := sent.Load(); n < 8<<20 || n > 32<<20 {
-			t.Errorf("%d: %d bytes were taken", status, n)
+			t.Errorf("%d: %d bytes were accepted", status, n)
 		}
 	}
 }
@@ -155,8 +156,8 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Go retries some requests when a kept connection breaks. A session may have been created by then, so another
-// request would make another one, and the caller is told that nobody knows.
+// net/http retries some requests when a kept-alive connection is lost. The first request may have created a session,
+// and a retry would create another one, so there is no retry, and the error says that the outcome is unknown.
 func TestRequestIsNotSentTwice(t *testing.T) {
 	u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Close)})
 	u.Heal()

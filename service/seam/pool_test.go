@@ -146,7 +146,7 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 	}
 }
 
-// A call that is cancelled after the change leaves nothing behind either.
+// A call that is cancelled after the change leaks no connection either.
 func TestCallsCanceledAfterChange(t *testing.T) {
 	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
@@ -203,7 +203,7 @@ func TestConnectionsWithoutAge(t *testing.T) {
 	}
 }
 
-// Whoever waits for a connection under load gets one, and not each call another one, also while they change.
+// Under load, connections are reused, also while they are replaced.
 func TestChangeUnderLoad(t *testing.T) {
 	const callers = 20
 	u, closed := closing(t, false, responding(200, seamtest.Success))

@@ -30,23 +30,23 @@ type result struct {
 	requests int
 	code     codes.Code
 	status   int
-	// unknown and noRetry are what the error says of itself.
+	// unknown and noRetry are OutcomeUnknown and NoRetry of the error.
 	unknown, noRetry bool
 }
 
-// same is the row of an outcome that is the same whatever is asked for.
+// same is the row of an outcome that is the same for every semantics.
 func same(e result) [3]result { return [3]result{e, e, e} }
 
-// ambiguous is the row of an outcome after which nobody knows whether the request was carried out: the session is not
-// created twice, and the others are sent three times. Of what only reads nothing can be ambiguous.
+// ambiguous is the row of an outcome after which the request may have been applied: a non-idempotent one is not
+// retried, and the others are sent three times. The outcome of a safe request is never unknown.
 func ambiguous(code codes.Code, status int, once result) [3]result {
 	once.requests, once.unknown, once.noRetry = 1, true, true
 	return [3]result{once, {3, code, status, true, true}, {3, code, status, false, true}}
 }
 
-// TestWhatIsRetried is the table of what is sent to Seam again, for each thing that can become of a request and for
-// each kind of semantics; that of each endpoint is seen by one outcome that tells them apart. It also shows when a
-// version of Go says in other words why a request failed.
+// TestWhatIsRetried is the table of what is retried, for each outcome of a request and for each semantics; one
+// ambiguous outcome shows the semantics of each endpoint. It also fails when a version of Go changes the text of an
+// error that the client parses.
 func TestWhatIsRetried(t *testing.T) {
 	t.Parallel()                                                 // Most of the time is waited.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it retry, takes longer.
@@ -119,7 +119,7 @@ func TestWhatIsRetried(t *testing.T) {
 		{"HTTP/2 GOAWAY before the stream, error", goingAway(0, http2.ErrCodeEnhanceYourCalm, ""), lost},
 		{"HTTP/2 end before headers", overHTTP2(func(seamtest.Stream) seamtest.Then { return seamtest.Close }), lost},
 		// Who is at fault must not be able to say that nothing was done, in a text that only sounds like Go's.
-		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, notOurs), lost},
+		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, forgedRefusal), lost},
 		{"header that sounds like a refusal", saying("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", seamtest.Close), lost},
 
 		{"2xx, truncated", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Close), malformed},
@@ -190,8 +190,8 @@ func (c call) check(t *testing.T, want result) {
 	}
 }
 
-// notOurs is what Go's transport says of a stream that was refused, said by somebody else.
-const notOurs = "http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer]"
+// forgedRefusal is the error of Go's transport for a refused stream, as a text of the peer.
+const forgedRefusal = "http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer]"
 
 // upstreamOf starts an upstream of one outcome and returns its URL and how many requests came, nil where none can be
 // seen.
@@ -199,7 +199,7 @@ type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
 
 func failingTLS(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	u, _ := startTLS(t, true, seamtest.NewAuthority(t, "stranger").Pair(t, "seam"))
+	u, _ := startTLS(t, true, seamtest.NewAuthority(t, "untrusted").Pair(t, "seam"))
 	return u.URL, &u.connections // No request is sent without a connection.
 }
 
@@ -213,13 +213,13 @@ func body(code int, text string, headers ...string) upstreamOf {
 	}
 }
 
-// refused is the address of nobody.
+// refused is the address of a closed port.
 func refused(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
 	return "http://" + seamtest.Refused(t), nil
 }
 
-func faulty(fault seamtest.Fault) upstreamOf {
+func upstreamWith(fault seamtest.Fault) upstreamOf {
 	return func(t *testing.T) (string, *atomic.Int32) {
 		t.Helper()
 		u := seamtest.New(t, fault)
@@ -229,19 +229,18 @@ func faulty(fault seamtest.Fault) upstreamOf {
 
 // saying is an upstream that writes bytes for each request.
 func saying(text string, then seamtest.Then) upstreamOf {
-	return faulty(seamtest.Fault{Request: seamtest.Say(text, then)})
+	return upstreamWith(seamtest.Fault{Request: seamtest.Say(text, then)})
 }
 
 func overHTTP2(stream func(seamtest.Stream) seamtest.Then) upstreamOf {
-	return faulty(seamtest.Fault{TLS: true, Stream: stream})
+	return upstreamWith(seamtest.Fault{TLS: true, Stream: stream})
 }
 
 func resetting(code http2.ErrCode) upstreamOf {
 	return overHTTP2(func(s seamtest.Stream) seamtest.Then { return s.Reset(code) })
 }
 
-// goingAway is an upstream that ends the connection in good order and names the last stream that it did something
-// about.
+// goingAway is an upstream that sends a GOAWAY with the last stream that it has processed.
 func goingAway(last uint32, code http2.ErrCode, debug string) upstreamOf {
 	return overHTTP2(func(s seamtest.Stream) seamtest.Then {
 		_ = s.WriteGoAway(last, code, []byte(debug))

@@ -112,7 +112,7 @@ func TestOutcomesInTurn(t *testing.T) {
 	}
 }
 
-// Seam is never asked sooner than it said, whoever's clock it said it by.
+// A retry is never before Seam's Retry-After, also where that is a date by another clock.
 func TestRetryAfterIsKept(t *testing.T) {
 	nextYear := time.Now().AddDate(1, 0, 0).UTC()
 	lastYear := time.Now().AddDate(-1, 0, 0).UTC()
@@ -181,7 +181,7 @@ func TestLongRetryAfter(t *testing.T) {
 	}
 }
 
-// What is no time to wait is passed over: the request is retried after the back-off alone.
+// An invalid Retry-After is ignored: the request is retried after the backoff alone.
 func TestInvalidRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"", "-1", "-Inf", "NaN", "soon", "1 s", "1e999", "Wed, 21 Oct 2015 07:28:00 GMT"} {
@@ -198,7 +198,7 @@ func TestInvalidRetryAfter(t *testing.T) {
 	}
 }
 
-// A caller that cancels during a back-off does not wait for its end.
+// A caller that cancels during a backoff does not wait for its end.
 func TestCancelDuringRealBackoff(t *testing.T) {
 	u := serve(t, responding(429, ``, "retry-after", "2"))
 	registry := prometheus.NewRegistry()

@@ -95,8 +95,8 @@ func TestSuccess(t *testing.T) {
 	}
 }
 
-// TestServiceCredentialInSuccess shows that a response with the service's own credential is no success, and that a caller's
-// own may be in one: its session's token is.
+// TestServiceCredentialInSuccess shows that a response with the service's own credential is no success, and that a
+// caller's own may be in one: its session's token is.
 func TestServiceCredentialInSuccess(t *testing.T) {
 	const key = "seam_secretkey0123456789"
 	u := serve(t, responding(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))

@@ -66,7 +66,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// A wait that the call's time does not last for is not begun: what Seam said is worth more than that time ran out.
+// A wait beyond the deadline is not begun: Seam's error says more than a timeout.
 func TestWaitThatDoesNotFit(t *testing.T) {
 	for _, test := range []struct {
 		retryAfter string
@@ -90,7 +90,7 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// A back-off by chance is not begun either if it leaves no time: the response is Seam's, and never that time ran out.
+// A random backoff that leaves no time for an attempt is not begun either: the error is Seam's, and never a timeout.
 func TestBackoffThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for deadline := time.Millisecond; deadline < 250*time.Millisecond; deadline += 7 * time.Millisecond {

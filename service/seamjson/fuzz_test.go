@@ -260,7 +260,7 @@ func FuzzUnmarshalResponse(f *testing.F) {
 			return
 		}
 		if theirs != nil {
-			return // What is of another type than documented, we leave out.
+			return // A member of another type than documented is left unset.
 		}
 		if err != nil {
 			t.Fatalf("we say: %v; protojson takes it", err)

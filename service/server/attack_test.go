@@ -22,13 +22,13 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// attack is one thing that somebody may try on a service that holds a key. Those with a caller's token in them show
-// that the trick does nothing beyond what the caller may do anyway.
+// attack is one attack on a service with a service credential. Those with a caller's token show that it gains nothing
+// beyond the permissions of that caller.
 type attack struct {
 	name string
 	send func(t *testing.T, h *credentialHarness) (outcome, reply string)
-	// want is what comes of it: "401 unauthorized" over REST, "Unauthenticated" over gRPC, and for bytes on the wire
-	// what h.raw and h2.outcome say. Where the outcome is a matter of timing there are several, with | between them.
+	// want is its outcome: "401 unauthorized" over REST, "Unauthenticated" over gRPC, and for bytes on the wire
+	// what h.raw and h2.outcome return. Where the outcome is a matter of timing there are several, with | between them.
 	want string
 	// reached is how many requests reach Seam.
 	reached int
@@ -37,7 +37,7 @@ type attack struct {
 // TestAttacks tries all of the attacks on one service. After each, calls over both faces must succeed at once, Seam
 // must have seen nothing but the service's key, and in the end nothing secret may have come out anywhere.
 func TestAttacks(t *testing.T) {
-	t.Parallel() // A body that never comes is given up after twelve seconds.
+	t.Parallel() // A body that never arrives is cut off after twelve seconds.
 	stderr := captureStderr(t)
 	h := startWithCredential(t)
 	slow := h.slowHeaders(t)
@@ -73,7 +73,7 @@ func TestAttacks(t *testing.T) {
 		}
 	}
 	if outcome := <-unread; outcome != "401" {
-		t.Errorf("a stranger's body that never comes: outcome %q, want 401", outcome)
+		t.Errorf("the body of an unauthenticated client that never arrives: outcome %q, want 401", outcome)
 	}
 	h.check(t)
 	h.noSecret(t, "/metrics", h.metrics(t))

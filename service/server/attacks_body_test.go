@@ -26,10 +26,10 @@ func withJobs(rpc string) func(*testing.T, *credentialHarness) (string, string) 
 	}
 }
 
-// wireAttacks are about where one request ends and the next begins. The second request of each pair has no token: were
-// it taken for a part of the first, or the first for a part of it, it would get the response of somebody else.
+// wireAttacks are about where one request ends and the next begins. The second request of each pair has no token: with
+// request smuggling it would get the response of another client.
 func wireAttacks() []attack {
-	const stranger = "POST " + grantPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX: "
+	const anonymous = "POST " + grantPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX: "
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(byID), byID)
 	bare := post("{}")
 	return []attack{
@@ -48,15 +48,15 @@ func wireAttacks() []attack {
 		{"length too small, request in the body", bytesOn(post("{}"+bare, asOrders, "Content-Length: 2"), 2), "400,401", 0},
 		{"length of zero, request in the body", bytesOn(post(bare, asOrders, "Content-Length: 0"), 2), "400,401", 0},
 		{"GET with a request in its body", bytesOn(strings.Replace(post(bare, asOrders), "POST", "GET", 1)+"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 2), "405,404", 0},
-		{"request in a header of the next", bytesOn(post("{}"+stranger+post(byID, asOrders), asOrders, "Content-Length: 2"), 2), "400,400", 0},
+		{"request in a header of the next", bytesOn(post("{}"+anonymous+post(byID, asOrders), asOrders, "Content-Length: 2"), 2), "400,400", 0},
 		{"chunk with a bare line feed", bytesOn(post("2;\n{}\r\n0\r\n\r\n"+bare, asOrders, "Transfer-Encoding: chunked"), 2), "400,closed", 0},
-		{"chunk of junk", bytesOn(post("zz\r\n{}\r\n0\r\n\r\n", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
+		{"invalid chunk", bytesOn(post("zz\r\n{}\r\n0\r\n\r\n", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
 		{"chunk of a huge size", bytesOn(post("ffffffffffffffffff\r\n{}", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
 		{"chunk with a long extension", bytesOn(post("2;"+strings.Repeat("a", 64<<10)+"\r\n{}\r\n0\r\n\r\n", asOrders, "Transfer-Encoding: chunked"), 1), "400", 0},
 		{"token in a trailer", bytesOn(post(fmt.Sprintf("%x\r\n%s\r\n0\r\n%s\r\n\r\n", len(byID), byID, asOrders), "Trailer: Authorization", "Transfer-Encoding: chunked"), 1), "401", 0},
 		{"expectation", bytesOn(post(byID, asOrders, "Expect: 100-continue"), 2), "100,200", 1},
 		{"expectation of something else", bytesOn(post(byID, asOrders, "Expect: 200-ok"), 1), "417", 0},
-		{"expectation of a stranger", bytesOn(post("", "Expect: 100-continue", "Content-Length: 2000000"), 1), "401", 0},
+		{"expectation of an unauthenticated client", bytesOn(post("", "Expect: 100-continue", "Content-Length: 2000000"), 1), "401", 0},
 		{"HTTP/0.9", bytesOn("GET /client_sessions/list\r\n\r\n", 1), "400", 0},
 		{"HTTP/1.0 without a host", bytesOn("GET /client_sessions/list HTTP/1.0\r\n\r\n", 1), "401", 0},
 		{"HTTP/3.7", bytesOn("GET / HTTP/3.7\r\nHost: a\r\n\r\n", 1), "505", 0},

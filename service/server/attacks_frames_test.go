@@ -76,7 +76,7 @@ func frameAttacks() []attack {
 		{"flood of settings and pings", pings, "no stream is left", 0},
 		{"HTTP/1 on the gRPC face", onGRPC("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "refused", 0},
 		{"TLS on the gRPC face", onGRPC("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x00", 600)), "refused", 0},
-		{"junk on the gRPC face", onGRPC(http2.ClientPreface + strings.Repeat("\xff", 4096)), "refused", 0},
+		{"invalid frames on the gRPC face", onGRPC(http2.ClientPreface + strings.Repeat("\xff", 4096)), "refused", 0},
 	}
 }
 
@@ -100,14 +100,14 @@ func rapidResets(t *testing.T, h *credentialHarness) (string, string) {
 	return h.streamsLeft(t), ""
 }
 
-// streamsLeft waits until the service has done with the streams of those that left.
+// streamsLeft waits until the service has closed the streams of clients that disconnected.
 func (h *credentialHarness) streamsLeft(t *testing.T) string {
 	t.Helper()
 	seamtest.Eventually(t, "the streams are gone", func() bool { return h.metric(t, "client_session_service_grpc_streams") == 0 })
 	return "no stream is left"
 }
 
-// pings has the service acknowledge frames that nobody needs.
+// pings floods the service with frames that it has to acknowledge.
 func pings(t *testing.T, h *credentialHarness) (string, string) {
 	t.Helper()
 	c := h.h2(t)

@@ -37,7 +37,7 @@ func tokenAttacks() []attack {
 		{"JWT of another subject", with(map[string]any{"sub": "Jobs"}), no, 0},
 		{"JWT of another subject, and a claim that folds to it", with(map[string]any{"sub": "x", "SUB": "jobs"}), no, 0},
 		{"JWT for others", with(map[string]any{"aud": "others"}), no, 0},
-		{"50 junk JWTs", func(t *testing.T, h *credentialHarness) (string, string) {
+		{"50 invalid JWTs", func(t *testing.T, h *credentialHarness) (string, string) {
 			t.Helper()
 			refused := 0
 			for i := range 50 {
@@ -51,10 +51,10 @@ func tokenAttacks() []attack {
 	}
 }
 
-// unreadAttacks are about requests that never come whole, and streams that never end.
+// unreadAttacks are about requests that never arrive completely, and streams that never end.
 func unreadAttacks() []attack {
 	return []attack{
-		{"stranger's message that never comes, gRPC", func(t *testing.T, h *credentialHarness) (string, string) {
+		{"message of an unauthenticated client that never arrives, gRPC", func(t *testing.T, h *credentialHarness) (string, string) {
 			t.Helper()
 			c := h.h2(t)
 			defer c.Close()

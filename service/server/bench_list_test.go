@@ -20,8 +20,8 @@ import (
 )
 
 // BenchmarkList measures a list of 10,000 sessions over each face: the time of the process's processors for each
-// session, and the most memory that the process had, both with Seam and a caller in it that reads and forgets. The floor
-// is that caller and Seam without the service between them.
+// session, and the most memory that the process had, both including Seam and a caller that discards the response. The
+// floor is that caller and Seam without the service between them.
 func BenchmarkList(b *testing.B) {
 	const sessions = 10_000
 	one, _, _ := strings.Cut(strings.TrimPrefix(seamResponse, `{"client_session":`), `,"ok":true}`)
@@ -29,10 +29,10 @@ func BenchmarkList(b *testing.B) {
 		{"known", ""}, {"unknown text", `,"new":"text"`}, {"unknown object", `,"new":{"a":["b",1]}`},
 	} {
 		session := strings.TrimSuffix(one, "}") + test.members + "}"
-		answer := `{"client_sessions":[` + strings.Repeat(session+",", sessions-1) + session + `],"ok":true}`
-		ctx, s, seamURL := benchService(b, answer)
+		response := `{"client_sessions":[` + strings.Repeat(session+",", sessions-1) + session + `],"ok":true}`
+		ctx, s, seamURL := benchService(b, response)
 		conn, err := grpc.NewClient(s.Addresses().GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(len(answer)), grpc.ForceCodecV2(unread{})))
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(len(response)), grpc.ForceCodecV2(unread{})))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -70,15 +70,15 @@ func BenchmarkCall(b *testing.B) {
 	measure(b, "rest/service", overHTTP("http://"+s.Addresses().HTTP))
 }
 
-// benchService runs the service until the benchmark ends, in front of a Seam that gives one response to everything.
-func benchService(b *testing.B, answer string) (ctx context.Context, s *server.Server, seamURL string) {
+// benchService runs the service until the benchmark ends, in front of a Seam that has one response to all requests.
+func benchService(b *testing.B, response string) (ctx context.Context, s *server.Server, seamURL string) {
 	b.Helper()
 	upstream := listen(b)
 	seam := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Seam-Request-Id", "06161bd0-b59a-4a49-89ce-d76274a1558b") // Seam names each response.
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, response)
 	})}
 	go func() { _ = seam.Serve(upstream) }()
 	b.Cleanup(func() { _ = seam.Close() })

@@ -19,7 +19,7 @@ func TestNothingIsCached(t *testing.T) {
 		"HEAD":            h.send(http.MethodHead, "/client_sessions/list", "", known...),
 		"invalid input":   h.grant(`{"x":1}`, known...),
 		"Seam's error":    h.send(http.MethodGet, "/client_sessions/get?client_session_id=00000000-0000-4000-8000-000000000000", "", known...),
-		"stranger":        h.grant(byID, "Authorization", ""),
+		"unauthenticated": h.grant(byID, "Authorization", ""),
 		"other's page":    h.grant(byID, "Origin", "https://evil.example"),
 		"own page":        h.grant(byID, append(known, "Origin", origin)...),
 		"preflight":       h.send(http.MethodOptions, grantPath, "", "Origin", origin, "Access-Control-Request-Method", "POST"),

@@ -9,11 +9,11 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 )
 
-// TestCORS shows which pages a browser lets call, and which with credentials, as Seam's JavaScript SDK does with a
-// client session token: only those of listed origins, and only where their own credential is what opens Seam.
+// TestCORS shows which origins may call, and which with credentials, as Seam's JavaScript SDK does with a client
+// session token: only listed origins, and those with credentials only in pass-through mode.
 func TestCORS(t *testing.T) {
 	t.Parallel()
-	const origin, stranger = "https://app.example.com", "https://evil.example.com"
+	const origin, unlisted = "https://app.example.com", "https://evil.example.com"
 	origins := func(list ...string) func(*config.Config) {
 		return func(cfg *config.Config) { cfg.CORSOrigins = list }
 	}
@@ -22,17 +22,17 @@ func TestCORS(t *testing.T) {
 	for name, c := range map[string]struct {
 		h      *harness
 		origin string
-		// allowed and credentials are what the browser is told.
+		// allowed and credentials are Access-Control-Allow-Origin and -Credentials.
 		allowed, credentials string
 		preflight            int
 	}{
 		"listed":                       {listed, origin, origin, "true", http.StatusNoContent},
-		"stranger":                     {listed, stranger, "", "", http.StatusNoContent},
+		"unlisted":                     {listed, unlisted, "", "", http.StatusNoContent},
 		"page without an origin":       {listed, "null", "", "", http.StatusNoContent},
 		"every origin":                 {every, origin, "*", "", http.StatusNoContent},
 		"every origin beside a listed": {mixed, origin, "*", "", http.StatusNoContent},
 		"service credential":           {credentialed, origin, origin, "", http.StatusNoContent},
-		"service credential, stranger": {credentialed, stranger, "", "", http.StatusForbidden},
+		"service credential, unlisted": {credentialed, unlisted, "", "", http.StatusForbidden},
 		"none by default":              {start(t), origin, "", "", http.StatusMethodNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {

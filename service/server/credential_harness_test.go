@@ -30,8 +30,8 @@ const (
 	readerToken = "css_READERREADERREADERREADERRE"
 )
 
-// credentialHarness is a service that has the sandbox's API key and knows three callers: orders, which may call everything,
-// reader, which may only read, and jobs, which comes with tokens of an issuer.
+// credentialHarness is a service that has the sandbox's API key and knows three callers: orders, which may call
+// everything, reader, which may only read, and jobs, which comes with tokens of an issuer.
 type credentialHarness struct {
 	*harness
 
@@ -40,7 +40,7 @@ type credentialHarness struct {
 	sign func(claims map[string]any) string
 }
 
-// startWithCredential runs the service with a key of its own until the test ends.
+// startWithCredential runs the service with a service credential until the test ends.
 func startWithCredential(t *testing.T, change ...func(*config.Config)) *credentialHarness {
 	t.Helper()
 	file, sign := writeCallers(t, t.TempDir())

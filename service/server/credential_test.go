@@ -26,8 +26,8 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-// TestEveryMethodRequiresACredential asks the service itself which methods it has, so that one that is added later is in the test
-// from the start: each is on the list of those that anybody may call, or refuses a call without a credential.
+// TestEveryMethodRequiresACredential lists the methods by reflection, so that it covers methods that are added later:
+// each is on the list of the public ones, or refuses a call without a credential.
 func TestEveryMethodRequiresACredential(t *testing.T) {
 	h := startWithCredential(t, func(cfg *config.Config) { cfg.Reflection = config.ReflectionOn })
 	open := []string{
@@ -106,8 +106,9 @@ func (h *credentialHarness) methods(t *testing.T) []string {
 	return methods
 }
 
-// TestServiceCredentialRefused shows what callers learn when Seam refuses the service's key: that the service is not set up right,
-// and nothing that would have them look at their own credential. The operator has a metric and a line in the log.
+// TestServiceCredentialRefused shows what callers learn when Seam refuses the service's key: that the service is not
+// set up right, and nothing that would have them look at their own credential. The operator has a metric and a line in
+// the log.
 func TestServiceCredentialRefused(t *testing.T) {
 	h := startWithCredential(t, func(cfg *config.Config) { cfg.SeamAPIKey = "seam_secretrevokedkey" })
 	got := h.grant(byID, "Authorization", "Bearer "+ordersToken)
@@ -120,9 +121,9 @@ func TestServiceCredentialRefused(t *testing.T) {
 	if st := status.Convert(err); st.Code() != codes.Internal || st.Message() != "The service is not set up right" {
 		t.Errorf("gRPC gets %v", err)
 	}
-	// A caller whose own credential is wrong does not get as far, and does not count.
+	// A caller whose own credential is invalid is refused before that, and is not counted.
 	if got := h.grant(byID, "Authorization", "Bearer x"); got.status != http.StatusUnauthorized {
-		t.Errorf("a stranger gets %d", got.status)
+		t.Errorf("an unauthenticated client gets %d", got.status)
 	}
 	h.noSecret(t, "the response", got.text+status.Convert(err).Proto().String())
 	for _, text := range []string{got.text, status.Convert(err).Message()} {
@@ -145,7 +146,7 @@ func TestServiceCredentialRefused(t *testing.T) {
 	h.noSecret(t, "the log", h.log.String())
 }
 
-// TestAnonymous shows that a service which lets anybody use its key says so, in a metric and a warning.
+// TestAnonymous shows the metric and the warning of a service whose credential unauthenticated clients may use.
 func TestAnonymous(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -166,7 +167,7 @@ func TestAnonymous(t *testing.T) {
 				wantStatus = http.StatusOK
 			}
 			if got := h.grant(byID, "Authorization", "", "Seam-Workspace", "x"); got.status != wantStatus {
-				t.Errorf("a stranger gets %d %s", got.status, got.text)
+				t.Errorf("an unauthenticated client gets %d %s", got.status, got.text)
 			}
 			if wantStatus == http.StatusOK && h.upstream(t) != 1 {
 				t.Error("the call did not reach Seam once")

@@ -16,8 +16,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// TestCrossOriginPages shows that a page in a browser cannot use the service's own credential where nobody has to prove
-// anything: neither by sending a request across origins nor by a name that was pointed at this machine.
+// TestCrossOriginPages shows that a page in a browser cannot use the service credential of a service without callers
+// file: neither by a cross-origin request (CSRF) nor by DNS rebinding.
 func TestCrossOriginPages(t *testing.T) {
 	const own, evil = "https://app.example.com", "https://evil.example"
 	h := startWithCredential(t, func(c *config.Config) {
@@ -31,18 +31,18 @@ func TestCrossOriginPages(t *testing.T) {
 		headers []string
 		status  int
 	}{
-		"no browser":                    {"", nil, http.StatusOK},
-		"localhost":                     {"localhost:8080", nil, http.StatusOK},
-		"a page that may":               {"", []string{"Origin", own, "Sec-Fetch-Site", "cross-site"}, http.StatusOK},
-		"a page of another's":           {"", []string{"Origin", evil}, http.StatusForbidden},
-		"a page without a name":         {"", []string{"Origin", "null"}, http.StatusForbidden},
-		"an image in a page":            {"", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
-		"a page on another port":        {"", []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},
-		"a page of the same origin":     {"sessions.example.com", []string{"Origin", "https://sessions.example.com", "Sec-Fetch-Site", "same-origin"}, http.StatusOK},
-		"such a page, pointed here":     {"evil.example", []string{"Origin", evil, "Sec-Fetch-Site", "same-origin"}, http.StatusForbidden},
-		"a name that was given":         {"sessions.example.com", nil, http.StatusOK},
-		"a name pointed at the machine": {"evil.example:8080", nil, http.StatusForbidden},
-		"another machine's address":     {"192.0.2.1:8080", nil, http.StatusForbidden},
+		"no browser":                {"", nil, http.StatusOK},
+		"localhost":                 {"localhost:8080", nil, http.StatusOK},
+		"a listed origin":           {"", []string{"Origin", own, "Sec-Fetch-Site", "cross-site"}, http.StatusOK},
+		"another origin":            {"", []string{"Origin", evil}, http.StatusForbidden},
+		"an opaque origin":          {"", []string{"Origin", "null"}, http.StatusForbidden},
+		"an image in a page":        {"", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+		"a page on another port":    {"", []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},
+		"a page of the same origin": {"sessions.example.com", []string{"Origin", "https://sessions.example.com", "Sec-Fetch-Site", "same-origin"}, http.StatusOK},
+		"the same by DNS rebinding": {"evil.example", []string{"Origin", evil, "Sec-Fetch-Site", "same-origin"}, http.StatusForbidden},
+		"an allowed host":           {"sessions.example.com", nil, http.StatusOK},
+		"DNS rebinding":             {"evil.example:8080", nil, http.StatusForbidden},
+		"another machine's address": {"192.0.2.1:8080", nil, http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			headers := append([]string{"Authorization", ""}, c.headers...)
@@ -67,7 +67,7 @@ func TestCrossOriginPages(t *testing.T) {
 		})
 	}
 	if lines := strings.Count(h.log.String(), `"msg":"cross-origin request refused"`); lines != 7 {
-		t.Errorf("%d lines in the log about pages that were refused, want 7", lines)
+		t.Errorf("%d lines in the log about refused requests, want 7", lines)
 	}
 	got := h.send(http.MethodPost, "/client_sessions/delete?client_session_id="+sandbox.SessionID, "",
 		"Origin", evil, "Content-Type", "text/plain", "Authorization", "")
@@ -76,7 +76,7 @@ func TestCrossOriginPages(t *testing.T) {
 	}
 }
 
-// TestDrainEndsStreams shows that whoever watches the health hears of the drain and does not hold it up.
+// TestDrainEndsStreams shows that a health watch reports the drain and does not delay it.
 func TestDrainEndsStreams(t *testing.T) {
 	t.Parallel()
 	h := start(t)

@@ -88,7 +88,7 @@ func failures() []failureCase {
 	const unrecognized = "Unrecognized field(s) in message"
 	return []failureCase{
 		{
-			name: "nothing given", body: `{}`, message: &clientsessionv1.GrantAccessRequest{},
+			name: "no fields", body: `{}`, message: &clientsessionv1.GrantAccessRequest{},
 			code: codes.InvalidArgument, status: 400, errorType: "invalid_input",
 			text: "At least one parameter must be provided", fields: []string{""},
 		},
@@ -195,7 +195,7 @@ func failures() []failureCase {
 			text: "No authentication methods succeeded",
 		},
 		{
-			name: "no credential and a faulty request", credential: "none", body: `{"x":`,
+			name: "no credential and an invalid request", credential: "none", body: `{"x":`,
 			message: &clientsessionv1.GrantAccessRequest{},
 			code:    codes.Unauthenticated, status: 401, errorType: "unauthorized",
 			text: "No authentication methods succeeded",

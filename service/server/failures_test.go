@@ -131,12 +131,12 @@ func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 		t.Errorf("ErrorInfo is %v: want it to say that the outcome is unknown: %t", d.info, c.unknown)
 	}
 	if got := strings.Join(trailer.Get("grpc-retry-pushback-ms"), ","); got != c.pushback() {
-		t.Errorf("the retry policy of the caller is told %q, want %q", got, c.pushback())
+		t.Errorf("the pushback is %q, want %q", got, c.pushback())
 	}
 	return text
 }
 
-// pushback is what the retry policy of a gRPC client is told: to leave alone what has been tried often enough.
+// pushback is the pushback for the retry policy of a gRPC client: -1, no retry, for a call that was retried already.
 func (c failureCase) pushback() string {
 	switch {
 	case c.reached > 1 || c.seamDown:

@@ -59,8 +59,8 @@ func TestSlowCaller(t *testing.T) {
 	}
 }
 
-// TestSlowReader shows that a caller that does not take its response keeps nobody else from theirs, and that it still
-// gets all of it.
+// TestSlowReader shows that a caller that does not read its response does not delay the others, and that it still gets
+// all of it.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	const sessions = 2000
@@ -175,8 +175,8 @@ func begin(call func()) <-chan struct{} {
 	return done
 }
 
-// TestCallerCancelsMidCall shows that a caller that cancels ends its request to Seam, too, long before the deadline, whatever
-// the call is and wherever it stands, and that the request is not retried.
+// TestCallerCancelsMidCall shows that a caller that cancels ends its request to Seam, too, long before the deadline,
+// whatever the call is and wherever it stands, and that the request is not retried.
 func TestCallerCancelsMidCall(t *testing.T) {
 	later := seamtest.Response("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
 	for state, f := range map[string]fault{

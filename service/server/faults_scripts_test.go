@@ -25,7 +25,8 @@ const goodResponse = `{"client_session":{"client_session_id":"` + sandbox.Sessio
 
 // What an upstream does with a connection.
 
-// deaf reads nothing as long as the fault lasts, and then to the end, to see that the service has left.
+// deaf reads nothing as long as the fault lasts, and then to the end, to see that the service has closed the
+// connection.
 func deaf(u *seamtest.Upstream, conn net.Conn) {
 	<-u.Healed()
 	seamtest.HangOn(u, conn)
@@ -35,29 +36,29 @@ func inPlainText(_ *seamtest.Upstream, conn net.Conn) {
 	_, _ = io.WriteString(conn, seamtest.Response("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"))
 }
 
-// asStranger has a certificate for which nobody vouches.
-func asStranger(t *testing.T) func(*seamtest.Upstream, net.Conn) {
+// untrusted has a certificate of an unknown authority.
+func untrusted(t *testing.T) func(*seamtest.Upstream, net.Conn) {
 	t.Helper()
-	pair := seamtest.NewAuthority(t, "stranger").Pair(t, "seam")
+	pair := seamtest.NewAuthority(t, "untrusted").Pair(t, "seam")
 	return func(_ *seamtest.Upstream, conn net.Conn) {
 		secured := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}})
 		if secured.Handshake() != nil {
 			return
 		}
 		if request, err := http.ReadRequest(bufio.NewReader(secured)); err == nil {
-			t.Errorf("a stranger was told %v", request.Header)
+			t.Errorf("an untrusted upstream received %v", request.Header)
 		}
 	}
 }
 
 // What an upstream does with a request.
 
-// drips writes the first text at once and the second one byte by byte, until nobody listens.
+// drips writes the first text at once and the second one byte by byte, until the client closes the connection.
 func drips(atOnce, text string) func(net.Conn) seamtest.Then {
 	return func(conn net.Conn) seamtest.Then {
 		_, err := io.WriteString(conn, atOnce)
 		for i := 0; i < len(text) && err == nil; i++ {
-			time.Sleep(50 * time.Millisecond) // It is the fault, and not there to wait for something.
+			time.Sleep(50 * time.Millisecond) // It is the fault, and does not wait for an event.
 			_, err = io.WriteString(conn, text[i:i+1])
 		}
 		return seamtest.Close
@@ -72,14 +73,14 @@ func endlessBody(conn net.Conn) seamtest.Then {
 	return seamtest.Close
 }
 
-// redirects points to a host that nobody may follow to.
+// redirects redirects to another host, which must get no request.
 func redirects(t *testing.T) func(net.Conn) seamtest.Then {
 	t.Helper()
 	decoy := seamtest.New(t, seamtest.Fault{Accept: func(*seamtest.Upstream, net.Conn) { t.Error("a redirect was followed") }})
 	return seamtest.Say(seamtest.Response("307 Elsewhere", "", "Location: "+decoy.URL+"/client_sessions/get"), seamtest.KeepOpen)
 }
 
-// bomb is 64 KiB that unpack to a good response and 64 MiB of white space.
+// bomb is 64 KiB that unpack to a valid response and 64 MiB of white space.
 var bomb = sync.OnceValue(func() string {
 	pack := func(text string) string {
 		var packed bytes.Buffer
@@ -93,7 +94,7 @@ var bomb = sync.OnceValue(func() string {
 
 // What an upstream does with a stream of HTTP/2.
 
-// goesAway ends the connection and says that the request was not processed.
+// goesAway sends a GOAWAY by which the request was not processed.
 func goesAway(s seamtest.Stream) seamtest.Then {
 	_ = s.WriteGoAway(max(s.ID, 2)-2, http2.ErrCodeNo, nil)
 	return seamtest.KeepOpen
@@ -109,7 +110,7 @@ func resetsBody(s seamtest.Stream) seamtest.Then {
 	return s.Reset(http2.ErrCodeInternal)
 }
 
-// interimStorm gives early hints, more than anybody takes.
+// interimStorm sends more early hints than any client accepts.
 func interimStorm(s seamtest.Stream) seamtest.Then {
 	for range 2500 {
 		s.Head("103")
@@ -117,7 +118,7 @@ func interimStorm(s seamtest.Stream) seamtest.Then {
 	return seamtest.KeepOpen
 }
 
-// startUpstream starts an upstream with a fault, which responds well as yet. It checks what each request comes with.
+// startUpstream starts an upstream with a fault, which does not inject it yet. It checks the headers of each request.
 func startUpstream(t *testing.T, fault seamtest.Fault) *seamtest.Upstream {
 	t.Helper()
 	u := seamtest.New(t, fault)

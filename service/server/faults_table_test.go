@@ -16,8 +16,8 @@ import (
 // soon is the deadline of calls that end by it.
 const soon = 2 * time.Second
 
-// faults are the rows of TestUpstreamFaults: one for each outcome of a request, and those that could leave something
-// behind. What is retried after which response is the table of TestWhatIsRetried in service/seam.
+// faults are the rows of TestUpstreamFaults: one for each outcome of a request, and those that could leak
+// something. What is retried after which response is the table of TestWhatIsRetried in service/seam.
 func faults(t *testing.T) []fault {
 	t.Helper()
 	// Those that are waited for come first, so that the others run beside them.
@@ -45,14 +45,14 @@ func overTLS(name string, play func(*seamtest.Upstream, net.Conn)) fault {
 
 // The four ways in which calls commonly end.
 
-// notSent: nothing was carried out, so every call is retried. The upstream sees some of the attempts.
+// notSent: no request was applied, so every call is retried. The upstream sees some of the attempts.
 func notSent(f fault, requests int) fault {
 	f.read = result{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable", requests: requests}
 	f.write, f.once = f.read, f.read
 	return f
 }
 
-// lost: the request was sent and no response came of it.
+// lost: the request was sent and there was no response.
 func lost(f fault) fault {
 	f.read = result{code: codes.Unavailable, status: 503, errorType: "upstream_unreachable", requests: 3}
 	f.write = f.read
@@ -61,7 +61,7 @@ func lost(f fault) fault {
 	return f
 }
 
-// malformed: the response says that all is well, and then breaks off or makes no sense.
+// malformed: the response is a 2xx that is truncated or malformed.
 func malformed(f fault) fault {
 	f.read = result{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 3}
 	f.write = f.read
@@ -94,7 +94,7 @@ func connectionFaults(t *testing.T) []fault {
 		notSent(fault{name: "connection refused", Fault: seamtest.Fault{Down: true}}, 0),
 		notSent(fault{name: "no such host", noAddress: dnsmessage.RCodeNameError}, 0),
 		notSent(fault{name: "name server fails", noAddress: dnsmessage.RCodeServerFailure}, 0),
-		notSent(overTLS("certificate of a stranger", asStranger(t)), 0),
+		notSent(overTLS("certificate of an unknown authority", untrusted(t)), 0),
 		notSent(overTLS("plain text on a TLS port", inPlainText), 0),
 		notSent(overTLS("TLS port closes at once", func(*seamtest.Upstream, net.Conn) {}), 0),
 	}
@@ -161,7 +161,7 @@ func strangeResponses(t *testing.T) []fault {
 	}
 }
 
-// slowResponses are those that take longer than anybody waits.
+// slowResponses are those that take longer than the deadline.
 func slowResponses() []fault {
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 	return []fault{

@@ -72,11 +72,11 @@ type side struct {
 func TestUpstreamFaults(t *testing.T) {
 	stderr := captureStderr(t)
 	var mu sync.Mutex
-	broken := map[string]dnsmessage.RCode{}
+	failures := map[string]dnsmessage.RCode{}
 	seamtest.Resolve(t, func(name string) ([4]byte, dnsmessage.RCode) {
 		mu.Lock()
 		defer mu.Unlock()
-		return [4]byte{127, 0, 0, 1}, broken[name]
+		return [4]byte{127, 0, 0, 1}, failures[name]
 	})
 	var sides []*side
 	for _, f := range faults(t) {
@@ -104,15 +104,15 @@ func TestUpstreamFaults(t *testing.T) {
 		s.good() // So that the fault meets a connection that was kept.
 		s.seam.Break()
 		mu.Lock()
-		broken[s.hostname()] = s.noAddress
+		failures[s.hostname()] = s.noAddress
 		mu.Unlock()
 		s.play(t)
 		mu.Lock()
-		delete(broken, s.hostname())
+		delete(failures, s.hostname())
 		mu.Unlock()
 		s.seam.Heal()
 		s.good()
-		seamtest.Eventually(t, "the service to leave what does not respond", func() bool { return s.seam.Playing.Load() == 0 })
+		seamtest.Eventually(t, "the service to close what does not respond", func() bool { return s.seam.Playing.Load() == 0 })
 		s.inspect(t)
 		s.hangup()
 	})
@@ -152,7 +152,7 @@ func pointAt(t *testing.T, u *seamtest.Upstream) func(*config.Config) {
 	return func(cfg *config.Config) { cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(t, u.URL), roots }
 }
 
-// hangup leaves nothing but the service itself in use.
+// hangup closes all but the service itself.
 func (s *side) hangup() {
 	s.seam.Hangup()
 	s.http.CloseIdleConnections()
@@ -188,7 +188,7 @@ func (s *side) inspect(t *testing.T) {
 		t.Error("a request went to an upstream of another name")
 	}
 	if s.Accept != nil && s.TLS {
-		// Whoever did not prove to be Seam heard nothing, and to the others it was told under TLS.
+		// An upstream without a valid certificate received nothing, and the others received it over TLS.
 		noSecrets(t, "what came in", s.seam.Heard())
 	}
 	noSecrets(t, "the log", s.log.String())

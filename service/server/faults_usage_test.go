@@ -9,7 +9,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// usage is what of the process a fault could leave behind.
+// usage is the resources of the process that a fault could leak.
 type usage struct{ goroutines, files int }
 
 // settled returns the usage once it stands still.

@@ -185,12 +185,12 @@ func TestMethods(t *testing.T) {
 }
 
 // TestDeadlineOverREST shows that a REST caller's Grpc-Timeout is nothing: neither a longer deadline than the
-// service's nor a junk one counts.
+// service's nor an invalid one counts.
 func TestDeadlineOverREST(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 200 * time.Millisecond })
-	if got := h.grant(byID, "Grpc-Timeout", "junk"); got.status != http.StatusOK {
-		t.Errorf("junk gets %d %s", got.status, got.text)
+	if got := h.grant(byID, "Grpc-Timeout", "x"); got.status != http.StatusOK {
+		t.Errorf("an invalid timeout gets %d %s", got.status, got.text)
 	}
 	if got := h.grant(byID, "Grpc-Timeout", "1n"); got.status != http.StatusOK {
 		t.Errorf("a nanosecond gets %d %s", got.status, got.text)

@@ -157,7 +157,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestCallerCancels shows that a caller that leaves takes its request to Seam with it.
+// TestCallerCancels shows that the request to Seam is canceled with its call.
 func TestCallerCancels(t *testing.T) {
 	h := start(t)
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {

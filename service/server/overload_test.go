@@ -89,7 +89,7 @@ func TestTooManyInFlight(t *testing.T) {
 }
 
 // TestCallerRate shows that a caller that makes more calls than it may is refused over both faces, together, and that
-// making up credentials gets nobody more.
+// made-up credentials gain nothing.
 func TestCallerRate(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
 	for range 2 { // One as a caller that Seam has not accepted yet, and one as itself.
@@ -117,7 +117,7 @@ func TestCallerRate(t *testing.T) {
 	}
 }
 
-// TestCallerRateByName shows that a known caller that makes more calls than it may leaves another one alone.
+// TestCallerRateByName shows that the rate limit of one authenticated caller does not affect another.
 func TestCallerRateByName(t *testing.T) {
 	h := startWithCredential(t, func(cfg *config.Config) { cfg.CallerRPS = 0.01 })
 	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {

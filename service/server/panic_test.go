@@ -22,8 +22,8 @@ import (
 	"github.com/clientsession/client-session-service/service/server"
 )
 
-// panickingLog is a log that panics at every line with that message: it stands for a fault in any of the steps that are not
-// the handler's.
+// panickingLog is a log that panics at every line with that message: it stands for a panic in any of the steps that are
+// not the handler's.
 type panickingLog struct {
 	slog.Handler
 

@@ -7,7 +7,7 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 )
 
-// TestPlaintextUpstreamWarns shows that a service whose requests to Seam leave the machine unencrypted says so, once.
+// TestPlaintextUpstreamWarns shows that a service whose requests to Seam leave the machine unencrypted warns once.
 func TestPlaintextUpstreamWarns(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

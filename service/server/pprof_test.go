@@ -11,7 +11,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// TestProfilesAreOff shows that nobody gets at the insides of the process where the operator did not ask for it.
+// TestProfilesAreOff shows that there are no profiles unless the operator turns them on.
 func TestProfilesAreOff(t *testing.T) {
 	h := start(t)
 	for _, path := range []string{"", "heap", "goroutine?debug=2", "cmdline", "symbol", "profile?seconds=1", "trace?seconds=1"} {
@@ -47,7 +47,7 @@ func TestProfilesAreBounded(t *testing.T) {
 // room.
 func TestOneProfileAtATime(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.Pprof = true })
-	ctx, leave := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.at.Admin+"/debug/pprof/trace?seconds=60", http.NoBody)
@@ -68,7 +68,7 @@ func TestOneProfileAtATime(t *testing.T) {
 	if code, _ := h.admin("/metrics"); code != http.StatusOK {
 		t.Errorf("the metrics get %d", code)
 	}
-	leave()
+	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

@@ -37,8 +37,8 @@ func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	}
 }
 
-// TestNotReadyBeforeItRuns shows that a service that has its addresses but does not serve yet is not ready: whoever
-// asks gets no response.
+// TestNotReadyBeforeItRuns shows that a service that has its addresses but does not serve yet is not ready: a client
+// that asks gets no response.
 func TestNotReadyBeforeItRuns(t *testing.T) {
 	t.Parallel()
 	s, err := server.New(config.Config{

@@ -155,8 +155,8 @@ func TestClientRetries(t *testing.T) {
 	}
 }
 
-// TestRetryThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with what Seam
-// said, and not with a timeout.
+// TestRetryThatCannotEndInTime shows that a call whose deadline leaves no time for another attempt ends with Seam's
+// error, and not with a timeout.
 func TestRetryThatCannotEndInTime(t *testing.T) {
 	t.Parallel() // Four seconds are waited.
 	const deadline, delay = 3 * time.Second, 2 * time.Second

@@ -37,8 +37,8 @@ func scenarios() []scenario {
 	badCreate := `{"connect_webview_ids":["a",1,null],"connected_account_ids":"a","customer_key":"","expires_at":"soon",` +
 		`"user_identifier_key":null,"user_identity_id":"x","user_identity_ids":["y","z"],"extra":1,"more":{}}`
 	return []scenario{
-		one("create, nothing given", step{rpc: "Create", method: "PUT", status: 200}),
-		one("create, everything given", step{rpc: "Create", method: "PUT", body: everything, status: 200}),
+		one("create, no fields", step{rpc: "Create", method: "PUT", status: 200}),
+		one("create, all fields", step{rpc: "Create", method: "PUT", body: everything, status: 200}),
 		{"create with PUT, user exists", []step{
 			{rpc: "Create", method: "PUT", body: everything, status: 200},
 			{rpc: "Create", method: "PUT", body: `{"user_identifier_key":"new_user","customer_key":"x"}`, status: 200},
@@ -54,7 +54,7 @@ func scenarios() []scenario {
 			rpc: "Create", method: "POST",
 			body: `{"user_identity_ids":["` + sandbox.UserIdentityID + `"]}`, status: 200,
 		}),
-		one("create, all faults at once",
+		one("create, all violations at once",
 			step{rpc: "Create", method: "POST", body: badCreate, status: 400, errorType: "invalid_input"}),
 		one("create, date with a comma", step{
 			rpc: "Create", method: "PUT",
@@ -120,7 +120,7 @@ func scenarios() []scenario {
 			query:  "user_identifier_key=a&user_identifier_key=b",
 			status: 400, errorType: "invalid_query_params",
 		}),
-		one("get, broken query", step{
+		one("get, malformed query", step{
 			rpc: "Get", method: "GET", query: "user_identifier_key=%zz",
 			status: 400, errorType: "invalid_query_params",
 		}),
@@ -185,7 +185,7 @@ func scenarios() []scenario {
 				status: 200,
 			},
 		}},
-		one("get_or_create, faults", step{
+		one("get_or_create, violations", step{
 			rpc: "GetOrCreate", method: "POST", body: badCreate,
 			status: 400, errorType: "invalid_input",
 		}),
@@ -216,7 +216,7 @@ func scenarios() []scenario {
 			rpc: "List", method: "GET", query: "without_user_identifier_key=True",
 			status: 400, errorType: "invalid_input",
 		}),
-		one("list, faults", step{
+		one("list, violations", step{
 			rpc: "List", method: "POST",
 			body:   `{"client_session_id":"","connect_webview_id":1,"without_user_identifier_key":null}`,
 			status: 400, errorType: "invalid_input",

@@ -9,7 +9,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// TestFailedHandshakeIsOneShortLine shows that what a stranger offers in a handshake is not logged, over either face:
+// TestFailedHandshakeIsOneShortLine shows that no text of a client in a handshake is logged, over either face:
 // crypto/tls quotes the names of protocols that it does not know, which can be 50 KB.
 func TestFailedHandshakeIsOneShortLine(t *testing.T) {
 	dir := t.TempDir()
@@ -18,7 +18,7 @@ func TestFailedHandshakeIsOneShortLine(t *testing.T) {
 	r := startTLS(t, tlsConfig(dir))
 	config := authority.Client(t, nil)
 	for range 200 {
-		config.NextProtos = append(config.NextProtos, "stranger"+strings.Repeat("x", 240))
+		config.NextProtos = append(config.NextProtos, "offered"+strings.Repeat("x", 240))
 	}
 	for _, address := range []string{r.grpc, r.http} {
 		if connection, err := tls.Dial("tcp", address, config); err == nil {
@@ -35,7 +35,7 @@ func TestFailedHandshakeIsOneShortLine(t *testing.T) {
 		t.Errorf("%d lines: %.1000s", len(lines), r.logged())
 	}
 	for _, line := range lines {
-		if len(line) > 400 || strings.Contains(line, "stranger") {
+		if len(line) > 400 || strings.Contains(line, "offered") {
 			t.Errorf("a line of %d bytes: %.1000s", len(line), line)
 		}
 	}

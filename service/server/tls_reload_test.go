@@ -13,7 +13,7 @@ import (
 )
 
 func TestClientCertificates(t *testing.T) {
-	ours, callers, strangers, dir := seamtest.NewAuthority(t, "ours"), seamtest.NewAuthority(t, "callers"), seamtest.NewAuthority(t, "strangers"), t.TempDir()
+	ours, callers, untrusted, dir := seamtest.NewAuthority(t, "ours"), seamtest.NewAuthority(t, "callers"), seamtest.NewAuthority(t, "untrusted"), t.TempDir()
 	writePair(t, dir, ours)
 	writeFiles(t, dir, map[string][]byte{"ca.crt": callers.PEM})
 	r := startTLS(t, tlsConfig(dir))
@@ -27,8 +27,8 @@ func TestClientCertificates(t *testing.T) {
 		// Over TLS 1.3 the client has sent its request when the refusal comes, so that its error may be about that.
 		const why = "certificate signed by unknown authority"
 		before := strings.Count(r.logged(), why)
-		if _, err := on(ours.Client(t, strangers))(); err == nil {
-			t.Error("a certificate of another authority is let in")
+		if _, err := on(ours.Client(t, untrusted))(); err == nil {
+			t.Error("a certificate of another authority is accepted")
 		}
 		seamtest.Eventually(t, "the log says why", func() bool { return strings.Count(r.logged(), why) > before })
 	})
@@ -154,8 +154,8 @@ func TestChangedCertificateByKubernetes(t *testing.T) {
 	})
 }
 
-// faults are what can be wrong with the files, by the error.
-func faults(t *testing.T) map[string]func(dir string) (key []byte) {
+// invalidFiles make the files invalid, by the error.
+func invalidFiles(t *testing.T) map[string]func(dir string) (key []byte) {
 	t.Helper()
 	strange := func(dir, name string) []byte {
 		_, key := seamtest.NewAuthority(t, "strange").Issue(t, "server")
@@ -195,7 +195,7 @@ func faults(t *testing.T) map[string]func(dir string) (key []byte) {
 	}
 }
 
-// goodFiles returns a folder of files that serve.
+// goodFiles returns a folder of valid files.
 func goodFiles(t *testing.T) (dir string, ours *seamtest.Authority, cfg config.Config) {
 	t.Helper()
 	dir, ours = t.TempDir(), seamtest.NewAuthority(t, "ours")
@@ -205,7 +205,7 @@ func goodFiles(t *testing.T) (dir string, ours *seamtest.Authority, cfg config.C
 }
 
 func TestInvalidFilesStopTheStart(t *testing.T) {
-	for want, spoil := range faults(t) {
+	for want, spoil := range invalidFiles(t) {
 		t.Run(want, func(t *testing.T) {
 			dir, _, cfg := goodFiles(t)
 			key := spoil(dir)
@@ -220,7 +220,7 @@ func TestInvalidFilesStopTheStart(t *testing.T) {
 
 func TestInvalidNewFilesKeepTheOld(t *testing.T) {
 	t.Parallel()
-	for want, spoil := range faults(t) {
+	for want, spoil := range invalidFiles(t) {
 		t.Run(want, func(t *testing.T) {
 			dir, ours, cfg := goodFiles(t)
 			r := startTLS(t, cfg)
@@ -235,7 +235,7 @@ func TestInvalidNewFilesKeepTheOld(t *testing.T) {
 				}
 			})
 			noKeys(t, r.logged(), key)
-			// What is mended is used.
+			// Valid files are applied again.
 			writeFiles(t, dir, map[string][]byte{"ca.crt": bytes.Repeat(ours.PEM, 2)})
 			writePair(t, dir, ours)
 			seamtest.Eventually(t, "both are reloaded", func() bool {

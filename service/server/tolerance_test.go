@@ -79,8 +79,8 @@ func TestMembersOfOtherTypes(t *testing.T) {
 	}
 }
 
-// TestOddErrors shows that JSON which Seam, or what responds in its place, sends with an error reaches callers over REST
-// as it came, and that what is no error of Seam's is none over gRPC.
+// TestOddErrors shows that JSON which Seam, or what responds in its place, sends with an error reaches callers over
+// REST as it came, and that what is no error of Seam's is none over gRPC.
 func TestOddErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -124,7 +124,8 @@ func TestOddErrors(t *testing.T) {
 	}
 }
 
-// TestLongList shows that sessions of more than 4 MiB, which gRPC takes by default, come through both faces. A gRPC client has to allow for them.
+// TestLongList shows that sessions of more than 4 MiB, which gRPC takes by default, come through both faces. A gRPC
+// client has to allow for them.
 func TestLongList(t *testing.T) {
 	t.Parallel()
 	const count = 1000

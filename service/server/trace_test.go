@@ -19,8 +19,9 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// TestRefusalsAreLoggedAndCounted shows that whatever is refused over gRPC, even what is no message or no method, has one line
-// in the log, its count in the metrics, a request id and details, and that what a stranger makes up is no label.
+// TestRefusalsAreLoggedAndCounted shows that whatever is refused over gRPC, even what is no message or no method, has
+// one line in the log, its count in the metrics, a request id and details, and that no text of an unauthenticated
+// client is a label.
 func TestRefusalsAreLoggedAndCounted(t *testing.T) {
 	t.Parallel()
 	const call = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
@@ -95,7 +96,7 @@ func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled s
 		t.Errorf("the metrics lack %s", want)
 	}
 	if strings.Contains(metrics, "secret") {
-		t.Error("what a stranger made up is in the metrics")
+		t.Error("a text of an unauthenticated client is in the metrics")
 	}
 	if err := h.stop(); err != nil {
 		t.Error(err)
@@ -192,14 +193,14 @@ func TestReflectionModes(t *testing.T) {
 		token       string
 		want        codes.Code
 	}{
-		"auto, callers' own credentials":               {passThrough, config.ReflectionAuto, "", codes.OK},
-		"auto, service credential, stranger":           {none, config.ReflectionAuto, "", codes.Unauthenticated},
-		"auto, service credential, wrong token":        {none, config.ReflectionAuto, "css_WRONG", codes.Unauthenticated},
-		"auto, service credential, known caller":       {none, config.ReflectionAuto, readerToken, codes.OK},
-		"auto, service credential, anybody may use it": {anonymous, config.ReflectionAuto, "", codes.Unauthenticated},
-		"on, service credential, stranger":             {none, config.ReflectionOn, "", codes.OK},
-		"off, known caller":                            {none, config.ReflectionOff, readerToken, codes.Unimplemented},
-		"off, callers' own credentials":                {passThrough, config.ReflectionOff, "", codes.Unimplemented},
+		"auto, callers' own credentials":              {passThrough, config.ReflectionAuto, "", codes.OK},
+		"auto, service credential, unauthenticated":   {none, config.ReflectionAuto, "", codes.Unauthenticated},
+		"auto, service credential, wrong token":       {none, config.ReflectionAuto, "css_WRONG", codes.Unauthenticated},
+		"auto, service credential, known caller":      {none, config.ReflectionAuto, readerToken, codes.OK},
+		"auto, service credential, anonymous allowed": {anonymous, config.ReflectionAuto, "", codes.Unauthenticated},
+		"on, service credential, unauthenticated":     {none, config.ReflectionOn, "", codes.OK},
+		"off, known caller":                           {none, config.ReflectionOff, readerToken, codes.Unimplemented},
+		"off, callers' own credentials":               {passThrough, config.ReflectionOff, "", codes.Unimplemented},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startWithCredential(t, test.credentials, mode(test.mode))

@@ -22,7 +22,8 @@ import (
 
 // These helpers put bytes on the wire that no client library sends.
 
-// wireTimeout bounds how long a response is waited for. Loopback responds at once; one that does not come fails the row.
+// wireTimeout bounds how long a response is waited for. Loopback responds at once; one that does not come fails the
+// row.
 const wireTimeout = 20 * time.Second
 
 func dial(t *testing.T, address string) net.Conn {
@@ -37,8 +38,8 @@ func dial(t *testing.T, address string) net.Conn {
 	return connection
 }
 
-// raw writes bytes to the REST face and reads up to most responses. The outcome is their statuses, and "closed" when the
-// service ended the connection before there were as many. The second result is all that it sent.
+// raw writes bytes to the REST face and reads up to most responses. The outcome is their statuses, and "closed" when
+// the service ended the connection before there were as many. The second result is all that it sent.
 func (h *credentialHarness) raw(t *testing.T, payload string, most int) (outcome, reply string) {
 	t.Helper()
 	connection := dial(t, h.at.HTTP)

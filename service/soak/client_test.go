@@ -37,7 +37,7 @@ const (
 
 // The outcomes for which a face has no word of its own.
 const (
-	// notAccepted is a connection that could not be made: nobody has taken the call.
+	// notAccepted is a connection that could not be made: the call was not accepted.
 	notAccepted = "not accepted"
 	// gaveUp is a client that left before the response came.
 	gaveUp = "client gave up"
@@ -90,7 +90,7 @@ type reply struct {
 	outcome string
 	// kind is the error's type, such as overloaded, empty for a success and for what is no response of the service.
 	kind string
-	// retryAfter is what the service said about when to try again.
+	// retryAfter is the Retry-After of the response.
 	retryAfter time.Duration
 	// closed says that the connection is not to be used again.
 	closed bool

@@ -64,7 +64,7 @@ type readyLine struct {
 	Seam    string `json:"seam"`
 }
 
-// start runs the program and returns when it is ready. The test ends it, if nobody did before, and fails unless it
+// start runs the program and returns when it is ready. The test ends it, unless it has ended, and fails unless it
 // then exits with 0.
 func start(t *testing.T, arguments ...string) *process {
 	t.Helper()
@@ -191,7 +191,7 @@ type addresses struct{ grpc, http, admin string }
 func anywhere() addresses { return addresses{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"} }
 
 // fixedAddresses returns addresses that a process can be started on again. Their ports are not those that the kernel
-// gives to outgoing connections: while nobody listens, a client that dials could be given the very port it dials, and
+// gives to outgoing connections: while the port is closed, a client that dials could be given the very port it dials, and
 // would be connected to itself.
 func fixedAddresses(t *testing.T) addresses {
 	t.Helper()

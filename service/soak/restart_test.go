@@ -22,7 +22,7 @@ const retryPolicy = `{"methodConfig": [{
 		"retryableStatusCodes": ["UNAVAILABLE"]}}]}`
 
 // TestRestart shows that a restart under load costs no call: over gRPC none fails, and over REST, where clients do not
-// retry a POST, none that was accepted is cut off. A connection that was refused because nobody listens between the
+// retry a POST, none that was accepted is cut off. A connection that was refused because the port is closed between the
 // two processes is not a call that was accepted; on a machine with a load balancer the next replica takes it.
 func TestRestart(t *testing.T) {
 	const (
@@ -87,7 +87,7 @@ func TestRestart(t *testing.T) {
 			}
 			count++
 		}
-		t.Logf("restart %d: nobody listened for REST for about %s (%d connections refused)",
+		t.Logf("restart %d: the REST port was closed for about %s (%d connections refused)",
 			i+1, milliseconds(last.Sub(first)), count)
 	}
 	failed := calls.that(over(faceGRPC), not(ok))

@@ -12,7 +12,7 @@ import (
 
 // TestSoak lets the service work for SOAK_TIME, ten minutes unless it is set, on some 650 calls of all kinds a second,
 // which keep two processors half busy with the clients and Seam on the same machine, over both faces, with clients that
-// leave early and a Seam that fails at random. It shows that every call gets its response, that both sides count the
+// disconnect early and a Seam that fails at random. It shows that every call gets its response, that both sides count the
 // same, and that nothing is left behind: no goroutines, no descriptors and no memory.
 func TestSoak(t *testing.T) {
 	const (
@@ -114,7 +114,7 @@ func (p *process) logged(t *testing.T) string {
 
 // compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its
 // response has reached the service; one whose client left may have ended before it was sent, and may be counted or not.
-// Every call that was taken must have got its response, also where nobody waited for the response any more.
+// Every accepted call must have got its response, also where the client did not wait for it any more.
 func compareCounts(t *testing.T, now metrics, runs ...*virtualUsers) {
 	t.Helper()
 	stayed, left := 0, 0

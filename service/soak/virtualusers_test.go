@@ -85,7 +85,7 @@ func (v virtualUser) get(choice int) {
 	switch choice {
 	case 1:
 		in = &clientsessionv1.GetRequest{UserIdentifierKey: proto.String(sandbox.UserIdentifierKey)}
-	case 2: // Nobody has that one.
+	case 2: // No session has that key.
 		in = &clientsessionv1.GetRequest{ClientSessionId: new("00000000-0000-4000-8000-000000000000")}
 	case 3: // That is no id.
 		in = &clientsessionv1.GetRequest{ClientSessionId: new("front door")}

@@ -83,7 +83,7 @@ func (u *Upstream) playStream(s Stream, request *http2.MetaHeadersFrame) Then {
 		header.Add(field.Name, field.Value)
 	}
 	u.note(request.PseudoValue("path"), header)
-	if u.broken.Load() {
+	if u.failing.Load() {
 		return u.fault.Stream(s)
 	}
 	return s.Respond(u.Good)

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// Success is a body of which every endpoint says that all is well.
+// Success is a body that is a success for every endpoint.
 const Success = `{"client_session":{"client_session_id":"c","token":"t"},"client_sessions":[],"ok":true}`
 
-// Fault is what an upstream does wrong. One of the functions is set, or none where nobody listens.
+// Fault is an injected fault of an upstream. One of the functions is set, or none if Down.
 type Fault struct {
 	// Accept plays a connection on which nothing has been read. It is closed when Accept returns.
 	Accept func(*Upstream, net.Conn)
@@ -27,29 +27,29 @@ type Fault struct {
 	Request func(net.Conn) Then
 	// Stream responds to a request over HTTP/2, in frames.
 	Stream func(Stream) Then
-	// Down is true when nobody listens.
+	// Down is true when the port is closed.
 	Down bool
 	// TLS is true when the upstream speaks TLS, with the certificate of httptest's servers.
 	TLS bool
 }
 
-// Then is what becomes of a connection after a response.
+// Then is what happens to a connection after a response.
 type Then int
 
 const (
 	// KeepOpen has the connection serve the next request.
 	KeepOpen Then = iota
-	// Close ends the connection in good order.
+	// Close closes the connection.
 	Close
 	// Reset ends the connection with a reset.
 	Reset
-	// Hang reads on, and never says anything again, until the other end leaves.
+	// Hang only reads, until the client closes the connection.
 	Hang
-	// HangStream says nothing more on the stream of HTTP/2 and serves the others.
+	// HangStream sends nothing more on the HTTP/2 stream and serves the others.
 	HangStream
 )
 
-// Upstream is an upstream of bare sockets. It plays its fault, but from Heal to Break it responds well.
+// Upstream is an upstream of bare sockets. It injects its fault, but from Heal to Break it responds normally.
 type Upstream struct {
 	// URL is the upstream's address.
 	URL string
@@ -59,13 +59,13 @@ type Upstream struct {
 	OnRequest func(path string, header http.Header)
 	// Connections and Requests count what came in since the last Break.
 	Connections, Requests atomic.Int32
-	// Playing is how many connections and streams are in the middle of the fault, which ends when the client leaves.
+	// Playing is how many connections and streams are in the middle of the fault, which ends when the client closes them.
 	Playing atomic.Int32
 
 	t       testing.TB
 	fault   Fault
 	tls     *tls.Config
-	broken  atomic.Bool
+	failing atomic.Bool
 	serving sync.WaitGroup
 
 	mu       sync.Mutex
@@ -76,7 +76,7 @@ type Upstream struct {
 	heard    strings.Builder
 }
 
-// wire is a connection that keeps what comes in, as a stranger on the way would hear it.
+// wire is a connection that records the bytes that arrive, before any decryption.
 type wire struct {
 	*net.TCPConn
 
@@ -98,7 +98,7 @@ func New(t testing.TB, fault Fault) *Upstream {
 		t: t, fault: fault, Good: Success, healed: make(chan struct{}),
 		open: map[*wire]struct{}{}, paths: map[string]int{},
 	}
-	u.broken.Store(true)
+	u.failing.Store(true)
 	scheme := "http://"
 	if fault.TLS {
 		scheme = "https://"
@@ -171,7 +171,7 @@ func (u *Upstream) Break() {
 	u.mu.Unlock()
 	u.Connections.Store(0)
 	u.Requests.Store(0)
-	u.broken.Store(true)
+	u.failing.Store(true)
 	if u.fault.Down {
 		_ = u.listener.Close()
 	}
@@ -180,7 +180,7 @@ func (u *Upstream) Break() {
 // Heal ends the fault.
 func (u *Upstream) Heal() {
 	u.t.Helper()
-	u.broken.Store(false)
+	u.failing.Store(false)
 	close(u.Healed())
 	if u.fault.Down { // Another connection may have the port for a moment.
 		Eventually(u.t, "the port to be free", func() bool { return u.listen(u.listener.Addr().String()) == nil })
@@ -223,7 +223,7 @@ func (u *Upstream) Heard() string {
 
 // serve plays one connection and says how it ends.
 func (u *Upstream) serve(conn *wire, number int) Then {
-	if u.broken.Load() && u.fault.Accept != nil {
+	if u.failing.Load() && u.fault.Accept != nil {
 		u.Playing.Add(1)
 		defer u.Playing.Add(-1)
 		u.fault.Accept(u, conn)
@@ -250,7 +250,7 @@ func (u *Upstream) serve(conn *wire, number int) Then {
 			return Close
 		}
 		u.note(request.URL.Path, request.Header)
-		if !u.broken.Load() || u.fault.Request == nil {
+		if !u.failing.Load() || u.fault.Request == nil {
 			_, _ = io.WriteString(stream, Response("200 OK", u.Good, "Content-Type: application/json"))
 			continue
 		}
@@ -280,7 +280,7 @@ func (u *Upstream) note(path string, header http.Header) {
 	u.paths[path]++
 }
 
-// HangOn reads and says nothing until the other end leaves.
+// HangOn only reads, until the client closes the connection.
 func HangOn(_ *Upstream, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
 // Say returns a fault that writes the same bytes for each request.
@@ -307,7 +307,7 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Refused returns the address of a port on which nobody listens, and which nobody else gets before the test ends: it is
+// Refused returns the address of a closed port, which no other program gets before the test ends: it is
 // that of a connection's other end.
 func Refused(t testing.TB) string {
 	t.Helper()

@@ -887,7 +887,7 @@ func (x *GrantAccessRequest) GetUserIdentityIds() []string {
 // The response to a grant that was made.
 type GrantAccessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session with its access after the grant. Unset if Seam answered without one: its API reference shows an empty
+	// The session with its access after the grant. Unset if Seam responded without one: its API reference shows an empty
 	// object, its OpenAPI document the session.
 	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
 	// True: a grant that was not made is an error. Present because Seam's REST response has it.

@@ -514,7 +514,7 @@ class GrantAccessResponse(_message.Message):
     """True: a grant that was not made is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_session(self) -> _client_session_pb2.ClientSession:
-        """The session with its access after the grant. Unset if Seam answered without one: its API reference shows an empty
+        """The session with its access after the grant. Unset if Seam responded without one: its API reference shows an empty
         object, its OpenAPI document the session.
         """
 

@@ -455,7 +455,7 @@ export declare const GrantAccessRequestSchema: GenMessage<GrantAccessRequest>;
  */
 export declare type GrantAccessResponse = Message<"seam.clientsession.v1.GrantAccessResponse"> & {
   /**
-   * The session with its access after the grant. Unset if Seam answered without one: its API reference shows an empty
+   * The session with its access after the grant. Unset if Seam responded without one: its API reference shows an empty
    * object, its OpenAPI document the session.
    *
    * @generated from field: seam.clientsession.v1.ClientSession client_session = 1;
@@ -601,7 +601,7 @@ export declare const IfExistsSchema: GenEnum<IfExists>;
  *
  * Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
  * (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
- * request id; `google.rpc.BadRequest` with a violation for each faulty field; `google.rpc.RetryInfo` when it is known
+ * request id; `google.rpc.BadRequest` with a violation for each invalid field; `google.rpc.RetryInfo` when it is known
  * when to come back; `google.protobuf.Struct` when Seam sends `data` with the error (`google.protobuf.Value` where that is
  * no object). The domain of ErrorInfo is `connect.getseam.com` for what Seam says and for what the service refuses in
  * Seam's words, else `client-session-service`, also for an error without Seam's envelope. Where a write failed and may have
@@ -610,12 +610,12 @@ export declare const IfExistsSchema: GenEnum<IfExists>;
  * Requests: a field that this contract does not know, a time that is none, and a control character in a string are
  * INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
  *
- * Responses: a 2xx of Seam is a success only if it has what tells of one: the session with its id and token, the list of
+ * Responses: a 2xx of Seam is a success only with the members of one: the session with its id and token, the list of
  * sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
  * changed. A member of a session that is not of its documented type is left unset.
  *
- * Retries: the service retries by itself what failed and can be retried without doubling an effect. UNAVAILABLE is the
- * one code that a caller may answer with another try. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
+ * Retries: the service retries a failed request where a retry cannot double an effect. UNAVAILABLE is the
+ * one code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
  * when to, and by -1 not to.
  *
  * Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
