@@ -53,8 +53,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestInvalidFile shows that every error in a configuration file is reported, beside those of flags, and that none is quoted
-// that may be a key.
+// TestInvalidFile shows that every error in a configuration file is reported, beside those of flags, and that none is
+// quoted that may be a key.
 func TestInvalidFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		content string
@@ -107,7 +107,8 @@ func TestInvalidFile(t *testing.T) {
 	}
 }
 
-// TestPrint shows what `config print` says: each value, where it comes from, and no key; and that it can serve as a file.
+// TestPrint shows what `config print` says: each value, where it comes from, and no key; and that it can serve as a
+// file.
 func TestPrint(t *testing.T) {
 	path := write(t, "max-timeout: 90s\nallowed-host: [A.example, b.example]\n")
 	t.Setenv("TLS_MIN_VERSION", "1.2")

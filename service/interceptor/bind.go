@@ -43,7 +43,7 @@ func BindMethods(steps []grpc.UnaryServerInterceptor, description *grpc.ServiceD
 		}
 		capture := func(_ context.Context, _ any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			bound.FullMethod, bound.Call = info.FullMethod, Bind(steps, info, handler)
-			return nil, nil
+			return nil, nil //nolint:nilnil // The result is dropped below.
 		}
 		_, _ = method.Handler(service, context.Background(), decode, capture)
 		methods = append(methods, bound)

@@ -88,7 +88,7 @@ func TestNativeRules(t *testing.T) {
 	}
 }
 
-// A rule that cannot be compiled is told of, also for a message that keeps what it says: in is a word of CEL.
+// A rule that cannot be compiled is an error, also for a message that would satisfy it: in is a keyword of CEL.
 func TestNativeRulesOfInvalidCEL(t *testing.T) {
 	messages, validator := withRule(t, "has(this.in) || has(this.text)").Messages(), newValidator(t)
 	native := NativeRules(validator, messages)

@@ -1,4 +1,4 @@
-// Package interceptor has the steps that each call takes before its handler, whichever face it came in by, a file each.
+// Package interceptor has the steps of each call of either face before its handler, a file each.
 // server/steps.go has their order with the reasons.
 package interceptor
 

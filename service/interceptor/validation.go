@@ -62,11 +62,11 @@ func check(validator protovalidate.Validator, message proto.Message) ([]seamerr.
 // merge merges the violations of reading and of the rules into one list, in the order of the contract. Rules are not
 // checked on a value that could not be read, nor rules for the whole request on a request with such a value.
 func merge(
-	descriptor protoreflect.MessageDescriptor, unreadable, ruleViolations []seamerr.FieldViolation,
+	descriptor protoreflect.MessageDescriptor, undecodable, ruleViolations []seamerr.FieldViolation,
 ) []seamerr.FieldViolation {
-	violations := slices.Clone(unreadable)
+	violations := slices.Clone(undecodable)
 	for _, v := range ruleViolations {
-		known := slices.ContainsFunc(unreadable, func(u seamerr.FieldViolation) bool {
+		known := slices.ContainsFunc(undecodable, func(u seamerr.FieldViolation) bool {
 			return len(v.Path) == 0 || slices.Equal(u.Path, v.Path)
 		})
 		if !known {

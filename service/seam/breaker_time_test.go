@@ -28,7 +28,7 @@ func wantRefused(t *testing.T, err *seamerr.Error, wait time.Duration) {
 	}
 }
 
-// sick is an upstream that fails until it is told to be well.
+// sick is an upstream that fails until well is set.
 type sick struct {
 	well, hold       atomic.Bool
 	seen, inside     atomic.Int32
@@ -169,7 +169,7 @@ func TestBreakerOpensDuringACall(t *testing.T) {
 			t.Errorf("response %+v, error %+v", response, err)
 		}
 		if response.RetryReason != nil {
-			t.Errorf("the one request is told to have been retried because of: %v", response.RetryReason)
+			t.Errorf("one request has the retry reason %v", response.RetryReason)
 		}
 		if n := s.seen.Load(); n != 20 {
 			t.Errorf("%d requests", n)
@@ -233,7 +233,7 @@ func TestBreakerIsNotJammed(t *testing.T) {
 				}
 			}
 			if n := b.pool.current.Load().calls.Load(); n != 0 {
-				t.Errorf("%d calls are told to use the connections still", n)
+				t.Errorf("the pool counts %d calls in flight", n)
 			}
 			b.pool.current.Store(well)
 		},

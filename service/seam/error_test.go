@@ -217,7 +217,7 @@ func TestEchoedCredential(t *testing.T) {
 		_, _, err := grantOnce(t.Context(), t, newClient(t, u.URL))
 		wantError(t, err, "", codes.Unavailable)
 		if text := fmt.Sprintf("%v %v %v", err, err.Cause, err.GRPCStatus()); strings.Contains(text, credential) {
-			t.Errorf("the credential is told: %s", text)
+			t.Errorf("the credential is in the text: %s", text)
 		}
 	})
 }

@@ -173,7 +173,7 @@ func TestRequestIsNotSentTwice(t *testing.T) {
 		t.Errorf("error is %+v", err)
 	}
 	if n, dials := u.Requests.Load(), u.Connections.Load(); n != 1 || dials != 0 || response.Attempts != 1 {
-		t.Errorf("%d requests on %d new connections for the second call, %d are told of", n, dials, response.Attempts)
+		t.Errorf("%d requests on %d new connections for the second call, %d attempts", n, dials, response.Attempts)
 	}
 }
 

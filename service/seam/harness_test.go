@@ -103,7 +103,7 @@ var newCodec = sync.OnceValues(func() (*seamjson.Codec, error) {
 	)
 })
 
-// newClient returns a client that lives as long as the test. The settings change what it is told.
+// newClient returns a client that lives as long as the test. The settings change its configuration.
 func newClient(t *testing.T, endpoint string, settings ...func(*seam.Config)) *seam.Client {
 	t.Helper()
 	parsed, err := url.Parse(endpoint)
@@ -170,7 +170,7 @@ func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Respons
 	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
 }
 
-// grantOnce is grant for a caller that retries by itself, so that what is seen is one request and what came of it.
+// grantOnce is grant for a caller that retries by itself, so that it makes one request.
 func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
 	t.Helper()
 	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})

@@ -190,7 +190,7 @@ func TestCallsCanceledAfterChange(t *testing.T) {
 	}
 }
 
-// A client that is told nothing of an age keeps its connection.
+// A client without a maximum age keeps its connection.
 func TestConnectionsWithoutAge(t *testing.T) {
 	t.Parallel() // It goes on for longer than connections live.
 	u, closed := closing(t, false, responding(200, seamtest.Success))

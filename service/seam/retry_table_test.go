@@ -180,7 +180,7 @@ func (c call) check(t *testing.T, want result) {
 		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, c.err.Cause)
 	}
 	if c.seen != nil && int(c.seen.Load()) != c.response.Attempts {
-		t.Errorf("the upstream saw %d requests, and %d are told of", c.seen.Load(), c.response.Attempts)
+		t.Errorf("the upstream saw %d requests, and the response has %d attempts", c.seen.Load(), c.response.Attempts)
 	}
 	if again := c.response.Attempts > 1; again != (c.response.RetryReason != nil) {
 		t.Errorf("retried because of %v", c.response.RetryReason)

@@ -153,7 +153,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 	calls.Wait()
 }
 
-// A call is not held here for long; who asked is told when to come again and may do so by itself.
+// A long Retry-After is passed on to the caller and not waited for here.
 func TestLongRetryAfter(t *testing.T) {
 	ahead := time.Now().AddDate(1, 0, 0).UTC()
 	for name, test := range map[string]struct {
@@ -284,6 +284,6 @@ func TestRetriesAreBounded(t *testing.T) {
 		t.Errorf("%d requests for %d calls", requests, calls)
 	}
 	if denied == 0 || denied > failed {
-		t.Errorf("%d retries are told to have been denied, and %d calls failed", denied, failed)
+		t.Errorf("the metric counts %d denied retries, and %d calls failed", denied, failed)
 	}
 }

@@ -126,13 +126,13 @@ func TestCancelDuringBackoff(t *testing.T) {
 		}
 		// The 503 may have come after Seam did it, so cancelling does not make the outcome known.
 		if !err.OutcomeUnknown {
-			t.Error("the outcome is told to be known")
+			t.Error("the outcome is not unknown")
 		}
 		if seen.Len() != 1 || response.Attempts != 1 {
 			t.Errorf("%d requests, response %+v", seen.Len(), response)
 		}
 		if response.RetryReason != nil {
-			t.Errorf("the one request is told to have been retried because of: %v", response.RetryReason)
+			t.Errorf("one request has the retry reason %v", response.RetryReason)
 		}
 	})
 }

@@ -226,7 +226,7 @@ func TestServiceCredentialAtStart(t *testing.T) {
 			log := &logBuffer{}
 			s, err := server.New(cfg, slog.New(slog.NewJSONHandler(log, nil)))
 			if err == nil {
-				// A service that runs and is told to end gives its listeners back.
+				// A service that runs closes its listeners when its context ends.
 				ended, cancel := context.WithCancel(t.Context())
 				cancel()
 				_ = s.Run(ended)

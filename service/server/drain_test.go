@@ -15,8 +15,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// TestDrainDelay shows that a service that was told to end says so, and still takes calls while load balancers hear of
-// it; callers over HTTP/1.1 are told to connect anew.
+// TestDrainDelay shows that after SIGTERM the service is not ready and still accepts calls, until load balancers have
+// noticed; callers over HTTP/1.1 get Connection: close.
 func TestDrainDelay(t *testing.T) {
 	t.Parallel() // The delay of two seconds is waited.
 	h := start(t, func(cfg *config.Config) { cfg.DrainDelay = 2 * time.Second })

@@ -73,7 +73,7 @@ func endlessBody(conn net.Conn) seamtest.Then {
 	return seamtest.Close
 }
 
-// redirects redirects to another host, which must get no request.
+// redirects responds with a redirect to another host, which must get no request.
 func redirects(t *testing.T) func(net.Conn) seamtest.Then {
 	t.Helper()
 	decoy := seamtest.New(t, seamtest.Fault{Accept: func(*seamtest.Upstream, net.Conn) { t.Error("a redirect was followed") }})

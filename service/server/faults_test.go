@@ -41,7 +41,7 @@ type result struct {
 	code      codes.Code
 	status    int
 	errorType string
-	// unknown is true when the caller is told that the request may have been carried out.
+	// unknown is true when the error says that the outcome is unknown.
 	unknown bool
 	// requests is how many requests reach the upstream.
 	requests int

@@ -110,7 +110,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestDrain shows that calls in flight on both faces finish when the service is told to end, and that meanwhile it
+// TestDrain shows that calls in flight on both faces finish when the shutdown has begun, and that meanwhile it
 // says that it is not ready and takes no new calls.
 func TestDrain(t *testing.T) {
 	t.Parallel()

@@ -22,8 +22,8 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// hold makes calls over both faces until Seam has that many requests, none of which it responds before release is
-// called. All of them then have to end well.
+// hold makes calls until Seam has that many requests, and has no response to any of them until release is called, which
+// cancels the calls.
 func (h *harness) hold(calls int) (release func()) {
 	h.t.Helper()
 	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute, Path: "/client_sessions/get"}); err != nil {
@@ -42,8 +42,8 @@ func (h *harness) hold(calls int) (release func()) {
 	}
 }
 
-// TestTooManyInFlight shows that a call for which there is no room is refused at once over both faces, never reaches
-// Seam, and that the service takes calls again as soon as there is room.
+// TestTooManyInFlight shows that a call over the limit is refused at once over both faces and never reaches Seam,
+// and that the service accepts calls again as soon as there is a free slot.
 func TestTooManyInFlight(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 4 })
 	release := h.hold(4)
@@ -137,7 +137,7 @@ func TestTooManyConnections(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
 	for name, address := range map[string]string{"gRPC": h.at.GRPC, "REST": h.at.HTTP} {
 		t.Run(name, func(t *testing.T) {
-			const limit = 1024 // What there is room for, however few calls there may be.
+			const limit = 1024 // The minimum limit, for any --max-in-flight.
 			open := make([]net.Conn, 0, limit)
 			t.Cleanup(func() {
 				for _, connection := range open {
@@ -163,21 +163,23 @@ func TestTooManyConnections(t *testing.T) {
 				dial()
 			}
 			if closed(open[limit-1], 300*time.Millisecond) {
-				t.Error("the last connection there is room for was closed")
+				t.Error("the last connection within the limit was closed")
 			}
 			if !closed(dial(), 10*time.Second) {
 				t.Error("one connection too many was not closed")
 			}
 			_ = open[0].Close()
-			seamtest.Eventually(t, "there is room for another", func() bool { return !closed(dial(), 300*time.Millisecond) })
+			seamtest.Eventually(t, "another connection is accepted", func() bool { return !closed(dial(), 300*time.Millisecond) })
 		})
 	}
-	if _, text := h.admin("/metrics"); !strings.Contains(text, `client_session_service_refused_total{limit="connections"}`) {
-		t.Error("the metrics do not tell of connections that were refused")
+	const none = `client_session_service_refused_total{limit="connections"} 0` + "\n" // The series exists from the start.
+	if _, text := h.admin("/metrics"); strings.Contains(text, none) {
+		t.Error("the metrics count no refused connection")
 	}
 }
 
-// TestConnectionAge shows that a gRPC client connects anew when its connection has its age, and that no call notices.
+// TestConnectionAge shows that a gRPC client reconnects when its connection has the maximum age, and that no call fails
+// for it.
 func TestConnectionAge(t *testing.T) {
 	t.Parallel() // Each of three calls takes half a second.
 	h := start(t, func(cfg *config.Config) { cfg.MaxConnectionAge = 200 * time.Millisecond })

@@ -86,7 +86,7 @@ func TestPanics(t *testing.T) {
 					}
 				}
 				watch, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{Service: "none"})
-				for err == nil { // It ends in a panic when it is told of in the log: when it is as old as it may be.
+				for err == nil { // The panic is in the log of its end, which is at its maximum age.
 					_, err = watch.Recv()
 				}
 				if status.Code(err) != codes.Internal || len(watch.Trailer().Get("seam-request-id")) != 1 {

@@ -131,7 +131,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 }
 
 // TestClientRetries shows that a client's own retry policy still acts where the service has sent nothing to Seam, and
-// when it is told to: here once the circuit breaker lets calls through again.
+// after the RetryInfo: here once the circuit breaker lets calls through again.
 func TestClientRetries(t *testing.T) {
 	t.Parallel() // Five seconds are waited.
 	h := start(t)

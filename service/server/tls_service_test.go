@@ -111,7 +111,7 @@ func counting(client *tls.Config) (*tls.Config, *atomic.Int64) {
 	return client, handshakes
 }
 
-// TestServiceWithCertificates shows that the caller of the whole service is told by its certificate.
+// TestServiceWithCertificates shows that the service authenticates a caller by its certificate.
 func TestServiceWithCertificates(t *testing.T) {
 	_, ours, cfg := goodFiles(t)
 	s := startShop(t, cfg)

@@ -191,8 +191,8 @@ type addresses struct{ grpc, http, admin string }
 func anywhere() addresses { return addresses{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"} }
 
 // fixedAddresses returns addresses that a process can be started on again. Their ports are not those that the kernel
-// gives to outgoing connections: while the port is closed, a client that dials could be given the very port it dials, and
-// would be connected to itself.
+// gives to outgoing connections: while the port is closed, a client that dials could be given the very port it dials,
+// and would be connected to itself.
 func fixedAddresses(t *testing.T) addresses {
 	t.Helper()
 	free := func() string {

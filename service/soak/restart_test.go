@@ -30,7 +30,7 @@ func TestRestart(t *testing.T) {
 		restarts  = 3
 		interval  = 10 * time.Second
 		deadline  = 10 * time.Second
-		seamDelay = 30 // milliseconds, so that calls are in flight when the service is told to end
+		seamDelay = 30 // milliseconds, so that calls are in flight when the shutdown begins
 	)
 	seam := startSeam(t)
 	seam.inject(t, fault{DelayMS: seamDelay})

@@ -12,8 +12,8 @@ import (
 
 // TestSoak lets the service work for SOAK_TIME, ten minutes unless it is set, on some 650 calls of all kinds a second,
 // which keep two processors half busy with the clients and Seam on the same machine, over both faces, with clients that
-// disconnect early and a Seam that fails at random. It shows that every call gets its response, that both sides count the
-// same, and that nothing is left behind: no goroutines, no descriptors and no memory.
+// disconnect early and a Seam that fails at random. It shows that every call gets its response, that both sides count
+// the same, and that nothing is left behind: no goroutines, no descriptors and no memory.
 func TestSoak(t *testing.T) {
 	const (
 		steps  = 540 // a second; a step is 1.2 calls on average

@@ -47,17 +47,17 @@ func (v *virtualUsers) step() {
 	}
 }
 
-// wait is how long a client waits, and whether it then leaves.
+// wait is how long a client waits, and whether it then abandons the call.
 type wait struct {
 	time time.Duration
-	// leaves says that the client cancels its call; otherwise the service is told of the deadline, where the face can.
-	leaves bool
+	// abandons is true when the client cancels its call; otherwise it sends the deadline, over gRPC.
+	abandons bool
 	// early says that the client may not wait long enough for its call to be sent at all.
 	early bool
 }
 
-// chooseWait chooses one: of a hundred clients two leave after some milliseconds, two set a deadline as short as that,
-// and ten have a deadline shorter than the slowest responses of Seam.
+// chooseWait chooses one: of a hundred clients two abandon the call after some milliseconds, two set a deadline as
+// short as that, and ten have a deadline shorter than the slowest responses of Seam.
 func (v *virtualUsers) chooseWait() wait {
 	moment := time.Duration(v.random.Int64N(int64(20 * time.Millisecond)))
 	switch n := v.random.IntN(100); {
@@ -139,7 +139,7 @@ func (v virtualUser) call(r rpc, in, out proto.Message) {
 	v.measure(record{face: v.face, rpc: r.name, deadline: v.wait.time, early: v.wait.early}, func() reply {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		if v.wait.leaves {
+		if v.wait.abandons {
 			defer time.AfterFunc(v.wait.time, cancel).Stop()
 			return v.clients.call(ctx, v.face, r, in, out)
 		}

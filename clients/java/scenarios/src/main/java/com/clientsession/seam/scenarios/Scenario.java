@@ -25,7 +25,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 
-/** Makes the call of a scenario and compares what comes of it with what the scenario expects. */
+/** Makes the call of a scenario and compares its result with what the scenario expects. */
 final class Scenario {
   private static final int DEFAULT_DEADLINE_MS = 10_000;
 
