@@ -73,7 +73,7 @@ func TestIdentify(t *testing.T) {
 		"Bearers":                 {metadata: metadata.Pairs("authorization", "Bearers "+token), code: codes.Unauthenticated},
 		"two headers":             {metadata: metadata.Pairs("authorization", "Bearer "+token, "authorization", "Bearer "+last), code: codes.Unauthenticated},
 		"the same header twice":   {metadata: metadata.Pairs("authorization", "Bearer "+token, "authorization", "Bearer "+token), code: codes.Unauthenticated},
-		"the service's own key":   {metadata: bearer(serviceKeyText), code: codes.Unauthenticated},
+		"the service credential":  {metadata: bearer(serviceKeyText), code: codes.Unauthenticated},
 		"in another header":       {metadata: metadata.Pairs("proxy-authorization", "Bearer "+token), code: codes.Unauthenticated},
 		"as Seam's session token": {metadata: metadata.Pairs("client-session-token", token), code: codes.Unauthenticated},
 		"as a name":               {metadata: metadata.Pairs("x-caller", "frontend", "x-forwarded-user", "frontend"), code: codes.Unauthenticated},

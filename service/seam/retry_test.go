@@ -78,7 +78,7 @@ func TestRetrySucceeds(t *testing.T) {
 	}
 }
 
-// Once one attempt may have been carried out, no later one settles it: a session that is not found may be the one that
+// Once one attempt may have been applied, no later one settles it: a session that is not found may be the one that
 // the first attempt deleted.
 func TestOutcomesInTurn(t *testing.T) {
 	t.Parallel()
@@ -216,7 +216,7 @@ func TestCancelDuringRealBackoff(t *testing.T) {
 	if took := time.Since(<-left); took > time.Second {
 		t.Errorf("the call went on for %s after its caller had left", took)
 	}
-	// A request that was refused with 429 was not carried out.
+	// A request that was refused with 429 was not applied.
 	if err.OutcomeUnknown || u.requests.Load() != 1 {
 		t.Errorf("%d requests, error %+v", u.requests.Load(), err)
 	}

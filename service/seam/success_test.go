@@ -95,7 +95,7 @@ func TestSuccess(t *testing.T) {
 	}
 }
 
-// TestServiceCredentialInSuccess shows that a response with the service's own credential is no success, and that a
+// TestServiceCredentialInSuccess shows that a response with the service credential is no success, and that a
 // caller's own may be in one: its session's token is.
 func TestServiceCredentialInSuccess(t *testing.T) {
 	const key = "seam_secretkey0123456789"

@@ -143,7 +143,7 @@ func TestTimeForOneAttempt(t *testing.T) {
 	for name, test := range map[string]struct {
 		at       Endpoint
 		deadline time.Duration
-		// want is when requests came after the first one; the back-off lengthens it a little.
+		// want is when requests came after the first one; the backoff lengthens it a little.
 		want    []time.Duration
 		unknown bool
 	}{

@@ -24,7 +24,7 @@ func (h *harness) adminAs(host, path string) int {
 }
 
 // TestAdminHost shows that a page in a browser cannot read the admin listener by a name that was pointed at it, also
-// where the service has no credential of its own.
+// where the service has no service credential.
 func TestAdminHost(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.AllowedHosts = []string{"metrics.example.com"} })
 	for host, want := range map[string]int{

@@ -24,7 +24,7 @@ func identityAttacks() []attack {
 		both("white space for a token", no, noGRPC, 0, "Authorization", "Bearer  "),
 		both("Basic", no, noGRPC, 0, "Authorization", "Basic "+ordersToken),
 		both("token without a scheme", no, noGRPC, 0, "Authorization", ordersToken),
-		both("the service's own key", no, noGRPC, 0, "Authorization", "Bearer seam_secret_guess"),
+		both("the service credential", no, noGRPC, 0, "Authorization", "Bearer seam_secret_guess"),
 		both("20 KB token", no, noGRPC, 0, "Authorization", "Bearer "+strings.Repeat("a", 20<<10)),
 		both("JWT of an unknown issuer", no, noGRPC, 0, "Authorization", "Bearer eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0."),
 		both("forged caller", no, noGRPC, 0, "Authorization", "", "X-Caller", "orders", "X-Forwarded-User", "orders", "X-Forwarded-Client-Cert", "URI=spiffe://x/orders"),

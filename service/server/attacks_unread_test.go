@@ -71,8 +71,8 @@ func unreadAttacks() []attack {
 
 func unreadMessages(t *testing.T, h *credentialHarness) (string, string) {
 	t.Helper()
-	const cutOff = `client_session_service_refused_total{limit="request_buffer"}`
-	before := h.metric(t, cutOff)
+	const refusedTotal = `client_session_service_refused_total{limit="request_buffer"}`
+	before := h.metric(t, refusedTotal)
 	for range 3 {
 		c := h.h2(t)
 		defer c.Close()
@@ -87,11 +87,11 @@ func unreadMessages(t *testing.T, h *credentialHarness) (string, string) {
 		}
 	}
 	seamtest.Eventually(t, "all of them have arrived so far", func() bool {
-		return h.metric(t, cutOff)-before >= 44 && h.metric(t, "client_session_service_requests_arriving") == 256
+		return h.metric(t, refusedTotal)-before >= 44 && h.metric(t, "client_session_service_requests_arriving") == 256
 	})
 	h.check(t) // Beside them. The first of the two calls takes one more place, which the second then has.
 	h.upstream(t)
-	return fmt.Sprint(h.metric(t, cutOff)-before-1, " cut off"), ""
+	return fmt.Sprint(h.metric(t, refusedTotal)-before-1, " cut off"), ""
 }
 
 func watches(t *testing.T, h *credentialHarness) (string, string) {

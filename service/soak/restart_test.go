@@ -92,18 +92,18 @@ func TestRestart(t *testing.T) {
 	}
 	failed := calls.that(over(faceGRPC), not(ok))
 	reset := calls.that(queued)
-	cutOff := calls.that(over(faceREST), not(ok), not(ended(notAccepted)), not(queued))
+	lost := calls.that(over(faceREST), not(ok), not(ended(notAccepted)), not(queued))
 	all := calls.that()
 	lastOnes := calls.that(func(r record) bool { return r.reply.closed })
 	t.Logf("gRPC: %d calls, %d failed, p50 %s, slowest %s", len(calls.that(over(faceGRPC))), len(failed),
 		milliseconds(calls.that(over(faceGRPC)).percentile(50)), milliseconds(calls.that(over(faceGRPC)).percentile(100)))
 	t.Logf("REST: %d calls, %d cut, %d not accepted, %d reset in the queue, %d whose response says Connection: close, p50 %s, slowest %s",
-		len(calls.that(over(faceREST))), len(cutOff), len(rejected), len(reset), len(lastOnes),
+		len(calls.that(over(faceREST))), len(lost), len(rejected), len(reset), len(lastOnes),
 		milliseconds(calls.that(over(faceREST)).percentile(50)), milliseconds(calls.that(over(faceREST)).percentile(100)))
 	if len(reset) > 2*restarts {
 		t.Errorf("%d connections were reset, which is more than can have waited in a queue", len(reset))
 	}
-	if len(failed)+len(cutOff) > 0 {
-		t.Errorf("calls failed:\n%s\nsuch as:\n%s\n%s", all.outcomes(), failed.examples(), cutOff.examples())
+	if len(failed)+len(lost) > 0 {
+		t.Errorf("calls failed:\n%s\nsuch as:\n%s\n%s", all.outcomes(), failed.examples(), lost.examples())
 	}
 }

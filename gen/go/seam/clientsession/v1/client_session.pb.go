@@ -39,7 +39,7 @@ type ClientSession struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When the client session stops being accepted.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// The client session token, `seam_cst...`. Whoever holds it has the access that the session grants: treat it as a
+	// The client session token, `seam_cst...`. Its bearer has the access that the session grants: treat it as a
 	// secret. It stays the same when access is granted.
 	Token string `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`
 	// Your own identifier for the end user, unique within the workspace. Unset when the session has none; the REST face

@@ -25,7 +25,7 @@ const (
 )
 
 // What Create does when `user_identifier_key` is that of an existing session. Seam has one endpoint with two methods for
-// it; the REST face tells them apart by the method of the request.
+// it; the REST face distinguishes them by the method of the request.
 type IfExists int32
 
 const (

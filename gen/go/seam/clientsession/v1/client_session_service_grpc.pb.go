@@ -37,26 +37,26 @@ const (
 // Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
 // token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
 // `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
-// that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
-// a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
+// with a service credential requires instead what its callers file says: a bearer token or a client certificate;
+// an authenticated caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 //
 // Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
 // (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
-// request id; `google.rpc.BadRequest` with a violation for each invalid field; `google.rpc.RetryInfo` when it is known
-// when to come back; `google.protobuf.Struct` when Seam sends `data` with the error (`google.protobuf.Value` where that is
-// no object). The domain of ErrorInfo is `connect.getseam.com` for what Seam says and for what the service refuses in
+// request id; `google.rpc.BadRequest` with a violation for each invalid field; `google.rpc.RetryInfo` with the time to
+// wait, if known; `google.protobuf.Struct` when Seam sends `data` with the error (`google.protobuf.Value` where that is
+// no object). The domain of ErrorInfo is `connect.getseam.com` for errors of Seam and for refusals of the service in
 // Seam's words, else `client-session-service`, also for an error without Seam's envelope. Where a write failed and may have
-// been carried out, the metadata of ErrorInfo has `outcome: unknown`.
+// been applied, the metadata of ErrorInfo has `outcome: unknown`.
 //
-// Requests: a field that this contract does not know, a time that is none, and a control character in a string are
+// Requests: a field that this contract does not know, an invalid time, and a control character in a string are
 // INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
 //
 // Responses: a 2xx of Seam is a success only with the members of one: the session with its id and token, the list of
 // sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
 // changed. A member of a session that is not of its documented type is left unset.
 //
-// Retries: the service retries a failed request where a retry cannot double an effect. UNAVAILABLE is the
-// one code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
+// Retries: the service retries a failed request at most twice, where a retry is safe. UNAVAILABLE is the
+// only code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
 // when to, and by -1 not to.
 //
 // Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
@@ -200,26 +200,26 @@ func (c *clientSessionServiceClient) Delete(ctx context.Context, in *DeleteReque
 // Credentials: the headers that Seam documents, as call metadata. `authorization: Bearer <API key, personal access
 // token, console JWT or client session token>`, `seam-workspace` beside a personal access token or a JWT,
 // `client-session-token`, `seam-publishable-key`. A call with none of them is refused with UNAUTHENTICATED. A service
-// that holds a credential of its own takes instead what its callers file says: a bearer token or a client certificate;
-// a known caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
+// with a service credential requires instead what its callers file says: a bearer token or a client certificate;
+// an authenticated caller that may not call the RPC is refused with PERMISSION_DENIED (`FORBIDDEN`).
 //
 // Errors: the status carries `google.rpc.ErrorInfo`, whose reason is Seam's error type in upper case
 // (`CLIENT_SESSION_NOT_FOUND`) and whose metadata has `type` and `http_status`; `google.rpc.RequestInfo` with the
-// request id; `google.rpc.BadRequest` with a violation for each invalid field; `google.rpc.RetryInfo` when it is known
-// when to come back; `google.protobuf.Struct` when Seam sends `data` with the error (`google.protobuf.Value` where that is
-// no object). The domain of ErrorInfo is `connect.getseam.com` for what Seam says and for what the service refuses in
+// request id; `google.rpc.BadRequest` with a violation for each invalid field; `google.rpc.RetryInfo` with the time to
+// wait, if known; `google.protobuf.Struct` when Seam sends `data` with the error (`google.protobuf.Value` where that is
+// no object). The domain of ErrorInfo is `connect.getseam.com` for errors of Seam and for refusals of the service in
 // Seam's words, else `client-session-service`, also for an error without Seam's envelope. Where a write failed and may have
-// been carried out, the metadata of ErrorInfo has `outcome: unknown`.
+// been applied, the metadata of ErrorInfo has `outcome: unknown`.
 //
-// Requests: a field that this contract does not know, a time that is none, and a control character in a string are
+// Requests: a field that this contract does not know, an invalid time, and a control character in a string are
 // INVALID_ARGUMENT; a message of more than 128 KiB is RESOURCE_EXHAUSTED (`PAYLOAD_TOO_LARGE`).
 //
 // Responses: a 2xx of Seam is a success only with the members of one: the session with its id and token, the list of
 // sessions, `ok`. Any other is INTERNAL (`UPSTREAM_RESPONSE_INVALID`), with an unknown outcome where something may have
 // changed. A member of a session that is not of its documented type is left unset.
 //
-// Retries: the service retries a failed request where a retry cannot double an effect. UNAVAILABLE is the
-// one code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
+// Retries: the service retries a failed request at most twice, where a retry is safe. UNAVAILABLE is the
+// only code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
 // when to, and by -1 not to.
 //
 // Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's

@@ -55,7 +55,7 @@ class ClientSession(_message.Message):
     workspace_id: _builtins.str
     """The workspace that the client session belongs to, a UUID."""
     token: _builtins.str
-    """The client session token, `seam_cst...`. Whoever holds it has the access that the session grants: treat it as a
+    """The client session token, `seam_cst...`. Its bearer has the access that the session grants: treat it as a
     secret. It stays the same when access is granted.
     """
     user_identifier_key: _builtins.str

@@ -41,7 +41,7 @@ class _IfExistsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IfExists.Val
 
 class IfExists(_IfExists, metaclass=_IfExistsEnumTypeWrapper):
     """What Create does when `user_identifier_key` is that of an existing session. Seam has one endpoint with two methods for
-    it; the REST face tells them apart by the method of the request.
+    it; the REST face distinguishes them by the method of the request.
     """
 
 IF_EXISTS_UNSPECIFIED: IfExists.ValueType  # 0

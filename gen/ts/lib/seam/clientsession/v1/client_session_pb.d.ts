@@ -51,7 +51,7 @@ export declare type ClientSession = Message<"seam.clientsession.v1.ClientSession
   expiresAt?: Timestamp | undefined;
 
   /**
-   * The client session token, `seam_cst...`. Whoever holds it has the access that the session grants: treat it as a
+   * The client session token, `seam_cst...`. Its bearer has the access that the session grants: treat it as a
    * secret. It stays the same when access is granted.
    *
    * @generated from field: string token = 5;
