@@ -13,22 +13,21 @@ import (
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
-// RecoverCall makes an INTERNAL error of a panic in the steps around Recovery: in the log or in the metrics. It stands
-// outermost, so nothing else gives its error the id of the call. What Recovery caught is no panic any more when it gets
-// here.
+// RecoverCall recovers a panic of the steps around Recovery, such as the access log and the metrics, and returns an
+// INTERNAL error. It is the outermost step, so it sets the request id of its error by itself.
 func RecoverCall(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
 	caught := panicReporter{logger, panics}
 	return func(
 		ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 	) (response any, err error) {
-		// The record is opened here where there is none yet, so that what RequestID writes into it is seen here too.
+		// The record begins here where there is none yet, so that it has what RequestID writes into it.
 		ctx, call := callinfo.Begin(ctx)
 		defer func() {
 			value := recover()
 			if value == nil {
 				return
 			}
-			// RequestID may not have come to set it.
+			// RequestID may not have set it.
 			call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
 			e := caught.panicError(ctx, info.FullMethod, value)
 			e.RequestID = call.ResponseID()

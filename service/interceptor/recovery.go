@@ -14,9 +14,9 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Recovery makes an INTERNAL error of a panic, so that one call cannot end the process. It stands inside the access
-// log and the metrics, so that both see the panic as the error it became; the stack is logged here. What panics further
-// out is for RecoverCall.
+// Recovery recovers a panic and returns an INTERNAL error, so that one call cannot end the process. It runs inside of
+// the access log and the metrics, so that both see that error; the stack is logged here. RecoverCall recovers the panics
+// of the steps around it.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
 	reporter := panicReporter{logger, panics}
 	return func(

@@ -254,7 +254,7 @@ func TestCallerRetries(t *testing.T) {
 // When Seam fails often, retries must not double what it gets: a tenth more than there are calls, and a few for the
 // start.
 func TestRetriesAreBounded(t *testing.T) {
-	t.Parallel() // The back-offs take two seconds.
+	t.Parallel() // The backoffs take two seconds.
 	const calls = 300
 	dice := rand.New(rand.NewPCG(1, 2)) // Under half of the attempts fail, or the circuit breaker would open.
 	good, bad := responding(200, seamtest.Success), responding(503, ``)

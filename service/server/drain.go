@@ -13,7 +13,7 @@ import (
 // net/http's own shutdown has begun, it drops new requests without a response.
 const acceptGrace = 200 * time.Millisecond
 
-// drain shuts the service down in three steps. It reports that it is not ready, keeps accepting calls until load
+// drain is the graceful shutdown, in three steps. It reports that it is not ready, keeps accepting calls until load
 // balancers have noticed, and then accepts no more and waits for the calls in flight on both faces.
 func (s *Server) drain(delay time.Duration) error {
 	s.ready.Store(false)
