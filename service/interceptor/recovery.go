@@ -15,8 +15,8 @@ import (
 )
 
 // Recovery recovers a panic and returns an INTERNAL error, so that one call cannot end the process. It runs inside of
-// the access log and the metrics, so that both see that error; the stack is logged here. RecoverCall recovers the panics
-// of the steps around it.
+// the access log and the metrics, so that both see that error; the stack is logged here. RecoverCall recovers the
+// panics of the steps around it.
 func Recovery(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServerInterceptor {
 	reporter := panicReporter{logger, panics}
 	return func(
