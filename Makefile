@@ -4,7 +4,8 @@
 # Java 17 with Maven, for the client in Java, and Chromium, which it installs itself where it runs as root on Debian.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -X main.version=$(VERSION)
+# Without the tables of a debugger, which are a quarter of the binary. Profiles and stack traces do not need them.
+LDFLAGS := -s -w -X main.version=$(VERSION)
 BIN     := .tools/bin
 BUF     := $(BIN)/buf
 LINT    := $(BIN)/golangci-lint

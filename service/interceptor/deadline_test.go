@@ -22,31 +22,44 @@ func TestDeadline(t *testing.T) {
 		"caller's is too long":       {30 * time.Second, 60 * time.Second, 24 * time.Hour, 60 * time.Second},
 		"fallback is over the limit": {90 * time.Second, 60 * time.Second, none, 60 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			// In a bubble time stands still while anything runs, so the deadline can be compared exactly.
-			synctest.Test(t, func(t *testing.T) {
-				ctx := t.Context()
-				if test.callers != none {
-					limited, cancel := context.WithTimeout(ctx, test.callers)
-					defer cancel()
-					ctx = limited
-				}
-				start := time.Now()
-				var inner context.Context
-				_, err := interceptor.Deadline(test.fallback, test.limit)(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
-					inner = ctx
-					<-ctx.Done() // As a handler does that waits for Seam in vain.
-					return nil, ctx.Err()
-				})
-				if took := time.Since(start); took != test.want || !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("the call ended after %s with %v, want %s", took, err, test.want)
-				}
-				if at, ok := inner.Deadline(); !ok || at.Sub(start) != test.want {
-					t.Errorf("deadline is %s, %t", at.Sub(start), ok)
-				}
-			})
-		})
+		testDeadline(t, name, func(ctx context.Context) context.Context { return ctx }, test.fallback, test.limit, test.callers, test.want)
+		testDeadline(t, name+", set before the steps", func(ctx context.Context) context.Context {
+			return interceptor.WithDeadline(ctx, test.fallback, test.limit)
+		}, test.fallback, test.limit, test.callers, test.want)
 	}
+}
+
+func testDeadline(
+	t *testing.T, name string, before func(context.Context) context.Context, fallback, limit, callers, want time.Duration,
+) {
+	t.Run(name, func(t *testing.T) {
+		// In a bubble time stands still while anything runs, so the deadline can be compared exactly.
+		synctest.Test(t, func(t *testing.T) {
+			ctx := t.Context()
+			if callers != 0 {
+				limited, cancel := context.WithTimeout(ctx, callers)
+				defer cancel()
+				ctx = limited
+			}
+			start := time.Now()
+			ctx = before(ctx)
+			if cancel := interceptor.CancelOf(ctx); cancel != nil {
+				defer cancel()
+			}
+			var inner context.Context
+			_, err := interceptor.Deadline(fallback, limit)(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
+				inner = ctx
+				<-ctx.Done() // As a handler does that waits for Seam in vain.
+				return nil, ctx.Err()
+			})
+			if took := time.Since(start); took != want || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the call ended after %s with %v, want %s", took, err, want)
+			}
+			if at, ok := inner.Deadline(); !ok || at.Sub(start) != want {
+				t.Errorf("deadline is %s, %t", at.Sub(start), ok)
+			}
+		})
+	})
 }
 
 // The context ends with the call, so that nothing that the handler started outlives it.

@@ -21,14 +21,19 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 		// dropping it would grant more than was requested.
 		violations = append(violations, seamerr.UnrecognizedFields())
 	}
-	message.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		name := string(field.Name())
+	fields := message.Descriptor().Fields() // Range would allocate for each field.
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		if !message.Has(field) {
+			continue
+		}
+		name, value := string(field.Name()), message.Get(field)
 		switch {
 		case field.IsList() && field.Kind() == protoreflect.StringKind:
 			list := value.List()
-			for i := range list.Len() {
-				if hasControlCharacters(list.Get(i).String()) {
-					violations = append(violations, seamerr.ControlCharacters(name, strconv.Itoa(i)))
+			for j := range list.Len() {
+				if hasControlCharacters(list.Get(j).String()) {
+					violations = append(violations, seamerr.ControlCharacters(name, strconv.Itoa(j)))
 				}
 			}
 		case field.Kind() == protoreflect.StringKind:
@@ -38,8 +43,7 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 		case field.Kind() == protoreflect.MessageKind && !field.IsList():
 			violations = append(violations, malformedWithin([]string{name}, value.Message())...)
 		}
-		return true
-	})
+	}
 	return violations
 }
 

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"testing"
 
-	"buf.build/go/protovalidate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -32,12 +31,12 @@ func withUnknown[M proto.Message](r M) M {
 // validate runs the step, and returns whether the handler was reached.
 func validate(t *testing.T, call callinfo.Call, message any) (served bool, err error) {
 	t.Helper()
-	validator, err := protovalidate.New()
+	rules, err := interceptor.NewRules(clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.Messages())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, _ := withCall(t, call)
-	_, err = interceptor.Validation(validator)(ctx, message, info(), func(context.Context, any) (any, error) {
+	_, err = interceptor.Validation(rules)(ctx, message, info(), func(context.Context, any) (any, error) {
 		served = true
 		return nil, nil
 	})
@@ -106,7 +105,7 @@ func TestValidationRefuses(t *testing.T) {
 			&request{},
 			[]seamerr.FieldViolation{violation("Expected string, received null", "client_session_id")},
 		},
-		"unreadable and invalid, in the contract's order": {
+		"undecodable and invalid, in the contract's order": {
 			[]seamerr.FieldViolation{
 				violation("Expected string, received null", "client_session_id"),
 				violation("Expected array, received string", "connected_account_ids"),
@@ -121,7 +120,7 @@ func TestValidationRefuses(t *testing.T) {
 				violation("Unrecognized key(s) in object: 'nope'"),
 			},
 		},
-		"told once": {
+		"reported once": {
 			[]seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")},
 			&request{UserIdentityIds: []string{"a", "b"}},
 			[]seamerr.FieldViolation{seamerr.NotExactlyOne("user_identity_ids")},

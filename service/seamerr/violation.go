@@ -47,6 +47,14 @@ func NotExactlyOne(path ...string) FieldViolation {
 	return FieldViolation{path, "Array must contain exactly 1 element(s)"}
 }
 
+// UndefinedValue reports a number that is none of an enum's, in the words of protovalidate: Seam has no enums.
+func UndefinedValue(path ...string) FieldViolation {
+	return FieldViolation{path, "value must be one of the defined enum values"}
+}
+
+// NotTrue reports a bool that is false where only true has a meaning, in the words of protovalidate.
+func NotTrue(path ...string) FieldViolation { return FieldViolation{path, "must equal true"} }
+
 // UnrecognizedKeys reports members that the request does not have.
 func UnrecognizedKeys(names []string) FieldViolation {
 	return FieldViolation{nil, "Unrecognized key(s) in object: '" + strings.Join(names, "', '") + "'"}

@@ -3,18 +3,16 @@ package server
 import (
 	"fmt"
 
-	"buf.build/go/protovalidate"
-
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// contract is the contract's JSON codec and the validator of its rules, both built at the start of the service. So an
-// error in the contract stops the start, and no call waits for it.
+// contract is the contract's JSON codec and its rules, both built at the start of the service. So an error in the
+// contract stops the start, and no call waits for it.
 type contract struct {
-	codec     *seamjson.Codec
-	validator protovalidate.Validator
+	codec *seamjson.Codec
+	rules interceptor.Rules
 }
 
 func newContract() (contract, error) {
@@ -23,14 +21,9 @@ func newContract() (contract, error) {
 	if err != nil {
 		return contract{}, fmt.Errorf("read the contract: %w", err)
 	}
-	messages := file.Messages()
-	options := make([]protovalidate.ValidatorOption, 0, messages.Len())
-	for i := range messages.Len() {
-		options = append(options, protovalidate.WithMessageDescriptors(messages.Get(i)))
-	}
-	validator, err := protovalidate.New(options...)
+	rules, err := interceptor.NewRules(file.Messages())
 	if err != nil {
 		return contract{}, fmt.Errorf("compile the rules of the contract: %w", err)
 	}
-	return contract{codec, interceptor.NativeRules(validator, messages)}, nil
+	return contract{codec, rules}, nil
 }

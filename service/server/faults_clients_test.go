@@ -25,7 +25,6 @@ const asSandbox = "Authorization: Bearer " + sandbox.APIKey
 
 // TestSlowCaller shows that a caller may take its time for its request, and that others do not wait for it.
 func TestSlowCaller(t *testing.T) {
-	t.Parallel()
 	h := start(t)
 	slow := dial(t, h.at.HTTP)
 	defer slow.Close()
@@ -62,7 +61,6 @@ func TestSlowCaller(t *testing.T) {
 // TestSlowReader shows that a caller that does not read its response does not delay the others, and that it still gets
 // all of it.
 func TestSlowReader(t *testing.T) {
-	t.Parallel()
 	const sessions = 2000
 	one := `{"client_session_id":"` + sandbox.SessionID + `","customer_key":"` + strings.Repeat("k", 3000) + `"}`
 	h := start(t)
@@ -230,7 +228,6 @@ func TestCallerCancelsMidCall(t *testing.T) {
 // TestCallerDeadlineReachesSeam shows that a request to Seam ends with the deadline of a caller over gRPC, and that the
 // caller hears of it from the service.
 func TestCallerDeadlineReachesSeam(t *testing.T) {
-	t.Parallel() // Two seconds are waited.
 	const deadline, calls = 300 * time.Millisecond, 20
 	seam := startUpstream(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Hang)})
 	h := start(t, pointAt(t, seam))

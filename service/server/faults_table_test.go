@@ -14,7 +14,7 @@ import (
 )
 
 // soon is the deadline of calls that end by it.
-const soon = 2 * time.Second
+const soon = 1500 * time.Millisecond
 
 // faults are the rows of TestUpstreamFaults: one for each outcome of a request, and those that could leak
 // something. What is retried after which response is the table of TestWhatIsRetried in service/seam.

@@ -35,6 +35,8 @@ type grpcFace struct {
 	// unknown is the chain of a call of an unknown method, streams that of a stream.
 	unknown grpc.UnaryHandler
 	streams []grpc.UnaryServerInterceptor
+	// defaultTimeout and maxTimeout bound the time of a call.
+	defaultTimeout, maxTimeout time.Duration
 	// names are the full names of the streaming methods.
 	names map[string]bool
 	// open is the number of open streams on all connections. Each call is one.
@@ -64,6 +66,7 @@ func (s *Server) newGRPC(
 	f := &grpcFace{
 		unknown: interceptor.Bind(steps.unknown, &grpc.UnaryServerInfo{FullMethod: unknownMethod},
 			func(context.Context, any) (any, error) { return nil, seamerr.UnknownMethod() }),
+		defaultTimeout: cfg.DefaultTimeout, maxTimeout: cfg.MaxTimeout,
 		streams: steps.stream, names: map[string]bool{}, open: m.openStreams,
 	}
 	server := grpc.NewServer(append(s.certificates.grpcOptions(s.logger),

@@ -133,7 +133,6 @@ func TestCallerRateByName(t *testing.T) {
 // TestTooManyConnections shows that a connection too many is closed at once, over each face, and that there is room for
 // another when one is closed.
 func TestTooManyConnections(t *testing.T) {
-	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
 	for name, address := range map[string]string{"gRPC": h.at.GRPC, "REST": h.at.HTTP} {
 		t.Run(name, func(t *testing.T) {

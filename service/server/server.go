@@ -86,7 +86,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if s.seamClient, err = s.newSeamClient(cfg, used.seamCAs, contract.codec, metrics); err != nil {
 		return nil, err
 	}
-	steps := s.newSteps(cfg, used.authenticate, contract.validator, metrics)
+	steps := s.newSteps(cfg, used.authenticate, contract.rules, metrics)
 	handlers := service.New(s.seamClient, metrics.serviceCredentialRefused)
 	methods := interceptor.BindMethods(steps.call, &clientsessionv1.ClientSessionService_ServiceDesc, handlers)
 	s.health = health.NewServer()

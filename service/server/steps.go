@@ -3,7 +3,6 @@ package server
 import (
 	"slices"
 
-	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 
 	"github.com/clientsession/client-session-service/service/config"
@@ -19,7 +18,7 @@ type steps struct {
 
 // newSteps orders the steps, outermost first. An outer step sees the results of the inner ones.
 func (s *Server) newSteps(
-	cfg config.Config, authenticate grpc.UnaryServerInterceptor, validator protovalidate.Validator, m *metrics,
+	cfg config.Config, authenticate grpc.UnaryServerInterceptor, rules interceptor.Rules, m *metrics,
 ) steps {
 	outer := []grpc.UnaryServerInterceptor{
 		interceptor.RecoverCall(s.logger, m.panics),
@@ -50,7 +49,7 @@ func (s *Server) newSteps(
 		}),
 		// A slot is for a request that has arrived: a slow one must not hold any.
 		interceptor.InFlight(cfg.MaxInFlight, m.inFlight, m.refused.WithLabelValues(limitInFlight)),
-		interceptor.Validation(validator),
+		interceptor.Validation(rules),
 		interceptor.CallerRetries,
 	)
 	stream := append(slices.Clone(outer), interceptor.Streams(interceptor.StreamsConfig{

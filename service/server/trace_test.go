@@ -110,7 +110,6 @@ func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled s
 
 // TestStreamsOfUnauthenticatedClients shows that streams which need no credential are bounded, logged and counted.
 func TestStreamsOfUnauthenticatedClients(t *testing.T) {
-	t.Parallel()
 	h := startWithCredential(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -49,17 +49,16 @@ func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, methods []inter
 	return &served
 }
 
-// cutKey is the context key of the function that ends the reads of a stream.
-type cutKey struct{}
-
 // tapStream gets the headers of each stream first. It refuses the paths that grpc-go would refuse by itself, and makes
-// the reads of the others cancelable.
+// the reads of the calls cancelable.
 func (f *grpcFace) tapStream(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if path, rooted := strings.CutPrefix(info.FullMethodName, "/"); !rooted || !strings.Contains(path, "/") {
 		return nil, f.refuseUnknown(ctx)
 	}
-	ctx, cut := context.WithCancel(ctx)
-	return context.WithValue(ctx, cutKey{}, cut), nil
+	if f.names[info.FullMethodName] {
+		return ctx, nil
+	}
+	return interceptor.WithDeadline(ctx, f.defaultTimeout, f.maxTimeout), nil
 }
 
 // messageReader is the reading half of grpc-go's transport stream. It is not part of grpc-go's stable API, but the only
@@ -83,8 +82,7 @@ type unaryRequest struct {
 
 func newUnaryRequest(ctx context.Context) *unaryRequest {
 	stream, _ := grpc.ServerTransportStreamFromContext(ctx).(messageReader)
-	cut, _ := ctx.Value(cutKey{}).(context.CancelFunc)
-	return &unaryRequest{stream: stream, cut: cut}
+	return &unaryRequest{stream: stream, cut: interceptor.CancelOf(ctx)}
 }
 
 // Cut makes a waiting Read fail.
