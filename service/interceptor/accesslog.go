@@ -29,9 +29,10 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 // maxAttributes is how many attributes a line has at the most.
 const maxAttributes = 14
 
-// logCall writes the line. It is a function of its own so that the stack of a call in flight need not have what it needs.
+// logCall writes the line. It is a function of its own so that the stack of a call in flight does not have its frame.
 func logCall(
-	ctx context.Context, logger *slog.Logger, trusted []netip.Prefix, method string, start time.Time, failure *seamerr.Error,
+	ctx context.Context, logger *slog.Logger, trusted []netip.Prefix,
+	method string, start time.Time, failure *seamerr.Error,
 ) {
 	level := levelOf(failure, method)
 	if !logger.Enabled(ctx, level) {

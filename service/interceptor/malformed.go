@@ -60,6 +60,6 @@ func malformedWithin(path []string, message protoreflect.Message) []seamerr.Fiel
 	return violations
 }
 
-// hasControlCharacters says whether a text has control characters. No identifier has any, so one is an attempt to inject
-// into a database, a log or a terminal downstream.
+// hasControlCharacters says whether a text has control characters. No identifier has any, so one is an attempt to
+// inject into a database, a log or a terminal downstream.
 func hasControlCharacters(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

@@ -20,8 +20,8 @@ func rejectCrossOrigin(next http.Handler, config Config) (http.Handler, error) {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// net/http allows GET, HEAD and OPTIONS, since no page can read the response. Here an image's URL would already have
-		// used the credential, and a preflight would allow the page to go on. So each method is checked as a POST.
+		// net/http allows GET, HEAD and OPTIONS, since no page can read the response. Here an image's URL would already
+		// have used the credential, and a preflight would allow the page to go on. So each method is checked as a POST.
 		post := &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
 		if protection.Check(post) != nil || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
 			refuse(r.Context(), config.Logger, "cross-origin request refused", w, r, seamerr.CrossOrigin())

@@ -71,7 +71,7 @@ func validRequestID(id string) bool {
 		}
 	}
 	mayMatch := strings.Contains(id, "eyJ") || strings.Contains(id, "seam_") || strings.Contains(id, "css_")
-	return id != "" && len(id) <= maxRequestIDBytes && !(mayMatch && credentialPattern.MatchString(id))
+	return id != "" && len(id) <= maxRequestIDBytes && (!mayMatch || !credentialPattern.MatchString(id))
 }
 
 // maxRetryAfter is the maximum Retry-After: an absurd value must not make callers wait for a year.

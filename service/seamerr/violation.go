@@ -143,8 +143,8 @@ func tree(violations []FieldViolation) map[string]any {
 	return root
 }
 
-// violationsOf reads the violations back out of Seam's validation_errors. A tree of another shape gives none: the rest of
-// the error is still worth having.
+// violationsOf reads the violations back out of Seam's validation_errors. A tree of another shape gives none: the rest
+// of the error is still worth having.
 func violationsOf(validationErrors map[string]any) []FieldViolation {
 	var violations []FieldViolation
 	var walk func(node map[string]any, path []string)
