@@ -31,8 +31,8 @@ const maxAttributes = 14
 
 // logCall writes the line. It is a separate function, so that its variables are not on the stack of a call in flight.
 func logCall(
-	ctx context.Context, logger *slog.Logger, trusted []netip.Prefix, method string, start time.Time,
-	failure *seamerr.Error,
+	ctx context.Context, logger *slog.Logger, trusted []netip.Prefix,
+	method string, start time.Time, failure *seamerr.Error,
 ) {
 	level := levelOf(failure, method)
 	if !logger.Enabled(ctx, level) {

@@ -41,9 +41,11 @@ func BindMethods(steps []grpc.UnaryServerInterceptor, description *grpc.ServiceD
 			}
 			return nil
 		}
-		capture := func(_ context.Context, _ any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		capture := func(
+			_ context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
+		) (any, error) {
 			bound.FullMethod, bound.Call = info.FullMethod, Bind(steps, info, handler)
-			return nil, nil //nolint:nilnil // The result is dropped below.
+			return request, nil
 		}
 		_, _ = method.Handler(service, context.Background(), decode, capture)
 		methods = append(methods, bound)

@@ -37,7 +37,7 @@ func timeout(ctx context.Context, fallback, limit time.Duration) time.Duration {
 // contexts of a call, each with a timer or a goroutine that waits for it, would cost twice as much. The context has to
 // have a parent that ends with the call.
 func WithDeadline(ctx context.Context, fallback, limit time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(ctx, timeout(ctx, fallback, limit))
+	ctx, cancel := context.WithTimeout(ctx, timeout(ctx, fallback, limit)) //nolint:gosec // CancelOf returns it.
 	return &cancelable{ctx, cancel}
 }
 

@@ -3,6 +3,7 @@ package interceptor
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,7 +18,7 @@ import (
 // Rules are the rules of the contract, compiled from its protovalidate annotations at the start of the service. The
 // contract uses a few kinds of rules only. protovalidate itself interprets all kinds in CEL, which would make up a
 // quarter of the binary and most of the time of the start; the tests compare the results of both.
-type Rules map[protoreflect.FullName]messageRules
+type Rules map[protoreflect.FullName]*messageRules
 
 // messageRules are the rules of one message: those of its fields, and the fields of which at least one has to be set,
 // with the message of the violation.
@@ -42,23 +43,19 @@ type fieldRules struct {
 	exactlyOne, defined, isTrue bool
 }
 
-// NewRules compiles the rules of messages. It fails for a rule of an unsupported kind, which must not be dropped.
+// NewRules compiles the rules of messages. It fails for a rule of an unknown kind, which must not be dropped.
 func NewRules(messages protoreflect.MessageDescriptors) (Rules, error) {
 	all := Rules{}
 	for i := range messages.Len() {
 		message := messages.Get(i)
-		var rules messageRules
+		rules := &messageRules{}
 		if err := rules.compileMessage(message); err != nil {
 			return nil, fmt.Errorf("%s: %w", message.FullName(), err)
 		}
 		for j := range message.Fields().Len() {
 			field := message.Fields().Get(j)
-			compiled, err := compileField(field)
-			if err != nil {
+			if err := rules.compileField(field); err != nil {
 				return nil, fmt.Errorf("%s: %w", field.FullName(), err)
-			}
-			if compiled != nil {
-				rules.fields = append(rules.fields, *compiled)
 			}
 		}
 		all[message.FullName()] = rules
@@ -73,7 +70,7 @@ func NewRules(messages protoreflect.MessageDescriptors) (Rules, error) {
 	return all, nil
 }
 
-func (r messageRules) empty() bool { return len(r.fields) == 0 && len(r.anyOf) == 0 }
+func (r *messageRules) empty() bool { return r == nil || len(r.fields) == 0 && len(r.anyOf) == 0 }
 
 // isSet matches one alternative of a rule in CEL by which one of some fields has to be set.
 var isSet = regexp.MustCompile(`^(?:has\(this\.(\w+)\)|size\(this\.(\w+)\) > 0)$`)
@@ -103,13 +100,13 @@ func (r *messageRules) compileMessage(message protoreflect.MessageDescriptor) er
 	return nil
 }
 
-// compileField returns the rules of a field, nil for a field without any.
-func compileField(field protoreflect.FieldDescriptor) (*fieldRules, error) {
+// compileField adds the rules of a field, if it has any.
+func (r *messageRules) compileField(field protoreflect.FieldDescriptor) error {
 	annotation, ok := proto.GetExtension(field.Options(), validate.E_Field).(*validate.FieldRules)
 	if !ok || proto.Size(annotation) == 0 {
-		return nil, nil
+		return nil
 	}
-	r := &fieldRules{
+	compiled := fieldRules{
 		field: field, required: annotation.GetRequired(),
 		always: !field.HasPresence() && annotation.GetIgnore() != validate.Ignore_IGNORE_IF_ZERO_VALUE,
 		minLen: annotation.GetString().GetMinLen(), defined: annotation.GetEnum().GetDefinedOnly(),
@@ -119,15 +116,16 @@ func compileField(field protoreflect.FieldDescriptor) (*fieldRules, error) {
 	}
 	ignoresZero := annotation.GetIgnore() == validate.Ignore_IGNORE_IF_ZERO_VALUE && !field.HasPresence()
 	if annotation.GetIgnore() != validate.Ignore_IGNORE_UNSPECIFIED && !ignoresZero ||
-		!proto.Equal(annotation, r.annotation(annotation)) {
-		return nil, fmt.Errorf("the rule %v is not known", annotation)
+		!proto.Equal(annotation, compiled.annotation(annotation)) {
+		return fmt.Errorf("the rule %v is not known", annotation)
 	}
-	return r, nil
+	r.fields = append(r.fields, compiled)
+	return nil
 }
 
 // annotation returns the annotation of the compiled rules. It equals the original one unless that has other rules too.
 func (r *fieldRules) annotation(like *validate.FieldRules) *validate.FieldRules {
-	written := &validate.FieldRules{Required: like.Required, Ignore: like.Ignore} //nolint:protogetter // Presence counts.
+	written := &validate.FieldRules{Required: like.Required, Ignore: like.Ignore}
 	text := &validate.StringRules{}
 	if r.minLen > 0 {
 		text.MinLen = &r.minLen
@@ -155,8 +153,11 @@ func (r *fieldRules) annotation(like *validate.FieldRules) *validate.FieldRules 
 // check returns the violations of the rules in a message.
 func (r Rules) check(message protoreflect.Message) []seamerr.FieldViolation {
 	rules := r[message.Descriptor().FullName()]
+	if rules == nil {
+		return nil
+	}
 	var violations []seamerr.FieldViolation
-	if len(rules.anyOf) > 0 && !hasAny(message, rules.anyOf) {
+	if len(rules.anyOf) > 0 && !slices.ContainsFunc(rules.anyOf, message.Has) {
 		violations = append(violations, seamerr.FieldViolation{Message: rules.message})
 	}
 	for i := range rules.fields {
@@ -169,15 +170,6 @@ func (r Rules) check(message protoreflect.Message) []seamerr.FieldViolation {
 		}
 	}
 	return violations
-}
-
-func hasAny(message protoreflect.Message, fields []protoreflect.FieldDescriptor) bool {
-	for _, field := range fields {
-		if message.Has(field) {
-			return true
-		}
-	}
-	return false
 }
 
 // check appends the violations in a value.

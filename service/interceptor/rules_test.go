@@ -241,7 +241,7 @@ func withRules(t *testing.T, message *validate.MessageRules, text, list *validat
 			Options: &descriptorpb.FieldOptions{},
 		}
 		if rules != nil {
-			proto.SetExtension(f.Options, validate.E_Field, rules)
+			proto.SetExtension(f.GetOptions(), validate.E_Field, rules)
 		}
 		return f
 	}

@@ -128,8 +128,8 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // prepare runs once a route has been found. It makes a call of the request, without reading the body yet, and leaves
-// the gateway a request without headers, which the gateway would copy three times and partly drop, and in which
-// Grpc-Timeout and TE would change the response.
+// the gateway a request without headers. The gateway would copy them three times and drop some, and Grpc-Timeout and TE
+// would change the response.
 func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
 		c := newCall(f, w, r)

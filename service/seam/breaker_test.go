@@ -202,10 +202,12 @@ func TestOutage(t *testing.T) {
 	var log journal
 	registry := prometheus.NewRegistry()
 	client := newClient(t, u.URL, reportingTo(registry), func(c *seam.Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
-	for range 20 {
-		create(t.Context(), t, client)
+	// Twenty failures open it, and more where a busy machine takes so long that the first are forgotten.
+	seamtest.Eventually(t, "the breaker opens", func() bool { return create(t.Context(), t, client) == "refused" })
+	opened, asked := time.Now(), u.requests.Load()
+	if asked < 20 {
+		t.Errorf("the breaker opens after %d requests", asked)
 	}
-	opened := time.Now()
 
 	const calls = 1000
 	took := make([]time.Duration, 0, calls)
@@ -230,16 +232,16 @@ func TestOutage(t *testing.T) {
 	if median > 50*time.Millisecond {
 		t.Errorf("while open, a call takes %s", median)
 	}
-	if n := u.requests.Load(); n != 20 {
+	if n := u.requests.Load() - asked; n != 0 && time.Since(opened) < 5*time.Second {
 		t.Errorf("Seam was asked %d times", n)
 	}
-	if state, refused := metric(t, registry, "callers_cut_off"), metric(t, registry, "refused_total"); state != 1 || refused != float64(len(took)) {
+	if state, refused := metric(t, registry, "callers_cut_off"), metric(t, registry, "refused_total"); state != 1 || refused != float64(len(took)+1) {
 		t.Errorf("the state is %v, %v calls are counted as refused", state, refused)
 	}
 
 	well.Store(true)
 	seamtest.Eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
-	if open := time.Since(opened); open < 4900*time.Millisecond {
+	if open := time.Since(opened); open < 4*time.Second {
 		t.Errorf("the breaker was open for %s", open)
 	}
 	if state := metric(t, registry, "callers_cut_off"); state != 1 {

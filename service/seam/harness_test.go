@@ -35,7 +35,7 @@ type (
 
 func TestMain(m *testing.M) {
 	// Tests that say that they are parallel wait and hardly work, so they are run side by side on few cores too.
-	_ = flag.Set("test.parallel", "32")
+	_ = flag.Set("test.parallel", "4")
 	// Go reads the roots from this file, once, when it first needs them.
 	folder, err := os.MkdirTemp("", "roots")
 	if err != nil {

@@ -143,8 +143,8 @@ func tree(violations []FieldViolation) map[string]any {
 	return root
 }
 
-// violationsOf reads the violations from Seam's validation_errors. A tree of another shape gives none: the rest of the
-// error is still of use.
+// violationsOf reads the violations from Seam's validation_errors. A tree of another shape gives none: the rest
+// of the error is still of use.
 func violationsOf(validationErrors map[string]any) []FieldViolation {
 	var violations []FieldViolation
 	var walk func(node map[string]any, path []string)

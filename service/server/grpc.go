@@ -49,9 +49,9 @@ const unknownMethod = "/unknown/unknown"
 // servedServices are the services whose calls the metrics count.
 func servedServices() []interceptor.Served {
 	unknown := &grpc.ServiceDesc{ServiceName: "unknown", Methods: []grpc.MethodDesc{{MethodName: "unknown"}}}
-	onGRPC, onBoth := []string{callinfo.FaceGRPC}, []string{callinfo.FaceGRPC, callinfo.FaceREST}
+	onGRPC, bothFaces := []string{callinfo.FaceGRPC}, []string{callinfo.FaceGRPC, callinfo.FaceREST}
 	return []interceptor.Served{
-		{Description: &clientsessionv1.ClientSessionService_ServiceDesc, Faces: onBoth},
+		{Description: &clientsessionv1.ClientSessionService_ServiceDesc, Faces: bothFaces},
 		{Description: &healthv1.Health_ServiceDesc, Faces: onGRPC},
 		{Description: &reflectionv1.ServerReflection_ServiceDesc, Faces: onGRPC},
 		{Description: &reflectionv1alpha.ServerReflection_ServiceDesc, Faces: onGRPC},
