@@ -62,7 +62,7 @@ lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
 		grep -rqE --include='*_test.go' "^func $$test\(" cmd service || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
-	rm -rf gen/go/seam gen/gateway
+	rm -rf gen/go/seam gen/gateway gen/openapi
 	$(BUF) generate
 	$(BUF) generate --template tools/node/buf.gen.yaml
 	$(BUF) generate --template tools/python/buf.gen.yaml

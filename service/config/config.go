@@ -65,6 +65,8 @@ type Config struct {
 
 	Reflection Reflection `name:"reflection" type:"reflection" default:"auto" help:"Whom gRPC reflection answers: on (everybody), off (nobody), or auto: everybody, but known callers only when the service has a key of its own."`
 
+	APIDocs bool `name:"api-docs" type:"switch" help:"Serve a page at /docs of the REST face where a person can read about the API and try it out. With --sandbox it always is. The OpenAPI document at /openapi.json and /openapi.yaml needs no setting."`
+
 	SeamAPIKey              string `name:"seam-api-key" type:"secret" hidden:"" help:"The service's own API key."`
 	SeamAPIKeyFile          string `name:"seam-api-key-file" type:"file" help:"File with the service's own API key, which is read again when it changes (or set SEAM_API_KEY, or SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID). Without any, each caller brings its own."`
 	SeamPersonalAccessToken string `name:"seam-personal-access-token" type:"secret" hidden:"" help:"The service's own personal access token, in place of an API key."`
