@@ -84,8 +84,9 @@ breaking: $(BUF) .proto-imports ## Fail if the contract breaks its callers
 test-sdk: ## Show that Seam's own SDKs cannot tell the REST face from Seam
 	python3 clients/seam-sdk/run.py
 
-test-browser: ## Show the same of Seam's JavaScript SDK in a page of headless Chromium
+test-browser: ## Show the same of Seam's JavaScript SDK in a page of headless Chromium, and that the API page works
 	python3 clients/seam-sdk/run_browser.py
+	python3 clients/seam-sdk/run_docs.py
 
 test-clients: ## Let the client in each language play clients/scenarios.json against the service
 	python3 clients/run.py

@@ -4,9 +4,6 @@
 window.ui = SwaggerUIBundle({
   url: 'openapi.json',
   dom_id: '#page',
-  persistAuthorization: false,
-  queryConfigEnabled: false,
   validatorUrl: null,
-  deepLinking: false,
   tryItOutEnabled: true,
 })
