@@ -44,6 +44,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if faults := checkCallers(cfg.CallersFile); faults != nil {
 			return usageError(stderr, faults)
 		}
+	case config.Healthcheck:
+		err = healthcheck(cfg.AdminListen)
 	case config.Serve, config.Sandbox:
 		return start(cfg, newLogger(cfg, stderr), stderr)
 	}

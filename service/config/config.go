@@ -16,12 +16,14 @@ import (
 // Command is what the program is to do.
 type Command int
 
-// The commands: serve both faces, run the sandbox alone on SandboxListen, make a token for a caller, check CallersFile.
+// The commands: serve both faces, run the sandbox alone on SandboxListen, make a token for a caller, check CallersFile,
+// ask the service on AdminListen whether it is ready.
 const (
 	Serve Command = iota
 	Sandbox
 	NewToken
 	CheckCallers
+	Healthcheck
 )
 
 // Reflection says whom gRPC reflection answers.
@@ -43,8 +45,9 @@ type Config struct {
 
 	GRPCListen  string `name:"grpc-listen" type:"address" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" type:"address" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz and /metrics, and of /debug/pprof with --pprof."`
+	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz and /metrics, and of /debug/pprof with --pprof."`
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
+
 
 	SeamEndpoint           *url.URL `name:"seam-endpoint" type:"URL" default:"https://connect.getseam.com" help:"Seam's base URL. It is not used with --sandbox."`
 	AllowPlaintextUpstream bool     `name:"allow-plaintext-upstream" type:"switch" help:"Let the service's own credential go to a --seam-endpoint on another machine over http://."`
@@ -119,6 +122,8 @@ type commands struct {
 		} `cmd:"" help:"Check a callers file and report every fault in it."`
 	} `cmd:"" help:"Help with the callers file."`
 
+	Healthcheck Config `cmd:"" help:"Ask a running service with the same configuration, at its --admin-listen, whether it is ready: exit code 0 or 1."`
+
 	Version kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
 
@@ -162,6 +167,9 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		c.Command, c.CallersFile = CheckCallers, read.Callers.Check.File
 	case "config print":
 		c = read.Config.Print
+	case "healthcheck":
+		c = read.Healthcheck
+		c.Command = Healthcheck
 	default:
 		c = read.Serve
 	}
