@@ -18,7 +18,7 @@ import (
 func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 	mux := newAdminMux(cfg, m.registry, &s.ready)
 	hosts := rest.Hosts{Names: cfg.AllowedHosts}
-	return &http.Server{
+	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !hosts.Allow(r.Host) {
 				http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
@@ -31,6 +31,10 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}
+	if cfg.Channelz {
+		addChannelz(mux, server)
+	}
+	return server
 }
 
 // newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready while
