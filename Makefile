@@ -63,7 +63,7 @@ lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
 		grep -rqE --include='*_test.go' "^func $$test\(" cmd service || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
-	rm -rf gen/go/seam gen/gateway
+	rm -rf gen/go/seam gen/gateway gen/openapi
 	$(BUF) generate
 	$(BUF) generate --template tools/node/buf.gen.yaml
 	$(BUF) generate --template tools/python/buf.gen.yaml
@@ -85,8 +85,9 @@ breaking: $(BUF) .proto-imports ## Fail if the contract breaks its callers
 test-sdk: ## Show that Seam's own SDKs cannot tell the REST face from Seam
 	python3 clients/seam-sdk/run.py
 
-test-browser: ## Show the same of Seam's JavaScript SDK in a page of headless Chromium
+test-browser: ## Show the same of Seam's JavaScript SDK in a page of headless Chromium, and that the API page works
 	python3 clients/seam-sdk/run_browser.py
+	python3 clients/seam-sdk/run_docs.py
 
 test-clients: ## Let the client in each language play clients/scenarios.json against the service
 	python3 clients/run.py

@@ -8,18 +8,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 import { build } from 'esbuild-wasm'
-import { chromium } from 'playwright-core'
 
-const flags = [
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  // The browser has no business beyond this machine, and needs no name but that of its pages.
-  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
-]
+import { launch } from './chromium.mjs'
 
 const bundle = async () => {
   const { outputFiles } = await build({
@@ -48,7 +38,7 @@ const servePage = async (script) => {
 const [executablePath, profile] = process.argv.slice(2)
 const script = await bundle()
 const served = { listed: await servePage(script), unlisted: await servePage(script) }
-const browser = await chromium.launchPersistentContext(profile, { executablePath, args: flags, chromiumSandbox: false })
+const browser = await launch(executablePath, profile)
 const pages = {}
 const origins = {}
 for (const [name, { origin }] of Object.entries(served)) {

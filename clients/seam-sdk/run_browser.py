@@ -63,7 +63,7 @@ def main():
     chosen = arguments.parse_args()
     try:
         toolchain.check()
-        command = toolchain.install_browser()
+        command = ["node", str(toolchain.HERE / "call_browser.mjs"), toolchain.install_browser()]
         with tempfile.TemporaryDirectory(prefix="seam-sdk-", ignore_cleanup_errors=True) as directory:
             binary = toolchain.build_service(directory)
             browser = Browser(command, tempfile.mkdtemp(prefix="profile-", dir=directory))

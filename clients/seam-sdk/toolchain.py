@@ -57,8 +57,7 @@ def install_javascript():
 
 
 def install_browser():
-    """Installs the JavaScript SDK and Chromium, and returns the command that makes calls in a page, without the directory
-    that it needs."""
+    """Installs the JavaScript SDK and Chromium, and returns the path of Chromium."""
     install_javascript()
     if shutil.which("chromium") is None:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -68,7 +67,7 @@ def install_browser():
         run(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends", "chromium"])
     if (chromium := shutil.which("chromium")) is None:
         raise CannotRun("apt-get installed the package chromium, and there is still no chromium in PATH")
-    return ["node", str(HERE / "call_browser.mjs"), chromium]
+    return chromium
 
 
 def install_python():

@@ -44,6 +44,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if err := checkCallers(cfg.CallersFile); err != nil {
 			return usageError(stderr, err)
 		}
+	case config.Healthcheck:
+		err = healthcheck(cfg.AdminListen)
 	case config.Serve, config.Sandbox:
 		return start(cfg, newLogger(cfg, stderr), stderr)
 	}

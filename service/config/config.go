@@ -16,12 +16,14 @@ import (
 // Command is what the program is to do.
 type Command int
 
-// The commands: serve both faces, run the sandbox alone on SandboxListen, make a token for a caller, check CallersFile.
+// The commands: serve both faces, run the sandbox alone on SandboxListen, make a token for a caller, check CallersFile,
+// ask the service on AdminListen whether it is ready.
 const (
 	Serve Command = iota
 	Sandbox
 	NewToken
 	CheckCallers
+	Healthcheck
 )
 
 // Reflection is who may use gRPC reflection.
@@ -42,8 +44,10 @@ type Config struct {
 
 	GRPCListen  string `name:"grpc-listen" type:"address" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" type:"address" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz and /metrics, and of /debug/pprof with --pprof."`
+	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz and /metrics, of /debug/pprof with --pprof, and of channelz with --channelz."`
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
+
+	Channelz bool `name:"channelz" type:"switch" help:"Serve gRPC's channelz, the state of the sockets and streams of the gRPC face, at the admin listener."`
 
 	SeamEndpoint           *url.URL `name:"seam-endpoint" type:"URL" default:"https://connect.getseam.com" help:"Seam's base URL. It is not used with --sandbox."`
 	AllowPlaintextUpstream bool     `name:"allow-plaintext-upstream" type:"switch" help:"Send the service credential to a --seam-endpoint on another machine over http://, unencrypted."`
@@ -63,6 +67,8 @@ type Config struct {
 	MaxConnectionAge time.Duration `name:"max-connection-age" type:"duration" default:"5m" help:"When connections, of callers and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
 
 	Reflection Reflection `name:"reflection" type:"reflection" default:"auto" help:"Who may use gRPC reflection: on (every client), off (no client), or auto: every client, but only authenticated callers with a service credential."`
+
+	APIDocs bool `name:"api-docs" type:"switch" help:"Serve a page at /docs of the REST face where a person can read about the API and try it out. With --sandbox it always is. The OpenAPI document at /openapi.json and /openapi.yaml needs no setting."`
 
 	SeamAPIKey              string `name:"seam-api-key" type:"secret" hidden:"" help:"The service credential as an API key."`
 	SeamAPIKeyFile          string `name:"seam-api-key-file" type:"file" help:"File with the service credential, an API key, which is read again when it changes (or set SEAM_API_KEY, or SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID). Without a service credential, each caller sends its own."`
@@ -116,6 +122,8 @@ type commands struct {
 		} `cmd:"" help:"Check a callers file and report every violation in it."`
 	} `cmd:"" help:"Help with the callers file."`
 
+	Healthcheck Config `cmd:"" help:"Ask a running service with the same configuration, at its --admin-listen, whether it is ready: exit code 0 or 1."`
+
 	Version kong.VersionFlag `name:"version" help:"Print the version and exit."`
 }
 
@@ -158,6 +166,9 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		c.Command, c.CallersFile = CheckCallers, read.Callers.Check.File
 	case "config print":
 		c = read.Config.Print
+	case "healthcheck":
+		c = read.Healthcheck
+		c.Command = Healthcheck
 	default:
 		c = read.Serve
 	}

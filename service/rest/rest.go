@@ -40,6 +40,8 @@ type Config struct {
 	// RequireKnownHost is true when callers are not authenticated. Then only Hosts are accepted, against DNS rebinding.
 	RequireKnownHost bool
 	Hosts            Hosts
+	// APIDocs is true where the API page is served at /docs.
+	APIDocs bool
 	// RecoverOutside turns a panic outside of a call into an error, by the HTTP method and the value of the panic.
 	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that does not become a call; the interceptors log the others.
@@ -75,9 +77,12 @@ func New(config Config) (http.Handler, error) {
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
-	handler := withCORS(f, config)
+	handler, err := withFixedFiles(f, config)
+	if err != nil {
+		return nil, err
+	}
+	handler = withCORS(handler, config)
 	if config.ServiceCredential {
-		var err error
 		if handler, err = rejectCrossOrigin(handler, config); err != nil {
 			return nil, err
 		}

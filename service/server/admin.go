@@ -16,39 +16,47 @@ import (
 
 // newAdmin returns the server of the admin listener.
 func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
-	return &http.Server{
-		Handler:           newAdminHandler(cfg, m.registry, &s.ready),
+	mux := newAdminMux(cfg, m.registry, &s.ready)
+	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !hosts.Allow(r.Host) {
+				http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
+				return
+			}
+			mux.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}
+	if cfg.Channelz {
+		addChannelz(mux, server)
+	}
+	return server
 }
 
-// newAdminHandler returns the handler of the admin listener. The service is live as long as it responds at all, and
-// ready while it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
-func newAdminHandler(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
+// newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready while
+// it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
+func newAdminMux(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	readyz := func(w http.ResponseWriter, _ *http.Request) {
 		if !ready.Load() {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n")
-	})
+	}
+	mux.HandleFunc("GET /readyz", readyz)
+	// Load balancers that know one path use this one, and need to hear of the drain.
+	mux.HandleFunc("GET /healthz", readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	if cfg.Pprof {
 		mux.Handle("GET /debug/pprof/", newProfiles())
 	}
-	hosts := rest.Hosts{Names: cfg.AllowedHosts}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !hosts.Allow(r.Host) {
-			http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }

@@ -31,7 +31,7 @@ func TestAdminHost(t *testing.T) {
 		h.at.Admin: http.StatusOK, "localhost": http.StatusOK, "10.1.2.3:9091": http.StatusOK, "[2001:db8::1]": http.StatusOK,
 		"metrics.example.com:9091": http.StatusOK, "evil.example:9091": http.StatusForbidden, "pod": http.StatusForbidden,
 	} {
-		for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+		for _, path := range []string{"/livez", "/readyz", "/healthz", "/metrics"} {
 			if code := h.adminAs(host, path); code != want {
 				t.Errorf("%s at %s gets %d, want %d", path, host, code, want)
 			}

@@ -38,6 +38,7 @@ func (s *Server) newHTTP(
 		ServiceCredential: cfg.HasServiceCredential(),
 		RequireKnownHost:  cfg.CallersFile == "",
 		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
+		APIDocs:           cfg.APIDocs || cfg.Sandbox,
 		Codec:             codec,
 		Logger:            s.logger,
 		RecoverOutside:    interceptor.RecoverOutside(s.logger, m.panics),

@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
@@ -37,18 +39,47 @@ func (h *harness) admin(path string) (int, string) {
 
 func TestHealth(t *testing.T) {
 	h := start(t)
-	for _, path := range []string{"/livez", "/readyz"} {
+	for _, path := range []string{"/livez", "/readyz", "/healthz"} {
 		if code, text := h.admin(path); code != http.StatusOK {
 			t.Errorf("%s gets %d %s", path, code, text)
 		}
 	}
-	for _, name := range []string{"", clientsessionv1.ClientSessionService_ServiceDesc.ServiceName} {
-		// No credential: load balancers have none.
-		got, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{Service: name})
-		if err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+	const serving = healthv1.HealthCheckResponse_SERVING
+	// No credential: load balancers have none.
+	health := healthv1.NewHealthClient(h.conn)
+	names := []string{"", clientsessionv1.ClientSessionService_ServiceDesc.ServiceName}
+	listed, err := health.List(t.Context(), &healthv1.HealthListRequest{})
+	if err != nil || len(listed.GetStatuses()) != len(names) {
+		t.Errorf("List returns %v, %v", listed, err)
+	}
+	for _, name := range names {
+		request := &healthv1.HealthCheckRequest{Service: name}
+		got, err := health.Check(t.Context(), request)
+		if err != nil || got.GetStatus() != serving || listed.GetStatuses()[name].GetStatus() != serving {
 			t.Errorf("health of %q is %v, %v", name, got, err)
 		}
+		if got, err := watchHealth(t, health, name); err != nil || got.GetStatus() != serving {
+			t.Errorf("health of %q, watched, is %v, %v", name, got, err)
+		}
 	}
+	if _, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{Service: "none"}); status.Code(err) != codes.NotFound {
+		t.Errorf("health of an unknown service is %v", err)
+	}
+	if got, err := watchHealth(t, health, "none"); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVICE_UNKNOWN {
+		t.Errorf("health of an unknown service, watched, is %v, %v", got, err)
+	}
+}
+
+// watchHealth returns the first status that a watcher gets.
+func watchHealth(t *testing.T, health healthv1.HealthClient, name string) (*healthv1.HealthCheckResponse, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	watch, err := health.Watch(ctx, &healthv1.HealthCheckRequest{Service: name})
+	if err != nil {
+		return nil, err
+	}
+	return watch.Recv()
 }
 
 func TestReflection(t *testing.T) {

@@ -23,7 +23,7 @@ func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	seamtest.Eventually(t, "the circuit breaker opens", func() bool {
 		return strings.Contains(h.grant(byID).text, "upstream_circuit_open")
 	})
-	for _, path := range []string{"/readyz", "/livez"} {
+	for _, path := range []string{"/readyz", "/healthz", "/livez"} {
 		if code, text := h.admin(path); code != http.StatusOK {
 			t.Errorf("%s gets %d %s", path, code, text)
 		}

@@ -1,0 +1,42 @@
+// Uses the API page as a person would, in headless Chromium: pastes a key and tries GrantAccess. Tells on standard output
+// what the page showed, each request that it made, and all that went wrong. Its arguments are the program to run as
+// Chromium, an empty directory for its profile, the address of the page, the key, and the id of a connected account.
+
+import { launch } from './chromium.mjs'
+
+const [executablePath, profile, address, key, account] = process.argv.slice(2)
+const browser = await launch(executablePath, profile)
+const page = await browser.newPage()
+const requests = []
+const problems = []
+page.on('request', (request) => requests.push(request.url()))
+page.on('requestfailed', (request) => problems.push(`${request.url()}: ${request.failure()?.errorText}`))
+page.on('pageerror', (error) => problems.push(String(error)))
+page.on('console', (message) => {
+  if (['error', 'warning'].includes(message.type())) problems.push(message.text())
+})
+
+await page.goto(address)
+const operation = page.locator('.opblock', { hasText: 'Grant access' }).first()
+await operation.waitFor()
+const operations = await page.locator('.opblock').count()
+
+await page.locator('.auth-wrapper .authorize').first().click()
+const scheme = page.locator('.auth-container', { hasText: 'apiKey' }).first()
+await scheme.locator('input').fill(key)
+await scheme.locator('button', { hasText: 'Authorize' }).click()
+await page.locator('.btn-done').first().click()
+
+await operation.locator('.opblock-summary-control').click()
+const body = operation.locator('textarea')
+const example = await body.inputValue()
+await body.fill(JSON.stringify({ ...JSON.parse(example), connected_account_ids: [account] }))
+await operation.locator('.execute').click()
+const response = operation.locator('.live-responses-table .response').first()
+await response.waitFor()
+const status = (await response.locator('.response-col_status').innerText()).trim()
+const text = await response.locator('.highlight-code pre').first().innerText()
+const stored = await page.evaluate(() => localStorage.length + sessionStorage.length)
+
+process.stdout.write(JSON.stringify({ operations, example, status, text, requests, problems, stored }) + '\n')
+await browser.close()

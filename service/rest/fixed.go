@@ -1,0 +1,91 @@
+package rest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/clientsession/client-session-service/gen/openapi"
+	"github.com/clientsession/client-session-service/service/seamerr"
+)
+
+// fixedFile is a response that is the same for everybody: it needs no credential and never becomes a call.
+type fixedFile struct {
+	contentType string
+	body        []byte
+	// zipped is true for a body that is kept compressed by gzip.
+	zipped bool
+	// header has what else the response has.
+	header http.Header
+}
+
+// withFixedFiles serves the OpenAPI document, and the API page where it is asked for.
+func withFixedFiles(next http.Handler, config Config) (http.Handler, error) {
+	files := map[string]fixedFile{
+		"/openapi.json": {contentType: "application/json", body: openapi.JSON},
+		"/openapi.yaml": {contentType: "application/yaml", body: openapi.YAML},
+	}
+	if config.APIDocs {
+		if err := addDocs(files); err != nil {
+			return nil, err
+		}
+	}
+	for path, file := range files {
+		sum := sha256.Sum256(file.body)
+		header := http.Header{
+			"Content-Type":           {file.contentType},
+			"Etag":                   {`"` + hex.EncodeToString(sum[:16]) + `"`},
+			"Cache-Control":          {"no-cache"}, // It is kept, and asked about: another release has another.
+			"X-Content-Type-Options": {"nosniff"},
+		}
+		for name, values := range file.header {
+			header[name] = values
+		}
+		file.header = header
+		files[path] = file
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file, found := files[r.URL.Path]
+		switch {
+		case !found:
+			next.ServeHTTP(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			e := seamerr.MethodNotAllowed([]string{http.MethodGet, http.MethodHead})
+			refuse(r.Context(), config.Logger, "no route", w, r, e)
+		default:
+			file.serve(w, r)
+		}
+	}), nil
+}
+
+func (f fixedFile) serve(w http.ResponseWriter, r *http.Request) {
+	body, header := f.body, w.Header()
+	for name, values := range f.header {
+		header[name] = values
+	}
+	if f.zipped {
+		header.Set("Vary", "Accept-Encoding")
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			header.Set("Content-Encoding", "gzip")
+		} else {
+			body = unzip(body)
+			header.Del("Etag") // It is that of other bytes.
+		}
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// unzip is for the few clients that do not accept gzip. What is embedded does decompress: a test asks for each.
+func unzip(zipped []byte) []byte {
+	reader, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		return nil
+	}
+	body, _ := io.ReadAll(reader)
+	return body
+}
