@@ -1,14 +1,11 @@
 package interceptor
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
@@ -29,11 +26,11 @@ func RecoverCall(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServe
 				return
 			}
 			// RequestID may not have come to set it.
-			call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
+			setRequestID(ctx, call)
 			e := caught.panicError(ctx, info.FullMethod, value)
-			e.RequestID = call.ResponseID()
+			e.RequestID, e.CallID = call.ResponseID(), call.RequestID
 			// It fails only outside of a call, where nobody waits for the trailer.
-			_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, e.RequestID))
+			_ = grpc.SetTrailer(ctx, responseIDs(call))
 			response, err = nil, e
 		}()
 		return handler(ctx, request)
