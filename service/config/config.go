@@ -43,7 +43,7 @@ type Config struct {
 
 	GRPCListen  string `name:"grpc-listen" type:"address" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" type:"address" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz and /metrics, and of /debug/pprof with --pprof."`
+	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /metrics and /loglevel, and of /debug/pprof with --pprof."`
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
 	SeamEndpoint           *url.URL `name:"seam-endpoint" type:"URL" default:"https://connect.getseam.com" help:"Seam's base URL. It is not used with --sandbox."`
@@ -93,8 +93,9 @@ type Config struct {
 
 // Log is what is logged, and how.
 type Log struct {
-	LogLevel  slog.Level `name:"log-level" type:"log level" default:"info" help:"Least level to log: debug, info, warn or error."`
-	LogFormat string     `name:"log-format" type:"log format" default:"json" help:"Format of the log: json or text."`
+	// LogLevel can change while the service runs.
+	LogLevel  *slog.LevelVar `name:"log-level" type:"log level" default:"info" help:"Least level to log: debug, info, warn or error. /loglevel of the admin listener changes it until the next start."`
+	LogFormat string         `name:"log-format" type:"log format" default:"json" help:"Format of the log: json or text."`
 }
 
 // commands are the commands with their flags.

@@ -113,6 +113,8 @@ type Response struct {
 	// one only.
 	Attempts    int
 	RetryReason error
+	// Duration is how long the requests took, without the waits between them.
+	Duration time.Duration
 	// Body is the body of a success as Seam wrote it, empty for a 204. Skipped are the names of its members that are not
 	// of their documented type.
 	Body    []byte
@@ -180,6 +182,7 @@ func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 		x.limit = x.call.limit(ctx, response.Attempts)
 		c.tryOnce(ctx, x)
 		c.metrics.attempt(response.Attempts, x.last.outcome)
+		response.Duration += x.last.took
 		response.RequestID, response.HTTPStatus = x.last.requestID, x.last.httpStatus
 		if x.last.err == nil {
 			response.Body, response.Skipped = x.last.body, x.last.skipped

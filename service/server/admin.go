@@ -17,7 +17,7 @@ import (
 // newAdmin returns the server of the admin listener.
 func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 	return &http.Server{
-		Handler:           newAdminHandler(cfg, m.registry, &s.ready),
+		Handler:           newAdminHandler(cfg, m.registry, &s.ready, s.logger),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -27,7 +27,9 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 
 // newAdminHandler returns the handler of the admin listener. The service is live as long as it responds at all, and
 // ready while it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
-func newAdminHandler(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) http.Handler {
+func newAdminHandler(
+	cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool, logger *slog.Logger,
+) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
@@ -43,12 +45,16 @@ func newAdminHandler(cfg config.Config, registry *prometheus.Registry, ready *at
 	if cfg.Pprof {
 		mux.Handle("GET /debug/pprof/", newProfiles())
 	}
+	if cfg.LogLevel != nil {
+		handleLogLevel(mux, cfg.LogLevel, logger)
+	}
 	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hosts.Allow(r.Host) {
 			http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		sameOrigin.ServeHTTP(w, r)
 	})
 }

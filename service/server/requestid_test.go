@@ -26,12 +26,18 @@ func TestRequestIDOverREST(t *testing.T) {
 	t.Parallel()
 	const origin = "https://app.example.com"
 	for name, request := range map[string]func(h *harness, header ...string) restResponse{
-		"success":        func(h *harness, header ...string) restResponse { return h.grant(byID, header...) },
-		"invalid input":  func(h *harness, header ...string) restResponse { return h.grant(`{}`, header...) },
-		"Seam's refusal": func(h *harness, header ...string) restResponse { return h.grant(byID, append(header, "Authorization", "Bearer seam_x")...) },
-		"no such path":   func(h *harness, header ...string) restResponse { return h.send(http.MethodGet, "/", "", header...) },
-		"escaped path":   func(h *harness, header ...string) restResponse { return h.send(http.MethodGet, "/client%5Fsessions", "", header...) },
-		"no such method": func(h *harness, header ...string) restResponse { return h.send(http.MethodPut, grantPath, "", header...) },
+		"success":       func(h *harness, header ...string) restResponse { return h.grant(byID, header...) },
+		"invalid input": func(h *harness, header ...string) restResponse { return h.grant(`{}`, header...) },
+		"Seam's refusal": func(h *harness, header ...string) restResponse {
+			return h.grant(byID, append(header, "Authorization", "Bearer seam_x")...)
+		},
+		"no such path": func(h *harness, header ...string) restResponse { return h.send(http.MethodGet, "/", "", header...) },
+		"escaped path": func(h *harness, header ...string) restResponse {
+			return h.send(http.MethodGet, "/client%5Fsessions", "", header...)
+		},
+		"no such method": func(h *harness, header ...string) restResponse {
+			return h.send(http.MethodPut, grantPath, "", header...)
+		},
 		"preflight": func(h *harness, header ...string) restResponse {
 			return h.send(http.MethodOptions, grantPath, "", append(header, "Origin", origin, "Access-Control-Request-Method", "POST")...)
 		},
@@ -106,4 +112,3 @@ func TestRequestIDOverGRPC(t *testing.T) {
 		})
 	}
 }
-
