@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
@@ -44,6 +45,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registry gets the metrics.
 	Registry prometheus.Registerer
+	// Tracer makes a span of each attempt, nil for none.
+	Tracer trace.Tracer
 }
 
 // Client calls Seam. It is safe for concurrent use and keeps its connections until Close.
@@ -58,6 +61,7 @@ type Client struct {
 	budget           *budget
 	breaker          *breaker
 	metrics          *metrics
+	tracer           trace.Tracer
 }
 
 // New returns a client for the endpoint.
@@ -72,6 +76,7 @@ func New(config Config) *Client {
 		},
 		maxResponseBytes: cmp.Or(config.MaxResponseBytes, defaultMaxResponseBytes),
 		codec:            config.Codec,
+		tracer:           config.Tracer,
 		budget:           newBudget(),
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
@@ -226,6 +231,10 @@ func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, ret
 func (c *Client) tryOnce(ctx context.Context, x *exchange) {
 	result := errIgnored
 	defer func() { x.permit.done(result) }()
-	c.attempt(ctx, x)
+	if c.tracer == nil {
+		c.attempt(ctx, x)
+	} else {
+		c.tracedAttempt(ctx, x)
+	}
 	result = x.last.breakerResult()
 }

@@ -24,6 +24,9 @@ func (s *Server) newHTTP(
 	cfg config.Config, methods []interceptor.Method, m *metrics, codec *seamjson.Codec,
 ) (*http.Server, error) {
 	headers := []string{callinfo.HeaderRequestID, interceptor.HeaderSDKLanguage}
+	if s.spans != nil {
+		headers = append(headers, interceptor.TraceHeaders()...)
+	}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
