@@ -104,6 +104,7 @@ func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response 
 func (s *Service) ended(call *callinfo.Call, result seam.Response, err error) error {
 	call.SeamRequestID, call.SeamStatus = result.RequestID, result.HTTPStatus
 	call.Attempts, call.RetryReason, call.Skipped = result.Attempts, result.RetryReason, result.Skipped
+	call.SeamDuration = result.Duration
 	if call.Face == callinfo.FaceREST {
 		call.SeamBody = result.Body
 	}

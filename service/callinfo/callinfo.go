@@ -10,6 +10,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -28,11 +29,17 @@ type Call struct {
 	// RequestID is the id of the call in the service's log: the caller's x-request-id, or a new UUID.
 	RequestID string
 
+	// TraceID is the id of the trace that the call is part of, empty where calls are not traced.
+	TraceID string
+
 	// SeamRequestID is the id in Seam's response, empty without a response.
 	SeamRequestID string
 
 	// SeamStatus is the HTTP status of Seam's response, 0 without a response.
 	SeamStatus int
+
+	// SeamDuration is how long the requests to Seam took, without the waits between them.
+	SeamDuration time.Duration
 
 	// SeamBody is the body of Seam's success, empty when it had none. The REST face passes it on unchanged.
 	SeamBody []byte

@@ -44,7 +44,7 @@ type Config struct {
 
 	GRPCListen  string `name:"grpc-listen" type:"address" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" type:"address" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz and /metrics, of /debug/pprof with --pprof, and of channelz with --channelz."`
+	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz, /metrics and /loglevel, of /debug/pprof with --pprof, and of channelz with --channelz."`
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
 	Channelz bool `name:"channelz" type:"switch" help:"Serve gRPC's channelz, the state of the sockets and streams of the gRPC face, at the admin listener."`
@@ -98,8 +98,9 @@ type Config struct {
 
 // Log is what is logged, and how.
 type Log struct {
-	LogLevel  slog.Level `name:"log-level" type:"log level" default:"info" help:"Least level to log: debug, info, warn or error."`
-	LogFormat string     `name:"log-format" type:"log format" default:"json" help:"Format of the log: json or text."`
+	// LogLevel can change while the service runs.
+	LogLevel  *slog.LevelVar `name:"log-level" type:"log level" default:"info" help:"Least level to log: debug, info, warn or error. /loglevel of the admin listener changes it until the next start."`
+	LogFormat string         `name:"log-format" type:"log format" default:"json" help:"Format of the log: json or text."`
 }
 
 // commands are the commands with their flags.

@@ -29,7 +29,7 @@ func defaults() config.Config {
 		TLSMinVersion: tls.VersionTLS13,
 		MaxInFlight:   1024, MaxResponseMiB: 8, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second, MaxConnectionAge: 5 * time.Minute,
 		Reflection: config.ReflectionAuto,
-		Log:        config.Log{LogFormat: "json"}, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
+		Log:        config.Log{LogLevel: level(slog.LevelInfo), LogFormat: "json"}, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
 	}
 }
 
@@ -54,7 +54,7 @@ func TestParse(t *testing.T) {
 				c.SeamEndpoint = &url.URL{Scheme: "http", Host: "localhost:4", Path: "/seam/"}
 				c.Sandbox, c.SandboxListen = true, "localhost:0"
 				c.DefaultTimeout, c.MaxTimeout = 90*time.Second, 500*time.Millisecond
-				c.LogLevel, c.LogFormat = slog.LevelDebug, "text"
+				c.LogLevel, c.LogFormat = level(slog.LevelDebug), "text"
 				c.CORSOrigins = []string{"https://a.example", "http://localhost:3000"}
 				c.AllowedHosts = []string{"sessions.example.com", "sessions", "10.1.2.3"}
 				c.Pprof = true
@@ -77,7 +77,7 @@ func TestParse(t *testing.T) {
 				c.SeamEndpoint = &url.URL{Scheme: "https", Host: "seam.example"}
 				c.Sandbox, c.SandboxListen = true, ":4"
 				c.DefaultTimeout, c.MaxTimeout = time.Second, 2*time.Second
-				c.LogLevel, c.LogFormat = slog.LevelError, "text"
+				c.LogLevel, c.LogFormat = level(slog.LevelError), "text"
 				c.CORSOrigins = []string{"https://a.example", "*"}
 				c.AllowedHosts = []string{"a.example", "b_c"}
 				c.Pprof = true
@@ -88,7 +88,7 @@ func TestParse(t *testing.T) {
 		"a flag wins over the environment": {
 			[]string{"--grpc-listen=:1", "--log-level=warn"},
 			map[string]string{"GRPC_LISTEN": ":2", "LOG_LEVEL": "error"},
-			func(c *config.Config) { c.GRPCListen, c.LogLevel = ":1", slog.LevelWarn },
+			func(c *config.Config) { c.GRPCListen, c.LogLevel = ":1", level(slog.LevelWarn) },
 		},
 		"a valid flag overrides an invalid variable": {
 			[]string{"--max-timeout=1s"},
@@ -119,7 +119,7 @@ func TestParse(t *testing.T) {
 			[]string{"sandbox", "--listen=127.0.0.1:5", "--log-level=warn"},
 			nil,
 			func(c *config.Config) {
-				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", Log: config.Log{LogLevel: slog.LevelWarn, LogFormat: "json"}, Version: "v1"}
+				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", Log: config.Log{LogLevel: level(slog.LevelWarn), LogFormat: "json"}, Version: "v1"}
 			},
 		},
 	} {
@@ -265,4 +265,10 @@ func TestParseReportsAllViolations(t *testing.T) {
 	if len(lines) != 17 {
 		t.Errorf("%d lines", len(lines))
 	}
+}
+
+func level(l slog.Level) *slog.LevelVar {
+	v := new(slog.LevelVar)
+	v.Set(l)
+	return v
 }

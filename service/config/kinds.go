@@ -202,7 +202,8 @@ func tlsVersion(text string) (uint16, error) {
 	}
 }
 
-func logLevel(text string) (level slog.Level, err error) {
+func logLevel(text string) (level *slog.LevelVar, err error) {
+	level = new(slog.LevelVar)
 	if level.UnmarshalText([]byte(text)) != nil {
 		err = fmt.Errorf("%q is none of debug, info, warn, error", text)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"reflect"
 	"strings"
@@ -43,6 +44,8 @@ func printable(flag *kong.Flag) any {
 	switch value := flag.Target.Interface().(type) {
 	case uint16:
 		return strings.TrimPrefix(tls.VersionName(value), "TLS ")
+	case *slog.LevelVar:
+		return value.Level().String()
 	case string:
 		if flag.Tag.Type == secret && value != "" {
 			return "(redacted)"

@@ -3,6 +3,7 @@ package interceptor
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInte
 }
 
 // maxAttributes is how many attributes a line has at the most.
-const maxAttributes = 14
+const maxAttributes = 18
 
 // logCall writes the line. It is a separate function, so that its variables are not on the stack of a call in flight.
 func logCall(
@@ -44,9 +45,13 @@ func logCall(
 		slog.String("method", method),
 		slog.String("face", call.Face),
 		slog.String("code", codeOf(failure).String()),
-		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+		slog.Int("http_status", httpStatusOf(failure)),
+		slog.Float64("duration_ms", milliseconds(time.Since(start))),
 		slog.String("request_id", call.RequestID),
 	)
+	if call.TraceID != "" {
+		attributes = append(attributes, slog.String("trace_id", call.TraceID))
+	}
 	if address := clientAddress(ctx, trusted); address != "" {
 		attributes = append(attributes, slog.String("peer", address))
 	}
@@ -58,7 +63,8 @@ func logCall(
 			slog.Int("seam_status", call.SeamStatus), slog.String("seam_request_id", call.SeamRequestID))
 	}
 	if call.Attempts > 0 {
-		attributes = append(attributes, slog.Int("attempts", call.Attempts))
+		attributes = append(attributes,
+			slog.Int("attempts", call.Attempts), slog.Float64("seam_duration_ms", milliseconds(call.SeamDuration)))
 	}
 	if call.RetryReason != nil {
 		attributes = append(attributes, slog.String("retry_reason", clip(call.RetryReason.Error(), maxCauseBytes)))
@@ -96,6 +102,16 @@ func codeOf(failure *seamerr.Error) codes.Code {
 	return failure.GRPCCode()
 }
 
+// httpStatusOf returns the HTTP status of a call: that of its response over REST, and over gRPC the one in its details.
+func httpStatusOf(failure *seamerr.Error) int {
+	if failure == nil {
+		return http.StatusOK
+	}
+	return failure.HTTPStatus
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
 // levelOf returns the level of a call's line. Error: an operator must act. Warn: an operator may soon have to. Info:
 // the rest, errors of the caller included. Debug: health checks, which are many and all alike.
 func levelOf(failure *seamerr.Error, fullMethod string) slog.Level {
@@ -105,8 +121,10 @@ func levelOf(failure *seamerr.Error, fullMethod string) slog.Level {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
 		return slog.LevelWarn
 	}
-	if strings.HasPrefix(fullMethod, "/grpc.health.v1.") {
+	if isHealthCheck(fullMethod) {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }
+
+func isHealthCheck(fullMethod string) bool { return strings.HasPrefix(fullMethod, "/grpc.health.v1.") }

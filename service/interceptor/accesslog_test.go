@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -68,27 +69,30 @@ func TestAccessLogAttributes(t *testing.T) {
 		want map[string]any
 	}{
 		"good": {
-			callinfo.Call{Face: "rest", RequestID: "r-1", SeamStatus: 200, SeamRequestID: "s-1"},
+			callinfo.Call{Face: "rest", RequestID: "r-1", SeamStatus: 200, SeamRequestID: "s-1", Attempts: 2, SeamDuration: 1500 * time.Microsecond, TraceID: "0af7651916cd43dd8448eb211c80319c"},
 			nil,
-			map[string]any{"face": "rest", "request_id": "r-1", "seam_status": 200.0, "seam_request_id": "s-1", "code": "OK", "peer": "192.0.2.1:5"},
+			map[string]any{
+				"face": "rest", "request_id": "r-1", "trace_id": "0af7651916cd43dd8448eb211c80319c", "seam_status": 200.0, "seam_request_id": "s-1",
+				"attempts": 2.0, "seam_duration_ms": 1.5, "code": "OK", "http_status": 200.0, "peer": "192.0.2.1:5",
+			},
 		},
 		"Seam was not asked": {
 			callinfo.Call{Face: "grpc", RequestID: "r-1"},
 			nil,
-			map[string]any{"face": "grpc", "request_id": "r-1", "code": "OK", "peer": "192.0.2.1:5"},
+			map[string]any{"face": "grpc", "request_id": "r-1", "code": "OK", "http_status": 200.0, "peer": "192.0.2.1:5"},
 		},
 		"failure": {
 			callinfo.Call{Face: "grpc", RequestID: "r-1"},
 			seamerr.Unreachable(errors.New("dial: refused")),
 			map[string]any{
-				"face": "grpc", "request_id": "r-1", "code": "Unavailable", "peer": "192.0.2.1:5",
+				"face": "grpc", "request_id": "r-1", "code": "Unavailable", "http_status": 503.0, "peer": "192.0.2.1:5",
 				"type": "upstream_unreachable", "cause": "dial: refused",
 			},
 		},
 		"failure without a cause": {
 			callinfo.Call{Face: "grpc", RequestID: "r-1"},
 			seamerr.Unauthorized(),
-			map[string]any{"face": "grpc", "request_id": "r-1", "code": "Unauthenticated", "peer": "192.0.2.1:5", "type": "unauthorized"},
+			map[string]any{"face": "grpc", "request_id": "r-1", "code": "Unauthenticated", "http_status": 401.0, "peer": "192.0.2.1:5", "type": "unauthorized"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

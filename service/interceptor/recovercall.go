@@ -1,14 +1,11 @@
 package interceptor
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/clientsession/client-session-service/service/callinfo"
 )
@@ -28,11 +25,11 @@ func RecoverCall(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServe
 				return
 			}
 			// RequestID may not have set it.
-			call.RequestID = cmp.Or(call.RequestID, callerRequestID(ctx), uuid.NewString())
+			setRequestID(ctx, call)
 			e := caught.panicError(ctx, info.FullMethod, value)
-			e.RequestID = call.ResponseID()
+			e.RequestID, e.CallID = call.ResponseID(), call.RequestID
 			// It fails only outside of a gRPC call, which has no trailer.
-			_ = grpc.SetTrailer(ctx, metadata.Pairs(headerRequestID, e.RequestID))
+			_ = grpc.SetTrailer(ctx, responseIDs(call))
 			response, err = nil, e
 		}()
 		return handler(ctx, request)

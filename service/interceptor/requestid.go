@@ -4,11 +4,8 @@ package interceptor
 
 import (
 	"context"
-	"encoding/binary"
-	"math/rand/v2"
 	"strconv"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -17,53 +14,49 @@ import (
 )
 
 const (
-	// HeaderCallerRequestID is the customary header for the id of a caller's request.
-	HeaderCallerRequestID = "x-request-id"
-
-	// headerRequestID is the header for Seam's id of a request, on every response.
+	// headerRequestID is the header for Seam's id of a request, on every response: the call's own where Seam has none.
 	headerRequestID = "seam-request-id"
 
 	// trailerPushback is the trailer by which a gRPC server controls its clients' retry policies (gRFC A6).
 	trailerPushback = "grpc-retry-pushback-ms"
 )
 
-// RequestID is the outermost interceptor. It begins the record of the call and sets its request id. It adds an id to
-// the response and turns every error into an *seamerr.Error with the same id.
+// RequestID is the outermost interceptor. It begins the record of the call and sets its request id, unless the face has
+// done so. It adds that id and Seam's to the response, and turns every error into an *seamerr.Error with both.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, call := callinfo.Begin(ctx)
-	call.RequestID = callerRequestID(ctx)
-	if call.RequestID == "" {
-		call.RequestID = newRequestID()
-	}
+	setRequestID(ctx, call)
 	response, err := handler(ctx, request)
-	id := call.ResponseID()
+	ids := responseIDs(call)
 	if err == nil {
 		// It fails only outside of a call, where there is no header.
-		_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, id))
+		_ = grpc.SetHeader(ctx, ids)
 		return response, nil
 	}
 	// An error has it in the trailers, so that the response is trailers-only: once a client has received headers, the
 	// call is committed and its retry policy does not apply any more.
 	withID := *seamerr.From(err)
 	if withID.RequestID == "" {
-		withID.RequestID = id
+		withID.RequestID = call.ResponseID()
 	}
-	trailer := metadata.Pairs(headerRequestID, id)
+	withID.CallID = call.RequestID
 	if wait := pushback(&withID); wait != "" {
-		trailer.Set(trailerPushback, wait)
+		ids.Set(trailerPushback, wait)
 	}
-	_ = grpc.SetTrailer(ctx, trailer)
+	_ = grpc.SetTrailer(ctx, ids)
 	return nil, &withID
 }
 
-// newRequestID returns a random UUID. It only has to differ from others, so no entropy of the kernel is spent on it.
-func newRequestID() string {
-	var id uuid.UUID
-	binary.BigEndian.PutUint64(id[:8], rand.Uint64()) //nolint:gosec // It is no secret.
-	binary.BigEndian.PutUint64(id[8:], rand.Uint64()) //nolint:gosec // The same.
-	id[6] = id[6]&0x0f | 0x40                         // Version 4,
-	id[8] = id[8]&0x3f | 0x80                         // of the variant of RFC 9562.
-	return id.String()
+// setRequestID sets the id of a call, unless it has one.
+func setRequestID(ctx context.Context, call *callinfo.Call) {
+	if call.RequestID == "" {
+		call.RequestID = callinfo.RequestID(metadata.ValueFromIncomingContext(ctx, callinfo.HeaderRequestID))
+	}
+}
+
+// responseIDs returns the headers of a response with both of its ids.
+func responseIDs(call *callinfo.Call) metadata.MD {
+	return metadata.MD{headerRequestID: {call.ResponseID()}, callinfo.HeaderRequestID: {call.RequestID}}
 }
 
 // pushback returns when the retry policy of a gRPC client may retry the call, in milliseconds. A negative number means
@@ -77,19 +70,4 @@ func pushback(e *seamerr.Error) string {
 	default:
 		return ""
 	}
-}
-
-// callerRequestID returns the caller's id for the request, or an empty string if it is not valid in a log line and a
-// header.
-func callerRequestID(ctx context.Context) string {
-	values := metadata.ValueFromIncomingContext(ctx, HeaderCallerRequestID)
-	if len(values) != 1 || len(values[0]) > 128 {
-		return ""
-	}
-	for _, r := range values[0] {
-		if r <= ' ' || r > '~' {
-			return ""
-		}
-	}
-	return values[0]
 }

@@ -36,7 +36,7 @@ func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 		metadata: make(metadata.MD, len(r.Header)),
 		peer:     peer.Peer{Addr: address(r.RemoteAddr)},
 	}
-	c.info = callinfo.Call{Face: callinfo.FaceREST, Request: c}
+	c.info = callinfo.Call{Face: callinfo.FaceREST, RequestID: callID(w), Request: c}
 	for _, h := range f.headers {
 		if values := r.Header[h.key]; len(values) > 0 {
 			c.metadata[h.name] = values

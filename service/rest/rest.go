@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 
@@ -19,8 +18,6 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
-
-const headerRequestID = "Seam-Request-Id"
 
 // Config configures the REST face.
 type Config struct {
@@ -87,7 +84,7 @@ func New(config Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return noStore(recoverPanics(handler, config)), nil
+	return noStore(withCallID(recoverPanics(handler, config))), nil
 }
 
 // recoverPanics recovers panics outside of the calls. The chain recovers those inside.
@@ -98,7 +95,7 @@ func recoverPanics(next http.Handler, config Config) http.Handler {
 			if value == nil {
 				return
 			}
-			id := uuid.NewString()
+			id := callID(w)
 			ctx := callinfo.NewContext(r.Context(), &callinfo.Call{Face: callinfo.FaceREST, RequestID: id})
 			e := config.RecoverOutside(ctx, sanitizeForLog(r.Method), value)
 			e.RequestID = id
@@ -166,7 +163,7 @@ func (f *face) handleRoutingError(
 func refuse(
 	ctx context.Context, logger *slog.Logger, message string, w http.ResponseWriter, r *http.Request, e *seamerr.Error,
 ) {
-	e.RequestID = uuid.NewString()
+	e.RequestID = callID(w)
 	logger.LogAttrs(ctx, slog.LevelInfo, message,
 		slog.String("http_method", sanitizeForLog(r.Method)),
 		slog.String("path", sanitizeForLog(r.URL.Path)),

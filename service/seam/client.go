@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
@@ -44,6 +45,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registry gets the metrics.
 	Registry prometheus.Registerer
+	// Tracer makes a span of each attempt, nil for none.
+	Tracer trace.Tracer
 }
 
 // Client calls Seam. It is safe for concurrent use and keeps its connections until Close.
@@ -58,6 +61,7 @@ type Client struct {
 	budget           *budget
 	breaker          *breaker
 	metrics          *metrics
+	tracer           trace.Tracer
 }
 
 // New returns a client for the endpoint.
@@ -72,6 +76,7 @@ func New(config Config) *Client {
 		},
 		maxResponseBytes: cmp.Or(config.MaxResponseBytes, defaultMaxResponseBytes),
 		codec:            config.Codec,
+		tracer:           config.Tracer,
 		budget:           newBudget(),
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
@@ -113,6 +118,8 @@ type Response struct {
 	// one only.
 	Attempts    int
 	RetryReason error
+	// Duration is how long the requests took, without the waits between them.
+	Duration time.Duration
 	// Body is the body of a success as Seam wrote it, empty for a 204. Skipped are the names of its members that are not
 	// of their documented type.
 	Body    []byte
@@ -181,6 +188,7 @@ func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 		x.limit = x.call.limit(ctx, response.Attempts)
 		c.tryOnce(ctx, x)
 		c.metrics.attempt(response.Attempts, x.last.outcome)
+		response.Duration += x.last.took
 		response.RequestID, response.HTTPStatus = x.last.requestID, x.last.httpStatus
 		if x.last.err == nil {
 			response.Body, response.Skipped = x.last.body, x.last.skipped
@@ -224,6 +232,10 @@ func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, ret
 func (c *Client) tryOnce(ctx context.Context, x *exchange) {
 	result := errIgnored
 	defer func() { x.permit.done(result) }()
-	c.attempt(ctx, x)
+	if c.tracer == nil {
+		c.attempt(ctx, x)
+	} else {
+		c.tracedAttempt(ctx, x)
+	}
 	result = x.last.breakerResult()
 }

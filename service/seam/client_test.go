@@ -88,7 +88,10 @@ func TestResponse(t *testing.T) {
 			if string(response.Body) != body && (string(response.Body) != `{}` || test.token != "") {
 				t.Errorf("the body is %s", response.Body)
 			}
-			response.Body = nil
+			if response.Duration <= 0 {
+				t.Errorf("it took %s", response.Duration)
+			}
+			response.Body, response.Duration = nil, 0
 			if !reflect.DeepEqual(response, test.response) || out.GetClientSession().GetToken() != test.token {
 				t.Errorf("response is %+v with %v", response, out)
 			}

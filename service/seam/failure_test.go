@@ -146,7 +146,7 @@ func TestUnreachable(t *testing.T) {
 			url, _ := upstream(t)
 			response, _, err := grantOnce(t.Context(), t, newClient(t, url))
 			wantError(t, err, "upstream_unreachable", codes.Unavailable)
-			if !reflect.DeepEqual(response, seam.Response{Attempts: 1}) || err.HTTPStatus != 503 {
+			if !reflect.DeepEqual(response, seam.Response{Attempts: 1, Duration: response.Duration}) || err.HTTPStatus != 503 {
 				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if err.Cause == nil || !strings.Contains(err.Cause.Error(), "call 127.0.0.1: ") || strings.Contains(fmt.Sprint(err.Cause), credential) {

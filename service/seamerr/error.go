@@ -51,6 +51,9 @@ type Error struct {
 	// RequestID names the request: Seam's id when Seam responded, else the service's own.
 	RequestID string
 
+	// CallID is the service's id of the call, the caller's x-request-id if it sent one.
+	CallID string
+
 	// RetryAfter is how long to wait before a retry, nil when unknown.
 	RetryAfter *time.Duration
 

@@ -61,6 +61,9 @@ func (e *Error) details() []protoadapt.MessageV1 {
 	if e.OutcomeUnknown {
 		info.Metadata["outcome"] = outcomeUnknown
 	}
+	if e.CallID != "" {
+		info.Metadata["x-request-id"] = cut(e.CallID, maxRequestIDBytes)
+	}
 	details := []protoadapt.MessageV1{info}
 	if e.RequestID != "" {
 		details = append(details, &errdetails.RequestInfo{RequestId: cut(e.RequestID, maxRequestIDBytes)})

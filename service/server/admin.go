@@ -16,15 +16,16 @@ import (
 
 // newAdmin returns the server of the admin listener.
 func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
-	mux := newAdminMux(cfg, m.registry, &s.ready)
+	mux := newAdminMux(cfg, m.registry, &s.ready, s.logger)
 	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !hosts.Allow(r.Host) {
 				http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
 				return
 			}
-			mux.ServeHTTP(w, r)
+			sameOrigin.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
@@ -39,7 +40,9 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 
 // newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready while
 // it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
-func newAdminMux(cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool) *http.ServeMux {
+func newAdminMux(
+	cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool, logger *slog.Logger,
+) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
@@ -57,6 +60,9 @@ func newAdminMux(cfg config.Config, registry *prometheus.Registry, ready *atomic
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	if cfg.Pprof {
 		mux.Handle("GET /debug/pprof/", newProfiles())
+	}
+	if cfg.LogLevel != nil {
+		handleLogLevel(mux, cfg.LogLevel, logger)
 	}
 	return mux
 }

@@ -63,7 +63,7 @@ func TestCORS(t *testing.T) {
 				got = c.h.grant(body, "Origin", c.origin)
 				check("response", got)
 				exposed := got.header.Get("Access-Control-Expose-Headers")
-				if strings.EqualFold(exposed, "seam-request-id") != (c.allowed != "") {
+				if strings.EqualFold(exposed, "seam-request-id, x-request-id") != (c.allowed != "") {
 					t.Errorf("response %d exposes %q", got.status, exposed)
 				}
 			}

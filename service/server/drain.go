@@ -41,6 +41,7 @@ func (s *Server) drain(delay time.Duration) error {
 		s.grpcServer.Stop()
 		<-finished
 	}
+	s.stopTracing(ctx)
 	// The admin listener closes last: until here it reports that the service drains.
 	err = errors.Join(err, s.adminServer.Close())
 	s.seamClient.Close()

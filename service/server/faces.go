@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/rest"
@@ -22,7 +23,10 @@ const maxHeaderBytes = 32 << 10
 func (s *Server) newHTTP(
 	cfg config.Config, methods []interceptor.Method, m *metrics, codec *seamjson.Codec,
 ) (*http.Server, error) {
-	headers := []string{interceptor.HeaderCallerRequestID, interceptor.HeaderSDKLanguage}
+	headers := []string{callinfo.HeaderRequestID, interceptor.HeaderSDKLanguage}
+	if s.spans != nil {
+		headers = append(headers, interceptor.TraceHeaders()...)
+	}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}

@@ -31,11 +31,13 @@ type usedFiles struct {
 	seamCAs *x509.CertPool
 	// authenticate is the step that decides whose credential goes to Seam and who may call.
 	authenticate grpc.UnaryServerInterceptor
+	// tracesProtocol is the protocol by which spans are exported, empty for none.
+	tracesProtocol string
 }
 
 // readFiles reads what the configuration names. Files that can change are polled once the service runs.
 func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err error) {
-	var seamErr, certificatesErr, authErr error
+	var seamErr, certificatesErr, authErr, tracesErr error
 	if cfg.SeamCAFile != "" {
 		if used.seamCAs, seamErr = loadCAs(cfg.SeamCAFile); seamErr != nil {
 			seamErr = fmt.Errorf("--seam-ca-file: %w", seamErr)
@@ -46,5 +48,6 @@ func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err e
 		s.files = append(s.files, s.certificates.files...)
 	}
 	used.authenticate, authErr = s.authentication(cfg, m)
-	return used, errors.Join(seamErr, certificatesErr, authErr)
+	used.tracesProtocol, tracesErr = tracesProtocol()
+	return used, errors.Join(seamErr, certificatesErr, authErr, tracesErr)
 }

@@ -24,10 +24,10 @@ import (
 // request stands in the table of failures: unknown members, trailing bytes, wrong types, wrong methods, unknown paths,
 // bodies that are too large or no JSON, 429 and 401.
 
-// TestResponseHeaders shows that a response has Seam's headers, and one against caches, whatever is asked for.
+// TestResponseHeaders shows that a response has Seam's headers, one against caches and the id of the call, whatever is asked for.
 func TestResponseHeaders(t *testing.T) {
 	h := start(t)
-	allowed := []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Seam-Request-Id"}
+	allowed := []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Seam-Request-Id", "X-Request-Id"}
 	for name, got := range map[string]restResponse{
 		"good":     h.grant(byID, "TE", "trailers"),
 		"bad":      h.grant(`{}`, "TE", "trailers"),

@@ -70,7 +70,11 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 	for _, f := range change {
 		f(&cfg)
 	}
-	logger := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options := &slog.HandlerOptions{Level: slog.LevelDebug}
+	if cfg.LogLevel != nil {
+		options.Level = cfg.LogLevel
+	}
+	logger := slog.New(slog.NewJSONHandler(h.log, options))
 	s, err := server.New(cfg, logger)
 	if err != nil {
 		t.Fatal(err)

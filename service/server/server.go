@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -50,6 +51,8 @@ type Server struct {
 	// streamCtx ends when the drain cancels the streams.
 	streamCtx     context.Context //nolint:containedctx // It is the server's and no call's.
 	cancelStreams context.CancelFunc
+	// spans makes and exports spans, nil where calls are not traced.
+	spans *sdktrace.TracerProvider
 	// certificates is the certificate of both faces, nil for plain text.
 	certificates *serverCertificates
 }
@@ -68,6 +71,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		if err != nil {
 			s.cancelStreams()
 			s.closeListeners()
+			s.stopTracing(context.Background())
 		}
 	}()
 	metrics := newMetrics(cfg.Version)
@@ -80,6 +84,9 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	}
 	contract, err := newContract()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.startTracing(cfg, used.tracesProtocol); err != nil {
 		return nil, err
 	}
 	s.limitConnections(cfg, metrics)

@@ -24,10 +24,16 @@ func (s *Server) newSteps(
 		interceptor.RecoverCall(s.logger, m.panics),
 		// It sets the request id, which all other steps use.
 		interceptor.RequestID,
+	}
+	if tracer := s.tracer(); tracer != nil {
+		// The access log has its trace id.
+		outer = append(outer, interceptor.Tracing(tracer))
+	}
+	outer = append(outer,
 		// These two run outside of the recovery, so they see a panic as an error.
 		interceptor.AccessLog(s.logger, cfg.TrustedProxies),
 		interceptor.Metrics(m.registry, servedServices()...),
-	}
+	)
 	recovery := interceptor.Recovery(s.logger, m.panics)
 	call := append(slices.Clone(outer),
 		recovery,

@@ -31,5 +31,6 @@ func (s *Server) newSeamClient(
 		MaxConnectionAge:   cfg.MaxConnectionAge,
 		Logger:             s.logger,
 		Registry:           m.registry,
+		Tracer:             s.tracer(),
 	}), nil
 }

@@ -1,0 +1,56 @@
+package seam
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/http"
+	"strconv"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.38.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// tracedAttempt makes an attempt in a client span of its own, whose context goes to Seam with the request.
+func (c *Client) tracedAttempt(ctx context.Context, x *exchange) {
+	ctx, span := c.tracer.Start(ctx, x.call.Method+" "+x.call.Path, trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	// The transport may still read the headers of the attempt before, so each has its own.
+	header := x.header
+	x.header = maps.Clone(header)
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(x.header))
+	c.attempt(ctx, x)
+	x.header = header
+	if span.IsRecording() {
+		c.describeAttempt(span, x)
+	}
+}
+
+// describeAttempt sets the attributes of an attempt's span. The URL is put together of parts that have no credential.
+func (c *Client) describeAttempt(span trace.Span, x *exchange) {
+	port, _ := strconv.Atoi(cmp.Or(c.endpoint.Port(), map[string]string{"http": "80", "https": "443"}[c.endpoint.Scheme]))
+	span.SetAttributes(
+		semconv.HTTPRequestMethodKey.String(x.call.Method),
+		semconv.URLFull(c.endpoint.Scheme+"://"+c.endpoint.Host+c.endpoint.EscapedPath()+x.call.Path),
+		semconv.ServerAddress(c.endpoint.Hostname()),
+		semconv.ServerPort(port),
+	)
+	if resends := x.response.Attempts - 1; resends > 0 {
+		span.SetAttributes(semconv.HTTPRequestResendCount(resends))
+	}
+	status := x.last.httpStatus
+	if status != 0 {
+		span.SetAttributes(semconv.HTTPResponseStatusCode(status))
+	}
+	if x.last.err == nil {
+		return
+	}
+	span.SetStatus(codes.Error, "")
+	if status >= http.StatusBadRequest {
+		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(status)))
+	} else {
+		span.SetAttributes(semconv.ErrorTypeKey.String(x.last.outcome.String()))
+	}
+}
