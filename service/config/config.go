@@ -48,7 +48,7 @@ type Config struct {
 	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz and /metrics, of /debug/pprof with --pprof, and of channelz with --channelz."`
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
-	Channelz    bool   `name:"channelz" type:"switch" help:"Serve gRPC's channelz, the state of the sockets and streams of the gRPC face, at the admin listener."`
+	Channelz bool `name:"channelz" type:"switch" help:"Serve gRPC's channelz, the state of the sockets and streams of the gRPC face, at the admin listener."`
 
 	SeamEndpoint           *url.URL `name:"seam-endpoint" type:"URL" default:"https://connect.getseam.com" help:"Seam's base URL. It is not used with --sandbox."`
 	AllowPlaintextUpstream bool     `name:"allow-plaintext-upstream" type:"switch" help:"Let the service's own credential go to a --seam-endpoint on another machine over http://."`
