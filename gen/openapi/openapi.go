@@ -6,8 +6,6 @@ package openapi
 import _ "embed"
 
 // JSON and YAML are the document in each of its forms.
-//
-//nolint:gochecknoglobals // An embedded file can be nothing else.
 var (
 	//go:embed openapi.json
 	JSON []byte

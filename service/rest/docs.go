@@ -13,12 +13,12 @@ import (
 // handler is not used: it writes a page with a script in it, which a strict policy forbids.
 //
 //go:embed docs
-var docs embed.FS //nolint:gochecknoglobals // An embedded folder can be nothing else.
+var docs embed.FS
 
-// docsPolicy lets the page load what this service serves and call it, and nothing else: a page with a pasted key must not
-// be able to send it anywhere. The images are icons in Swagger UI's style sheet.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+// docsPolicy lets the page load what this service serves and call it, and nothing else: a page with a pasted key must
+// not be able to send it anywhere. The images are icons in Swagger UI's style sheet.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 // addDocs adds the API page: Swagger UI with the OpenAPI document of this service, all of it from the binary.
 func addDocs(files map[string]fixedFile) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -43,9 +44,7 @@ func withFixedFiles(next http.Handler, config Config) (http.Handler, error) {
 			"Cache-Control":          {"no-cache"}, // It is kept, and asked about: another release has another.
 			"X-Content-Type-Options": {"nosniff"},
 		}
-		for name, values := range file.header {
-			header[name] = values
-		}
+		maps.Copy(header, file.header)
 		file.header = header
 		files[path] = file
 	}
@@ -65,9 +64,7 @@ func withFixedFiles(next http.Handler, config Config) (http.Handler, error) {
 
 func (f fixedFile) serve(w http.ResponseWriter, r *http.Request) {
 	body, header := f.body, w.Header()
-	for name, values := range f.header {
-		header[name] = values
-	}
+	maps.Copy(header, f.header)
 	if f.zipped {
 		header.Set("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {

@@ -148,8 +148,14 @@ func TestOpenAPIRequests(t *testing.T) {
 	o := h.openAPI()
 	const id = sandbox.SessionID
 	values := []any{
-		nil, "", "x", id, "2027-11-15T18:00:46.279Z", "2027-11-15T18:00:46+02:00", "2027-11-15", 1, true, map[string]any{},
-		[]any{}, []any{"x"}, []any{id}, []any{id, id}, []any{1}, []any{nil},
+		nil, "", "x", id, "2027-11-15T18:00:46.279Z", "2027-11-15T18:00:46+02:00", "2027-11-15", 1, true,
+		map[string]any{},
+		[]any{},
+		[]any{"x"},
+		[]any{id},
+		[]any{id, id},
+		[]any{1},
+		[]any{nil},
 	}
 	accepted, refused := 0, 0
 	for name, route := range o.routes() {

@@ -31,8 +31,6 @@ package openapi
 import _ "embed"
 
 // JSON and YAML are the document in each of its forms.
-//
-//nolint:gochecknoglobals // An embedded file can be nothing else.
 var (
 	//go:embed openapi.json
 	JSON []byte
@@ -130,8 +128,8 @@ func newDocument(plugin *protogen.Plugin) (*openapi3.T, error) {
 	return document, document.Validate(context.Background(), openapi3.EnableExamplesValidation())
 }
 
-// prose is a comment as a description: a paragraph is a line. The paragraph on errors is left out, since it has the codes
-// of gRPC; the document has a response for each status.
+// prose is a comment as a description: a paragraph is a line. The paragraph on errors is left out, since it has the
+// codes of gRPC; the document has a response for each status.
 func prose(comment protogen.Comments) string {
 	var paragraphs []string
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(string(comment)), "\n\n") {

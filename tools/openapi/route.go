@@ -36,7 +36,7 @@ func (b *builder) addMethod(service *protogen.Service, m *protogen.Method) {
 			operation.Parameters = append(operation.Parameters, b.query(m.Input)...)
 		}
 		success := *b.document.Components.Responses["Success"].Value
-		success.Description = openapi3.Ptr(prose(m.Output.Comments.Leading))
+		success.Description = new(prose(m.Output.Comments.Leading))
 		success.Content = openapi3.NewContentWithJSONSchemaRef(ref(m.Output))
 		operation.Responses.Set("200", &openapi3.ResponseRef{Value: &success})
 	}

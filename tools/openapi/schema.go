@@ -91,8 +91,8 @@ func overlay(member *openapi3.SchemaRef, known *openapi3.Schema) {
 	}
 }
 
-// isRequired says whether a member is always there: in a request what a rule requires, in a response of Seam what has no
-// presence of its own.
+// isRequired says whether a member is always there: in a request what a rule requires, in a response of Seam what has
+// no presence of its own.
 func isRequired(f *protogen.Field) bool {
 	if isRequest(f.Parent) {
 		return rulesOf(f).GetRequired()
@@ -107,7 +107,8 @@ func (b *builder) member(f *protogen.Field) *openapi3.SchemaRef {
 	rules := rulesOf(f)
 	switch {
 	case isIDList(f.Message):
-		schema.Type, schema.Items = &openapi3.Types{openapi3.TypeArray}, openapi3.NewSchemaRef("", openapi3.NewStringSchema())
+		schema.Type = &openapi3.Types{openapi3.TypeArray}
+		schema.Items = openapi3.NewSchemaRef("", openapi3.NewStringSchema())
 	case f.Desc.IsList():
 		schema.Type = &openapi3.Types{openapi3.TypeArray}
 		schema.MinItems = rules.GetRepeated().GetMinItems()
