@@ -99,7 +99,7 @@ type Config struct {
 // Log is what is logged, and how.
 type Log struct {
 	// LogLevel can change while the service runs.
-	LogLevel  *slog.LevelVar `name:"log-level" type:"log level" default:"info" help:"Least level to log: debug, info, warn or error. /loglevel of the admin listener changes it until the next start."`
+	LogLevel  *slog.LevelVar `name:"log-level" type:"log level" default:"info" help:"Least level to log: debug, info, warn or error."`
 	LogFormat string         `name:"log-format" type:"log format" default:"json" help:"Format of the log: json or text."`
 }
 

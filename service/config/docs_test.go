@@ -45,6 +45,19 @@ where each value comes from.
 			fmt.Fprintf(want, "| %s | `%s` | %s | %s | %s |\n", name, variable(f.Value), f.Tag.Type, fallback, f.Help)
 		}
 	}
+	want.WriteString(`
+## Tracing
+
+The variables of [OpenTelemetry](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)
+configure tracing, and there are no flags for them. Calls are traced if ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + `, or
+` + "`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`" + `, names a collector, or if ` + "`OTEL_TRACES_EXPORTER`" + ` is ` + "`otlp`" + `; not if that is
+` + "`none`" + `, or if ` + "`OTEL_SDK_DISABLED`" + ` is ` + "`true`" + `. ` + "`OTEL_EXPORTER_OTLP_PROTOCOL`" + ` is ` + "`http/protobuf`" + ` (the default) or
+` + "`grpc`" + `. ` + "`OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER*`, `OTEL_BSP_*`, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`" + `
+are read by OpenTelemetry's SDK.
+
+A call has a server span, and each request to Seam in it a client span. Health checks have none. The context is that of
+the W3C: ` + "`traceparent` and `tracestate`" + `, as headers or metadata. Baggage is not used, nor is ` + "`OTEL_PROPAGATORS`" + `.
+`)
 	if *update {
 		if err := os.WriteFile(docsPage, want.Bytes(), 0o600); err != nil {
 			t.Fatal(err)

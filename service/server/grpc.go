@@ -118,7 +118,12 @@ func (f *grpcFace) stream(
 		return handler(service, stream) // A unary method has its own chain, and an unknown one is refused.
 	}
 	call := interceptor.Bind(f.streams, &grpc.UnaryServerInfo{Server: service, FullMethod: info.FullMethod},
-		func(context.Context, any) (any, error) { return nil, handler(service, stream) })
+		func(ctx context.Context, _ any) (any, error) {
+			if s, ok := grpc.ServerTransportStreamFromContext(ctx).(compressedStream); !ok || isCompressed(s) {
+				return nil, seamerr.Unsupported("Compression of messages")
+			}
+			return nil, handler(service, stream)
+		})
 	_, err := call(stream.Context(), nil)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -212,4 +213,30 @@ func TestTracingVariables(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSpansHaveNoSecret shows that no credential, of whatever call, gets into a span.
+func TestSpansHaveNoSecret(t *testing.T) {
+	collector := startCollector(t, "http/protobuf")
+	h := startWithCredential(t)
+	tried := slices.Concat(identityAttacks(), headerAttacks(), pathAttacks(), bodyAttacks(), tokenAttacks(), frameAttacks())
+	for _, a := range tried {
+		t.Run(a.name, func(t *testing.T) { _, _ = a.send(t, h) })
+	}
+	passing := start(t)
+	passing.tracedGrant(t, "grpc")
+	passing.tracedGrant(t, "rest")
+	for _, h := range []*harness{h.harness, passing} {
+		if err := h.sandbox.Inject(sandbox.Fault{Status: 400, Body: `{"error":{"type":"some_error","message":"` + sandbox.APIKey + `"}}`}); err != nil {
+			t.Fatal(err)
+		}
+		h.grant(byID, "Authorization", "Bearer "+ordersToken)
+		if err := h.stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	if spans, _ := collector.spans(t); len(spans) < len(tried)/2 { // What is refused before it is a call has none.
+		t.Errorf("there are only %d spans", len(spans))
+	}
+	h.noSecret(t, "a span", collector.text(t))
 }

@@ -65,6 +65,7 @@ func (f *grpcFace) tapStream(ctx context.Context, info *tap.Info) (context.Conte
 // way to read the length of a message before it is in memory, and to refuse a message that is too large or arrives too
 // slowly with details: after an error of ServerStream.RecvMsg the status has already been sent.
 type messageReader interface {
+	compressedStream
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
 }
@@ -127,7 +128,7 @@ func (r *unaryRequest) begin() error {
 	if err := r.stream.ReadMessageHeader(r.header[:]); err != nil {
 		return readError(err)
 	}
-	if r.header[0] != 0 {
+	if r.header[0] != 0 || isCompressed(r.stream) {
 		return seamerr.Unsupported("Compression of messages")
 	}
 	length := binary.BigEndian.Uint32(r.header[1:])
@@ -148,6 +149,16 @@ func (r *unaryRequest) Decode(_ *callinfo.Call, body []byte, message any) *seame
 		return seamerr.InvalidMessage(errors.New("not a message of the contract"))
 	}
 	return nil
+}
+
+// compressedStream is a stream that knows the grpc-encoding of its request.
+type compressedStream interface{ RecvCompress() string }
+
+// isCompressed says whether a request may be compressed. grpc-go refuses only encodings that no library of the process
+// has registered, and the exporters of spans register gzip: few bytes of it would decompress to many.
+func isCompressed(stream compressedStream) bool {
+	encoding := stream.RecvCompress()
+	return encoding != "" && encoding != "identity"
 }
 
 // readError returns the error of an incomplete message.
