@@ -39,7 +39,10 @@ func newAdminHandler(cfg config.Config, registry *prometheus.Registry, ready *at
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		Registry:          registry,
+		EnableOpenMetrics: true, // Which has exemplars.
+	}))
 	if cfg.Pprof {
 		mux.Handle("GET /debug/pprof/", newProfiles())
 	}

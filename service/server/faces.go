@@ -40,6 +40,7 @@ func (s *Server) newHTTP(
 		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
 		Codec:             codec,
 		Logger:            s.logger,
+		Registry:          m.registry,
 		RecoverOutside:    interceptor.RecoverOutside(s.logger, m.panics),
 	})
 	if err != nil {
