@@ -1,12 +1,10 @@
 package interceptor_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/callinfo"
@@ -16,16 +14,16 @@ import (
 // TestExemplars shows that the time of a call has the call's trace as its exemplar if the trace is sampled, and that a
 // call without a sampled trace costs no allocation.
 func TestExemplars(t *testing.T) {
-	traced := func(flags trace.TraceFlags) context.Context {
-		return trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+	traced := func(flags trace.TraceFlags) trace.SpanContext {
+		return trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: 1}, TraceFlags: flags,
-		}))
+		})
 	}
 	for name, test := range map[string]struct {
-		ctx  context.Context
+		span trace.SpanContext
 		want string
 	}{
-		"no trace":    {t.Context(), ""},
+		"no trace":    {trace.SpanContext{}, ""},
 		"not sampled": {traced(0), ""},
 		"sampled":     {traced(trace.FlagsSampled), "00000000000000000000000000000001"},
 	} {
@@ -34,9 +32,9 @@ func TestExemplars(t *testing.T) {
 			step := interceptor.Metrics(registry, interceptor.Served{
 				Description: &clientsessionv1.ClientSessionService_ServiceDesc, Faces: []string{callinfo.FaceGRPC},
 			})
-			ctx := callinfo.NewContext(test.ctx, &callinfo.Call{Face: callinfo.FaceGRPC})
-			info := &grpc.UnaryServerInfo{FullMethod: clientsessionv1.ClientSessionService_Get_FullMethodName}
-			handler := func(context.Context, any) (any, error) { return nil, nil }
+			ctx, _ := withCall(t, callinfo.Call{Face: callinfo.FaceGRPC})
+			ctx = trace.ContextWithSpanContext(ctx, test.span)
+			info, handler := info(), respond("response", nil)
 			allocations := testing.AllocsPerRun(100, func() { _, _ = step(ctx, nil, info, handler) })
 			if test.want == "" && allocations != 0 {
 				t.Errorf("a call costs %v allocations", allocations)

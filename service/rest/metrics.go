@@ -16,7 +16,9 @@ type otherRequests struct {
 
 // newMetrics registers the metrics of the face. All series are there from the start and are looked up once. It returns
 // the methods with their counters.
-func newMetrics(registry prometheus.Registerer, calls map[string]grpc.UnaryHandler) (map[string]method, *otherRequests) {
+func newMetrics(
+	registry prometheus.Registerer, calls map[string]grpc.UnaryHandler,
+) (map[string]method, *otherRequests) {
 	others := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "client_session_service_rest_other_requests_total",
 		Help: "Requests to the REST face that did not become a call, by reason.",

@@ -53,8 +53,8 @@ func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget) *me
 		value      func() float64
 	}{
 		{
-			"breaker_state", "State of the shared circuit breaker: 0 closed, 1 half open (probing), 2 open (no requests to Seam).",
-			b.state,
+			"breaker_state",
+			"State of the shared circuit breaker: 0 closed, 1 half open (probing), 2 open (no requests to Seam).", b.state,
 		},
 		{
 			"callers_cut_off",
