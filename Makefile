@@ -1,7 +1,8 @@
 # `make help` lists the targets. `make run` and `make test` need Go alone. The tools of the others are installed the first
 # time they are needed, at the versions that the lock files in tools/ pin: those in Go are built from source, the
 # generators for TypeScript and Python need Node.js 20 with npm 11.4 and Python 3.11 with venv. `make ci` also needs
-# Java 17 with Maven, for the client in Java, and Chromium, which it installs itself where it runs as root on Debian.
+# Java 17 with Maven, for the client in Java, and Chromium and promtool, which it installs itself where it runs as root on
+# Debian.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Without the tables of a debugger, which are a quarter of the binary. Profiles and stack traces do not need them.
@@ -14,7 +15,7 @@ NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,7 +93,10 @@ test-browser: ## Show the same of Seam's JavaScript SDK in a page of headless Ch
 test-clients: ## Let the client in each language play clients/scenarios.json against the service
 	python3 clients/run.py
 
-ci: generate-check lint breaking build test test-sdk test-browser test-clients ## Everything
+test-alerts: ## Run the cases of the alert rules
+	sh deploy/observability/test_alerts.sh
+
+ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go

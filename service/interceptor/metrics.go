@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
@@ -55,7 +56,7 @@ func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerI
 		start := time.Now()
 		of := all.started(ctx, info.FullMethod)
 		response, err := handler(ctx, request)
-		of.ended(start, err)
+		of.ended(ctx, start, err)
 		return response, err
 	}
 }
@@ -85,12 +86,23 @@ type callSeries struct {
 // ended counts and times the end of a call.
 //
 //go:noinline // For the same reason.
-func (s *callSeries) ended(start time.Time, err error) {
+func (s *callSeries) ended(ctx context.Context, start time.Time, err error) {
 	if s == nil {
 		return
 	}
-	s.seconds.Observe(time.Since(start).Seconds())
+	s.observe(ctx, time.Since(start).Seconds())
 	s.handled[min(codeOf(seamerr.From(err)), codes.Unauthenticated)].Inc()
+}
+
+// observe records how long a call took, with its trace as the exemplar if that is sampled.
+func (s *callSeries) observe(ctx context.Context, seconds float64) {
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		if exemplars, ok := s.seconds.(prometheus.ExemplarObserver); ok {
+			exemplars.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": span.TraceID().String()})
+			return
+		}
+	}
+	s.seconds.Observe(seconds)
 }
 
 // methodsOf returns the methods of a service with the type that each has in the label grpc_type.

@@ -4,16 +4,17 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
 )
 
 // withCORS allows cross-origin requests of the configured origins, as Seam itself does for its browser SDK. Without
 // origins it changes nothing: no page may call, and OPTIONS is a method like any other.
-func withCORS(next http.Handler, config Config) http.Handler {
+func withCORS(next http.Handler, config Config, preflights prometheus.Counter) http.Handler {
 	if len(config.CORSOrigins) == 0 {
 		return next
 	}
-	return cors.New(cors.Options{
+	allowed := cors.New(cors.Options{
 		AllowedOrigins: config.CORSOrigins,
 		AllowedMethods: []string{
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -28,4 +29,10 @@ func withCORS(next http.Handler, config Config) http.Handler {
 		// Ten minutes; browsers cap it at two hours.
 		MaxAge: 600,
 	}).Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			preflights.Inc()
+		}
+		allowed.ServeHTTP(w, r)
+	})
 }

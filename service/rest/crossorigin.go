@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -12,7 +14,7 @@ import (
 // that can reach the service, must not use it.
 //
 // Where callers are not authenticated, it also checks the Host against DNS rebinding.
-func rejectCrossOrigin(next http.Handler, config Config) (http.Handler, error) {
+func rejectCrossOrigin(next http.Handler, config Config, refused prometheus.Counter) (http.Handler, error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.CORSOrigins {
 		if err := protection.AddTrustedOrigin(origin); err != nil {
@@ -24,6 +26,7 @@ func rejectCrossOrigin(next http.Handler, config Config) (http.Handler, error) {
 		// have used the credential, and a preflight would allow the page to go on. So each method is checked as a POST.
 		post := &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
 		if protection.Check(post) != nil || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
+			refused.Inc()
 			refuse(r.Context(), config.Logger, "cross-origin request refused", w, r, seamerr.CrossOrigin())
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	gateway "github.com/clientsession/client-session-service/gen/gateway/seam/clientsession/v1"
@@ -43,15 +44,18 @@ type Config struct {
 	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
 	// Logger gets a line for each request that does not become a call; the interceptors log the others.
 	Logger *slog.Logger
+	// Registry gets the metrics.
+	Registry prometheus.Registerer
 }
 
 // New returns the handler of the REST face.
 func New(config Config) (http.Handler, error) {
 	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
 		Services().ByName("ClientSessionService")
+	methods, others := newMetrics(config.Registry, config.Methods)
 	f := &face{
 		routes: routesOf(description), maxRequestBytes: config.MaxRequestBytes,
-		codec: config.Codec, logger: config.Logger,
+		codec: config.Codec, logger: config.Logger, others: others,
 	}
 	for _, name := range config.Headers {
 		f.headers = append(f.headers, header{name: name, key: http.CanonicalHeaderKey(name)})
@@ -70,7 +74,7 @@ func New(config Config) (http.Handler, error) {
 		runtime.WithWriteContentLength(),
 		runtime.WithMiddlewares(f.prepare),
 	)
-	client := clientsessionv1.NewClientSessionServiceClient(inProcess(config.Methods))
+	client := clientsessionv1.NewClientSessionServiceClient(inProcess(methods))
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
@@ -78,9 +82,9 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler = withCORS(handler, config)
+	handler = withCORS(handler, config, others.preflight)
 	if config.ServiceCredential {
-		if handler, err = rejectCrossOrigin(handler, config); err != nil {
+		if handler, err = rejectCrossOrigin(handler, config, others.crossOrigin); err != nil {
 			return nil, err
 		}
 	}
@@ -111,6 +115,8 @@ type face struct {
 	headers []header
 	codec   *seamjson.Codec
 	logger  *slog.Logger
+	// others counts the requests that do not become a call.
+	others *otherRequests
 
 	maxRequestBytes int64
 }
@@ -152,10 +158,11 @@ func handleError(
 func (f *face) handleRoutingError(
 	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
 ) {
-	e := seamerr.NotFound()
+	e, counter := seamerr.NotFound(), f.others.noRoute
 	if allow := f.routes[r.URL.Path]; status == http.StatusMethodNotAllowed && len(allow) > 0 {
-		e = seamerr.MethodNotAllowed(allow)
+		e, counter = seamerr.MethodNotAllowed(allow), f.others.methodNotAllowed
 	}
+	counter.Inc()
 	refuse(ctx, f.logger, "no route", w, r, e)
 }
 

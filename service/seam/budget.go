@@ -43,6 +43,22 @@ func (b *budget) call() {
 func (b *budget) retry() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.allowed() == 0 {
+		return false
+	}
+	b.second().retries++
+	return true
+}
+
+// left is how many retries are allowed now, for a metric.
+func (b *budget) left() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return float64(b.allowed())
+}
+
+// allowed is how many retries are allowed now.
+func (b *budget) allowed() int {
 	now := b.second()
 	calls, retries := 0, 0
 	for _, second := range b.seconds {
@@ -51,11 +67,7 @@ func (b *budget) retry() bool {
 			retries += second.retries
 		}
 	}
-	if retries >= max(budgetFloor, calls/budgetShare) {
-		return false
-	}
-	now.retries++
-	return true
+	return max(0, max(budgetFloor, calls/budgetShare)-retries)
 }
 
 // second returns the counts of the current second, by the monotonic clock, which does not jump.

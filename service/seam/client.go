@@ -80,8 +80,8 @@ func New(config Config) *Client {
 		budget:           newBudget(),
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
-	c.metrics = newMetrics(config.Registry, c.breaker)
-	c.pool = newPool(config, c.metrics.opened)
+	c.metrics = newMetrics(config.Registry, c.breaker, c.budget)
+	c.pool = newPool(config, c.metrics)
 	return c
 }
 
@@ -187,7 +187,7 @@ func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 		}
 		x.limit = x.call.limit(ctx, response.Attempts)
 		c.tryOnce(ctx, x)
-		c.metrics.attempt(response.Attempts, x.last.outcome)
+		c.metrics.ended(x.call.Path, response.Attempts, &x.last)
 		response.Duration += x.last.took
 		response.RequestID, response.HTTPStatus = x.last.requestID, x.last.httpStatus
 		if x.last.err == nil {
@@ -231,7 +231,11 @@ func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, ret
 // tryOnce makes an attempt and reports its result to the circuit breaker, even if it panics.
 func (c *Client) tryOnce(ctx context.Context, x *exchange) {
 	result := errIgnored
-	defer func() { x.permit.done(result) }()
+	c.metrics.inFlight.Add(1)
+	defer func() {
+		c.metrics.inFlight.Add(-1)
+		x.permit.done(result)
+	}()
 	if c.tracer == nil {
 		c.attempt(ctx, x)
 	} else {

@@ -17,13 +17,13 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	transport := newTransport(nil, 7, prometheus.NewCounter(prometheus.CounterOpts{Name: "opened"}), new(atomic.Bool))
-	connection, err := transport.DialContext(t.Context(), "tcp", listener.Addr().String())
+	transport := newTransport(nil, 7, newMetrics(prometheus.NewRegistry(), nil, nil), new(atomic.Bool))
+	opened, err := transport.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Close()
-	raw, err := connection.(*net.TCPConn).SyscallConn()
+	defer opened.Close()
+	raw, err := opened.(*connection).Conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

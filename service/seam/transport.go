@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // deadAfter is when a connection counts as dead because its peer neither acknowledges nor sends anything. The kernel's
@@ -40,10 +38,10 @@ type generation struct {
 	retired atomic.Bool
 }
 
-func newPool(config Config, opened prometheus.Counter) *pool {
+func newPool(config Config, m *metrics) *pool {
 	p := &pool{maxAge: config.MaxConnectionAge}
 	p.make = func() *http.Transport {
-		return newTransport(config.CAs, config.MaxIdleConnections, opened, &p.http2)
+		return newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)
 	}
 	p.current.Store(p.next())
 	return p
@@ -83,7 +81,7 @@ func (p *pool) close() { p.current.Load().CloseIdleConnections() }
 // http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks
 // HTTP/2.
 func newTransport(
-	authorities *x509.CertPool, idle int, opened prometheus.Counter, http2 *atomic.Bool,
+	authorities *x509.CertPool, idle int, m *metrics, http2 *atomic.Bool,
 ) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout:         5 * time.Second,
@@ -96,10 +94,10 @@ func newTransport(
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			connection, err := dialer.DialContext(ctx, network, address)
-			if err == nil {
-				opened.Inc()
+			if err != nil {
+				return nil, err
 			}
-			return connection, err
+			return m.connection(connection), nil
 		},
 		TLSClientConfig: &tls.Config{
 			RootCAs: authorities, MinVersion: tls.VersionTLS12,

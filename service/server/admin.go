@@ -57,7 +57,10 @@ func newAdminMux(
 	mux.HandleFunc("GET /readyz", readyz)
 	// Load balancers that know one path use this one, and need to hear of the drain.
 	mux.HandleFunc("GET /healthz", readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		Registry:          registry,
+		EnableOpenMetrics: true, // Which has exemplars.
+	}))
 	if cfg.Pprof {
 		mux.Handle("GET /debug/pprof/", newProfiles())
 	}

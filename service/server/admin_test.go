@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/clientsession/client-session-service/service/config"
@@ -36,5 +38,25 @@ func TestAdminHost(t *testing.T) {
 				t.Errorf("%s at %s gets %d, want %d", path, host, code, want)
 			}
 		}
+	}
+}
+
+// TestOpenMetrics shows that a scraper that asks for OpenMetrics, the format that has exemplars, gets it.
+func TestOpenMetrics(t *testing.T) {
+	h := start(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+h.at.Admin+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	response, err := h.http.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if kind := response.Header.Get("Content-Type"); err != nil || !strings.HasPrefix(kind, "application/openmetrics-text") ||
+		!strings.HasSuffix(string(text), "\n# EOF\n") {
+		t.Errorf("got %s, %v, which ends in %q", kind, err, text[max(0, len(text)-20):])
 	}
 }

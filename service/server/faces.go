@@ -45,6 +45,7 @@ func (s *Server) newHTTP(
 		APIDocs:           cfg.APIDocs || cfg.Sandbox,
 		Codec:             codec,
 		Logger:            s.logger,
+		Registry:          m.registry,
 		RecoverOutside:    interceptor.RecoverOutside(s.logger, m.panics),
 	})
 	if err != nil {

@@ -21,7 +21,7 @@ func (e ConfigError) Unwrap() error { return e.error }
 // invalid settings, so that the operator gets all violations at once.
 func CheckFiles(cfg config.Config) error {
 	s := &Server{logger: slog.New(slog.DiscardHandler)}
-	_, err := s.readFiles(cfg, newMetrics(cfg.Version))
+	_, err := s.readFiles(cfg, newMetrics(cfg))
 	return err
 }
 
@@ -44,6 +44,7 @@ func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err e
 		}
 	}
 	s.certificates, certificatesErr = newServerCertificates(cfg, m.reloadFailures)
+	m.certificates(s.certificates)
 	if s.certificates != nil {
 		s.files = append(s.files, s.certificates.files...)
 	}

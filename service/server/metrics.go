@@ -3,6 +3,8 @@ package server
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/clientsession/client-session-service/service/config"
 )
 
 // metrics are the metrics of the service, in its own registry.
@@ -20,7 +22,7 @@ type metrics struct {
 	openStreams prometheus.Gauge
 }
 
-func newMetrics(version string) *metrics {
+func newMetrics(cfg config.Config) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
@@ -58,12 +60,17 @@ func newMetrics(version string) *metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "client_session_service_build_info",
 		Help:        "Always 1; the label is the version.",
-		ConstLabels: prometheus.Labels{"version": version},
+		ConstLabels: prometheus.Labels{"version": cfg.Version},
 	})
 	build.Set(1)
+	maxInFlight := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "client_session_service_max_in_flight",
+		Help: "Calls that may be in flight, --max-in-flight.",
+	})
+	maxInFlight.Set(float64(cfg.MaxInFlight))
 	m.registry.MustRegister(
 		m.panics, build, m.serviceCredentialRefused, m.reloadFailures, m.anonymous,
-		m.inFlight, m.refused, m.openStreams,
+		m.inFlight, maxInFlight, m.refused, m.openStreams,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -77,6 +84,14 @@ const (
 	limitConnections = "connections"
 	limitStreams     = "streams"
 )
+
+// certificates registers when the certificate of both faces expires.
+func (m *metrics) certificates(certificates *serverCertificates) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "client_session_service_certificate_expiration_timestamp_seconds",
+		Help: "When the certificate of both faces expires, in seconds since 1970; 0 without TLS.",
+	}, certificates.expiration))
+}
 
 // connections registers the number of a face's open connections.
 func (m *metrics) connections(face string, open func() float64) {

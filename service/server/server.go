@@ -74,7 +74,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 			s.stopTracing(context.Background())
 		}
 	}()
-	metrics := newMetrics(cfg.Version)
+	metrics := newMetrics(cfg)
 	used, err := s.readFiles(cfg, metrics)
 	if err != nil {
 		return nil, ConfigError{err}

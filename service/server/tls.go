@@ -73,6 +73,14 @@ func (i *serverCertificates) usePair(contents [][]byte) error {
 	return nil
 }
 
+// expiration is when the certificate expires, in seconds since 1970, 0 for plain text.
+func (i *serverCertificates) expiration() float64 {
+	if i == nil {
+		return 0
+	}
+	return float64(i.certificate.Load().Leaf.NotAfter.Unix())
+}
+
 func (i *serverCertificates) useClientCAs(contents [][]byte) error {
 	pool := x509.NewCertPool()
 	if err := addCAs(pool, contents[0]); err != nil {

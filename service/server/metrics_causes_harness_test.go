@@ -1,0 +1,198 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
+)
+
+// These are the causes of metricCauses, and the configurations under which they happen.
+
+// granted makes a call over each face, with a credential of a caller of the callers file and of the sandbox: either is
+// good where it counts, and what comes of the other is of no interest.
+func granted(t *testing.T, h *credentialHarness) {
+	t.Helper()
+	for _, token := range []string{sandbox.APIKey, ordersToken} {
+		h.grant(byID, "Authorization", "Bearer "+token)
+		_, _ = h.client().GrantAccess(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token), grantByID())
+	}
+}
+
+func unknownCall(t *testing.T, h *credentialHarness) {
+	t.Helper()
+	if err := h.conn.Invoke(t.Context(), "/nobody/Nothing", &emptypb.Empty{}, &emptypb.Empty{}); err == nil {
+		t.Error("an unknown method is no error")
+	}
+}
+
+func posting(body string) func(*testing.T, *credentialHarness) {
+	return func(_ *testing.T, h *credentialHarness) { h.grant(body) }
+}
+
+func requesting(method, path string, header ...string) func(*testing.T, *credentialHarness) {
+	return func(_ *testing.T, h *credentialHarness) { h.send(method, path, "", header...) }
+}
+
+// faulty makes one call over REST that meets a fault of Seam.
+func faulty(fault sandbox.Fault) func(*testing.T, *credentialHarness) {
+	return func(t *testing.T, h *credentialHarness) {
+		t.Helper()
+		inject(t, h, fault)
+		h.grant(byID)
+	}
+}
+
+func inject(t *testing.T, h *credentialHarness, fault sandbox.Fault) {
+	t.Helper()
+	if err := h.sandbox.Inject(fault); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func repeated(times int, cause func(*testing.T, *credentialHarness)) func(*testing.T, *credentialHarness) {
+	return func(t *testing.T, h *credentialHarness) {
+		t.Helper()
+		for range times {
+			cause(t, h)
+		}
+	}
+}
+
+// watching opens streams that stay open until the test ends.
+func watching(streams int) func(*testing.T, *credentialHarness) {
+	return func(t *testing.T, h *credentialHarness) {
+		t.Helper()
+		for _, conn := range h.connections(t, 1+streams/100) {
+			for range min(streams, 100) {
+				if _, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// dialing opens connections to the REST face that stay open until the test ends.
+func dialing(connections int) func(*testing.T, *credentialHarness) {
+	return func(t *testing.T, h *credentialHarness) {
+		t.Helper()
+		for range connections {
+			connection := dial(t, h.at.HTTP)
+			t.Cleanup(func() { _ = connection.Close() })
+		}
+	}
+}
+
+// incomplete sends requests over REST that lack the rest of their bodies until the test ends.
+func incomplete(requests int) func(*testing.T, *credentialHarness) {
+	return func(t *testing.T, h *credentialHarness) {
+		t.Helper()
+		for range requests {
+			connection := dial(t, h.at.HTTP)
+			t.Cleanup(func() { _ = connection.Close() })
+			head := post(`{"client_`, "Content-Length: 100", "Authorization: Bearer "+sandbox.APIKey)
+			if _, err := connection.Write([]byte(head)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// longBodies makes calls that are as long as may be, until those that Seam holds up have all of the memory for requests.
+func longBodies(t *testing.T, h *credentialHarness) {
+	t.Helper()
+	inject(t, h, sandbox.Fault{Delay: time.Minute})
+	body := byID + strings.Repeat(" ", 127<<10)
+	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() { cancel(); running.Wait() })
+	for range 20 {
+		running.Go(func() {
+			request, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(body))
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+			if response, err := h.http.Do(request); err == nil {
+				_ = response.Body.Close()
+			}
+		})
+	}
+}
+
+// spoiledCallers has a callers file, which its cause makes one that cannot be read.
+func spoiledCallers(series string) metricCause {
+	var file string
+	return metricCause{
+		series: series,
+		configure: func(t *testing.T, cfg *config.Config) {
+			t.Helper()
+			manyCallers(t, cfg)
+			file = cfg.CallersFile
+		},
+		cause: func(t *testing.T, _ *credentialHarness) {
+			t.Helper()
+			if err := os.WriteFile(file, []byte("callers: {"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+func maxInFlight(n int) func(*testing.T, *config.Config) {
+	return func(_ *testing.T, cfg *config.Config) { cfg.MaxInFlight = n }
+}
+
+// upstream puts a faulty upstream in the place of the sandbox.
+func upstream(fault seamtest.Fault) func(*testing.T, *config.Config) {
+	return func(t *testing.T, cfg *config.Config) {
+		t.Helper()
+		file, err := seamtest.TrustFile(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(t, seamtest.New(t, fault).URL), file
+	}
+}
+
+func withCertificate(t *testing.T, cfg *config.Config) {
+	t.Helper()
+	folder := t.TempDir()
+	certificate, key := seamtest.NewAuthority(t, "ca").Issue(t, "server")
+	cfg.TLSCertFile, cfg.TLSKeyFile = filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
+	for file, content := range map[string][]byte{cfg.TLSCertFile: certificate, cfg.TLSKeyFile: key} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// callerCount is more than the circuit breaker of all callers needs to open.
+const callerCount = 40
+
+func callerToken(i int) string { return fmt.Sprintf("css_CALLER%020d", i) }
+
+// manyCallers has a callers file with callerCount callers.
+func manyCallers(t *testing.T, cfg *config.Config) {
+	t.Helper()
+	text := "callers:\n"
+	for i := range callerCount {
+		text += fmt.Sprintf("  - {name: caller-%d, token_sha256: [%s], rpcs: ['*']}\n", i, sha256Of(callerToken(i)))
+	}
+	cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, filepath.Join(t.TempDir(), "callers.yaml")
+	if err := os.WriteFile(cfg.CallersFile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
