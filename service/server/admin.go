@@ -38,8 +38,8 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 	return server
 }
 
-// newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready while
-// it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
+// newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready
+// while it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
 func newAdminMux(
 	cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool, logger *slog.Logger,
 ) *http.ServeMux {
