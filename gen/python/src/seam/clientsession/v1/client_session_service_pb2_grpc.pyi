@@ -54,8 +54,10 @@ class ClientSessionServiceStub:
     only code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
     when to, and by -1 not to.
 
-    Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
-    retry policy does not act on an error that comes after headers.
+    Every response has the metadata `seam-request-id`, Seam's id of the request or else the call's own, and `x-request-id`,
+    the call's own: the caller's `x-request-id` if it sent one. A success has them as headers, an error as trailers, because
+    a client's retry policy does not act on an error that comes after headers. An error has `x-request-id` in the metadata
+    of its ErrorInfo as well.
     """
 
     @_typing.overload
@@ -148,8 +150,10 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
     only code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
     when to, and by -1 not to.
 
-    Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
-    retry policy does not act on an error that comes after headers.
+    Every response has the metadata `seam-request-id`, Seam's id of the request or else the call's own, and `x-request-id`,
+    the call's own: the caller's `x-request-id` if it sent one. A success has them as headers, an error as trailers, because
+    a client's retry policy does not act on an error that comes after headers. An error has `x-request-id` in the metadata
+    of its ErrorInfo as well.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -238,8 +242,10 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
     only code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
     when to, and by -1 not to.
 
-    Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
-    retry policy does not act on an error that comes after headers.
+    Every response has the metadata `seam-request-id`, Seam's id of the request or else the call's own, and `x-request-id`,
+    the call's own: the caller's `x-request-id` if it sent one. A success has them as headers, an error as trailers, because
+    a client's retry policy does not act on an error that comes after headers. An error has `x-request-id` in the metadata
+    of its ErrorInfo as well.
     """
 
     @_abc_1.abstractmethod

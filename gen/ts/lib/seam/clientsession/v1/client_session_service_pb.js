@@ -160,8 +160,10 @@ export const IfExists = /*@__PURE__*/
  * only code that a caller may retry. The trailer `grpc-retry-pushback-ms` tells a client's retry policy
  * when to, and by -1 not to.
  *
- * Every response has the metadata `seam-request-id`: a good one as a header, an error as a trailer, because a client's
- * retry policy does not act on an error that comes after headers.
+ * Every response has the metadata `seam-request-id`, Seam's id of the request or else the call's own, and `x-request-id`,
+ * the call's own: the caller's `x-request-id` if it sent one. A success has them as headers, an error as trailers, because
+ * a client's retry policy does not act on an error that comes after headers. An error has `x-request-id` in the metadata
+ * of its ErrorInfo as well.
  *
  * @generated from service seam.clientsession.v1.ClientSessionService
  */
