@@ -26,6 +26,8 @@ type metricCause struct {
 	// cause happens while the service runs. It is nil where the configuration alone is the cause: then the value is 0
 	// without it. What it holds up is let go when the test's context ends.
 	cause func(*testing.T, *credentialHarness)
+	// alone is true for one that needs the machine: it must be done before a timeout of the service.
+	alone bool
 }
 
 const rpcLabels = `grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService",grpc_type="unary"`
@@ -76,7 +78,7 @@ func metricCauses() []metricCause {
 			series: refused + `"caller"}`, cause: repeated(3, granted),
 			configure: func(_ *testing.T, cfg *config.Config) { cfg.CallerRPS = 0.01 },
 		},
-		{series: refused + `"connections"}`, configure: maxInFlight(1), cause: dialing(1025)},
+		{series: refused + `"connections"}`, configure: maxInFlight(1), cause: dialing(1025), alone: true},
 		{series: refused + `"streams"}`, cause: watching(257)},
 		{series: refused + `"request_buffer"}`, configure: maxInFlight(1), cause: incomplete(65)},
 		{series: refused + `"request_bytes"}`, configure: maxInFlight(64), cause: longBodies},
@@ -150,7 +152,9 @@ func metricCauses() []metricCause {
 func TestMetricCauses(t *testing.T) {
 	for _, c := range metricCauses() {
 		t.Run(c.series, func(t *testing.T) {
-			t.Parallel()
+			if !c.alone {
+				t.Parallel()
+			}
 			h := &credentialHarness{harness: start(t, func(cfg *config.Config) {
 				if c.callers {
 					cfg.SeamAPIKey = sandbox.APIKey
