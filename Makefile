@@ -15,7 +15,7 @@ NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-seam-drift seam-drift fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,7 +96,14 @@ test-clients: ## Let the client in each language play clients/scenarios.json aga
 test-alerts: ## Run the cases of the alert rules
 	sh deploy/observability/test_alerts.sh
 
-ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts ## Everything
+test-seam-drift: ## Run the cases of the comparison that seam-drift makes
+	node --test --test-reporter=spec tools/seamdrift/compare.test.mjs
+
+# Not a part of ci: it would fail by what Seam publishes and not by what has changed here.
+seam-drift: test-seam-drift ## Compare the contract with the newest OpenAPI document that Seam has published on npm
+	node tools/seamdrift/main.mjs
+
+ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-seam-drift ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go
