@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -31,18 +33,40 @@ type openAPI struct {
 func (h *harness) openAPI() openAPI {
 	h.t.Helper()
 	got := h.send(http.MethodGet, "/openapi.json", "", "Authorization", "", "Content-Type", "")
-	document, err := openapi3.NewLoader().LoadFromData([]byte(got.text))
+	parsed, err := parseOpenAPI(got.text)
 	if err != nil {
 		h.t.Fatalf("%d %.100s: %v", got.status, got.text, err)
 	}
-	if err := document.Validate(h.t.Context(), openapi3.EnableExamplesValidation()); err != nil {
-		h.t.Fatal(err)
+	return openAPI{h.t, parsed.document, parsed.router}
+}
+
+// parseOpenAPI parses and validates a document, once for all tests that are served the same.
+func parseOpenAPI(text string) (openAPI, error) {
+	parsedOpenAPI.mu.Lock()
+	defer parsedOpenAPI.mu.Unlock()
+	if parsedOpenAPI.text == text {
+		return parsedOpenAPI.openAPI, nil
+	}
+	document, err := openapi3.NewLoader().LoadFromData([]byte(text))
+	if err != nil {
+		return openAPI{}, err
+	}
+	if err := document.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
+		return openAPI{}, err
 	}
 	router, err := legacy.NewRouter(document)
 	if err != nil {
-		h.t.Fatal(err)
+		return openAPI{}, err
 	}
-	return openAPI{h.t, document, router}
+	parsedOpenAPI.text, parsedOpenAPI.openAPI = text, openAPI{document: document, router: router}
+	return parsedOpenAPI.openAPI, nil
+}
+
+var parsedOpenAPI struct {
+	mu sync.Mutex
+	openAPI
+
+	text string
 }
 
 // input is a request without a credential, for the validator.
