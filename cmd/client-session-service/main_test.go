@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,16 +13,35 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// build builds the command. These tests are about the process, its exit code and its output.
+// binary is where TestMain has the command built, when the first test asks for it.
+var binary string
+
+// buildOnce builds the command. To link it takes seconds, so all tests share it.
+var buildOnce = sync.OnceValues(func() ([]byte, error) {
+	return exec.CommandContext(context.Background(), "go", "build", "-ldflags=-X main.version=v1-test", "-o", binary, ".").CombinedOutput()
+})
+
+func TestMain(m *testing.M) {
+	directory, err := os.MkdirTemp("", "command")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(directory, "client-session-service")
+	code := m.Run()
+	_ = os.RemoveAll(directory)
+	os.Exit(code)
+}
+
+// build returns the command's binary. These tests are about the process, its exit code and its output.
 func build(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "client-session-service")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-X main.version=v1-test", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := buildOnce(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return binary
