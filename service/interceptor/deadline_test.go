@@ -12,9 +12,7 @@ import (
 
 func TestDeadline(t *testing.T) {
 	const none = time.Duration(0)
-	for name, test := range map[string]struct {
-		fallback, limit, callers, want time.Duration
-	}{
+	for name, test := range map[string]deadlineCase{
 		"caller set none":            {30 * time.Second, 60 * time.Second, none, 30 * time.Second},
 		"caller's is shorter":        {30 * time.Second, 60 * time.Second, 5 * time.Second, 5*time.Second - 20*time.Millisecond},
 		"caller's is longer":         {30 * time.Second, 60 * time.Second, 45 * time.Second, 45*time.Second - 20*time.Millisecond},
@@ -22,22 +20,23 @@ func TestDeadline(t *testing.T) {
 		"caller's is too long":       {30 * time.Second, 60 * time.Second, 24 * time.Hour, 60 * time.Second},
 		"fallback is over the limit": {90 * time.Second, 60 * time.Second, none, 60 * time.Second},
 	} {
-		testDeadline(t, name, func(ctx context.Context) context.Context { return ctx }, test.fallback, test.limit, test.callers, test.want)
-		testDeadline(t, name+", set before the steps", func(ctx context.Context) context.Context {
+		test.run(t, name, func(ctx context.Context) context.Context { return ctx })
+		test.run(t, name+", set before the steps", func(ctx context.Context) context.Context {
 			return interceptor.WithDeadline(ctx, test.fallback, test.limit)
-		}, test.fallback, test.limit, test.callers, test.want)
+		})
 	}
 }
 
-func testDeadline(
-	t *testing.T, name string, before func(context.Context) context.Context, fallback, limit, callers, want time.Duration,
-) {
+type deadlineCase struct{ fallback, limit, callers, want time.Duration }
+
+// run makes a call with the context that before makes of the caller's.
+func (test deadlineCase) run(t *testing.T, name string, before func(context.Context) context.Context) {
 	t.Run(name, func(t *testing.T) {
 		// In a bubble time stands still while anything runs, so the deadline can be compared exactly.
 		synctest.Test(t, func(t *testing.T) {
 			ctx := t.Context()
-			if callers != 0 {
-				limited, cancel := context.WithTimeout(ctx, callers)
+			if test.callers != 0 {
+				limited, cancel := context.WithTimeout(ctx, test.callers)
 				defer cancel()
 				ctx = limited
 			}
@@ -47,15 +46,15 @@ func testDeadline(
 				defer cancel()
 			}
 			var inner context.Context
-			_, err := interceptor.Deadline(fallback, limit)(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
+			_, err := interceptor.Deadline(test.fallback, test.limit)(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
 				inner = ctx
 				<-ctx.Done() // As a handler does that waits for Seam in vain.
 				return nil, ctx.Err()
 			})
-			if took := time.Since(start); took != want || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("the call ended after %s with %v, want %s", took, err, want)
+			if took := time.Since(start); took != test.want || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the call ended after %s with %v, want %s", took, err, test.want)
 			}
-			if at, ok := inner.Deadline(); !ok || at.Sub(start) != want {
+			if at, ok := inner.Deadline(); !ok || at.Sub(start) != test.want {
 				t.Errorf("deadline is %s, %t", at.Sub(start), ok)
 			}
 		})

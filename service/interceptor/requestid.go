@@ -21,8 +21,9 @@ const (
 	trailerPushback = "grpc-retry-pushback-ms"
 )
 
-// RequestID is the outermost interceptor. It begins the record of the call and sets its request id, unless the face has
-// done so. It adds that id and Seam's to the response, and turns every error into an *seamerr.Error with both.
+// RequestID sets the request id of the call, unless the face has done so. Of all steps only RecoverCall runs outside of
+// it, since the others use the id. It adds that id and Seam's to the response, and turns every error into an
+// *seamerr.Error with both.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, call := callinfo.Begin(ctx)
 	setRequestID(ctx, call)

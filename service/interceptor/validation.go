@@ -29,10 +29,7 @@ func Validation(rules Rules) grpc.UnaryServerInterceptor {
 		if len(violations) == 0 && len(ruleViolations) == 0 {
 			return handler(ctx, request)
 		}
-		if violations = merge(message.ProtoReflect().Descriptor(), violations, ruleViolations); len(violations) > 0 {
-			return nil, seamerr.InvalidInput(violations)
-		}
-		return handler(ctx, request)
+		return nil, seamerr.InvalidInput(merge(message.ProtoReflect().Descriptor(), violations, ruleViolations))
 	}
 }
 

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 
@@ -107,5 +106,4 @@ func (a address) String() string { return string(a) }
 var (
 	_ net.Addr         = address("")
 	_ callinfo.Request = (*call)(nil)
-	_ io.Reader        = (*call)(nil)
 )

@@ -39,8 +39,12 @@ func addDocs(files map[string]fixedFile) error {
 		if err != nil {
 			return fmt.Errorf("read the API page: %w", err)
 		}
+		var unzip func() []byte
+		if file.zipped {
+			unzip = unzipOnce(body)
+		}
 		files[file.path] = fixedFile{
-			contentType: file.contentType, body: body, zipped: file.zipped,
+			contentType: file.contentType, body: body, unzip: unzip,
 			header: http.Header{"Content-Security-Policy": {docsPolicy}, "Referrer-Policy": {"no-referrer"}},
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/clientsession/client-session-service/gen/openapi"
@@ -19,8 +20,8 @@ import (
 type fixedFile struct {
 	contentType string
 	body        []byte
-	// zipped is true for a body that is kept compressed by gzip.
-	zipped bool
+	// unzip returns the body decompressed, nil for a body that is not kept compressed by gzip.
+	unzip func() []byte
 	// header has what else the response has.
 	header http.Header
 }
@@ -65,24 +66,27 @@ func withFixedFiles(next http.Handler, config Config) (http.Handler, error) {
 func (f fixedFile) serve(w http.ResponseWriter, r *http.Request) {
 	body, header := f.body, w.Header()
 	maps.Copy(header, f.header)
-	if f.zipped {
+	if f.unzip != nil {
 		header.Set("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			header.Set("Content-Encoding", "gzip")
 		} else {
-			body = unzip(body)
+			body = f.unzip()
 			header.Del("Etag") // It is that of other bytes.
 		}
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// unzip is for the few clients that do not accept gzip. What is embedded does decompress: a test asks for each.
-func unzip(zipped []byte) []byte {
-	reader, err := gzip.NewReader(bytes.NewReader(zipped))
-	if err != nil {
-		return nil
-	}
-	body, _ := io.ReadAll(reader)
-	return body
+// unzipOnce is for the few clients that do not accept gzip. It decompresses at the first of their requests alone, since
+// a request needs no credential. What is embedded does decompress: a test asks for each.
+func unzipOnce(zipped []byte) func() []byte {
+	return sync.OnceValue(func() []byte {
+		reader, err := gzip.NewReader(bytes.NewReader(zipped))
+		if err != nil {
+			return nil
+		}
+		body, _ := io.ReadAll(reader)
+		return body
+	})
 }
