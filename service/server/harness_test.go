@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Tests that say that they are parallel wait and hardly work, so they are run side by side on few cores too.
-	_ = flag.Set("test.parallel", "6")
+	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
 }
 

@@ -26,8 +26,6 @@ type metricCause struct {
 	// cause happens while the service runs. It is nil where the configuration alone is the cause: then the value is 0
 	// without it. What it holds up is let go when the test's context ends.
 	cause func(*testing.T, *credentialHarness)
-	// alone is true for one that needs the machine: it must be done before a timeout of the service.
-	alone bool
 }
 
 const rpcLabels = `grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService",grpc_type="unary"`
@@ -78,7 +76,6 @@ func metricCauses() []metricCause {
 			series: refused + `"caller"}`, cause: repeated(3, granted),
 			configure: func(_ *testing.T, cfg *config.Config) { cfg.CallerRPS = 0.01 },
 		},
-		{series: refused + `"connections"}`, configure: maxInFlight(1), cause: dialing(1025), alone: true},
 		{series: refused + `"streams"}`, cause: watching(257)},
 		{series: refused + `"request_buffer"}`, configure: maxInFlight(1), cause: incomplete(65)},
 		{series: refused + `"request_bytes"}`, configure: maxInFlight(64), cause: longBodies},
@@ -150,11 +147,10 @@ func metricCauses() []metricCause {
 
 // TestMetricCauses shows that each metric moves when its cause happens, and is there before.
 func TestMetricCauses(t *testing.T) {
+	t.Parallel()
 	for _, c := range metricCauses() {
 		t.Run(c.series, func(t *testing.T) {
-			if !c.alone {
-				t.Parallel()
-			}
+			t.Parallel()
 			h := &credentialHarness{harness: start(t, func(cfg *config.Config) {
 				if c.callers {
 					cfg.SeamAPIKey = sandbox.APIKey
@@ -178,9 +174,10 @@ func TestMetricCauses(t *testing.T) {
 }
 
 // TestMetricCausesAreComplete shows that no metric of the golden file lacks a row, nor any value of a label that names a
-// cause. TestPanics has the one metric that no caller can move.
+// cause. TestPanics has the one metric that no caller can move, TestTooManyConnections the one that a thousand
+// connections move.
 func TestMetricCausesAreComplete(t *testing.T) {
-	rows := []string{"client_session_service_panics_total"}
+	rows := []string{"client_session_service_panics_total", `client_session_service_refused_total{limit="connections"}`}
 	for _, c := range metricCauses() {
 		rows = append(rows, c.series)
 	}

@@ -117,6 +117,7 @@ func TestMetricNames(t *testing.T) {
 
 // TestMetricsAreBounded shows that nothing that callers make up becomes a series.
 func TestMetricsAreBounded(t *testing.T) {
+	t.Parallel()
 	h := startWithCredential(t)
 	h.check(t) // So that both faces have been used before.
 	before := seriesOf(h.metrics(t))

@@ -22,6 +22,7 @@ func TestProfilesAreOff(t *testing.T) {
 }
 
 func TestProfilesAreBounded(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.Pprof = true })
 	for path, want := range map[string]int{
 		"": http.StatusOK, "heap": http.StatusOK, "goroutine?debug=2": http.StatusOK, "symbol": http.StatusOK,
