@@ -73,7 +73,7 @@ func TestAccessLogAttributes(t *testing.T) {
 			nil,
 			map[string]any{
 				"face": "rest", "request_id": "r-1", "trace_id": "0af7651916cd43dd8448eb211c80319c", "seam_status": 200.0, "seam_request_id": "s-1",
-				"attempts": 2.0, "seam_duration_ms": 1.5, "code": "OK", "http_status": 200.0, "peer": "192.0.2.1:5",
+				"attempts": 2.0, "seam_duration_us": 1500.0, "code": "OK", "http_status": 200.0, "peer": "192.0.2.1:5",
 			},
 		},
 		"Seam was not asked": {
@@ -103,10 +103,10 @@ func TestAccessLogAttributes(t *testing.T) {
 			logger, log := newLog(slog.LevelInfo)
 			_, _ = interceptor.AccessLog(logger, nil)(ctx, secret, info(), respond(secret, test.err))
 			line := log.only(t)
-			if took, ok := line["duration_ms"].(float64); !ok || took < 0 || took > 60_000 {
-				t.Errorf("duration is %v", line["duration_ms"])
+			if took, ok := line["duration_us"].(float64); !ok || took < 0 || took > 60e6 {
+				t.Errorf("duration is %v", line["duration_us"])
 			}
-			for _, own := range []string{"time", "level", "msg", "method", "duration_ms"} {
+			for _, own := range []string{"time", "level", "msg", "method", "duration_us"} {
 				delete(line, own)
 			}
 			// Equal, and not only contained: what is not listed may be a secret.
