@@ -33,57 +33,78 @@ type attempt struct {
 	took time.Duration
 }
 
-// attempt sends a request to Seam and reads the response into the call's message. It ends with ctx, and after x.limit
-// unless that is 0. Its result is x.last.
+// attempt sends a request to Seam and reads the response into the call's message. It ends with ctx, and at x.deadline
+// unless that is zero. Its result is x.last.
 //
 // It goes through the transport and not through an http.Client: a redirect is then a response like any other, and
 // credentials never follow one to another host.
 func (c *Client) attempt(ctx context.Context, x *exchange) {
 	began := time.Now()
-	caller := ctx
-	if x.limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, x.limit)
-		defer cancel()
-	}
 	x.last = attempt{}
-	a := &x.last
-	trace := newSendTrace(x.text)
 	connections := c.pool.take()
 	defer connections.release()
-	response, err := connections.RoundTrip(c.newRequest(ctx, x, trace))
-	if err != nil {
-		c.failed(ctx, caller, err, trace.sent(err, c.pool.http2.Load()), a)
+	if connections.http1 != nil && len(x.text) <= maxDirectBody {
+		c.overHTTP1(ctx, x, connections.http1)
 	} else {
-		c.received(ctx, caller, &x.call, response, a)
-		a.sent = true
+		c.overTransport(ctx, x, connections.Transport)
 	}
-	if a.err != nil {
+	if a := &x.last; a.err != nil {
 		a.err.RequestID = cmp.Or(a.err.RequestID, a.requestID)
 	}
-	a.took = time.Since(began)
+	x.last.took = time.Since(began)
+}
+
+// overHTTP1 makes an attempt over HTTP/1.1 without TLS.
+func (c *Client) overHTTP1(ctx context.Context, x *exchange, connections *http1) {
+	request := c.newRequest(x, bytes.NewReader(x.text))
+	response, sent, err := connections.roundTrip(ctx, x.deadline, request) //nolint:bodyclose // In received.
+	c.ended(ctx, x, response, sent, err)
+}
+
+// overTransport makes an attempt through net/http's transport: over TLS, and so HTTP/2, or a proxy.
+func (c *Client) overTransport(ctx context.Context, x *exchange, transport *http.Transport) {
+	limited := ctx
+	if end, _ := ctx.Deadline(); x.deadline.Before(end) {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithDeadline(ctx, x.deadline)
+		defer cancel()
+	}
+	trace := newSendTrace(x.text)
+	request := c.newRequest(x, &trace.body).WithContext(httptrace.WithClientTrace(limited, &trace.ClientTrace))
+	response, err := transport.RoundTrip(request) //nolint:bodyclose // In received.
+	c.ended(ctx, x, response, err == nil || trace.sent(err, c.pool.http2.Load()), err)
+}
+
+// ended reads the response, or sets the attempt of a request that has none.
+func (c *Client) ended(ctx context.Context, x *exchange, response *http.Response, sent bool, err error) {
+	if err != nil {
+		c.failed(ctx, x.deadline, err, sent, &x.last)
+	} else {
+		c.received(ctx, x.deadline, &x.call, response, &x.last)
+		x.last.sent = true
+	}
 }
 
 // newRequest returns the request of an attempt.
-func (c *Client) newRequest(ctx context.Context, x *exchange, trace *sendTrace) *http.Request {
+func (c *Client) newRequest(x *exchange, body io.Reader) *http.Request {
 	address := *c.endpoint
 	address.Path += x.call.Path
 	if address.RawPath != "" { // The base URL has something escaped.
 		address.RawPath += x.call.Path
 	}
-	return (&http.Request{
+	return &http.Request{
 		Method: x.call.Method, URL: &address, Host: address.Host, Header: x.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// Without GetBody, which would let the transport retry the request by itself.
-		Body: io.NopCloser(&trace.body), ContentLength: int64(len(x.text)),
-	}).WithContext(httptrace.WithClientTrace(ctx, &trace.ClientTrace))
+		Body: io.NopCloser(body), ContentLength: int64(len(x.text)),
+	}
 }
 
 // failed sets the attempt of a request without a response.
-func (c *Client) failed(ctx, caller context.Context, err error, sent bool, a *attempt) {
+func (c *Client) failed(ctx context.Context, deadline time.Time, err error, sent bool, a *attempt) {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(err))
 	a.sent = sent
-	if a.outcome, a.err = interruption(ctx, caller, cause); a.err != nil {
+	if a.outcome, a.err = interruption(ctx, deadline, cause); a.err != nil {
 		return
 	}
 	a.outcome, a.err = connectionLost, seamerr.Unreachable(cause)
@@ -95,13 +116,13 @@ func (c *Client) failed(ctx, caller context.Context, err error, sent bool, a *at
 	}
 }
 
-// interruption returns the outcome and the error of an attempt that was canceled or timed out: by the caller's context,
-// or by that of the attempt, ctx. The error is nil for one that ended for another reason.
-func interruption(ctx, caller context.Context, cause error) (outcome, *seamerr.Error) {
+// interruption returns the outcome and the error of an attempt that was canceled or timed out: by the call's context,
+// or by the deadline of the attempt. The error is nil for one that ended for another reason.
+func interruption(ctx context.Context, deadline time.Time, cause error) (outcome, *seamerr.Error) {
 	switch {
-	case expired(caller):
-		return canceled, contextError(caller, cause)
 	case expired(ctx):
+		return canceled, contextError(ctx, cause)
+	case !deadline.IsZero() && !time.Now().Before(deadline):
 		return timedOut, seamerr.Timeout(cause)
 	default:
 		return succeeded, nil
@@ -119,7 +140,9 @@ func isNotProcessed(err error) bool {
 }
 
 // received reads the response to a request.
-func (c *Client) received(ctx, caller context.Context, call *Call, response *http.Response, a *attempt) {
+func (c *Client) received(
+	ctx context.Context, deadline time.Time, call *Call, response *http.Response, a *attempt,
+) {
 	redact := redactor{header: call.Header}
 	a.requestID, a.httpStatus = requestID(response.Header, redact), response.StatusCode
 	if response.StatusCode == http.StatusSwitchingProtocols {
@@ -132,7 +155,7 @@ func (c *Client) received(ctx, caller context.Context, call *Call, response *htt
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if err != nil {
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, fromOutside(err))
-		if a.outcome, a.err = interruption(ctx, caller, cause); a.err != nil {
+		if a.outcome, a.err = interruption(ctx, deadline, cause); a.err != nil {
 			return
 		}
 		if good {

@@ -220,7 +220,7 @@ func TestBreakerIsNotJammed(t *testing.T) {
 		},
 		"panics in the transport": func(t *testing.T, b bubble, _ *sick) {
 			made := b.pool.make
-			b.pool.make = func() *http.Transport {
+			b.pool.make = func() *generation {
 				transport := made()
 				transport.Proxy = func(*http.Request) (*url.URL, error) { panic("in the transport") }
 				return transport

@@ -52,7 +52,7 @@ func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b 
 			Endpoint: &url.URL{Scheme: "http", Host: "seam.test"}, UserAgent: "test/1", Codec: codec, MaxIdleConnections: 1024,
 			Logger: slog.New(slog.DiscardHandler), Registry: b.registry,
 		})
-		b.pool = &pool{make: func() *http.Transport { return &http.Transport{DialContext: network.dial} }}
+		b.pool = &pool{make: func() *generation { return &generation{Transport: &http.Transport{DialContext: network.dial}} }}
 		b.pool.current.Store(b.pool.next())
 		defer func() { // Also of a test that ends early: the bubble waits for all that goes on in it.
 			b.Close()

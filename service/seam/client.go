@@ -140,12 +140,11 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 // it, and so to 16.
 type exchange struct {
 	call Call
-	// header and text are what each attempt sends, and limit how long the present one may take, 0 for as long as the
-	// call.
-	header http.Header
-	text   []byte
-	limit  time.Duration
-	permit permit
+	// header and text are what each attempt sends, and deadline is that of the present one, zero for none.
+	header   http.Header
+	text     []byte
+	deadline time.Time
+	permit   permit
 	// last is the present attempt, or the last one.
 	last     attempt
 	response Response
@@ -185,7 +184,7 @@ func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 		} else {
 			response.RetryReason = x.last.reason()
 		}
-		x.limit = x.call.limit(ctx, response.Attempts)
+		x.deadline = x.call.attemptDeadline(ctx, response.Attempts)
 		c.tryOnce(ctx, x)
 		c.metrics.ended(x.call.Path, response.Attempts, &x.last)
 		response.Duration += x.last.took

@@ -1,10 +1,12 @@
 package seam
 
 import (
+	"errors"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -129,6 +131,15 @@ type connection struct {
 	net.Conn
 
 	closed func()
+}
+
+// SyscallConn gives access to the socket.
+func (c *connection) SyscallConn() (syscall.RawConn, error) {
+	socket, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return socket.SyscallConn()
 }
 
 func (c *connection) Close() error {

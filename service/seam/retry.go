@@ -27,17 +27,17 @@ func (x *exchange) failure() *seamerr.Error {
 	return x.last.err.WithUnknownOutcome(x.call.Semantics == Idempotent)
 }
 
-// limit returns how long an attempt may take, 0 for as long as the call. An attempt that can be retried gets half of
-// the remaining time, so that one lost response does not use up the whole call, but never less than slowAfter.
-func (c *Call) limit(ctx context.Context, attempts int) time.Duration {
+// attemptDeadline returns the deadline of an attempt, zero for none. One that can be retried gets half of the remaining
+// time, so that one lost response does not use up the whole call, but never less than slowAfter.
+func (c *Call) attemptDeadline(ctx context.Context, attempts int) time.Time {
 	deadline, set := ctx.Deadline()
 	if !set || c.Semantics == NonIdempotent || c.CallerRetries || attempts == maxAttempts {
-		return 0
+		return deadline
 	}
 	if half := time.Until(deadline) / 2; half >= slowAfter {
-		return half
+		return deadline.Add(-half)
 	}
-	return 0
+	return deadline
 }
 
 // waitFor returns how long to wait before the next attempt: Seam's Retry-After plus an exponential backoff with full

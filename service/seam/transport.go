@@ -1,11 +1,13 @@
 package seam
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,7 +24,7 @@ const idleAfter = time.Second
 // with a new DNS lookup, so that a change of Seam's addresses is followed. Calls in flight on an old one are not
 // affected.
 type pool struct {
-	make    func() *http.Transport
+	make    func() *generation
 	maxAge  time.Duration
 	current atomic.Pointer[generation]
 	// http2 is true once a connection speaks HTTP/2.
@@ -33,6 +35,8 @@ type pool struct {
 type generation struct {
 	*http.Transport
 
+	// http1 is nil where all requests go through the transport.
+	http1   *http1
 	born    time.Time
 	calls   atomic.Int64
 	retired atomic.Bool
@@ -40,14 +44,32 @@ type generation struct {
 
 func newPool(config Config, m *metrics) *pool {
 	p := &pool{maxAge: config.MaxConnectionAge}
-	p.make = func() *http.Transport {
-		return newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)
+	direct := config.Endpoint.Scheme == "http" && !proxied(config.Endpoint)
+	p.make = func() *generation {
+		g := &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)}
+		if direct {
+			address := net.JoinHostPort(config.Endpoint.Hostname(), cmp.Or(config.Endpoint.Port(), "80"))
+			g.http1 = &http1{maxIdle: config.MaxIdleConnections, dial: func(ctx context.Context) (net.Conn, error) {
+				return g.DialContext(ctx, "tcp", address)
+			}}
+		}
+		return g
 	}
 	p.current.Store(p.next())
 	return p
 }
 
-func (p *pool) next() *generation { return &generation{Transport: p.make(), born: time.Now()} }
+// proxied reports whether the environment names a proxy for the endpoint, or one that is not valid.
+func proxied(endpoint *url.URL) bool {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: endpoint})
+	return proxy != nil || err != nil
+}
+
+func (p *pool) next() *generation {
+	g := p.make()
+	g.born = time.Now()
+	return g
+}
 
 // take returns the connections for one request. The caller has to release them when the response has been read.
 func (p *pool) take() *generation {
@@ -55,7 +77,7 @@ func (p *pool) take() *generation {
 	if p.maxAge > 0 && time.Since(g.born) > p.maxAge {
 		if fresh := p.next(); p.current.CompareAndSwap(g, fresh) {
 			g.retired.Store(true)
-			g.CloseIdleConnections() // Also closes those that calls in flight release later.
+			g.closeIdle()
 			g = fresh
 		} else {
 			g = p.current.Load() // Another call was faster.
@@ -63,6 +85,14 @@ func (p *pool) take() *generation {
 	}
 	g.calls.Add(1)
 	return g
+}
+
+// closeIdle closes the idle connections and those that calls in flight release later.
+func (g *generation) closeIdle() {
+	g.CloseIdleConnections()
+	if g.http1 != nil {
+		g.http1.close()
+	}
 }
 
 // release ends the use of the connections by one request. A call that took them while they were retired may have kept
@@ -75,7 +105,7 @@ func (g *generation) release() {
 	}
 }
 
-func (p *pool) close() { p.current.Load().CloseIdleConnections() }
+func (p *pool) close() { p.current.Load().closeIdle() }
 
 // newTransport returns a transport that keeps as many connections as there can be calls in flight:
 // http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks
@@ -111,16 +141,13 @@ func newTransport(
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		// A call in flight has a connection, and the requests and responses of nearly all calls fit in.
-		ReadBufferSize:  2 << 10,
-		WriteBufferSize: 2 << 10,
+		ReadBufferSize:        connectionBuffer,
+		WriteBufferSize:       connectionBuffer,
 
-		MaxIdleConns:        idle,
-		MaxIdleConnsPerHost: idle,
-		// Under the 60 seconds after which common load balancers close an idle connection, so that it is closed here
-		// first and no request meets a closed one.
-		IdleConnTimeout:        55 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConns:           idle,
+		MaxIdleConnsPerHost:    idle,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
 		// A few kilobytes of gzip can decompress to gigabytes, and the responses are small.
 		DisableCompression: true,
 		// HTTP/2 has its own pings, which also detect a peer that hangs behind a live connection.

@@ -1,0 +1,131 @@
+package seam_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/seam"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
+)
+
+// raw is an upstream that has each of its connections played by a function, with the number of the connection.
+func raw(t *testing.T, play func(conn net.Conn, requests *bufio.Reader, number int32)) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		var number atomic.Int32
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				play(conn, bufio.NewReader(conn), number.Add(1))
+			}()
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+// request reads a request with its body. It is false at the end of the connection.
+func request(requests *bufio.Reader) bool {
+	r, err := http.ReadRequest(requests)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.Body)
+	}
+	return err == nil
+}
+
+// TestStrayResponse shows that what a peer sends after a response is no response to the next request: not in the same
+// packet, and not while the connection is idle.
+func TestStrayResponse(t *testing.T) {
+	const stray = `{"ok":true,"stray":true}`
+	for name, later := range map[string]bool{"in the same packet": false, "while idle": true} {
+		t.Run(name, func(t *testing.T) {
+			idle, strayed := make(chan struct{}), make(chan struct{})
+			url := raw(t, func(conn net.Conn, requests *bufio.Reader, number int32) {
+				for first := number == 1; request(requests); first = false {
+					text := seamtest.Response("200 OK", seamtest.Success)
+					if first && !later {
+						text += seamtest.Response("200 OK", stray)
+					}
+					_, _ = io.WriteString(conn, text)
+					if first && later {
+						<-idle
+						_, _ = io.WriteString(conn, seamtest.Response("200 OK", stray))
+						close(strayed)
+					}
+				}
+			})
+			client := newClient(t, url)
+			for call := range 3 {
+				response, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create()})
+				if err != nil || response.Attempts != 1 || strings.Contains(string(response.Body), "stray") {
+					t.Errorf("response %+v; error %v", response, err)
+				}
+				if call == 0 && later {
+					close(idle)
+					<-strayed
+				}
+			}
+		})
+	}
+}
+
+// TestClosedIdleConnection shows that an idle connection which the peer has closed fails no call, and that it is closed
+// here too although no call needs it.
+func TestClosedIdleConnection(t *testing.T) {
+	t.Parallel() // It takes a second until an idle connection is checked.
+	url := raw(t, func(conn net.Conn, requests *bufio.Reader, _ int32) {
+		if request(requests) {
+			_, _ = io.WriteString(conn, seamtest.Response("200 OK", seamtest.Success))
+		}
+	})
+	registry := prometheus.NewRegistry()
+	client := newClient(t, url, reportingTo(registry))
+	for range 20 { // A write that is not idempotent is not retried once it was sent.
+		if _, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create()}); err != nil {
+			t.Fatalf("%v, cause %v", err, err.Cause)
+		}
+		time.Sleep(5 * time.Millisecond) // In which the end of the connection arrives.
+	}
+	seamtest.Eventually(t, "the connection to be closed", func() bool { return metric(t, registry, "connections_open") == 0 })
+}
+
+// TestEarlyResponseToLongRequest shows that a response which comes before the request was read is not lost, and that
+// the peer need not read the rest.
+func TestEarlyResponseToLongRequest(t *testing.T) {
+	ended := make(chan struct{})
+	url := raw(t, func(conn net.Conn, requests *bufio.Reader, _ int32) {
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		if _, err := http.ReadRequest(requests); err == nil {
+			_, _ = io.WriteString(conn, seamtest.Response("413 Content Too Large", "too long"))
+		}
+		<-ended
+	})
+	defer close(ended)
+	in := &grantRequest{}
+	for range 200_000 { // More than any buffer of a kernel holds.
+		in.ConnectWebviewIds = append(in.ConnectWebviewIds, strings.Repeat("a", 36))
+	}
+	response, err := newClient(t, url).Do(t.Context(), seam.Call{
+		Endpoint: seam.Create(), Header: authorized(), In: in, Out: &clientsessionv1.CreateResponse{},
+	})
+	if response.HTTPStatus != http.StatusRequestEntityTooLarge {
+		t.Errorf("response %+v, error %v", response, err)
+	}
+}
