@@ -6,8 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // object is the Go struct of a message, whose fields are read and written in place: protoreflect allocates for nearly
@@ -31,70 +29,73 @@ func structField(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor)
 	return -1
 }
 
-// pointer returns a pointer to the field, nil where only protoreflect can access it.
-func (o object) pointer(f *field) any {
-	if !o.IsValid() || f.index < 0 {
-		return nil
-	}
-	return o.Field(f.index).Addr().Interface()
-}
-
 // reflection returns the message as protoreflect sees it.
 func (o object) reflection() protoreflect.Message {
 	message, _ := reflect.TypeAssert[proto.Message](o.Addr())
 	return message.ProtoReflect()
 }
 
-// set sets a field that is no list and no message of the contract.
+// set sets a field that is no list and no message of the contract. It does not ask for the address of a field: reflect
+// would look up the type of the pointer to it in a table.
 func (o object) set(f *field, v protoreflect.Value) {
-	switch p := o.pointer(f).(type) {
-	case *string:
-		*p = v.String()
-	case **string:
-		*p = new(v.String())
-	case *bool:
-		*p = v.Bool()
-	case **bool:
-		*p = new(v.Bool())
-	case *int32:
-		*p = int32(v.Int()) //nolint:gosec // The reader has checked the range.
-	case **timestamppb.Timestamp:
-		*p, _ = v.Message().Interface().(*timestamppb.Timestamp)
-	case **structpb.Struct:
-		*p, _ = v.Message().Interface().(*structpb.Struct)
+	if !o.IsValid() {
+		return
+	}
+	place, kind, pointer := o.place(f)
+	switch {
+	case kind == reflect.String && pointer:
+		place.Set(reflect.ValueOf(new(v.String())))
+	case kind == reflect.String:
+		place.SetString(v.String())
+	case kind == reflect.Bool && pointer:
+		place.Set(reflect.ValueOf(new(v.Bool())))
+	case kind == reflect.Bool:
+		place.SetBool(v.Bool())
+	case kind == reflect.Int32 && !pointer:
+		place.SetInt(v.Int())
+	case kind == reflect.Struct:
+		place.Set(reflect.ValueOf(v.Message().Interface()))
 	default:
-		if o.IsValid() {
-			o.reflection().Set(f.descriptor, v)
-		}
+		o.reflection().Set(f.descriptor, v)
 	}
 }
 
 // get returns a field that is no list and no message of the contract; has is false if it is unset.
 func (o object) get(f *field) (v protoreflect.Value, has bool) {
-	switch p := o.pointer(f).(type) {
-	case *string:
-		return protoreflect.ValueOfString(*p), *p != ""
-	case **string:
-		if *p == nil {
+	place, kind, pointer := o.place(f)
+	if pointer {
+		if place.IsNil() {
 			return v, false
 		}
-		return protoreflect.ValueOfString(**p), true
-	case *bool:
-		return protoreflect.ValueOfBool(*p), *p
-	case **bool:
-		if *p == nil {
-			return v, false
-		}
-		return protoreflect.ValueOfBool(**p), true
-	case **timestamppb.Timestamp:
-		if *p == nil {
-			return v, false
-		}
-		return protoreflect.ValueOfMessage((*p).ProtoReflect()), true
+		has = true
+	}
+	switch kind {
+	case reflect.String:
+		text := reflect.Indirect(place).String()
+		return protoreflect.ValueOfString(text), has || text != ""
+	case reflect.Bool:
+		yes := reflect.Indirect(place).Bool()
+		return protoreflect.ValueOfBool(yes), has || yes
+	case reflect.Struct:
+		message, _ := reflect.TypeAssert[proto.Message](place)
+		return protoreflect.ValueOfMessage(message.ProtoReflect()), true
 	default:
 		m := o.reflection()
 		return m.Get(f.descriptor), m.Has(f.descriptor)
 	}
+}
+
+// place returns the field in the struct and its kind, or the kind that it points to. The kind is Invalid where only
+// protoreflect can access the field.
+func (o object) place(f *field) (place reflect.Value, kind reflect.Kind, pointer bool) {
+	if f.index < 0 {
+		return place, reflect.Invalid, false
+	}
+	place = o.Field(f.index)
+	if kind = place.Kind(); kind == reflect.Pointer {
+		return place, place.Type().Elem().Kind(), true
+	}
+	return place, kind, false
 }
 
 // setNull sets the field that stands for null, and isNull reports whether it is set.
