@@ -2,7 +2,7 @@
 # time they are needed, at the versions that the lock files in tools/ pin: those in Go are built from source, the
 # generators for TypeScript and Python need Node.js 20 with npm 11.4 and Python 3.11 with venv. `make ci` also needs
 # Java 17 with Maven, for the client in Java, and Chromium and promtool, which it installs itself where it runs as root on
-# Debian.
+# Debian. `make test-fleet` needs Python as well, for the wheel that has Envoy, and Linux.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Without the tables of a debugger, which are a quarter of the binary. Profiles and stack traces do not need them.
@@ -13,9 +13,10 @@ LINT    := $(BIN)/golangci-lint
 # The file that npm writes last.
 NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
+ENVOY := .tools/envoy/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,12 +57,12 @@ bench-go: ## Run the benchmarks in Go
 	go test -run '^$$' -bench . -benchmem ./...
 
 lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
-	$(LINT) run --build-tags soak
+	$(LINT) run --build-tags soak,fleet
 	@set -e; for module in clients/go tools/chart; do (cd $$module && ../../$(LINT) run ./...); done
 	@set -e; for module in . gen/go clients/go tools/chart; do go -C $$module mod tidy -diff; done
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
-	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md deploy/chart/README.md | sort -u); do \
+	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md deploy/*/*.md | sort -u); do \
 		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
@@ -97,6 +98,10 @@ test-clients: ## Let the client in each language play clients/scenarios.json aga
 test-alerts: ## Run the cases of the alert rules
 	sh deploy/observability/test_alerts.sh
 
+test-fleet: $(ENVOY) ## Restart, kill, cut off and upgrade replicas behind Envoy under load (3 minutes)
+	.tools/envoy/bin/envoy --mode validate --log-level error --config-path deploy/envoy/envoy.yaml
+	go test -trimpath -tags fleet -count 1 -timeout 10m -v ./service/soak
+
 test-seam-drift: ## Run the cases of the comparison that seam-drift makes
 	node --test --test-reporter=spec tools/seamdrift/compare.test.mjs
 
@@ -114,7 +119,7 @@ chart-generate: ## Write the table of the chart's README, its schema's descripti
 test-chart: ## Render the chart, refuse invalid values, and start the service as its pods would
 	cd tools/chart && go test -count 1 .
 
-ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-seam-drift chart test-chart ## Everything
+ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift chart test-chart ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go
@@ -133,6 +138,11 @@ $(NODE_TOOLS): tools/node/package.json tools/node/package-lock.json tools/node/.
 $(PYTHON_TOOLS): tools/python/requirements.txt
 	python3 -m venv --clear .tools/python
 	.tools/python/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r $<
+	touch $@
+
+$(ENVOY): deploy/envoy/requirements.txt
+	python3 -m venv --clear .tools/envoy
+	.tools/envoy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r $<
 	touch $@
 
 $(LINT): tools/go.mod tools/go.sum

@@ -110,8 +110,7 @@ func (b *breaker) allow(caller Caller, p *permit) *seamerr.Error {
 }
 
 // allowShared asks the shared circuit for a permit. While the circuit is half open, a caller whose probe has not
-// succeeded cannot probe again for a while, and a probe that takes longer than slowAfter is ignored: so no caller can
-// use up the probes with attempts that fail or never end.
+// succeeded cannot probe again for a while: so no caller can use up the probes with attempts that fail or never end.
 func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 	l, refusal := b.shared.allow()
 	if refusal != nil || !l.probe {
@@ -127,12 +126,6 @@ func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 	if barred {
 		l.report(errIgnored)
 		return circuitPermit{}, seamerr.CircuitOpen(probeWait)
-	}
-	report, once := l.report, sync.Once{}
-	late := time.AfterFunc(slowAfter, func() { once.Do(func() { report(errIgnored) }) })
-	l.report = func(result error) {
-		late.Stop()
-		once.Do(func() { report(result) })
 	}
 	return l, nil
 }

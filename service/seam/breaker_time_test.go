@@ -177,6 +177,44 @@ func TestBreakerOpensDuringACall(t *testing.T) {
 	})
 }
 
+// A probe without a response gives its place back after five seconds, and not only when its call ends: when Seam has hung
+// and responds again, the requests that it has taken before still hang. How they end then says nothing any more.
+func TestHungProbesDoNotDelayRecovery(t *testing.T) {
+	s := newSick()
+	inBubble(t, s.response, func(t *testing.T, b bubble) {
+		s.open(t, b)
+		time.Sleep(5*time.Second + 1)
+		s.well.Store(true)
+		defer s.holding()()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		ended := make(chan *seamerr.Error, 3)
+		for range 3 {
+			go func() { ended <- b.once(ctx) }()
+		}
+		synctest.Wait()
+		s.hold.Store(false)
+		wantRefused(t, b.once(t.Context()), time.Second)
+		time.Sleep(5*time.Second + 1)
+		for range 3 {
+			if err := b.once(t.Context()); err != nil {
+				t.Fatalf("when three probes have hung for five seconds, the next one ends with %v", err)
+			}
+		}
+		if state := ownState(b); state != 0 {
+			t.Errorf("after three good probes, the state is %v", state)
+		}
+		for range 3 {
+			if err := <-ended; err.GRPCCode() != codes.DeadlineExceeded {
+				t.Errorf("a call that hangs ends with %v", err)
+			}
+		}
+		if state := ownState(b); state != 0 {
+			t.Errorf("when the calls that hung have ended, the state is %v", state)
+		}
+	})
+}
+
 // What does not end well for a probe without being Seam's fault must give its place back, or nothing would ever be
 // asked again.
 func TestBreakerIsNotJammed(t *testing.T) {

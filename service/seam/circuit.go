@@ -3,6 +3,7 @@ package seam
 import (
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,13 +75,28 @@ type circuitPermit struct {
 func (c *circuit) allow() (circuitPermit, *seamerr.Error) {
 	report, err := c.gate.Allow()
 	if err == nil {
-		return circuitPermit{circuit: c, report: report, began: time.Now(), probe: c.probing.Load()}, nil
+		p := circuitPermit{circuit: c, report: report, began: time.Now(), probe: c.probing.Load()}
+		if p.probe {
+			p.ignoreLate()
+		}
+		return p, nil
 	}
 	wait := probeWait
 	if errors.Is(err, gobreaker.ErrOpenState) {
 		wait = max(time.Until(*c.until.Load()), 0)
 	}
 	return circuitPermit{}, seamerr.CircuitOpen(wait)
+}
+
+// ignoreLate gives the place of a probe to another one when it takes longer than slowAfter. Requests that Seam took
+// while it hung never get a response, and would keep the circuit half open when Seam has long recovered.
+func (l *circuitPermit) ignoreLate() {
+	report, once := l.report, sync.Once{}
+	late := time.AfterFunc(slowAfter, func() { once.Do(func() { report(errIgnored) }) })
+	l.report = func(result error) {
+		late.Stop()
+		once.Do(func() { report(result) })
+	}
 }
 
 // done reports the result of the attempt.

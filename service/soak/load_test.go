@@ -1,4 +1,4 @@
-//go:build soak
+//go:build soak || fleet
 
 package soak_test
 
@@ -21,6 +21,21 @@ func openLoop(during time.Duration, perSecond int, issue func(i int)) {
 		calls.Go(func() { issue(i) })
 	}
 	calls.Wait()
+}
+
+// openLoopUntil does the same until it is told to stop.
+func openLoopUntil(stop <-chan struct{}, perSecond int, issue func(i int)) {
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	began := time.Now()
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(perSecond)))):
+			calls.Go(func() { issue(i) })
+		}
+	}
 }
 
 // record is a call that has ended.

@@ -1,4 +1,4 @@
-//go:build soak
+//go:build soak || fleet
 
 // Package soak_test runs the service as it runs in production, a process of its own that real clients call over
 // loopback, for longer and under more load than a unit test may take: `make soak`. Each test states what it holds the
@@ -35,7 +35,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(folder)
 	binary = filepath.Join(folder, "client-session-service")
-	build := exec.Command("go", "build", "-o", binary, "github.com/clientsession/client-session-service/cmd/client-session-service")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/clientsession/client-session-service/cmd/client-session-service")
 	if text, err := build.CombinedOutput(); err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "build the service: %v\n%s", err, text)
 		return 1
@@ -64,9 +64,17 @@ type readyLine struct {
 	Seam    string `json:"seam"`
 }
 
-// start runs the program and returns when it is ready. The test ends it, unless it has ended, and fails unless it
-// then exits with 0.
+// start runs the service's program and returns when it is ready. The test ends it, unless it has ended, and fails unless
+// it then exits with 0.
 func start(t *testing.T, arguments ...string) *process {
+	t.Helper()
+	p := launch(t, nil, binary, arguments...)
+	p.awaitReady()
+	return p
+}
+
+// launch starts a program, whose log is on stderr, and returns at once. The test ends it as start says.
+func launch(t *testing.T, stdout *os.File, program string, arguments ...string) *process {
 	t.Helper()
 	file, err := os.CreateTemp(t.TempDir(), "log")
 	if err != nil {
@@ -74,7 +82,10 @@ func start(t *testing.T, arguments ...string) *process {
 	}
 	p := &process{t: t, log: file.Name(), ended: make(chan struct{})}
 	defer file.Close() // The program has a descriptor of its own.
-	p.command = exec.CommandContext(context.Background(), binary, arguments...)
+	p.command = exec.CommandContext(context.Background(), program, arguments...)
+	if stdout != nil {
+		p.command.Stdout = stdout
+	}
 	p.command.Stderr = file
 	// Every flag is also an environment variable, and the test is not to depend on the shell that it is started from.
 	p.command.Env = []string{}
@@ -88,7 +99,6 @@ func start(t *testing.T, arguments ...string) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(p.cleanUp)
-	p.awaitReady()
 	return p
 }
 
@@ -177,7 +187,7 @@ func (p *process) tail(count int) string {
 }
 
 func (p *process) name() string {
-	what := "the service"
+	what := filepath.Base(p.command.Path)
 	if p.command.Args[1] == "sandbox" {
 		what = "the sandbox"
 	}
@@ -195,17 +205,21 @@ func anywhere() addresses { return addresses{"127.0.0.1:0", "127.0.0.1:0", "127.
 // and would be connected to itself.
 func fixedAddresses(t *testing.T) addresses {
 	t.Helper()
-	free := func() string {
-		for range 100 {
-			address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(10_000)))
-			listener, err := net.Listen("tcp", address)
-			if err == nil {
-				_ = listener.Close()
-				return address
-			}
-		}
-		t.Fatal("no free port between 20000 and 30000")
-		return ""
-	}
+	free := func() string { return net.JoinHostPort("127.0.0.1", freePort(t)) }
 	return addresses{grpc: free(), http: free(), admin: free()}
+}
+
+// freePort returns such a port, which is free at all addresses of the machine.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20_000 + rand.IntN(10_000))
+		listener, err := net.Listen("tcp", ":"+port)
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port between 20000 and 30000")
+	return ""
 }
