@@ -137,6 +137,7 @@ func (b *http1Body) Close() error {
 	if !running || !b.ended || !b.keep || b.connection.reader.Buffered() > 0 {
 		return b.connection.Close()
 	}
+	_ = b.connection.SetDeadline(time.Time{}) // Else the call's would also be that of the idle connection.
 	return b.pool.put(b.connection)
 }
 

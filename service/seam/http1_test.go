@@ -2,6 +2,7 @@ package seam_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -104,6 +105,25 @@ func TestClosedIdleConnection(t *testing.T) {
 		time.Sleep(5 * time.Millisecond) // In which the end of the connection arrives.
 	}
 	seamtest.Eventually(t, "the connection to be closed", func() bool { return metric(t, registry, "connections_open") == 0 })
+}
+
+// TestConnectionOutlivesDeadline shows that the deadline of a call does not end with it the connection that it used.
+func TestConnectionOutlivesDeadline(t *testing.T) {
+	t.Parallel()
+	u := serve(t, responding(200, seamtest.Success))
+	client := newClient(t, u.URL)
+	for range 2 {
+		deadline := time.Now().Add(time.Second)
+		ctx, cancel := context.WithDeadline(t.Context(), deadline)
+		if _, _, err := grant(ctx, t, client); err != nil {
+			t.Error(err, err.Cause)
+		}
+		cancel()
+		time.Sleep(time.Until(deadline) + 10*time.Millisecond)
+	}
+	if n := u.connections.Load(); n != 1 {
+		t.Errorf("%d connections for two calls", n)
+	}
 }
 
 // TestEarlyResponseToLongRequest shows that a response which comes before the request was read is not lost, and that
