@@ -8,9 +8,12 @@
 VERSION ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null | sed 's/^v\([0-9]\)/\1/' | grep . || echo dev)
 # Without the tables of a debugger, which are a quarter of the binary. Profiles and stack traces do not need them.
 LDFLAGS  = -s -w -X main.version=$(VERSION)
+# Without grpc-go's own page of traces, which nothing serves, and the template engines that it would link.
+BUILD   := build -trimpath -tags grpcnotrace
 BIN     := .tools/bin
 BUF     := $(BIN)/buf
 LINT    := $(BIN)/golangci-lint
+ACTIONLINT := $(BIN)/actionlint
 # The file that npm writes last.
 NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
@@ -25,16 +28,15 @@ run: ## Run the service against the built-in sandbox
 	go run -ldflags '$(LDFLAGS)' ./cmd/client-session-service --sandbox --drain-delay 0s --log-format text
 
 build: ## Build bin/client-session-service
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/client-session-service ./cmd/client-session-service
+	go $(BUILD) -ldflags '$(LDFLAGS)' -o bin/client-session-service ./cmd/client-session-service
 
 # What is released is the same bytes wherever it is built: of this toolchain, which go fetches where it is not installed,
 # without C and without paths of the machine, and with the time of the commit.
-RELEASE_GO := GOTOOLCHAIN=go1.26.8 go
-RELEASE_BUILD := CGO_ENABLED=0 $(RELEASE_GO) build -trimpath -buildvcs=false
+RELEASE_GO := GOTOOLCHAIN=go1.26.8 CGO_ENABLED=0 go
 BINARIES := $(patsubst %,bin/%/client-session-service,linux_amd64 linux_arm64 darwin_amd64 darwin_arm64)
 $(BINARIES): bin/%/client-session-service: FORCE
 	GOOS=$(firstword $(subst _, ,$*)) GOARCH=$(lastword $(subst _, ,$*)) \
-	  $(RELEASE_BUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/client-session-service
+	  $(RELEASE_GO) $(BUILD) -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/client-session-service
 FORCE:
 
 BASE ?= scratch
@@ -81,14 +83,17 @@ bench-quick: ## The same in few and short rounds
 bench-go: ## Run the benchmarks in Go
 	go test -run '^$$' -bench . -benchmem ./...
 
-lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
+lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contract, the workflows and the changelog
 	$(LINT) run --build-tags soak
 	cd clients/go && ../../$(LINT) run ./...
-	@set -e; for module in . gen/go clients/go; do go -C $$module mod tidy -diff; done
+	cd tools/release && ../../$(LINT) run ./...
+	@set -e; for module in . gen/go clients/go tools/release; do go -C $$module mod tidy -diff; done
+	$(ACTIONLINT) -shellcheck= -pyflakes=
+	@grep -qF "## [$$(cat VERSION)]" CHANGELOG.md || { echo "CHANGELOG.md has no heading for $$(cat VERSION), the content of VERSION"; exit 1; }
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
 	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md | sort -u); do \
-		grep -rqE --include='*_test.go' "^func $$test\(" cmd service || { echo "the docs name $$test, which does not exist"; exit 1; }; done
+		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
 	rm -rf gen/go/seam gen/gateway gen/openapi
@@ -137,7 +142,7 @@ test-seam-drift: ## Run the cases of the comparison that seam-drift makes
 seam-drift: test-seam-drift ## Compare the contract with the newest OpenAPI document that Seam has published on npm
 	node tools/seamdrift/main.mjs
 
-ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-seam-drift ## Everything
+ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-seam-drift test-release ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go
@@ -152,9 +157,12 @@ $(NODE_TOOLS): tools/node/package.json tools/node/package-lock.json tools/node/.
 	cd tools/node && npm ci
 	touch $@
 
+$(ACTIONLINT): tools/release/go.mod tools/release/go.sum
+	go build -C tools/release -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
 # The bill of materials has the hash of what made it.
 $(BIN)/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum
-	CGO_ENABLED=0 $(RELEASE_GO) build -C tools/release -trimpath -buildvcs=false -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	$(RELEASE_GO) build -C tools/release -trimpath -buildvcs=false -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 # The stamp is a file of its own, because the venv's python is a link to the machine's.
 $(PYTHON_TOOLS): tools/python/requirements.txt

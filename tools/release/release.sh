@@ -31,12 +31,12 @@ for platform in linux_amd64 linux_arm64 darwin_amd64 darwin_arm64; do
 	pack "bin/$platform" client-session-service | gzip -9n >"$dist/client-session-service_${version}_$platform.tar.gz"
 done
 pack dist/image . >"$dist/client-session-service_${version}_image.tar"
-# Of the binary, since that knows what it is linked from; the modules are the same for each platform.
+# Of the binary, since that knows what it is linked from. Those of the other platforms have no module that it has not.
 .tools/bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version "v$version" \
 	-output "$dist/client-session-service_$version.cdx.json" bin/linux_amd64/client-session-service
 
-# The packages of the stubs are made from copies, which get the version that the files in gen/ leave open.
-cp -R gen proto "$work"
+# The packages of the stubs are made from copies of what is committed, which get the version that gen/ leaves open.
+git ls-files -z gen/python gen/ts gen/java proto | xargs -0 cp --parents --target-directory "$work"
 
 echo "== Python"
 sed -i "s/^version = .*/version = \"$version\"/" "$work/gen/python/pyproject.toml"
@@ -56,6 +56,8 @@ cp "$work/gen/java/target/client-session-stubs-$version.jar" "$work/gen/java/tar
 cp "$work/gen/java/pom.xml" "$dist/client-session-stubs-$version.pom"
 
 cd "$dist"
-sha256sum -- *.*  >"$work/SHA256SUMS"
-mv "$work/SHA256SUMS" .
+sha256sum -- *.* >SHA256SUMS
 cat SHA256SUMS
+if [ -n "$(git status --porcelain)" ]; then
+	echo "release: not everything is committed, so this is no release: git status says what is not" >&2
+fi

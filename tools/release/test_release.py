@@ -100,13 +100,13 @@ class Release(unittest.TestCase):
 
     def test_binaries(self):
         self.assertEqual(VERSION, run(self.binary, "--version").strip())
-        modules, _ = build_info(self.binary)
+        modules, _ = build_info(self.binaries["linux_amd64"])
         for platform, binary in self.binaries.items():
             with self.subTest(platform):
                 found, settings = build_info(binary)
                 self.assertEqual(platform, f"{settings['GOOS']}_{settings['GOARCH']}")
                 self.assertEqual(("0", "true"), (settings["CGO_ENABLED"], settings["-trimpath"]))
-                self.assertEqual(modules, found)
+                self.assertLessEqual(found.items(), modules.items())  # On macOS there is no procfs.
                 self.assertNotIn(str(REPOSITORY).encode(), binary.read_bytes())
 
     def test_bill_of_materials(self):

@@ -20,20 +20,16 @@ import (
 func (b build) layer(file string, content []byte, mode int64) (v1.Layer, error) {
 	var out bytes.Buffer
 	archive := tar.NewWriter(&out)
-	folder := ""
-	for part := range strings.SplitSeq(strings.TrimPrefix(path.Dir(file), "/"), "/") {
-		if part == "" {
-			continue
-		}
-		folder += part + "/"
+	parts := strings.Split(strings.TrimPrefix(file, "/"), "/")
+	for i := range parts[1:] {
+		folder := strings.Join(parts[:i+1], "/") + "/"
 		header := &tar.Header{Typeflag: tar.TypeDir, Name: folder, Mode: 0o755, ModTime: b.created}
 		if err := archive.WriteHeader(header); err != nil {
 			return nil, err
 		}
 	}
-	header := &tar.Header{
-		Typeflag: tar.TypeReg, Name: strings.TrimPrefix(file, "/"), Mode: mode, Size: int64(len(content)), ModTime: b.created,
-	}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: path.Join(parts...), Mode: mode, ModTime: b.created}
+	header.Size = int64(len(content))
 	if err := archive.WriteHeader(header); err != nil {
 		return nil, err
 	}

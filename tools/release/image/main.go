@@ -60,10 +60,10 @@ func main() {
 	b.created = time.Unix(*epoch, 0).UTC()
 	digest, err := b.write(context.Background())
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "image: %v\n", err)
+		_, _ = fmt.Fprintf(os.Stderr, "image: %v\n", err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stdout, digest)
+	_, _ = fmt.Fprintln(os.Stdout, digest)
 }
 
 // write builds the image and writes its layout, and returns the digest of the index, by which it is deployed.
