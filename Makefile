@@ -19,7 +19,7 @@ NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-seam-drift seam-drift fuzz soak bench bench-quick bench-go lint generate generate-check breaking image release test-release ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint generate generate-check breaking image release test-release ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,15 +85,14 @@ bench-go: ## Run the benchmarks in Go
 
 lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contract, the workflows and the changelog
 	$(LINT) run --build-tags soak
-	cd clients/go && ../../$(LINT) run ./...
-	cd tools/release && ../../$(LINT) run ./...
-	@set -e; for module in . gen/go clients/go tools/release; do go -C $$module mod tidy -diff; done
+	@set -e; for module in clients/go tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
+	@set -e; for module in . gen/go clients/go tools/chart tools/release; do go -C $$module mod tidy -diff; done
 	$(ACTIONLINT) -shellcheck= -pyflakes=
 	@grep -qF "## [$$(cat VERSION)]" CHANGELOG.md || { echo "CHANGELOG.md has no heading for $$(cat VERSION), the content of VERSION"; exit 1; }
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
-	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md | sort -u); do \
-		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
+	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md deploy/chart/README.md | sort -u); do \
+		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
 	rm -rf gen/go/seam gen/gateway gen/openapi
@@ -142,7 +141,17 @@ test-seam-drift: ## Run the cases of the comparison that seam-drift makes
 seam-drift: test-seam-drift ## Compare the contract with the newest OpenAPI document that Seam has published on npm
 	node tools/seamdrift/main.mjs
 
-ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-seam-drift test-release ## Everything
+# The module of the tests also pins helm.
+chart: ## Lint the Helm chart and package it into dist/
+	sh tools/chart/package.sh dist
+
+chart-generate: ## Write the table of the chart's README, its schema's descriptions and its golden files
+	cd tools/chart && go test -count 1 . -run '^(TestReadme|TestSchema|TestGolden|TestNotes)$$' -update
+
+test-chart: ## Render the chart, refuse invalid values, and start the service as its pods would
+	cd tools/chart && go test -count 1 .
+
+ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-seam-drift test-chart test-release ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,7 +45,8 @@ func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*ser
 	}
 	// The default for callers that set no version is the safe one.
 	i := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
-	err := i.read("--tls-cert-file and --tls-key-file", failures, i.usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
+	usePair := func(contents [][]byte) error { return i.usePair(cfg.TLSCertFile, contents) }
+	err := i.read("--tls-cert-file and --tls-key-file", failures, usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
 	if cfg.TLSClientCAFile != "" {
 		err = errors.Join(err, i.read("--tls-client-ca-file", failures, i.useClientCAs, cfg.TLSClientCAFile))
 	}
@@ -62,12 +64,16 @@ func (i *serverCertificates) read(
 	return nil
 }
 
-// usePair applies the contents of a certificate file and a key file. Its errors are those of crypto/tls, which quote
-// neither.
-func (i *serverCertificates) usePair(contents [][]byte) error {
+// usePair applies the contents of the certificate file at path and of its key file. The errors of crypto/tls quote
+// neither. An expired certificate is an error, since no client would accept it: it stops a start, and at a reload the
+// previous one stays in use. One that expires while it is in use stays in use too.
+func (i *serverCertificates) usePair(path string, contents [][]byte) error {
 	certificate, err := tls.X509KeyPair(contents[0], contents[1])
 	if err != nil {
 		return err
+	}
+	if end := certificate.Leaf.NotAfter; time.Now().After(end) {
+		return fmt.Errorf("the certificate in %s expired on %s: renew it", path, end.UTC().Format(time.RFC3339))
 	}
 	i.certificate.Store(&certificate)
 	return nil

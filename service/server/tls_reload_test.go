@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
@@ -179,6 +180,11 @@ func invalidFiles(t *testing.T) map[string]func(dir string) (key []byte) {
 			writeFiles(t, dir, map[string][]byte{"tls.key": key[:len(key)/2]})
 			return key
 		},
+		pair + "the certificate in DIR/tls.crt expired on 20": func(dir string) []byte {
+			authority := seamtest.NewAuthority(t, "ours")
+			authority.Lifetime = -time.Second
+			return writePair(t, dir, authority)
+		},
 		pair + "open DIR/tls.key: no such file": func(dir string) []byte {
 			remove(t, filepath.Join(dir, "tls.key"))
 			return nil
@@ -243,5 +249,25 @@ func TestInvalidNewFilesKeepTheOld(t *testing.T) {
 					strings.Contains(r.logged(), "msg=reloaded what=--tls-client-ca-file changed=true")
 			})
 		})
+	}
+}
+
+// TestCertificateExpiresInUse shows that expiry does not take down a service that runs. The client's clock stands still.
+func TestCertificateExpiresInUse(t *testing.T) {
+	t.Parallel() // A certificate of two seconds expires.
+	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
+	ours.Lifetime = 2 * time.Second
+	writePair(t, dir, ours)
+	r := startTLS(t, tlsConfig(dir))
+	client, started := ours.Client(t, nil), time.Now()
+	client.Time = func() time.Time { return started }
+	time.Sleep(ours.Lifetime + time.Second)
+	r.onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
+		if _, err := on(client)(); err != nil {
+			t.Error(err)
+		}
+	})
+	if n := r.failures.n.Load(); n != 0 {
+		t.Errorf("%d reloads failed; log:\n%s", n, r.logged())
 	}
 }

@@ -35,6 +35,9 @@ pack dist/image . >"$dist/client-session-service_${version}_image.tar"
 .tools/bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version "v$version" \
 	-output "$dist/client-session-service_$version.cdx.json" bin/linux_amd64/client-session-service
 
+echo "== chart"
+sh tools/chart/package.sh "$dist"
+
 # The packages of the stubs are made from copies of what is committed, which get the version that gen/ leaves open.
 git ls-files -z gen/python gen/ts gen/java proto | xargs -0 cp --parents --target-directory "$work"
 

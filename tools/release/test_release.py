@@ -29,6 +29,7 @@ TARBALL = f"clientsession-stubs-{VERSION}.tgz"
 NAMES = sorted([
     *(f"client-session-service_{VERSION}_{platform}.tar.gz" for platform in PLATFORMS),
     f"client-session-service_{VERSION}_image.tar", f"client-session-service_{VERSION}.cdx.json",
+    f"client-session-service-{VERSION}.tgz",
     WHEEL, f"client_session_service_stubs-{VERSION}.tar.gz", TARBALL, f"{JAR}.jar", f"{JAR}-sources.jar", f"{JAR}.pom",
 ])
 

@@ -1,0 +1,230 @@
+// Package chart_test tests the Helm chart: what it renders, and that the service starts as its pods would start it.
+package chart_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+const (
+	root  = "../.."
+	chart = root + "/deploy/chart"
+)
+
+var update = flag.Bool("update", false, "write what is generated, and the golden files")
+
+// sets are the sets of values that are rendered, by the name of their file.
+var sets = []string{"defaults", "production", "mesh", "monitoring", "everything"}
+
+// helmPath is the path of the helm that go.mod pins.
+var helmPath = sync.OnceValues(func() (string, error) {
+	path, err := exec.CommandContext(context.Background(), "go", "tool", "-n", "helm").Output()
+	return strings.TrimSpace(string(path)), err
+})
+
+// helm runs helm as an operator would, but without anything of the machine's.
+func helm(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	path, err := helmPath()
+	if err != nil {
+		t.Fatalf("build helm: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), err
+}
+
+func valuesFile(set string) string { return filepath.Join("testdata", set+".yaml") }
+
+// render returns the manifests of a set, with more arguments for helm.
+func render(t *testing.T, set string, args ...string) string {
+	t.Helper()
+	args = append([]string{"template", "sessions", chart, "--namespace", "doors", "--values", valuesFile(set)}, args...)
+	stdout, stderr, err := helm(t, args...)
+	if err != nil || stderr != "" {
+		t.Fatalf("helm template: %v: %s", err, stderr)
+	}
+	return stdout
+}
+
+// decode returns the objects of manifests. A field that Kubernetes or the Prometheus Operator does not have, or that
+// stands there twice, is an error.
+func decode(t *testing.T, manifests string) []runtime.Object {
+	t.Helper()
+	types := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, monitoringv1.AddToScheme} {
+		if err := add(types); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decoder := serializer.NewCodecFactory(types, serializer.EnableStrict).UniversalDeserializer()
+	var objects []runtime.Object
+	for manifest := range strings.SplitSeq(strings.TrimPrefix(manifests, "---\n"), "\n---\n") {
+		object, _, err := decoder.Decode([]byte(manifest), nil, nil)
+		if err != nil {
+			t.Fatalf("%v:\n%s", err, manifest)
+		}
+		objects = append(objects, object)
+	}
+	return objects
+}
+
+// only returns the objects of one type.
+func only[T runtime.Object](objects []runtime.Object) (of []T) {
+	for _, object := range objects {
+		if object, ok := object.(T); ok {
+			of = append(of, object)
+		}
+	}
+	return of
+}
+
+func TestLint(t *testing.T) {
+	for _, set := range sets {
+		if stdout, stderr, err := helm(t, "lint", "--strict", "--values", valuesFile(set), chart); err != nil || stderr != "" {
+			t.Errorf("%s: %v: %s%s", set, err, stderr, stdout)
+		}
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, set := range sets {
+		t.Run(set, func(t *testing.T) {
+			got := render(t, set)
+			decode(t, got)
+			golden(t, filepath.Join("testdata", "golden", set+".yaml"), got)
+		})
+	}
+}
+
+// TestPodSecurityStandard asks the admission plugin of Kubernetes whether the pods satisfy the standard "restricted".
+func TestPodSecurityStandard(t *testing.T) {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluate := func(args ...string) (reasons []string) {
+		pod := only[*appsv1.Deployment](decode(t, render(t, args[0], args[1:]...)))[0].Spec.Template
+		level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+		for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
+			if !result.Allowed {
+				reasons = append(reasons, result.ForbiddenReason+": "+result.ForbiddenDetail)
+			}
+		}
+		return reasons
+	}
+	for _, set := range sets {
+		if reasons := evaluate(set); len(reasons) > 0 {
+			t.Errorf("%s: %q", set, reasons)
+		}
+	}
+	if reasons := evaluate("defaults", "--set", "securityContext.capabilities=null"); len(reasons) != 1 {
+		t.Errorf("without the drop of capabilities: %q", reasons)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	for _, set := range []string{"defaults", "production"} {
+		t.Run(set, func(t *testing.T) {
+			out, stderr, err := helm(t, "install", "sessions", chart, "--namespace", "doors", "--dry-run=client",
+				"--values", valuesFile(set))
+			_, notes, ok := strings.Cut(out, "NOTES:\n")
+			if err != nil || !ok {
+				t.Fatalf("%v: %s", err, stderr)
+			}
+			golden(t, filepath.Join("testdata", "golden", set+".notes.txt"), notes)
+		})
+	}
+}
+
+// golden compares with a file, or writes it.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i, line := range gotLines {
+		if i >= len(wantLines) || line != wantLines[i] {
+			t.Fatalf("%s differs from line %d on: run make chart-generate and look at the difference. It has %q now",
+				path, i+1, line)
+		}
+	}
+	if len(gotLines) != len(wantLines) {
+		t.Errorf("%s has %d lines more: run make chart-generate", path, len(wantLines)-len(gotLines))
+	}
+}
+
+// TestPackage shows that the package has the version of the file VERSION, that two builds of it are the same, and that
+// nothing is in it but the chart.
+func TestPackage(t *testing.T) {
+	version, err := os.ReadFile(filepath.Join(root, "VERSION"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "client-session-service-" + strings.TrimSpace(string(version))
+	var packages [2][]byte
+	for i := range packages {
+		dist := t.TempDir()
+		cmd := exec.CommandContext(t.Context(), "sh", root+"/tools/chart/package.sh", dist)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		path := filepath.Join(dist, name+".tgz")
+		if packages[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			break
+		}
+		out, stderr, err := helm(t, "template", "sessions", path, "--values", valuesFile("monitoring"))
+		if err != nil || stderr != "" {
+			t.Fatalf("helm template: %v: %s", err, stderr)
+		}
+		for _, want := range []string{
+			"image: \"images.example.com/client-session-service:" + strings.TrimSpace(string(version)) + `"`,
+			"helm.sh/chart: " + name, "alert: SeamFailing",
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the package renders no %s", want)
+			}
+		}
+		time.Sleep(time.Second) // The times of a tar archive are in seconds.
+	}
+	if !bytes.Equal(packages[0], packages[1]) {
+		t.Error("two builds of the package differ")
+	}
+}
