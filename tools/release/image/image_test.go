@@ -155,6 +155,9 @@ func TestImage(t *testing.T) {
 					t.Errorf("%s is of %d:%d, mode %o, time %s", path, h.Uid, h.Gid, h.Mode, h.ModTime)
 				}
 			}
+			if !bytes.Equal(content[certFile].content, rootCertificates()) {
+				t.Errorf("%s does not have the roots", certFile)
+			}
 			if total > maxBytes {
 				t.Errorf("it has %d bytes, more than %d", total, maxBytes)
 			}
