@@ -90,9 +90,6 @@ class Release(unittest.TestCase):
         """An empty folder outside of the checkout."""
         return pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="project-")))
 
-    def check_call(self, output):
-        self.assertIn(SESSION, output)
-
     def test_names_and_checksums(self):
         found = sorted(path.name for path in DIST.iterdir() if path.is_file() and path.name != "SHA256SUMS")
         self.assertEqual(NAMES, found)
@@ -143,7 +140,7 @@ class Release(unittest.TestCase):
         run("go", "get", f"{MODULE}/gen/go@v{VERSION}", folder=program, **go)
         run("go", "mod", "tidy", folder=program, **go)
         self.assertIn(f"{MODULE}/gen/go v{VERSION}\n", (program / "go.mod").read_text())
-        self.check_call(run(
+        self.assertIn(SESSION, run(
             "go", "run", "./grant-access", "-address", self.service.grpc_address, "-session", SESSION, "-account", ACCOUNT,
             folder=program, SEAM_API_KEY=API_KEY, **go))
 
@@ -154,10 +151,14 @@ class Release(unittest.TestCase):
         (project / "constraints.txt").write_text("\n".join(versions))
         run(sys.executable, "-m", "venv", project / "venv")
         python = project / "venv" / "bin" / "python"
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
-            "--constraint", project / "constraints.txt", DIST / WHEEL, "grpcio-status")
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
+                   "--constraint", project / "constraints.txt"]
+        run(*install, DIST / WHEEL)
+        # Before anything else brings what the stubs need.
+        run(python, "-c", "import seam.clientsession.v1.client_session_service_pb2_grpc", folder=project)
+        run(*install, "grpcio-status")
         shutil.copy(CLIENTS / "python" / "grant_access.py", project)
-        self.check_call(run(
+        self.assertIn(SESSION, run(
             python, "grant_access.py", "--address", self.service.grpc_address, "--session", SESSION, "--account", ACCOUNT,
             folder=project, SEAM_API_KEY=API_KEY))
 
@@ -171,7 +172,7 @@ class Release(unittest.TestCase):
             shutil.copy(CLIENTS / "typescript" / name, project / name)
         run("npm", "install", "--loglevel=error", folder=project)
         run("npm", "run", "--silent", "build", folder=project)
-        self.check_call(run(
+        self.assertIn(SESSION, run(
             "node", "dist/grant_access.js", "--address", self.service.grpc_address, folder=project, SEAM_API_KEY=API_KEY))
 
     def test_java(self):
@@ -185,7 +186,7 @@ class Release(unittest.TestCase):
         shutil.copytree(CLIENTS / "java" / "example" / sources, project / sources)
         shutil.copy(REPOSITORY / "tools" / "release" / "consumer.pom.xml", project / "pom.xml")
         run(*maven, "process-classes", f"-Dstubs.version={VERSION}", folder=project)
-        self.check_call(run(
+        self.assertIn(SESSION, run(
             "java", "-classpath", "target/classes:target/dependency/*", "com.clientsession.seam.example.GrantAccess",
             "--plaintext", self.service.grpc_address, SESSION, ACCOUNT, folder=project, SEAM_API_KEY=API_KEY))
 
