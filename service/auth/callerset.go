@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,13 +64,38 @@ type tokenEntry struct {
 	caller *caller
 }
 
+// unknownMember is what the decoder says of one.
+var unknownMember = regexp.MustCompile(`field (.+) not found in type auth\.(\w+)`)
+
+// nameMembers replaces it with the members that there are.
+func nameMembers(text string) string {
+	found := unknownMember.FindStringSubmatch(text)
+	of := map[string]reflect.Type{
+		"file": reflect.TypeFor[file](), "entry": reflect.TypeFor[entry](), "jwtRule": reflect.TypeFor[jwtRule](),
+	}[found[2]]
+	if of == nil {
+		return text
+	}
+	names := make([]string, of.NumField())
+	for i := range names {
+		names[i] = of.Field(i).Tag.Get("yaml")
+	}
+	return fmt.Sprintf("%q is none of %s", found[1], strings.Join(names, ", "))
+}
+
 // parseCallerSet reads a callers file. Its error has every violation. rpcs are the service's RPCs.
 func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true) // A misspelt restriction must not be dropped.
 	var read file
 	if err := decoder.Decode(&read); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("not a callers file: %s", secretLike.ReplaceAllString(err.Error(), "(not quoted)"))
+		lines := []string{err.Error()}
+		if violations, ok := errors.AsType[*yaml.TypeError](err); ok {
+			lines = violations.Errors
+		}
+		text := "not a callers file: " + strings.Join(lines, "\nnot a callers file: ")
+		text = unknownMember.ReplaceAllStringFunc(text, nameMembers)
+		return nil, errors.New(secretLike.ReplaceAllString(text, "(not quoted)"))
 	}
 	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not a callers file: it has more than one document")

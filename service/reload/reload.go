@@ -36,19 +36,31 @@ type Files struct {
 }
 
 // Read reads the files and applies their contents. It fails if apply does: a service does not start with invalid files.
-// what names the files in the log, and in each line of the error.
+// what names the files in the log, and in each line of the error. Where it is one file, each violation names it too; of
+// several files apply has to say which.
 func Read(what string, paths []string, failures prometheus.Counter, apply func([][]byte) error) (*Files, error) {
-	f := &Files{what: what, paths: paths, apply: apply, failures: failures}
+	named := apply
+	if len(paths) == 1 {
+		named = func(contents [][]byte) error { return prefixed(paths[0], apply(contents)) }
+	}
+	f := &Files{what: what, paths: paths, apply: named, failures: failures}
 	contents, err := f.read()
 	if err != nil {
 		return nil, err
 	}
-	if err := apply(contents); err != nil {
-		// Each violation is a line, among those of other files.
-		return nil, errors.New(what + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+what+": "))
+	if err := f.apply(contents); err != nil {
+		return nil, prefixed(what, err)
 	}
 	f.contents = contents
 	return f, nil
+}
+
+// prefixed puts a text before each line of an error. Each violation is a line, among those of other files.
+func prefixed(text string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(text + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+text+": "))
 }
 
 // Poll reads the files every interval until ctx ends. It applies new contents at the second poll that reads them, so

@@ -214,7 +214,7 @@ func TestServiceCredentialAtStart(t *testing.T) {
 		}, "--callers-file: "},
 		"callers file with faults": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("bad", "callers: [{name: a}]")
-		}, "--callers-file: callers[0] \"a\": rpcs: name the RPCs that it may call, or \"*\"\n--callers-file: callers[0] \"a\": needs "},
+		}, "--callers-file: FOLDER/bad: callers[0] \"a\": rpcs: name the RPCs that it may call, or \"*\"\n--callers-file: FOLDER/bad: callers[0] \"a\": needs "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Config{
@@ -231,7 +231,7 @@ func TestServiceCredentialAtStart(t *testing.T) {
 				cancel()
 				_ = s.Run(ended)
 			}
-			if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(err.Error(), test.want)) {
+			if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(err.Error(), strings.ReplaceAll(test.want, "FOLDER", folder))) {
 				t.Errorf("error is %v, want %s", err, test.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") || strings.Contains(log.String(), "secret") {

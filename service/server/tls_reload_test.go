@@ -193,8 +193,8 @@ func invalidFiles(t *testing.T) map[string]func(dir string) (key []byte) {
 			remove(t, filepath.Join(dir, "ca.crt"))
 			return nil
 		},
-		bundle + "PEM block 1 is no certificate": func(dir string) []byte { return strange(dir, "ca.crt") },
-		bundle + "there is no PEM certificate": func(dir string) []byte {
+		bundle + "DIR/ca.crt: PEM block 1 is no certificate": func(dir string) []byte { return strange(dir, "ca.crt") },
+		bundle + "DIR/ca.crt: there is no PEM certificate": func(dir string) []byte {
 			writeFiles(t, dir, map[string][]byte{"ca.crt": nil})
 			return nil
 		},

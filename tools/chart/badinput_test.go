@@ -129,15 +129,15 @@ func TestInvalidFilesOfPods(t *testing.T) {
 		"key of the wrong kind": {
 			map[string]string{"seam-api-key/api-key": "seam_cst1_passw0rd"},
 			"",
-			[]string{"--seam-api-key-file: the key begins with seam_cst"},
+			[]string{"--seam-api-key-file: ", "/credential/api-key: the key begins with seam_cst"},
 		},
 		"callers with a misspelt member": {
 			nil, `callers.list=[{"name":"door-service","token_sha256":["` + strings.Repeat("a", 64) + `"],"rpc":["List"]}]`,
-			[]string{"--callers-file: ", "line 3: field rpc not found"},
+			[]string{"--callers-file: ", "/callers/callers.yaml: not a callers file: line 3: \"rpc\" is none of name, "},
 		},
 		"callers with an unknown RPC": {
 			nil, `callers.list=[{"name":"door-service","token_sha256":["` + strings.Repeat("a", 64) + `"],"rpcs":["Lst"]}]`,
-			[]string{"--callers-file: ", "Lst"},
+			[]string{"--callers-file: ", "/callers/callers.yaml: callers[0] \"door-service\": rpcs: \"Lst\" is none of "},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

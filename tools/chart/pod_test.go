@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -105,7 +106,11 @@ func newPod(t *testing.T, objects []runtime.Object, outside secrets, args ...str
 			t.Fatalf("no argument is %s%d, for the port of that name:\n%s", flag, port.ContainerPort, before)
 		}
 	}
-	p.Cmd = exec.CommandContext(t.Context(), binary(t), append(strings.Split(arguments, "\n"), args...)...)
+	path := binary(t)
+	// A pod that ought to end, and does not, fails its own test and not all.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	p.Cmd = exec.CommandContext(ctx, path, append(strings.Split(arguments, "\n"), args...)...)
 	p.Env = []string{} // Nil would stand for that of the test.
 	for _, variable := range p.container.Env {
 		value := variable.Value
