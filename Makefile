@@ -5,7 +5,7 @@
 # Debian.
 
 # The version of the commit, which at a release is that of the file VERSION.
-VERSION ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null | sed 's/^v\([0-9]\)/\1/' | grep . || echo dev)
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 --match 'v*' 2>/dev/null | sed 's/^v\([0-9]\)/\1/' | grep . || echo dev)
 # Without the tables of a debugger, which are a quarter of the binary. Profiles and stack traces do not need them.
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 # Without grpc-go's own page of traces, which nothing serves, and the template engines that it would link.
