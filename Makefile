@@ -4,19 +4,23 @@
 # Java 17 with Maven, for the client in Java, and Chromium and promtool, which it installs itself where it runs as root on
 # Debian. `make test-fleet` needs Python as well, for the wheel that has Envoy, and Linux.
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The version of the commit, which at a release is that of the file VERSION.
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 --match 'v*' 2>/dev/null | sed 's/^v\([0-9]\)/\1/' | grep . || echo dev)
 # Without the tables of a debugger, which are a quarter of the binary. Profiles and stack traces do not need them.
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+# Without grpc-go's own page of traces, which nothing serves, and the template engines that it would link.
+BUILD   := build -trimpath -tags grpcnotrace
 BIN     := .tools/bin
 BUF     := $(BIN)/buf
 LINT    := $(BIN)/golangci-lint
+ACTIONLINT := $(BIN)/actionlint
 # The file that npm writes last.
 NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 ENVOY := .tools/envoy/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint generate generate-check breaking ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint generate generate-check breaking image release test-release ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +29,31 @@ run: ## Run the service against the built-in sandbox
 	go run -ldflags '$(LDFLAGS)' ./cmd/client-session-service --sandbox --drain-delay 0s --log-format text
 
 build: ## Build bin/client-session-service
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/client-session-service ./cmd/client-session-service
+	go $(BUILD) -ldflags '$(LDFLAGS)' -o bin/client-session-service ./cmd/client-session-service
+
+# What is released is the same bytes wherever it is built: of this toolchain, which go fetches where it is not installed,
+# without C and without paths of the machine, and with the time of the commit.
+RELEASE_GO := GOTOOLCHAIN=go1.26.8 CGO_ENABLED=0 go
+BINARIES := $(patsubst %,bin/%/client-session-service,linux_amd64 linux_arm64 darwin_amd64 darwin_arm64)
+$(BINARIES): bin/%/client-session-service: FORCE
+	GOOS=$(firstword $(subst _, ,$*)) GOARCH=$(lastword $(subst _, ,$*)) \
+	  $(RELEASE_GO) $(BUILD) -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/client-session-service
+FORCE:
+
+BASE ?= scratch
+IMAGE ?= dist/image
+image: $(filter bin/linux%,$(BINARIES)) ## Build the container image for amd64 and arm64, as an OCI layout in dist/image (BASE=NAME@sha256:...)
+	@$(RELEASE_GO) run -C tools/release ./image -out '$(CURDIR)/$(IMAGE)' -base '$(BASE)' -version '$(VERSION)' \
+	  -revision "$$(git describe --always --abbrev=40 --exclude '*' --dirty)" -created "$$(git log -1 --format=%ct)" \
+	  $(foreach arch,amd64 arm64,-binary linux/$(arch)='$(CURDIR)/bin/linux_$(arch)/client-session-service')
+
+release: VERSION = $(shell cat VERSION)
+release: $(BINARIES) image $(BIN)/cyclonedx-gomod $(PYTHON_TOOLS) ## Build all that is released into dist/
+	sh tools/release/release.sh
+
+test-release: release ## Install each package of dist/ into an empty project and make a call with it
+	$(RELEASE_GO) test -C tools/release -count 1 ./image
+	python3 tools/release/test_release.py
 
 # The package whose tests take longest comes first, so that the others run beside it and not before.
 test: ## Run the tests with the race detector
@@ -56,20 +84,23 @@ bench-quick: ## The same in few and short rounds
 bench-go: ## Run the benchmarks in Go
 	go test -run '^$$' -bench . -benchmem ./...
 
-lint: $(BUF) $(LINT) .proto-imports ## Lint the Go code and the contract
+lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contract, the workflows and the changelog
 	$(LINT) run --build-tags soak,fleet
-	@set -e; for module in clients/go tools/chart; do (cd $$module && ../../$(LINT) run ./...); done
-	@set -e; for module in . gen/go clients/go tools/chart; do go -C $$module mod tidy -diff; done
+	@set -e; for module in clients/go tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
+	@set -e; for module in . gen/go clients/go tools/chart tools/release; do go -C $$module mod tidy -diff; done
+	$(ACTIONLINT) -shellcheck= -pyflakes=
+	@grep -qF "## [$$(cat VERSION)]" CHANGELOG.md || { echo "CHANGELOG.md has no heading for $$(cat VERSION), the content of VERSION"; exit 1; }
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
 	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md deploy/*/*.md | sort -u); do \
-		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart || { echo "the docs name $$test, which does not exist"; exit 1; }; done
+		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
 	rm -rf gen/go/seam gen/gateway gen/openapi
 	$(BUF) generate
 	$(BUF) generate --template tools/node/buf.gen.yaml
 	$(BUF) generate --template tools/python/buf.gen.yaml
+	touch gen/python/src/seam/clientsession/__init__.py # Flit makes no sdist without it.
 	go test ./service/config -run '^TestConfigurationPage$$' -update
 
 GENERATED := gen docs/configuration.md
@@ -77,13 +108,19 @@ generate-check: generate ## Fail if what is generated is not what is committed
 	@test -z "$$(git status --porcelain $(GENERATED))" || { git status --short $(GENERATED); \
 	  git --no-pager diff $(GENERATED); echo "it differs from its source: run make generate and commit it"; exit 1; }
 
-# The contract is compared with the last release, or with main as long as there is none. The imported files are not
-# committed, so both sides get the same ones.
-BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify --quiet main || git rev-parse HEAD)
-breaking: $(BUF) .proto-imports ## Fail if the contract breaks its callers
+# The contract is compared with the last release before it: the newest tag, or in a clone without tags the commit that
+# last changed VERSION, or main as long as there is neither. A release is compared with the one before it, and
+# uncommitted changes with the release that is checked out. The imported files are not committed, so both sides get
+# the same ones.
+CHANGED := $(shell git diff --quiet HEAD -- proto 2>/dev/null || echo yes)
+LAST_RELEASE ?= $(shell { \
+  git tag --list 'v*' --sort=-version:refname --merged HEAD $(if $(CHANGED),,--no-contains HEAD) | head -n 1 | grep . || \
+  git log -1 --format=%H $(if $(CHANGED),HEAD,HEAD^@) -- VERSION | grep . || \
+  git rev-parse --verify --quiet main || git rev-parse HEAD; } 2>/dev/null)
+breaking: $(BUF) .proto-imports ## Fail if the contract breaks the callers of the last release
 	@set -e; old=$$(mktemp -d); trap 'rm -rf "$$old"' EXIT; \
-	git archive $(BREAKING_AGAINST) proto buf.yaml | tar -x -C "$$old"; cp -r .proto-imports "$$old"; \
-	echo "comparing with $(BREAKING_AGAINST)"; $(BUF) breaking --against "$$old"
+	git archive $(LAST_RELEASE) proto buf.yaml | tar -x -C "$$old"; cp -r .proto-imports "$$old"; \
+	echo "comparing with $(LAST_RELEASE)"; $(BUF) breaking --against "$$old"
 
 test-sdk: ## Show that Seam's own SDKs cannot tell the REST face from Seam
 	python3 clients/seam-sdk/run.py
@@ -119,7 +156,7 @@ chart-generate: ## Write the table of the chart's README, its schema's descripti
 test-chart: ## Render the chart, refuse invalid values, and start the service as its pods would
 	cd tools/chart && go test -count 1 .
 
-ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift chart test-chart ## Everything
+ci: generate-check lint breaking build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift test-chart test-release ## Everything
 
 # The .proto files that the contract imports, printed from the Go modules that hold them as descriptors.
 .proto-imports: tools/go.mod tools/go.sum tools/protoimports/main.go
@@ -133,6 +170,13 @@ $(BUF): tools/go.mod tools/go.sum
 $(NODE_TOOLS): tools/node/package.json tools/node/package-lock.json tools/node/.npmrc
 	cd tools/node && npm ci
 	touch $@
+
+$(ACTIONLINT): tools/release/go.mod tools/release/go.sum
+	go build -C tools/release -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
+# The bill of materials has the hash of what made it.
+$(BIN)/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum
+	$(RELEASE_GO) build -C tools/release -trimpath -buildvcs=false -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 # The stamp is a file of its own, because the venv's python is a link to the machine's.
 $(PYTHON_TOOLS): tools/python/requirements.txt

@@ -1,0 +1,203 @@
+"""Uses what `make release` has put into dist/ as those do who get it: starts the released service, installs each
+package into an empty project in its language, and makes a call with the program that clients/ has as the example."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+CLIENTS, DIST, TOOLS = REPOSITORY / "clients", REPOSITORY / "dist", REPOSITORY / ".tools"
+VERSION = (REPOSITORY / "VERSION").read_text(encoding="utf-8").strip()
+MODULE = "github.com/clientsession/client-session-service"
+
+# The tests of the clients start the same service and need the same tools.
+sys.path.insert(0, str(CLIENTS))
+import run as clients  # noqa: E402
+
+PLATFORMS = ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"]
+JAR = f"client-session-stubs-{VERSION}"
+WHEEL = f"client_session_service_stubs-{VERSION}-py3-none-any.whl"
+TARBALL = f"clientsession-stubs-{VERSION}.tgz"
+NAMES = sorted([
+    *(f"client-session-service_{VERSION}_{platform}.tar.gz" for platform in PLATFORMS),
+    f"client-session-service_{VERSION}_image.tar", f"client-session-service_{VERSION}.cdx.json",
+    f"client-session-service-{VERSION}.tgz",
+    WHEEL, f"client_session_service_stubs-{VERSION}.tar.gz", TARBALL, f"{JAR}.jar", f"{JAR}-sources.jar", f"{JAR}.pom",
+])
+
+# What the sandbox has.
+API_KEY = "seam_testSand_sandboxsandboxsandboxsan"
+SESSION = "3ada79d3-2848-4320-b2ef-a82e1e6dafac"
+ACCOUNT = "c35ecf64-474a-466a-95a6-7b35cb4c8bb4"
+
+SECONDS = 300
+
+
+def run(*command, folder=REPOSITORY, **environment):
+    """Runs a command to its end and returns its stdout. It fails with all that the command said."""
+    command = [str(part) for part in command]
+    done = clients.bounded(command, folder, SECONDS, os.environ | environment)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(command)} ends with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def checksums():
+    lines = (DIST / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+
+def build_info(binary):
+    """What a Go binary says of itself: its modules with their versions, and how it was built."""
+    modules, settings = {}, {}
+    for line in run("go", "version", "-m", binary).splitlines()[1:]:
+        kind, *rest = line.split() or [""]
+        if kind == "dep":
+            modules[rest[0]] = rest[1] if len(rest) > 1 else ""
+        elif kind == "build":
+            name, _, value = rest[0].partition("=")
+            settings[name] = value
+    return modules, settings
+
+
+class Release(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        clients.check_tools(list(clients.LANGUAGES))
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="release-")))
+        cls.binaries = {}
+        for platform in PLATFORMS:
+            into = cls.folder / platform
+            with tarfile.open(DIST / f"client-session-service_{VERSION}_{platform}.tar.gz") as archive:
+                archive.extractall(into, filter="data")
+            cls.binaries[platform] = into / "client-session-service"
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+        cls.binary = cls.binaries[f"{os.uname().sysname.lower()}_{machine}"]
+        cls.service = clients.Service(cls.binary)
+        cls.addClassCleanup(cls.service.stop)
+
+    def project(self):
+        """An empty folder outside of the checkout."""
+        return pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="project-")))
+
+    def test_names_and_checksums(self):
+        found = sorted(path.name for path in DIST.iterdir() if path.is_file() and path.name != "SHA256SUMS")
+        self.assertEqual(NAMES, found)
+        self.assertEqual(checksums(), {
+            name: hashlib.sha256((DIST / name).read_bytes()).hexdigest() for name in found})
+
+    def test_binaries(self):
+        self.assertEqual(VERSION, run(self.binary, "--version").strip())
+        modules, _ = build_info(self.binaries["linux_amd64"])
+        for platform, binary in self.binaries.items():
+            with self.subTest(platform):
+                found, settings = build_info(binary)
+                self.assertEqual(platform, f"{settings['GOOS']}_{settings['GOARCH']}")
+                self.assertEqual(("0", "true"), (settings["CGO_ENABLED"], settings["-trimpath"]))
+                self.assertLessEqual(found.items(), modules.items())  # On macOS there is no procfs.
+                self.assertNotIn(str(REPOSITORY).encode(), binary.read_bytes())
+
+    def test_bill_of_materials(self):
+        bill = json.loads((DIST / f"client-session-service_{VERSION}.cdx.json").read_text(encoding="utf-8"))
+        self.assertEqual(("CycloneDX", f"v{VERSION}"), (bill["bomFormat"], bill["metadata"]["component"]["version"]))
+        listed = {component["name"]: component.get("version", "") for component in bill["components"]}
+        self.assertRegex(listed.pop("std"), r"^go1\.\d+")
+        del listed["./gen/go"]  # The stubs of the same commit.
+        modules, _ = build_info(self.binaries["linux_amd64"])
+        del modules[f"{MODULE}/gen/go"]
+        self.assertEqual(modules, listed)
+
+    def test_go(self):
+        """A Go module in a folder is released by a tag that has the folder's name. The clone stands in for the remote
+        repository, and the machine's own module cache for the proxy; the test leaves nothing in either."""
+        project, clone = self.project(), self.folder / "clone"
+        run("git", "clone", "--quiet", "--no-hardlinks", REPOSITORY, clone)
+        run("git", "-C", clone, "tag", f"gen/go/v{VERSION}")
+        (project / "gitconfig").write_text(f'[url "file://{clone}"]\ninsteadOf = https://{MODULE}\n')
+        cache = run("go", "env", "GOMODCACHE").strip()
+        go = {
+            "GOMODCACHE": str(project / "modules"), "GOPROXY": f"file://{cache}/cache/download,{run('go', 'env', 'GOPROXY').strip()}",
+            "GOPRIVATE": MODULE, "GIT_CONFIG_GLOBAL": str(project / "gitconfig"), "GOFLAGS": "-modcacherw -trimpath",
+            "CGO_ENABLED": "0",  # As for what is released, whose packages are compiled already.
+        }
+        program = project / "program"
+        shutil.copytree(CLIENTS / "go" / "grant-access", program / "grant-access")
+        for name in "client.go", "go.sum":
+            shutil.copy(CLIENTS / "go" / name, program)
+        main = program / "grant-access" / "main.go"
+        main.write_text(main.read_text().replace(f"{MODULE}/clients/go", "example.com/program"))
+        run("go", "mod", "init", "example.com/program", folder=program, **go)
+        run("go", "get", f"{MODULE}/gen/go@v{VERSION}", folder=program, **go)
+        run("go", "mod", "tidy", folder=program, **go)
+        self.assertIn(f"{MODULE}/gen/go v{VERSION}\n", (program / "go.mod").read_text())
+        self.assertIn(SESSION, run(
+            "go", "run", "./grant-access", "-address", self.service.grpc_address, "-session", SESSION, "-account", ACCOUNT,
+            folder=program, SEAM_API_KEY=API_KEY, **go))
+
+    def test_python(self):
+        project = self.project()
+        # The versions that the example is tested with. What is installed is what the wheel asks for.
+        versions = re.findall(r"^[a-z-]+==\S+", (CLIENTS / "python" / "requirements.txt").read_text(), re.MULTILINE)
+        (project / "constraints.txt").write_text("\n".join(versions))
+        run(sys.executable, "-m", "venv", project / "venv")
+        python = project / "venv" / "bin" / "python"
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
+                   "--constraint", project / "constraints.txt"]
+        run(*install, DIST / WHEEL)
+        # Before anything else brings what the stubs need.
+        run(python, "-c", "import seam.clientsession.v1.client_session_service_pb2_grpc", folder=project)
+        run(*install, "grpcio-status")
+        shutil.copy(CLIENTS / "python" / "grant_access.py", project)
+        self.assertIn(SESSION, run(
+            python, "grant_access.py", "--address", self.service.grpc_address, "--session", SESSION, "--account", ACCOUNT,
+            folder=project, SEAM_API_KEY=API_KEY))
+
+    def test_npm(self):
+        project = self.project()
+        package = json.loads((CLIENTS / "typescript" / "package.json").read_text())
+        package["dependencies"]["@clientsession/stubs"] = f"file:{DIST / TARBALL}"
+        (project / "package.json").write_text(json.dumps(package))
+        (project / "src").mkdir()
+        for name in "tsconfig.json", ".npmrc", "src/grant_access.ts", "src/describe_error.ts", "src/retry.ts":
+            shutil.copy(CLIENTS / "typescript" / name, project / name)
+        run("npm", "install", "--loglevel=error", folder=project)
+        run("npm", "run", "--silent", "build", folder=project)
+        self.assertIn(SESSION, run(
+            "node", "dist/grant_access.js", "--address", self.service.grpc_address, folder=project, SEAM_API_KEY=API_KEY))
+
+    def test_java(self):
+        project = self.project()
+        # A local repository of its own, so that the stubs are not left in the one of the machine.
+        shutil.rmtree(TOOLS / "maven" / "com" / "clientsession", ignore_errors=True)
+        maven = ["mvn", "-B", "-q", f"-Dmaven.repo.local={TOOLS / 'maven'}"]
+        run(*maven, "org.apache.maven.plugins:maven-install-plugin:3.2.0:install-file", f"-Dfile={DIST / JAR}.jar",
+            f"-Dsources={DIST / JAR}-sources.jar", f"-DpomFile={DIST / JAR}.pom", folder=project)
+        sources = "src/main/java/com/clientsession/seam/example"
+        shutil.copytree(CLIENTS / "java" / "example" / sources, project / sources)
+        shutil.copy(REPOSITORY / "tools" / "release" / "consumer.pom.xml", project / "pom.xml")
+        run(*maven, "process-classes", f"-Dstubs.version={VERSION}", folder=project)
+        self.assertIn(SESSION, run(
+            "java", "-classpath", "target/classes:target/dependency/*", "com.clientsession.seam.example.GrantAccess",
+            "--plaintext", self.service.grpc_address, SESSION, ACCOUNT, folder=project, SEAM_API_KEY=API_KEY))
+
+    def test_packages_are_reproducible(self):
+        before = checksums()
+        run("sh", "tools/release/release.sh")
+        self.assertEqual(before, checksums())
+
+
+if __name__ == "__main__":
+    try:
+        unittest.main(verbosity=2)
+    except clients.toolchain.CannotRun as error:
+        sys.exit(f"cannot run: {error}")
