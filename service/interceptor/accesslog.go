@@ -82,7 +82,10 @@ func logCall(
 			attributes = append(attributes, slog.String("cause", clip(failure.Cause.Error(), maxCauseBytes)))
 		}
 	}
-	logger.LogAttrs(ctx, level, "call", attributes...)
+	// Not by LogAttrs, which walks the stack for the place in the source, which no line has.
+	record := slog.NewRecord(time.Now(), level, "call", 0)
+	record.AddAttrs(attributes...)
+	_ = logger.Handler().Handle(ctx, record)
 }
 
 // The maximum length in a line of texts that may have parts from outside.
