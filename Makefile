@@ -55,9 +55,10 @@ test-release: release ## Install each package of dist/ into an empty project and
 	$(RELEASE_GO) test -C tools/release -count 1 ./image
 	python3 tools/release/test_release.py
 
-# The package whose tests take longest comes first, so that the others run beside it and not before.
+# The package whose tests take longest comes first, so that the others run beside it and not before. They wait more than
+# they work, so three packages fit on two cores.
 test: ## Run the tests with the race detector
-	go test -race ./service/server ./...
+	go test -race -p 3 ./service/server ./...
 
 FUZZTIME ?= 10s
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

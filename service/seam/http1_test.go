@@ -90,7 +90,6 @@ func TestStrayResponse(t *testing.T) {
 // TestClosedIdleConnection shows that an idle connection which the peer has closed fails no call, and that it is closed
 // here too although no call needs it.
 func TestClosedIdleConnection(t *testing.T) {
-	t.Parallel() // It takes a second until an idle connection is checked.
 	url := raw(t, func(conn net.Conn, requests *bufio.Reader, _ int32) {
 		if request(requests) {
 			_, _ = io.WriteString(conn, seamtest.Response("200 OK", seamtest.Success))
