@@ -145,11 +145,7 @@ func (b *http1Body) Close() error {
 
 // take returns an idle connection, or a new one, with the deadline.
 func (h *http1) take(ctx context.Context, deadline time.Time) (*http1Connection, error) {
-	for {
-		connection := h.pop()
-		if connection == nil {
-			break
-		}
+	for connection := h.pop(); connection != nil; connection = h.pop() {
 		if connection.isIdle(deadline) {
 			return connection, nil
 		}

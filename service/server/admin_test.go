@@ -12,17 +12,8 @@ import (
 // adminAs asks the admin listener by another host than its own.
 func (h *harness) adminAs(host, path string) int {
 	h.t.Helper()
-	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://"+h.at.Admin+path, http.NoBody)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	request.Host = host
-	response, err := h.http.Do(request)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	return response.StatusCode
+	code, _ := h.ask(http.MethodGet, "http://"+h.at.Admin+path, "", "Host", host)
+	return code
 }
 
 // TestAdminHost shows that a page in a browser cannot read the admin listener by a name that was pointed at it, also

@@ -191,12 +191,25 @@ func (a restResponse) failure(t *testing.T) map[string]any {
 // grants returns what the main session of the sandbox has, asked from the sandbox itself.
 func (h *harness) grants() string {
 	h.t.Helper()
-	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet,
-		h.seamURL+"/client_sessions/get?client_session_id="+sandbox.SessionID, http.NoBody)
+	_, text := h.ask(http.MethodGet, h.seamURL+"/client_sessions/get?client_session_id="+sandbox.SessionID, "",
+		"Authorization", "Bearer "+sandbox.APIKey)
+	return text
+}
+
+// ask makes a request to any listener; header is name and value in turn. It outlives the test's context, since some
+// are made when the test ends.
+func (h *harness) ask(method, address, body string, header ...string) (int, string) {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(context.WithoutCancel(h.t.Context()), method, address, strings.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	if host := request.Header.Get("Host"); host != "" {
+		request.Host = host
+	}
 	response, err := h.http.Do(request)
 	if err != nil {
 		h.t.Fatal(err)
@@ -206,7 +219,7 @@ func (h *harness) grants() string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return string(text)
+	return response.StatusCode, string(text)
 }
 
 func parseURL(t testing.TB, text string) *url.URL {

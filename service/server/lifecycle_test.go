@@ -25,16 +25,7 @@ import (
 // admin asks the admin listener.
 func (h *harness) admin(path string) (int, string) {
 	h.t.Helper()
-	response, err := h.http.Get("http://" + h.at.Admin + path)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
+	return h.ask(http.MethodGet, "http://"+h.at.Admin+path, "")
 }
 
 func TestHealth(t *testing.T) {

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -15,26 +14,7 @@ import (
 // setLogLevel asks the admin listener for another level.
 func (h *harness) setLogLevel(method, level string, header ...string) (int, string) {
 	h.t.Helper()
-	request, err := http.NewRequestWithContext(h.t.Context(), method, "http://"+h.at.Admin+"/loglevel", strings.NewReader(level))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
-	}
-	if host := request.Header.Get("Host"); host != "" {
-		request.Host = host
-	}
-	response, err := h.http.Do(request)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
+	return h.ask(method, "http://"+h.at.Admin+"/loglevel", level, header...)
 }
 
 // startWithLevel runs the service with a log whose level can change.
