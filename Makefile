@@ -138,7 +138,7 @@ test-alerts: ## Run the cases of the alert rules
 
 test-fleet: $(ENVOY) ## Restart, kill, cut off and upgrade replicas behind Envoy under load (3 minutes)
 	.tools/envoy/bin/envoy --mode validate --log-level error --config-path deploy/envoy/envoy.yaml
-	go test -trimpath -tags fleet -count 1 -timeout 10m -v ./service/soak
+	LAST_RELEASE='$(LAST_RELEASE)' go test -trimpath -tags fleet -count 1 -timeout 10m -v ./service/soak
 
 test-seam-drift: ## Run the cases of the comparison that seam-drift makes
 	node --test --test-reporter=spec tools/seamdrift/compare.test.mjs

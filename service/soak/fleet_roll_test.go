@@ -3,9 +3,9 @@
 package soak_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -69,23 +69,12 @@ func (f *fleet) checkNoneLost(calls *tally, began time.Time) []forwarded {
 	return lines
 }
 
-// lastRelease builds the program of the last release: the newest tag before this commit, or, as long as there is none,
-// the commit that last changed the version.
+// lastRelease builds the program of the last release, which make names.
 func lastRelease(t *testing.T) string {
 	t.Helper()
-	git := func(arguments ...string) string {
-		text, _ := exec.Command("git", append([]string{"-C", "../.."}, arguments...)...).Output()
-		return strings.TrimSpace(string(text))
-	}
-	revision := git("describe", "--tags", "--match", "v*", "--abbrev=0", "HEAD^")
+	revision := os.Getenv("LAST_RELEASE")
 	if revision == "" {
-		revision = git("log", "-1", "--format=%H", "--", "VERSION")
-	}
-	if revision == "" {
-		revision = git("rev-parse", "HEAD")
-	}
-	if revision == "" {
-		t.Fatal("there is no last release to upgrade from: this is no clone of the repository")
+		t.Fatal("LAST_RELEASE does not name the release to upgrade from: run make test-fleet, in a clone of the repository")
 	}
 	t.Logf("upgrade from %s", revision)
 	folder := t.TempDir()
