@@ -57,13 +57,13 @@ func comma(dst []byte, first int) []byte {
 
 // appendList appends the member for a list, if there is one to write.
 func (f *field) appendList(dst []byte, first int, o object) ([]byte, error) {
-	list := o.list(f, false)
-	if list == nil || (len(*list) == 0 && f.ids < 0) { // Only a list in a wrapper message can be empty and present.
+	list, present := o.list(f)
+	if !present || (len(list) == 0 && f.ids < 0) { // Only a list in a wrapper message can be empty and present.
 		return dst, nil
 	}
 	dst = append(append(comma(dst, first), f.quoted...), '[')
 	var err error
-	for i, text := range *list {
+	for i, text := range list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -8,14 +8,18 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// object is the Go struct of a message, whose fields are read and written in place: protoreflect allocates for nearly
-// every value that it hands in or out, and a response has a dozen. Only the fields of a
-// oneof, which the struct does not have, are accessed by protoreflect. The zero object discards what is set: it stands
-// for a message that the caller does not need.
-type object struct{ reflect.Value }
+// object is a message and its Go struct, whose fields are read and written in place: protoreflect allocates for nearly
+// every value that it hands in or out, and a response has a dozen. Only the fields of a oneof, which the struct does not
+// have, are accessed by protoreflect. No method asks reflect for the address of a field: it would look up the type of
+// the pointer in a table. The zero object discards what is set: it stands for a message that the caller does not need.
+type object struct {
+	reflect.Value
+
+	message proto.Message
+}
 
 // objectOf returns the object of a message of the codec's.
-func objectOf(m proto.Message) object { return object{reflect.ValueOf(m).Elem()} }
+func objectOf(m proto.Message) object { return object{reflect.ValueOf(m).Elem(), m} }
 
 // structField returns the index of the field in the Go struct of its message, -1 if the struct does not have it.
 func structField(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor) int {
@@ -30,13 +34,9 @@ func structField(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor)
 }
 
 // reflection returns the message as protoreflect sees it.
-func (o object) reflection() protoreflect.Message {
-	message, _ := reflect.TypeAssert[proto.Message](o.Addr())
-	return message.ProtoReflect()
-}
+func (o object) reflection() protoreflect.Message { return o.message.ProtoReflect() }
 
-// set sets a field that is no list and no message of the contract. It does not ask for the address of a field: reflect
-// would look up the type of the pointer to it in a table.
+// set sets a field that is no list and no message of the contract.
 func (o object) set(f *field, v protoreflect.Value) {
 	if !o.IsValid() {
 		return
@@ -103,21 +103,34 @@ func (o object) setNull(f *field) { o.reflection().Set(f.null, protoreflect.Valu
 
 func (o object) isNull(f *field) bool { return f.null != nil && o.reflection().Has(f.null) }
 
-// list returns the elements of a list. An unset wrapper message is created if create is true; otherwise list returns
-// nil.
-func (o object) list(f *field, create bool) *[]string {
+// list returns the elements of a list. present is false for one in a wrapper message that is unset.
+func (o object) list(f *field) (elements []string, present bool) {
 	list := o.Field(f.index)
 	if f.ids >= 0 {
 		if list.IsNil() {
-			if !create {
-				return nil
-			}
+			return nil, false
+		}
+		list = list.Elem().Field(f.ids)
+	}
+	elements, _ = reflect.TypeAssert[[]string](list)
+	return elements, true
+}
+
+// appendTo appends elements to a list, and creates the wrapper message of an unset one, also for no elements.
+func (o object) appendTo(f *field, elements ...string) {
+	list := o.Field(f.index)
+	if f.ids >= 0 {
+		if list.IsNil() {
 			list.Set(reflect.New(list.Type().Elem()))
 		}
 		list = list.Elem().Field(f.ids)
 	}
-	texts, _ := reflect.TypeAssert[*[]string](list.Addr())
-	return texts
+	for _, element := range elements {
+		length := list.Len()
+		list.Grow(1)
+		list.SetLen(length + 1)
+		list.Index(length).SetString(element)
+	}
 }
 
 // newMessage sets a field that is a message of the contract to an empty one, or adds one to a list of them.
@@ -132,7 +145,8 @@ func (o object) newMessage(f *field) object {
 		place = place.Index(place.Len() - 1)
 	}
 	place.Set(message)
-	return object{message.Elem()}
+	m, _ := reflect.TypeAssert[proto.Message](message)
+	return object{message.Elem(), m}
 }
 
 // clear unsets a field.

@@ -55,11 +55,12 @@ func (d *decodedRequest) readParameter(f *field, text string, again bool) {
 	member.present = true
 	switch {
 	case f.list:
-		list := d.object.list(f, true)
+		d.object.appendTo(f)
 		if text != "" || again { // `name=` alone is how an empty list is written.
-			*list = append(*list, text)
+			d.object.appendTo(f, text)
 		}
-		member.violations = f.checkCount(len(*list))
+		elements, _ := d.object.list(f)
+		member.violations = f.checkCount(len(elements))
 	case f.null != nil && text == "":
 		d.object.setNull(f)
 	case f.kind == kindBool && (text == "true" || text == "false"):

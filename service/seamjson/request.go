@@ -163,9 +163,10 @@ func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	list := r.object.list(f, true)
+	r.object.appendTo(f)
 	var violations []seamerr.FieldViolation
-	for count := 0; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
+	count := 0
+	for ; r.dec.PeekKind() != ']' && r.dec.PeekKind() != 0; count++ {
 		v, violation, err := r.readValue(f)
 		if err != nil {
 			return nil, err
@@ -178,9 +179,9 @@ func (r requestReader) readList(f *field) ([]seamerr.FieldViolation, error) {
 				violations = append(violations, *violation)
 			}
 		}
-		*list = append(*list, v.String())
+		r.object.appendTo(f, v.String())
 	}
-	violations = append(f.checkCount(len(*list)), violations...)
+	violations = append(f.checkCount(count), violations...)
 	_, err := r.dec.ReadToken()
 	return violations, err
 }

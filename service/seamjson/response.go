@@ -222,8 +222,7 @@ func (r responseReader) readList(f *field, o object) error {
 			if err != nil {
 				return syntax(err)
 			}
-			list := o.list(f, true)
-			*list = append(*list, text)
+			o.appendTo(f, text)
 		case f.accepts(kind):
 			if err := r.SkipValue(); err != nil {
 				return syntax(err)
