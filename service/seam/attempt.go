@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -56,8 +57,8 @@ func (c *Client) attempt(ctx context.Context, x *exchange) {
 
 // overHTTP1 makes an attempt over HTTP/1.1 without TLS.
 func (c *Client) overHTTP1(ctx context.Context, x *exchange, connections *http1) {
-	request := c.newRequest(x, bytes.NewReader(x.text))
-	response, sent, err := connections.roundTrip(ctx, x.deadline, request) //nolint:bodyclose // In received.
+	request := http1Request{method: x.call.Method, path: x.call.Path, header: x.header, body: x.text}
+	response, sent, err := connections.roundTrip(ctx, x.deadline, &request) //nolint:bodyclose // In received.
 	c.ended(ctx, x, response, sent, err)
 }
 
@@ -85,15 +86,19 @@ func (c *Client) ended(ctx context.Context, x *exchange, response *http.Response
 	}
 }
 
-// newRequest returns the request of an attempt.
+// newRequest returns the request of an attempt for the transport. Each has a header of its own: the transport may still
+// read that of the attempt before.
 func (c *Client) newRequest(x *exchange, body io.Reader) *http.Request {
 	address := *c.endpoint
 	address.Path += x.call.Path
 	if address.RawPath != "" { // The base URL has something escaped.
 		address.RawPath += x.call.Path
 	}
+	header := make(http.Header, len(x.header)+len(c.header))
+	maps.Copy(header, x.header)
+	maps.Copy(header, c.header)
 	return &http.Request{
-		Method: x.call.Method, URL: &address, Host: address.Host, Header: x.header,
+		Method: x.call.Method, URL: &address, Host: address.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// Without GetBody, which would let the transport retry the request by itself.
 		Body: io.NopCloser(body), ContentLength: int64(len(x.text)),

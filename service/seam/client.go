@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -81,7 +80,7 @@ func New(config Config) *Client {
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
 	c.metrics = newMetrics(config.Registry, c.breaker, c.budget)
-	c.pool = newPool(config, c.metrics)
+	c.pool = newPool(config, c.endpoint, c.header, c.metrics)
 	return c
 }
 
@@ -129,7 +128,7 @@ type Response struct {
 // Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
 // can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
-	x := &exchange{call: call}
+	x := &exchange{call: call, header: call.Header}
 	if err := c.do(ctx, x); err != nil {
 		return x.response, err
 	}
@@ -140,7 +139,8 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 // it, and so to 16.
 type exchange struct {
 	call Call
-	// header and text are what each attempt sends, and deadline is that of the present one, zero for none.
+	// header has the call's headers and those of the present attempt, text is the body of each, and deadline is that of the
+	// present one, zero for none.
 	header   http.Header
 	text     []byte
 	deadline time.Time
@@ -152,22 +152,11 @@ type exchange struct {
 	ambiguous bool
 }
 
-// prepare encodes the header and the body that each attempt sends.
-func (c *Client) prepare(x *exchange) *seamerr.Error {
+// do is the retry loop: it makes attempts until one succeeds or the failure must not be retried.
+func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
 	var err error
 	if x.text, err = c.codec.AppendRequest(nil, x.call.In); err != nil {
 		return seamerr.Internal(fmt.Errorf("write the request: %w", err))
-	}
-	x.header = make(http.Header, len(x.call.Header)+len(c.header))
-	maps.Copy(x.header, x.call.Header)
-	maps.Copy(x.header, c.header)
-	return nil
-}
-
-// do is the retry loop: it makes attempts until one succeeds or the failure must not be retried.
-func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
-	if err := c.prepare(x); err != nil {
-		return err
 	}
 	response := &x.response
 	for {

@@ -1,9 +1,11 @@
 package seam_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,35 +36,53 @@ func TestRequest(t *testing.T) {
 		"more than one slash": {"/seam//", "/seam/client_sessions/grant_access"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			header := authorized()
-			header.Set("seam-workspace", "w-1")
-			before := header.Clone()
-			_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.Call{
-				Endpoint: seam.GrantAccess(), Header: header,
-				In:  &grantRequest{ClientSessionId: new("c"), ConnectedAccountIds: []string{"a\"", "b"}},
-				Out: &grantResponse{},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			const body = `{"client_session_id":"c","connected_account_ids":["a\"","b"]}`
-			if got.method != http.MethodPost || got.target != test.target || got.body != body || got.length != int64(len(body)) {
-				t.Errorf("request is %+v", got)
-			}
-			if got.host != strings.TrimPrefix(u.URL, "http://") {
-				t.Errorf("host is %s", got.host)
-			}
-			want := http.Header{
-				"Authorization": {"Bearer " + credential}, "Seam-Workspace": {"w-1"}, "Content-Type": {"application/json"},
-				"Accept": {"application/json"}, "User-Agent": {"test/1"}, "Content-Length": {"61"},
-			}
-			if !reflect.DeepEqual(got.header, want) {
-				t.Errorf("headers are %q\nwant %q", got.header, want)
-			}
-			if !reflect.DeepEqual(header, before) {
-				t.Errorf("the caller's headers were changed to %q", header)
+			for _, ids := range [][]string{{"a\"", "b"}, {strings.Repeat("a", 8<<10)}} { // The transport sends the long one.
+				header := authorized()
+				header.Set("seam-workspace", "w-1")
+				before := header.Clone()
+				_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.Call{
+					Endpoint: seam.GrantAccess(), Header: header,
+					In: &grantRequest{ClientSessionId: new("c"), ConnectedAccountIds: ids}, Out: &grantResponse{},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				list, _ := json.Marshal(ids)
+				body := `{"client_session_id":"c","connected_account_ids":` + string(list) + `}`
+				if got.method != http.MethodPost || got.target != test.target || got.body != body || got.length != int64(len(body)) {
+					t.Errorf("request is %+v", got)
+				}
+				if got.host != strings.TrimPrefix(u.URL, "http://") {
+					t.Errorf("host is %s", got.host)
+				}
+				want := http.Header{
+					"Authorization": {"Bearer " + credential}, "Seam-Workspace": {"w-1"}, "Content-Type": {"application/json"},
+					"Accept": {"application/json"}, "User-Agent": {"test/1"}, "Content-Length": {strconv.Itoa(len(body))},
+				}
+				if !reflect.DeepEqual(got.header, want) {
+					t.Errorf("headers are %q\nwant %q", got.header, want)
+				}
+				if !reflect.DeepEqual(header, before) {
+					t.Errorf("the caller's headers were changed to %q", header)
+				}
 			}
 		})
+	}
+}
+
+// TestHeaderInjection shows that a line break in a value adds no header, whatever let it through.
+func TestHeaderInjection(t *testing.T) {
+	var got http.Header
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		_, _ = io.WriteString(w, `{}`)
+	})
+	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+		Endpoint: seam.GrantAccess(), Header: http.Header{"Authorization": {"Bearer a\r\nInjected: b"}},
+		In: &grantRequest{}, Out: &grantResponse{},
+	})
+	if err != nil || got.Get("Injected") != "" || got.Get("Authorization") != "Bearer a  Injected: b" {
+		t.Errorf("headers are %q, error %v", got, err)
 	}
 }
 

@@ -17,12 +17,11 @@ import (
 func (c *Client) tracedAttempt(ctx context.Context, x *exchange) {
 	ctx, span := c.tracer.Start(ctx, x.call.Method+" "+x.call.Path, trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
-	// The transport may still read the headers of the attempt before, so each has its own.
-	header := x.header
-	x.header = maps.Clone(header)
+	// The call's headers are shared by calls with the same credential.
+	x.header = make(http.Header, len(x.call.Header)+1)
+	maps.Copy(x.header, x.call.Header)
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(x.header))
 	c.attempt(ctx, x)
-	x.header = header
 	if span.IsRecording() {
 		c.describeAttempt(span, x)
 	}

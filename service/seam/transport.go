@@ -42,16 +42,17 @@ type generation struct {
 	retired atomic.Bool
 }
 
-func newPool(config Config, m *metrics) *pool {
+// newPool returns the pool for the base URL. header has the headers of every request.
+func newPool(config Config, endpoint *url.URL, header http.Header, m *metrics) *pool {
 	p := &pool{maxAge: config.MaxConnectionAge}
-	direct := config.Endpoint.Scheme == "http" && !proxied(config.Endpoint)
+	head, err := newHTTP1Head(endpoint, header)
+	direct := err == nil && endpoint.Scheme == "http" && !proxied(endpoint)
 	p.make = func() *generation {
 		g := &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)}
 		if direct {
-			address := net.JoinHostPort(config.Endpoint.Hostname(), cmp.Or(config.Endpoint.Port(), "80"))
-			g.http1 = &http1{maxIdle: config.MaxIdleConnections, dial: func(ctx context.Context) (net.Conn, error) {
-				return g.DialContext(ctx, "tcp", address)
-			}}
+			address := net.JoinHostPort(endpoint.Hostname(), cmp.Or(endpoint.Port(), "80"))
+			dial := func(ctx context.Context) (net.Conn, error) { return g.DialContext(ctx, "tcp", address) }
+			g.http1 = &http1{dial: dial, head: head, maxIdle: config.MaxIdleConnections}
 		}
 		return g
 	}
