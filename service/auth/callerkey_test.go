@@ -15,8 +15,8 @@ import (
 // passThrough makes a call with a credential and returns its record. The call ends with err.
 func passThrough(t *testing.T, step grpc.UnaryServerInterceptor, seamStatus int, err error, headers ...string) callinfo.Call {
 	t.Helper()
-	call := &callinfo.Call{}
-	ctx := metadata.NewIncomingContext(callinfo.NewContext(t.Context(), call), metadata.Pairs(headers...))
+	call := &callinfo.Call{Metadata: metadata.Pairs(headers...)}
+	ctx := callinfo.NewContext(t.Context(), call)
 	var seen callinfo.Call
 	_, got := step(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/s/Get"}, func(context.Context, any) (any, error) {
 		seen = *call

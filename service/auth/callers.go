@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+
+	"github.com/clientsession/client-session-service/service/callinfo"
 )
 
 // Callers authenticates the callers of a service with a service credential. It can be reloaded while the service runs.
@@ -51,8 +52,8 @@ func (c *Callers) Load(content []byte) error {
 // counts. The error is for the log.
 func (c *Callers) identify(ctx context.Context) (*caller, error) {
 	known := c.current.Load()
-	md, _ := metadata.FromIncomingContext(ctx)
-	values := slices.DeleteFunc(slices.Clone(md.Get("authorization")), func(value string) bool {
+	sent := callinfo.FromContext(ctx).Metadata["authorization"]
+	values := slices.DeleteFunc(slices.Clone(sent), func(value string) bool {
 		return strings.TrimSpace(value) == "" // An empty header is an absent one, here as with Seam.
 	})
 	switch len(values) {

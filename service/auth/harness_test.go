@@ -97,8 +97,8 @@ func callIn(
 	ctx context.Context, t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer,
 ) outcome {
 	t.Helper()
-	record := &callinfo.Call{}
-	ctx = metadata.NewIncomingContext(callinfo.NewContext(ctx, record), md)
+	record := &callinfo.Call{Metadata: md}
+	ctx = callinfo.NewContext(ctx, record)
 	if from != nil {
 		ctx = peer.NewContext(ctx, from)
 	}

@@ -24,11 +24,11 @@ func PassThrough() grpc.UnaryServerInterceptor {
 		if IsPublic(info.FullMethod) || isReflection(info.FullMethod) {
 			return handler(ctx, request)
 		}
-		header, err := Forward(ctx)
+		call := callinfo.FromContext(ctx)
+		header, err := Forward(call.Metadata)
 		if err != nil {
 			return nil, err
 		}
-		call := callinfo.FromContext(ctx)
 		call.SeamHeader = header
 		call.CallerKey = keys.ofHeader(header)
 		call.Proven = keys.accepted.Contains(call.CallerKey)
@@ -40,29 +40,30 @@ func PassThrough() grpc.UnaryServerInterceptor {
 	}
 }
 
-// Forward picks the headers for Seam out of the incoming metadata of a call. A header with an empty value counts as
+// Forward picks the headers for Seam out of the metadata of a call. A header with an empty value counts as
 // absent: some SDKs send each header they know of. It fails with an *seamerr.Error for a repeated header, which is
 // ambiguous, for a value with bytes that HTTP does not allow, and for a call without any credential.
-func Forward(ctx context.Context) (http.Header, error) {
+func Forward(md metadata.MD) (http.Header, error) {
 	header := http.Header{}
 	credential := false
 	for _, allowed := range seam.Headers() {
-		var value string
-		for _, v := range metadata.ValueFromIncomingContext(ctx, allowed.Name) {
+		var value []string
+		sent := md[allowed.Name]
+		for i, v := range sent {
 			switch {
 			case strings.TrimSpace(v) == "":
-			case value != "":
+			case len(value) > 0:
 				return nil, seamerr.RepeatedHeader(allowed.Name)
 			case !seam.Printable(v):
 				return nil, seamerr.InvalidHeader(allowed.Name)
 			default:
-				value = v
+				value = sent[i : i+1 : i+1]
 			}
 		}
-		if value == "" {
+		if len(value) == 0 {
 			continue
 		}
-		header[allowed.Key] = []string{value}
+		header[allowed.Key] = value
 		credential = credential || allowed.Credential
 	}
 	if !credential {

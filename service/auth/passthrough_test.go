@@ -56,7 +56,7 @@ func TestForward(t *testing.T) {
 		"control characters not passed": {metadata.Pairs("authorization", "k", "cookie", "a\r\nb"), http.Header{"Authorization": {"k"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := auth.Forward(metadata.NewIncomingContext(t.Context(), test.metadata))
+			got, err := auth.Forward(test.metadata)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestForwardRefuses(t *testing.T) {
 		"odd credential":        {metadata.Pairs("authorization", secret+"\r"), codes.InvalidArgument, "Header authorization has characters that are not allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			header, err := auth.Forward(metadata.NewIncomingContext(t.Context(), test.metadata))
+			header, err := auth.Forward(test.metadata)
 			var e *seamerr.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("error is %v, headers are %q", err, header)
@@ -140,11 +140,8 @@ func TestPassThrough(t *testing.T) {
 		"no method":                    {"", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call := &callinfo.Call{}
+			call := &callinfo.Call{Metadata: test.metadata}
 			ctx := callinfo.NewContext(t.Context(), call)
-			if test.metadata != nil {
-				ctx = metadata.NewIncomingContext(ctx, test.metadata)
-			}
 			served := false
 			response, err := auth.PassThrough()(ctx, "request", &grpc.UnaryServerInfo{FullMethod: test.method},
 				func(_ context.Context, request any) (any, error) {

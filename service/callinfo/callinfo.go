@@ -2,7 +2,8 @@
 //
 // A record begins where a call arrives, is filled on its way (by the REST face, the interceptors and the handler) and
 // is read at the end of the call: by the access log, the metrics and the response's headers. It travels in the context
-// and not in metadata, so that no caller can forge it.
+// and not in metadata, so that no caller can forge it. It has the headers of the request too: grpc-go copies metadata
+// for each use of it.
 package callinfo
 
 import (
@@ -11,6 +12,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"google.golang.org/grpc/metadata"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -25,6 +28,12 @@ const (
 type Call struct {
 	// Face is FaceGRPC or FaceREST.
 	Face string
+
+	// Metadata has the headers of the request, by their names in lower case. It may not be changed, and is never logged.
+	Metadata metadata.MD
+
+	// Cancel cancels the context of a call that got its deadline before the steps, nil for any other.
+	Cancel context.CancelFunc
 
 	// RequestID is the id of the call in the service's log: the caller's x-request-id, or a new UUID.
 	RequestID string
@@ -99,12 +108,12 @@ func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.RequestID)
 
 type key struct{}
 
-// Begin returns the record of the call and a context that carries it. A call without a record came over gRPC: the REST
-// face begins its own.
+// Begin returns the record of the call and a context that carries it, for steps that do not know whether it has begun.
 func Begin(ctx context.Context) (context.Context, *Call) {
 	call := FromContext(ctx)
 	if call.Face == "" {
 		call.Face = FaceGRPC
+		call.Metadata, _ = metadata.FromIncomingContext(ctx)
 		ctx = NewContext(ctx, call)
 	}
 	return ctx, call

@@ -53,7 +53,7 @@ func logCall(
 	if call.TraceID != "" {
 		attributes = append(attributes, slog.String("trace_id", call.TraceID))
 	}
-	if address := clientAddress(ctx, trusted); address != "" {
+	if address := clientAddress(ctx, call.Metadata, trusted); address != "" {
 		attributes = append(attributes, slog.String("peer", address))
 	}
 	if call.Caller != "" {

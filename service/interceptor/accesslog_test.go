@@ -97,9 +97,9 @@ func TestAccessLogAttributes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.call.SeamHeader = map[string][]string{"Authorization": {"Bearer " + secret}}
+			test.call.Metadata = incoming
 			ctx, _ := withCall(t, test.call)
 			ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})
-			ctx = metadata.NewIncomingContext(ctx, incoming)
 			logger, log := newLog(slog.LevelInfo)
 			_, _ = interceptor.AccessLog(logger, nil)(ctx, secret, info(), respond(secret, test.err))
 			line := log.only(t)

@@ -33,12 +33,12 @@ func TestObservationAllocates(t *testing.T) {
 	}, info(), bare)
 	for _, face := range []string{callinfo.FaceGRPC, callinfo.FaceREST} {
 		ctx := peer.NewContext(t.Context(), &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})
-		ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("authorization", "Bearer seam_x", "user-agent", "test"))
+		md := metadata.Pairs("authorization", "Bearer seam_x", "user-agent", "test")
 		allocations := func(handler grpc.UnaryHandler) float64 {
 			return testing.AllocsPerRun(1000, func() {
 				// Each call has a record and a transport, whatever is observed.
 				call := callinfo.Call{
-					Face: face, Caller: "orders", SeamRequestID: "seam-1", SeamStatus: 200, Attempts: 1,
+					Face: face, Metadata: md, Caller: "orders", SeamRequestID: "seam-1", SeamStatus: 200, Attempts: 1,
 				}
 				ctx := grpc.NewContextWithServerTransportStream(callinfo.NewContext(ctx, &call), &stream{})
 				if _, err := handler(ctx, nil); err != nil {

@@ -24,14 +24,14 @@ const (
 // it does when it calls Seam itself. A gRPC client is recognised by its second attempt: the pushback in the response to
 // its first one reports whether to make it.
 func CallerRetries(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	callinfo.FromContext(ctx).CallerRetries = callerRetries(ctx)
+	call := callinfo.FromContext(ctx)
+	call.CallerRetries = callerRetries(call.Metadata)
 	return handler(ctx, request)
 }
 
-//go:noinline // So that the stack of a call in flight does not have its frame.
-func callerRetries(ctx context.Context) bool {
+func callerRetries(md metadata.MD) bool {
 	for _, header := range [...]string{headerSDKName, HeaderSDKLanguage, headerAttempts} {
-		if len(metadata.ValueFromIncomingContext(ctx, header)) > 0 {
+		if len(md[header]) > 0 {
 			return true
 		}
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // clientAddress returns the client's address, for the log only. It is the peer of the connection or, where that is a
-// trusted proxy, the rightmost untrusted address in X-Forwarded-For: any client can send that header, so only what
-// trusted proxies appended to it counts.
-func clientAddress(ctx context.Context, trusted []netip.Prefix) string {
+// trusted proxy, the rightmost untrusted address in X-Forwarded-For of the call's metadata: any client can send that
+// header, so only what trusted proxies appended to it counts.
+func clientAddress(ctx context.Context, md metadata.MD, trusted []netip.Prefix) string {
 	from, ok := peer.FromContext(ctx)
 	if !ok || from.Addr == nil {
 		return ""
@@ -23,7 +23,7 @@ func clientAddress(ctx context.Context, trusted []netip.Prefix) string {
 	if !isTrusted(address, trusted) {
 		return address
 	}
-	hops := strings.Split(strings.Join(metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"), ","), ",")
+	hops := strings.Split(strings.Join(md["x-forwarded-for"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {

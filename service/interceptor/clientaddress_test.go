@@ -31,12 +31,12 @@ func TestClientAddress(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx := peer.NewContext(t.Context(), &peer.Peer{Addr: address})
-			ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("x-forwarded-for", test.forwarded))
+			md := metadata.Pairs("x-forwarded-for", test.forwarded)
 			want := test.want
 			if parsed, err := net.ResolveTCPAddr("tcp", want); err == nil && want == test.peer {
 				want = parsed.String() // As the address writes itself.
 			}
-			if got := clientAddress(ctx, trusted); got != want {
+			if got := clientAddress(ctx, md, trusted); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/interceptor"
 )
 
@@ -20,9 +21,9 @@ func TestDeadline(t *testing.T) {
 		"caller's is too long":       {30 * time.Second, 60 * time.Second, 24 * time.Hour, 60 * time.Second},
 		"fallback is over the limit": {90 * time.Second, 60 * time.Second, none, 60 * time.Second},
 	} {
-		test.run(t, name, func(ctx context.Context) context.Context { return ctx })
-		test.run(t, name+", set before the steps", func(ctx context.Context) context.Context {
-			return interceptor.WithDeadline(ctx, test.fallback, test.limit)
+		test.run(t, name, func(ctx context.Context, _ *callinfo.Call) context.Context { return ctx })
+		test.run(t, name+", set before the steps", func(ctx context.Context, call *callinfo.Call) context.Context {
+			return interceptor.WithDeadline(ctx, call, test.fallback, test.limit)
 		})
 	}
 }
@@ -30,7 +31,7 @@ func TestDeadline(t *testing.T) {
 type deadlineCase struct{ fallback, limit, callers, want time.Duration }
 
 // run makes a call with the context that before makes of the caller's.
-func (test deadlineCase) run(t *testing.T, name string, before func(context.Context) context.Context) {
+func (test deadlineCase) run(t *testing.T, name string, before func(context.Context, *callinfo.Call) context.Context) {
 	t.Run(name, func(t *testing.T) {
 		// In a bubble time stands still while anything runs, so the deadline can be compared exactly.
 		synctest.Test(t, func(t *testing.T) {
@@ -41,9 +42,10 @@ func (test deadlineCase) run(t *testing.T, name string, before func(context.Cont
 				ctx = limited
 			}
 			start := time.Now()
-			ctx = before(ctx)
-			if cancel := interceptor.CancelOf(ctx); cancel != nil {
-				defer cancel()
+			call := &callinfo.Call{}
+			ctx = before(callinfo.NewContext(ctx, call), call)
+			if call.Cancel != nil {
+				defer call.Cancel()
 			}
 			var inner context.Context
 			_, err := interceptor.Deadline(test.fallback, test.limit)(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {

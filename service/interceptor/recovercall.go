@@ -25,7 +25,7 @@ func RecoverCall(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServe
 				return
 			}
 			// RequestID may not have set it.
-			setRequestID(ctx, call)
+			setRequestID(call)
 			e := caught.panicError(ctx, info.FullMethod, value)
 			e.RequestID, e.CallID = call.ResponseID(), call.RequestID
 			// It fails only outside of a gRPC call, which has no trailer.

@@ -26,7 +26,7 @@ const (
 // *seamerr.Error with both.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, call := callinfo.Begin(ctx)
-	setRequestID(ctx, call)
+	setRequestID(call)
 	response, err := handler(ctx, request)
 	ids := responseIDs(call)
 	if err == nil {
@@ -49,9 +49,9 @@ func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle
 }
 
 // setRequestID sets the id of a call, unless it has one.
-func setRequestID(ctx context.Context, call *callinfo.Call) {
+func setRequestID(call *callinfo.Call) {
 	if call.RequestID == "" {
-		call.RequestID = callinfo.RequestID(metadata.ValueFromIncomingContext(ctx, callinfo.HeaderRequestID))
+		call.RequestID = callinfo.RequestID(call.Metadata[callinfo.HeaderRequestID])
 	}
 }
 

@@ -28,10 +28,10 @@ func Tracing(tracer trace.Tracer) grpc.UnaryServerInterceptor {
 		if isHealthCheck(info.FullMethod) {
 			return handler(ctx, request)
 		}
-		name := strings.TrimPrefix(info.FullMethod, "/")
-		ctx, span := tracer.Start(withRemoteSpan(ctx), name, trace.WithSpanKind(trace.SpanKindServer))
-		defer span.End()
 		call := callinfo.FromContext(ctx)
+		name := strings.TrimPrefix(info.FullMethod, "/")
+		ctx, span := tracer.Start(withRemoteSpan(ctx, call.Metadata), name, trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
 		call.TraceID = span.SpanContext().TraceID().String()
 		response, err := handler(ctx, request)
 		if span.IsRecording() {
@@ -43,10 +43,10 @@ func Tracing(tracer trace.Tracer) grpc.UnaryServerInterceptor {
 
 // withRemoteSpan returns a context with the span that the caller made the call in. One that is malformed is ignored, as
 // the W3C has it.
-func withRemoteSpan(ctx context.Context) context.Context {
+func withRemoteSpan(ctx context.Context, md metadata.MD) context.Context {
 	carrier := propagation.MapCarrier{}
 	for _, name := range TraceHeaders() {
-		carrier[name] = strings.Join(metadata.ValueFromIncomingContext(ctx, name), ",")
+		carrier[name] = strings.Join(md[name], ",")
 	}
 	return propagation.TraceContext{}.Extract(ctx, carrier)
 }

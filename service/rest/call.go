@@ -17,13 +17,12 @@ import (
 type call struct {
 	parameters
 
-	info     callinfo.Call
-	metadata metadata.MD
-	peer     peer.Peer
-	stream   transportStream
+	info   callinfo.Call
+	peer   peer.Peer
+	stream transportStream
 }
 
-// newCall makes a call of a request with a route. Its metadata and its peer are those that a gRPC server would pass to
+// newCall makes a call of a request with a route. Its metadata and its peer are those that the gRPC face would pass to
 // the steps. Only the headers of the list, and X-Forwarded-For, become metadata.
 func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
@@ -32,17 +31,17 @@ func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 			method: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
 			length: r.ContentLength, limit: f.maxRequestBytes, body: r.Body, writer: w,
 		},
-		metadata: make(metadata.MD, len(r.Header)),
-		peer:     peer.Peer{Addr: address(r.RemoteAddr)},
+		peer: peer.Peer{Addr: address(r.RemoteAddr)},
 	}
-	c.info = callinfo.Call{Face: callinfo.FaceREST, RequestID: callID(w), Request: c}
+	md := make(metadata.MD, len(r.Header))
+	c.info = callinfo.Call{Face: callinfo.FaceREST, Metadata: md, RequestID: callID(w), Request: c}
 	for _, h := range f.headers {
 		if values := r.Header[h.key]; len(values) > 0 {
-			c.metadata[h.name] = values
+			md[h.name] = values
 		}
 	}
 	if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
-		c.metadata["x-forwarded-for"] = hops
+		md["x-forwarded-for"] = hops
 	}
 	if r.TLS != nil {
 		c.peer.AuthInfo = credentials.TLSInfo{
@@ -62,7 +61,6 @@ func callFrom(ctx context.Context) (*call, bool) {
 // context returns the context for the steps of the call of a method.
 func (c *call) context(ctx context.Context, fullMethod string) context.Context {
 	c.stream.method = fullMethod
-	ctx = metadata.NewIncomingContext(ctx, c.metadata)
 	ctx = peer.NewContext(ctx, &c.peer)
 	return grpc.NewContextWithServerTransportStream(ctx, &c.stream)
 }

@@ -50,7 +50,7 @@ func (p *parameters) Read(part []byte) (int, error) {
 func (c *call) Decode(call *callinfo.Call, body []byte, in any) *seamerr.Error {
 	p := &c.parameters
 	for _, header := range p.headers {
-		for _, value := range c.metadata[header.name] {
+		for _, value := range call.Metadata[header.name] {
 			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
 				return seamerr.InvalidHeader(header.name)
 			}

@@ -139,8 +139,8 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 // it, and so to 16.
 type exchange struct {
 	call Call
-	// header has the call's headers and those of the present attempt, text is the body of each, and deadline is that of the
-	// present one, zero for none.
+	// header has the call's headers and those of the present attempt, text is the body of each attempt, and deadline is
+	// that of the present one, zero for none.
 	header   http.Header
 	text     []byte
 	deadline time.Time

@@ -15,9 +15,9 @@ import (
 )
 
 // http1 is the client of HTTP/1.1 without TLS: a connection pool whose requests are written and whose responses are
-// read on the goroutine of the call, the responses by net/http's own reader. net/http's transport has two goroutines for
-// each connection, and the changes between them are a tenth of the CPU of a call and a quarter of the memory of one that
-// waits. The price is that a response is not read before its request is written, so longer requests
+// read on the goroutine of the call, the responses by net/http's own reader. net/http's transport has two goroutines
+// for each connection, and the changes between them are a tenth of the CPU of a call and a quarter of the memory of one
+// that waits. The price is that a response is not read before its request is written, so longer requests
 // go through the transport.
 type http1 struct {
 	dial    func(ctx context.Context) (net.Conn, error)
@@ -102,7 +102,8 @@ func (h *http1) roundTrip(
 	return response, sent, nil
 }
 
-// response reads the header of a response to a request of a method whose responses can have a body. Interim responses are skipped, but for one that switches protocols.
+// response reads the header of a response, to a method whose responses can have a body. Interim responses are skipped,
+// but for one that switches protocols.
 func (c *http1Connection) response() (*http.Response, error) {
 	for c.left = maxResponseHeader; ; {
 		response, err := http.ReadResponse(c.reader, nil)

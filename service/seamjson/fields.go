@@ -9,9 +9,10 @@ import (
 )
 
 // object is a message and its Go struct, whose fields are read and written in place: protoreflect allocates for nearly
-// every value that it hands in or out, and a response has a dozen. Only the fields of a oneof, which the struct does not
-// have, are accessed by protoreflect. No method asks reflect for the address of a field: it would look up the type of
-// the pointer in a table. The zero object discards what is set: it stands for a message that the caller does not need.
+// every value that it hands in or out, and a response has a dozen. Only the fields of a oneof, which the struct does
+// not have, are accessed by protoreflect. No method asks reflect for the address of a field: it would look up the type
+// of the pointer in a table. The zero object discards what is set: it stands for a message that the caller does not
+// need.
 type object struct {
 	reflect.Value
 

@@ -36,8 +36,9 @@ func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, methods []inter
 			Handler: func(_ any, stream grpc.ServerStream) error {
 				f.open.Inc()
 				defer f.open.Dec()
-				ctx, call := callinfo.Begin(stream.Context())
-				call.Request = newUnaryRequest(ctx)
+				ctx := stream.Context()
+				call := callinfo.FromContext(ctx)
+				call.Request = newUnaryRequest(ctx, call.Cancel)
 				response, err := method.Call(ctx, method.NewRequest())
 				if err != nil {
 					return err
@@ -49,16 +50,18 @@ func (f *grpcFace) unaryAsStreams(description *grpc.ServiceDesc, methods []inter
 	return &served
 }
 
-// tapStream gets the headers of each stream first. It refuses the paths that grpc-go would refuse by itself, and makes
-// the reads of the calls cancelable.
+// tapStream gets the headers of each stream first. It begins the record of the call, refuses the paths that grpc-go
+// would refuse by itself, and makes the reads of the calls cancelable.
 func (f *grpcFace) tapStream(ctx context.Context, info *tap.Info) (context.Context, error) {
+	call := &callinfo.Call{Face: callinfo.FaceGRPC, Metadata: info.Header}
+	ctx = callinfo.NewContext(ctx, call)
 	if path, rooted := strings.CutPrefix(info.FullMethodName, "/"); !rooted || !strings.Contains(path, "/") {
 		return nil, f.refuseUnknown(ctx)
 	}
 	if f.names[info.FullMethodName] {
 		return ctx, nil
 	}
-	return interceptor.WithDeadline(ctx, f.defaultTimeout, f.maxTimeout), nil
+	return interceptor.WithDeadline(ctx, call, f.defaultTimeout, f.maxTimeout), nil
 }
 
 // messageReader is the reading half of grpc-go's transport stream. It is not part of grpc-go's stable API, but the only
@@ -81,9 +84,9 @@ type unaryRequest struct {
 	left   int
 }
 
-func newUnaryRequest(ctx context.Context) *unaryRequest {
+func newUnaryRequest(ctx context.Context, cut context.CancelFunc) *unaryRequest {
 	stream, _ := grpc.ServerTransportStreamFromContext(ctx).(messageReader)
-	return &unaryRequest{stream: stream, cut: interceptor.CancelOf(ctx)}
+	return &unaryRequest{stream: stream, cut: cut}
 }
 
 // Cut makes a waiting Read fail.
