@@ -47,7 +47,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case config.Healthcheck:
 		err = healthcheck(cfg.AdminListen)
 	case config.Serve, config.Sandbox:
-		return start(cfg, newLogger(cfg, stderr), stderr)
+		log := &logBuffer{out: stderr}
+		defer log.flush()
+		return start(cfg, newLogger(cfg, log), stderr)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "client-session-service: %v\n", err)
@@ -103,10 +105,10 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	return s.Run(ctx)
 }
 
-func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
+func newLogger(cfg config.Config, out *logBuffer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
+		return slog.New(bufferedHandler{slog.NewJSONHandler(out, options), out})
 	}
-	return slog.New(slog.NewTextHandler(out, options))
+	return slog.New(bufferedHandler{slog.NewTextHandler(out, options), out})
 }
