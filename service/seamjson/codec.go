@@ -41,11 +41,13 @@ type message struct {
 
 // field is what the codec knows of one field.
 type field struct {
+	structField
+
 	descriptor protoreflect.FieldDescriptor
-	// index is the field's index in the Go struct, -1 if it has none there; position is its place in the table.
-	index, position int
-	name            string
-	kind            kind
+	// position is its place in the table.
+	position int
+	name     string
+	kind     kind
 	// quoted is the member's name as it is written: quoted, with the colon.
 	quoted string
 	// exactlyOne is true for a list that has one element when it is present.
@@ -100,9 +102,9 @@ func (c *Codec) add(descriptor protoreflect.MessageDescriptor) (*message, error)
 	c.messages[goType] = m
 	for i := range descriptor.Fields().Len() {
 		fd := descriptor.Fields().Get(i)
-		index := structField(m.goStruct, fd)
+		place := structFieldOf(m.goStruct, fd)
 		if isStruct(fd) {
-			m.additional = &field{descriptor: fd, index: index}
+			m.additional = &field{structField: place, descriptor: fd}
 			continue
 		}
 		if isServiceOnly(fd) {
@@ -112,7 +114,7 @@ func (c *Codec) add(descriptor protoreflect.MessageDescriptor) (*message, error)
 		if err != nil {
 			return nil, err
 		}
-		if f.index, f.position = index, len(m.fields); index < 0 && (f.list || f.kind == kindMessage) {
+		if f.structField, f.position = place, len(m.fields); place.index < 0 && (f.list || f.kind == kindMessage) {
 			return nil, fmt.Errorf("%s: not a field of the Go struct", fd.FullName())
 		}
 		m.fields = append(m.fields, f)

@@ -22,16 +22,27 @@ type object struct {
 // objectOf returns the object of a message of the codec's.
 func objectOf(m proto.Message) object { return object{reflect.ValueOf(m).Elem(), m} }
 
-// structField returns the index of the field in the Go struct of its message, -1 if the struct does not have it.
-func structField(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor) int {
+// structField is the place of a field in the Go struct of its message: its index, -1 if the struct does not have it, and
+// its kind or, where it is a pointer, the kind that it points to.
+type structField struct {
+	index   int
+	goKind  reflect.Kind
+	pointer bool
+}
+
+func structFieldOf(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor) structField {
 	for i := range goStruct.NumField() {
 		for part := range strings.SplitSeq(goStruct.Field(i).Tag.Get("protobuf"), ",") {
-			if part == "name="+string(descriptor.Name()) && goStruct.Field(i).IsExported() {
-				return i
+			if part != "name="+string(descriptor.Name()) || !goStruct.Field(i).IsExported() {
+				continue
 			}
+			if goType := goStruct.Field(i).Type; goType.Kind() == reflect.Pointer {
+				return structField{i, goType.Elem().Kind(), true}
+			}
+			return structField{i, goStruct.Field(i).Type.Kind(), false}
 		}
 	}
-	return -1
+	return structField{index: -1}
 }
 
 // reflection returns the message as protoreflect sees it.
@@ -42,20 +53,19 @@ func (o object) set(f *field, v protoreflect.Value) {
 	if !o.IsValid() {
 		return
 	}
-	place, kind, pointer := o.place(f)
 	switch {
-	case kind == reflect.String && pointer:
-		place.Set(reflect.ValueOf(new(v.String())))
-	case kind == reflect.String:
-		place.SetString(v.String())
-	case kind == reflect.Bool && pointer:
-		place.Set(reflect.ValueOf(new(v.Bool())))
-	case kind == reflect.Bool:
-		place.SetBool(v.Bool())
-	case kind == reflect.Int32 && !pointer:
-		place.SetInt(v.Int())
-	case kind == reflect.Struct:
-		place.Set(reflect.ValueOf(v.Message().Interface()))
+	case f.goKind == reflect.String && f.pointer:
+		o.Field(f.index).Set(reflect.ValueOf(new(v.String())))
+	case f.goKind == reflect.String:
+		o.Field(f.index).SetString(v.String())
+	case f.goKind == reflect.Bool && f.pointer:
+		o.Field(f.index).Set(reflect.ValueOf(new(v.Bool())))
+	case f.goKind == reflect.Bool:
+		o.Field(f.index).SetBool(v.Bool())
+	case f.goKind == reflect.Int32 && !f.pointer:
+		o.Field(f.index).SetInt(v.Int())
+	case f.goKind == reflect.Struct:
+		o.Field(f.index).Set(reflect.ValueOf(v.Message().Interface()))
 	default:
 		o.reflection().Set(f.descriptor, v)
 	}
@@ -63,14 +73,17 @@ func (o object) set(f *field, v protoreflect.Value) {
 
 // get returns a field that is no list and no message of the contract; has is false if it is unset.
 func (o object) get(f *field) (v protoreflect.Value, has bool) {
-	place, kind, pointer := o.place(f)
-	if pointer {
+	var place reflect.Value
+	if f.index >= 0 {
+		place = o.Field(f.index)
+	}
+	if f.pointer {
 		if place.IsNil() {
 			return v, false
 		}
 		has = true
 	}
-	switch kind {
+	switch f.goKind {
 	case reflect.String:
 		text := reflect.Indirect(place).String()
 		return protoreflect.ValueOfString(text), has || text != ""
@@ -84,19 +97,6 @@ func (o object) get(f *field) (v protoreflect.Value, has bool) {
 		m := o.reflection()
 		return m.Get(f.descriptor), m.Has(f.descriptor)
 	}
-}
-
-// place returns the field in the struct and its kind, or the kind that it points to. The kind is Invalid where only
-// protoreflect can access the field.
-func (o object) place(f *field) (place reflect.Value, kind reflect.Kind, pointer bool) {
-	if f.index < 0 {
-		return place, reflect.Invalid, false
-	}
-	place = o.Field(f.index)
-	if kind = place.Kind(); kind == reflect.Pointer {
-		return place, place.Type().Elem().Kind(), true
-	}
-	return place, kind, false
 }
 
 // setNull sets the field that stands for null, and isNull reports whether it is set.

@@ -106,7 +106,7 @@ func FuzzFields(f *testing.F) {
 	for _, table := range slow.messages {
 		for _, field := range table.fields {
 			if !field.list && field.kind != kindMessage {
-				field.index = -1
+				field.structField = structField{index: -1}
 			}
 		}
 	}
