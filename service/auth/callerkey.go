@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -44,8 +43,8 @@ func (k callerKeys) ofHeader(header http.Header) uint64 {
 		}
 		for _, value := range header[h.Key] {
 			value = strings.TrimSpace(value)
-			// What stands before the last word is the scheme.
-			if credential := value[strings.LastIndexFunc(value, unicode.IsSpace)+1:]; credential != "" {
+			// What stands before the last word is the scheme. The value is printable ASCII, which has one kind of space.
+			if credential := value[strings.LastIndexByte(value, ' ')+1:]; credential != "" {
 				credentials = append(credentials, credential)
 			}
 		}

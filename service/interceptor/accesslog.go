@@ -17,43 +17,61 @@ import (
 
 // AccessLog writes one line for each call, with the real cause of a failure, which is logged here only. It logs no
 // header and no member of a message, so no secret can reach the log. Durations are whole numbers of microseconds: to
-// format a fraction costs slog a percent of a call. trusted are the networks whose X-Forwarded-For is
-// trusted.
-func AccessLog(logger *slog.Logger, trusted []netip.Prefix) grpc.UnaryServerInterceptor {
+// format a fraction costs slog a percent of a call. trusted are the networks whose X-Forwarded-For is trusted. The
+// beginning of the line of a success is formatted once for each method that is served, and not for each call.
+func AccessLog(logger *slog.Logger, trusted []netip.Prefix, served ...Served) grpc.UnaryServerInterceptor {
+	l := accessLog{logger, trusted, map[servedMethod]slog.Handler{}}
+	for method := range methodsOf(served) {
+		l.successes[method] = logger.Handler().WithAttrs(resultAttributes(nil, method, nil))
+	}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		start := time.Now()
 		response, err := handler(ctx, request)
-		logCall(ctx, logger, trusted, info.FullMethod, start, seamerr.From(err))
+		l.write(ctx, info.FullMethod, start, seamerr.From(err))
 		return response, err
 	}
+}
+
+type accessLog struct {
+	logger  *slog.Logger
+	trusted []netip.Prefix
+	// successes are the handlers that write lines which begin like that of a success of a method.
+	successes map[servedMethod]slog.Handler
+}
+
+// resultAttributes appends the attributes that a line begins with.
+func resultAttributes(to []slog.Attr, method servedMethod, failure *seamerr.Error) []slog.Attr {
+	return append(to,
+		slog.String("method", method.fullMethod),
+		slog.String("face", method.face),
+		slog.String("code", codeOf(failure).String()),
+		slog.Int("http_status", httpStatusOf(failure)))
 }
 
 // maxAttributes is how many attributes a line has at the most.
 const maxAttributes = 18
 
-// logCall writes the line. It is a separate function, so that its variables are not on the stack of a call in flight.
-func logCall(
-	ctx context.Context, logger *slog.Logger, trusted []netip.Prefix,
-	method string, start time.Time, failure *seamerr.Error,
-) {
-	level := levelOf(failure, method)
-	if !logger.Enabled(ctx, level) {
+// write writes the line. It is a separate function, so that its variables are not on the stack of a call in flight.
+func (l *accessLog) write(ctx context.Context, fullMethod string, start time.Time, failure *seamerr.Error) {
+	level := levelOf(failure, fullMethod)
+	if !l.logger.Enabled(ctx, level) {
 		return
 	}
-	call := callinfo.FromContext(ctx)
+	now, call := time.Now(), callinfo.FromContext(ctx)
 	var array [maxAttributes]slog.Attr
-	attributes := append(array[:0],
-		slog.String("method", method),
-		slog.String("face", call.Face),
-		slog.String("code", codeOf(failure).String()),
-		slog.Int("http_status", httpStatusOf(failure)),
-		slog.Int64("duration_us", time.Since(start).Microseconds()),
+	attributes, method := array[:0], servedMethod{call.Face, fullMethod}
+	handler, known := l.successes[method]
+	if !known || failure != nil {
+		handler, attributes = l.logger.Handler(), resultAttributes(attributes, method, failure)
+	}
+	attributes = append(attributes,
+		slog.Int64("duration_us", now.Sub(start).Microseconds()),
 		slog.String("request_id", call.RequestID),
 	)
 	if call.TraceID != "" {
 		attributes = append(attributes, slog.String("trace_id", call.TraceID))
 	}
-	if address := clientAddress(ctx, call.Metadata, trusted); address != "" {
+	if address := clientAddress(ctx, call.Metadata, l.trusted); address != "" {
 		attributes = append(attributes, slog.String("peer", address))
 	}
 	if call.Caller != "" {
@@ -83,9 +101,9 @@ func logCall(
 		}
 	}
 	// Not by LogAttrs, which walks the stack for the place in the source, which no line has.
-	record := slog.NewRecord(time.Now(), level, "call", 0)
+	record := slog.NewRecord(now, level, "call", 0)
 	record.AddAttrs(attributes...)
-	_ = logger.Handler().Handle(ctx, record)
+	_ = handler.Handle(ctx, record)
 }
 
 // The maximum length in a line of texts that may have parts from outside.

@@ -100,21 +100,26 @@ func TestAccessLogAttributes(t *testing.T) {
 			test.call.Metadata = incoming
 			ctx, _ := withCall(t, test.call)
 			ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})
-			logger, log := newLog(slog.LevelInfo)
-			_, _ = interceptor.AccessLog(logger, nil)(ctx, secret, info(), respond(secret, test.err))
-			line := log.only(t)
-			if took, ok := line["duration_us"].(float64); !ok || took < 0 || took > 60e6 {
-				t.Errorf("duration is %v", line["duration_us"])
-			}
-			for _, own := range []string{"time", "level", "msg", "method", "duration_us"} {
-				delete(line, own)
-			}
-			// Equal, and not only contained: what is not listed may be a secret.
-			if !maps.Equal(line, test.want) {
-				t.Errorf("line is %v, want %v", line, test.want)
-			}
-			if strings.Contains(log.String(), secret) {
-				t.Errorf("a secret is logged: %s", log)
+			for _, served := range [][]interceptor.Served{nil, {servedService()}} {
+				logger, log := newLog(slog.LevelInfo)
+				_, _ = interceptor.AccessLog(logger, nil, served...)(ctx, secret, info(), respond(secret, test.err))
+				line := log.only(t)
+				if took, ok := line["duration_us"].(float64); !ok || took < 0 || took > 60e6 {
+					t.Errorf("duration is %v", line["duration_us"])
+				}
+				if line["method"] != method {
+					t.Errorf("method is %v", line["method"])
+				}
+				for _, own := range []string{"time", "level", "msg", "method", "duration_us"} {
+					delete(line, own)
+				}
+				// Equal, and not only contained: what is not listed may be a secret.
+				if !maps.Equal(line, test.want) {
+					t.Errorf("line is %v, want %v", line, test.want)
+				}
+				if strings.Contains(log.String(), secret) {
+					t.Errorf("a secret is logged: %s", log)
+				}
 			}
 		})
 	}

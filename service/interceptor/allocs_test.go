@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
-	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/interceptor"
 )
@@ -26,10 +25,8 @@ func TestObservationAllocates(t *testing.T) {
 	bare := respond("response", nil)
 	observed := interceptor.Bind([]grpc.UnaryServerInterceptor{
 		interceptor.RequestID,
-		interceptor.AccessLog(discard, nil),
-		interceptor.Metrics(prometheus.NewRegistry(), interceptor.Served{
-			Description: &clientsessionv1.ClientSessionService_ServiceDesc, Faces: []string{callinfo.FaceGRPC, callinfo.FaceREST},
-		}),
+		interceptor.AccessLog(discard, nil, servedService()),
+		interceptor.Metrics(prometheus.NewRegistry(), servedService()),
 	}, info(), bare)
 	for _, face := range []string{callinfo.FaceGRPC, callinfo.FaceREST} {
 		ctx := peer.NewContext(t.Context(), &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}})

@@ -11,7 +11,9 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -20,6 +22,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const method = "/seam.clientsession.v1.ClientSessionService/GrantAccess"
 
 func info() *grpc.UnaryServerInfo { return &grpc.UnaryServerInfo{FullMethod: method} }
+
+// servedService is the service of method, on both faces.
+func servedService() interceptor.Served {
+	return interceptor.Served{
+		Description: &clientsessionv1.ClientSessionService_ServiceDesc,
+		Faces:       []string{callinfo.FaceGRPC, callinfo.FaceREST},
+	}
+}
 
 // respond returns a handler with a fixed response.
 func respond(response any, err error) grpc.UnaryHandler {

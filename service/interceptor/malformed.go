@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -61,5 +62,15 @@ func malformedWithin(path []string, message protoreflect.Message) []seamerr.Fiel
 }
 
 // hasControlCharacters reports whether a text has control characters. No identifier has any, so one is an attempt to
-// inject into a database, a log or a terminal downstream.
-func hasControlCharacters(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
+// inject into a database, a log or a terminal downstream. Nearly all texts are ASCII, which needs no decoding.
+func hasControlCharacters(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ' || c == 0x7f:
+			return true
+		case c >= utf8.RuneSelf:
+			return strings.ContainsFunc(text[i:], unicode.IsControl)
+		}
+	}
+	return false
+}

@@ -2,6 +2,8 @@ package interceptor
 
 import (
 	"context"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,12 +14,6 @@ import (
 	"github.com/clientsession/client-session-service/service/callinfo"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
-
-// Served is a gRPC service and the faces that its methods are called through.
-type Served struct {
-	Description *grpc.ServiceDesc
-	Faces       []string
-}
 
 // Metrics counts and times the calls of both faces, in the standard series of a gRPC server with a label for the face.
 // Every series exists from the start and is looked up once, not at each call. A method that is not among those served
@@ -40,17 +36,14 @@ func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerI
 	registry.MustRegister(started, handled, seconds)
 
 	all := seriesByMethod{}
-	for _, s := range served {
-		for _, face := range s.Faces {
-			for method, kind := range methodsOf(s.Description) {
-				values := []string{face, kind, s.Description.ServiceName, method}
-				of := &callSeries{started: started.WithLabelValues(values...), seconds: seconds.WithLabelValues(values...)}
-				for code := range of.handled {
-					of.handled[code] = handled.WithLabelValues(append(values, codes.Code(code).String())...)
-				}
-				all[seriesKey{face, "/" + s.Description.ServiceName + "/" + method}] = of
-			}
+	for method, kind := range methodsOf(served) {
+		service, name := path.Split(method.fullMethod)
+		values := []string{method.face, kind, strings.Trim(service, "/"), name}
+		of := &callSeries{started: started.WithLabelValues(values...), seconds: seconds.WithLabelValues(values...)}
+		for code := range of.handled {
+			of.handled[code] = handled.WithLabelValues(append(values, codes.Code(code).String())...)
 		}
+		all[method] = of
 	}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		start := time.Now()
@@ -61,15 +54,13 @@ func Metrics(registry prometheus.Registerer, served ...Served) grpc.UnaryServerI
 	}
 }
 
-type seriesKey struct{ face, fullMethod string }
-
-type seriesByMethod map[seriesKey]*callSeries
+type seriesByMethod map[servedMethod]*callSeries
 
 // started counts a call and returns the series of its method, nil for a method that has none.
 //
 //go:noinline // Inlined, its variables would be on the stack of a call in flight.
 func (s seriesByMethod) started(ctx context.Context, fullMethod string) *callSeries {
-	of := s[seriesKey{callinfo.FromContext(ctx).Face, fullMethod}]
+	of := s[servedMethod{callinfo.FromContext(ctx).Face, fullMethod}]
 	if of != nil {
 		of.started.Inc()
 	}
@@ -103,23 +94,4 @@ func (s *callSeries) observe(ctx context.Context, seconds float64) {
 		}
 	}
 	s.seconds.Observe(seconds)
-}
-
-// methodsOf returns the methods of a service with the type that each has in the label grpc_type.
-func methodsOf(description *grpc.ServiceDesc) map[string]string {
-	kinds := map[string]string{}
-	for _, method := range description.Methods {
-		kinds[method.MethodName] = "unary"
-	}
-	for _, stream := range description.Streams {
-		switch {
-		case stream.ClientStreams && stream.ServerStreams:
-			kinds[stream.StreamName] = "bidi_stream"
-		case stream.ClientStreams:
-			kinds[stream.StreamName] = "client_stream"
-		default:
-			kinds[stream.StreamName] = "server_stream"
-		}
-	}
-	return kinds
 }

@@ -22,8 +22,8 @@ type object struct {
 // objectOf returns the object of a message of the codec's.
 func objectOf(m proto.Message) object { return object{reflect.ValueOf(m).Elem(), m} }
 
-// structField is the place of a field in the Go struct of its message: its index, -1 if the struct does not have it, and
-// its kind or, where it is a pointer, the kind that it points to.
+// structField is the place of a field in the Go struct of its message: its index, -1 if the struct does not have it,
+// and its kind or, where it is a pointer, the kind that it points to.
 type structField struct {
 	index   int
 	goKind  reflect.Kind

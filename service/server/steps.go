@@ -31,7 +31,7 @@ func (s *Server) newSteps(
 	}
 	outer = append(outer,
 		// These two run outside of the recovery, so they see a panic as an error.
-		interceptor.AccessLog(s.logger, cfg.TrustedProxies),
+		interceptor.AccessLog(s.logger, cfg.TrustedProxies, servedServices()...),
 		interceptor.Metrics(m.registry, servedServices()...),
 	)
 	recovery := interceptor.Recovery(s.logger, m.panics)
