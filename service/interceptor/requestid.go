@@ -57,7 +57,8 @@ func setRequestID(call *callinfo.Call) {
 
 // responseIDs returns the headers of a response with both of its ids.
 func responseIDs(call *callinfo.Call) metadata.MD {
-	return metadata.MD{headerRequestID: {call.ResponseID()}, callinfo.HeaderRequestID: {call.RequestID}}
+	ids := [...]string{call.ResponseID(), call.RequestID}
+	return metadata.MD{headerRequestID: ids[:1:1], callinfo.HeaderRequestID: ids[1:]}
 }
 
 // pushback returns when the retry policy of a gRPC client may retry the call, in milliseconds. A negative number means

@@ -207,10 +207,15 @@ func (a *attempt) reason() error {
 // readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
 func readBody(response *http.Response, limit int) ([]byte, error) {
 	defer response.Body.Close() //nolint:errcheck // The body has been read or abandoned.
-	var text bytes.Buffer
 	if n := response.ContentLength; n > 0 && n <= int64(limit) {
-		text.Grow(int(n) + bytes.MinRead)
+		text := make([]byte, n+1) // With room for the read that sees the end.
+		read, err := io.ReadFull(response.Body, text)
+		if int64(read) == n && errors.Is(err, io.ErrUnexpectedEOF) {
+			err = nil
+		}
+		return text[:read], err
 	}
+	var text bytes.Buffer
 	if _, err := text.ReadFrom(io.LimitReader(response.Body, int64(limit)+1)); err != nil {
 		return nil, err
 	}
