@@ -37,6 +37,10 @@ func (b panickingLog) Handle(ctx context.Context, line slog.Record) error {
 	return b.Handler.Handle(ctx, line)
 }
 
+func (b panickingLog) WithAttrs(attributes []slog.Attr) slog.Handler {
+	return panickingLog{b.Handler.WithAttrs(attributes), b.message}
+}
+
 // TestPanics shows that a panic in a step of a call, or outside of any, is an INTERNAL error with a request id over
 // both faces, is counted and logged without its value, and that the service lives.
 func TestPanics(t *testing.T) {
