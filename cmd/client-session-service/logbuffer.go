@@ -16,16 +16,16 @@ const (
 	logDelay = 10 * time.Millisecond
 )
 
-// logBuffer writes the lines of the log, several with one system call, which is most of what a line costs. Lines from
-// level warn on do not wait, and take with them those before. So a process that is killed loses the lines of its last
-// 10 ms at the most, and none that says what was wrong.
+// logBuffer writes the lines of the log, several with one system call, which is most of what a line costs. A line waits
+// only when another was written shortly before. Lines from level warn on never wait, and take with them those before.
+// So a process that is killed loses the lines of its last 10 ms at the most, and none that says what was wrong.
 type logBuffer struct {
 	out io.Writer
 
 	mu    sync.Mutex
 	lines []byte
-	// timerSet is true while a timer is set that flushes.
-	timerSet bool
+	// waiting is true from a write until no line has come for logDelay.
+	waiting bool
 }
 
 // Write adds a line.
@@ -36,9 +36,9 @@ func (b *logBuffer) Write(line []byte) (int, error) {
 		b.write()
 	}
 	b.lines = append(b.lines, line...)
-	if !b.timerSet {
-		b.timerSet = true
-		time.AfterFunc(logDelay, b.delayed)
+	if !b.waiting {
+		b.write()
+		b.wait()
 	}
 	return len(line), nil
 }
@@ -50,12 +50,17 @@ func (b *logBuffer) flush() {
 	b.write()
 }
 
-// delayed is flush for the timer.
-func (b *logBuffer) delayed() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.timerSet = false
-	b.write()
+// wait lets the lines of the next logDelay wait, and goes on as long as there are any.
+func (b *logBuffer) wait() {
+	b.waiting = true
+	time.AfterFunc(logDelay, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.waiting = len(b.lines) > 0; b.waiting {
+			b.write()
+			b.wait()
+		}
+	})
 }
 
 func (b *logBuffer) write() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,54 +53,64 @@ func bufferedLog(out *writes) (*slog.Logger, *logBuffer) {
 
 // TestLogBuffer shows how long a line waits, and what is written with it.
 func TestLogBuffer(t *testing.T) {
+	half, long := strings.Repeat("h", logBufferBytes/2-60), strings.Repeat("l", logBufferBytes+100)
 	for name, test := range map[string]struct {
 		log func(*slog.Logger, *logBuffer)
-		// want is what is written after no time, and later what is after a second.
+		// want are the writes at once, and later those after logDelay.
 		want, later []string
 	}{
-		"lines wait for others": {
-			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info("b") }, nil, []string{"a b"},
+		"a line alone does not wait": {
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a") },
+			[]string{"a"},
+			[]string{"a"},
+		},
+		"lines shortly after another wait": {
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info("b"); l.Info("c") },
+			[]string{"a"},
+			[]string{"a", "b c"},
 		},
 		"a warning does not wait": {
-			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Warn("b"); l.Info("c") }, []string{"a b"}, []string{"a b", "c"},
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info("b"); l.Warn("c"); l.Info("d") },
+			[]string{"a", "b c"},
+			[]string{"a", "b c", "d"},
 		},
 		"nor an error, with attributes": {
-			func(l *slog.Logger, _ *logBuffer) { l.With("x", 1).WithGroup("g").Error("a") }, []string{"a x=1"}, []string{"a x=1"},
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.With("x", 1).WithGroup("g").Error("b") },
+			[]string{"a", "b x=1"},
+			[]string{"a", "b x=1"},
 		},
 		"the end": {
-			func(l *slog.Logger, b *logBuffer) { l.Info("a"); b.flush(); b.flush() }, []string{"a"}, []string{"a"},
+			func(l *slog.Logger, b *logBuffer) { l.Info("a"); l.Info("b"); b.flush(); b.flush() },
+			[]string{"a", "b"},
+			[]string{"a", "b"},
 		},
 		"a full buffer": {
-			func(l *slog.Logger, _ *logBuffer) {
-				for range 3 {
-					l.Info(strings.Repeat("a", 1900))
-				}
-			},
-			[]string{strings.Repeat("a", 1900) + " " + strings.Repeat("a", 1900)},
-			[]string{strings.Repeat("a", 1900) + " " + strings.Repeat("a", 1900), strings.Repeat("a", 1900)},
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info(half); l.Info(half); l.Info("b") },
+			[]string{"a", half + " " + half},
+			[]string{"a", half + " " + half, "b"},
 		},
 		"a line over the buffer": {
-			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info(strings.Repeat("b", 5000)); l.Info("c") },
-			[]string{"a", strings.Repeat("b", 5000)},
-			[]string{"a", strings.Repeat("b", 5000), "c"},
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info("b"); l.Info(long); l.Info("c") },
+			[]string{"a", "b", long},
+			[]string{"a", "b", long, "c"},
 		},
 		"a second later": {
-			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); time.Sleep(time.Second); l.Info("b") },
-			[]string{"a"},
-			[]string{"a", "b"},
+			func(l *slog.Logger, _ *logBuffer) { l.Info("a"); l.Info("b"); time.Sleep(time.Second); l.Info("c") },
+			[]string{"a", "b", "c"},
+			[]string{"a", "b", "c"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				out := &writes{}
 				test.log(bufferedLog(out))
-				if got := out.lines(); fmt.Sprint(got) != fmt.Sprint(test.want) {
-					t.Errorf("at once %q was written, want %q", got, test.want)
+				if got := out.lines(); !slices.Equal(got, test.want) {
+					t.Errorf("at once %.20q was written, want %.20q", got, test.want)
 				}
 				time.Sleep(logDelay)
 				synctest.Wait()
-				if got := out.lines(); fmt.Sprint(got) != fmt.Sprint(test.later) {
-					t.Errorf("later %q was written, want %q", got, test.later)
+				if got := out.lines(); !slices.Equal(got, test.later) {
+					t.Errorf("later %.20q was written, want %.20q", got, test.later)
 				}
 			})
 		})
