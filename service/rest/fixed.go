@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/clientsession/client-session-service/gen/openapi"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -26,8 +28,9 @@ type fixedFile struct {
 	header http.Header
 }
 
-// withFixedFiles serves the OpenAPI document, and the API page where it is asked for.
-func withFixedFiles(next http.Handler, config Config) (http.Handler, error) {
+// withFixedFiles serves the OpenAPI document, and the API page where it is asked for. refused counts the requests of
+// other methods.
+func withFixedFiles(next http.Handler, config Config, refused prometheus.Counter) (http.Handler, error) {
 	files := map[string]fixedFile{
 		"/openapi.json": {contentType: "application/json", body: openapi.JSON},
 		"/openapi.yaml": {contentType: "application/yaml", body: openapi.YAML},
@@ -55,6 +58,7 @@ func withFixedFiles(next http.Handler, config Config) (http.Handler, error) {
 		case !found:
 			next.ServeHTTP(w, r)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			refused.Inc()
 			e := seamerr.MethodNotAllowed([]string{http.MethodGet, http.MethodHead})
 			refuse(r.Context(), config.Logger, "no route", w, r, e)
 		default:

@@ -78,7 +78,7 @@ func New(config Config) (http.Handler, error) {
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
-	handler, err := withFixedFiles(f, config)
+	handler, err := withFixedFiles(f, config, others.methodNotAllowed)
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,7 @@ func metricCauses() []metricCause {
 		{series: answered + `"5xx"}`, cause: faulty(sandbox.Fault{Status: 500})},
 		{series: other + `"no_route"}`, cause: requesting(http.MethodGet, "/nowhere")},
 		{series: other + `"method_not_allowed"}`, cause: requesting(http.MethodGet, grantPath)},
+		{series: other + `"method_not_allowed"}`, cause: requesting(http.MethodPost, "/openapi.json")},
 		{series: other + `"cross_origin"}`, callers: true, cause: requesting(http.MethodPost, grantPath, "Origin", "https://evil.example")},
 		{
 			series: other + `"preflight"}`, configure: func(_ *testing.T, cfg *config.Config) { cfg.CORSOrigins = []string{"*"} },
