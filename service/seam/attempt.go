@@ -204,10 +204,14 @@ func (a *attempt) reason() error {
 	return fmt.Errorf("HTTP status %d, %s", a.httpStatus, a.err.Type)
 }
 
+// exactBody is the longest body, in bytes, that gets a buffer of its announced length. For a longer one the buffer grows
+// with what arrives: to announce eight megabytes costs a sender nothing.
+const exactBody = 64 << 10
+
 // readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
 func readBody(response *http.Response, limit int) ([]byte, error) {
 	defer response.Body.Close() //nolint:errcheck // The body has been read or abandoned.
-	if n := response.ContentLength; n > 0 && n <= int64(limit) {
+	if n := response.ContentLength; n > 0 && n <= int64(min(limit, exactBody)) {
 		text := make([]byte, n+1) // With room for the read that sees the end.
 		read, err := io.ReadFull(response.Body, text)
 		if int64(read) == n && errors.Is(err, io.ErrUnexpectedEOF) {

@@ -6,12 +6,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/seam"
@@ -122,6 +124,24 @@ func TestConnectionOutlivesDeadline(t *testing.T) {
 	}
 	if n := u.connections.Load(); n != 1 {
 		t.Errorf("%d connections for two calls", n)
+	}
+}
+
+// TestAnnouncedLength shows that the memory for a response is that of what has arrived, and not of what was announced.
+func TestAnnouncedLength(t *testing.T) {
+	url := raw(t, func(conn net.Conn, requests *bufio.Reader, _ int32) {
+		if request(requests) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n{")
+		}
+	})
+	client := newClient(t, url)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := grantOnce(t.Context(), t, client)
+	runtime.ReadMemStats(&after)
+	wantError(t, err, "upstream_response_invalid", codes.Internal)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1_000_000 {
+		t.Errorf("the call allocated %d bytes", allocated)
 	}
 }
 
