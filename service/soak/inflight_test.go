@@ -53,7 +53,7 @@ func (p *process) load(t *testing.T) load {
 
 func (c crowd) run(t *testing.T) {
 	const (
-		conns    = 20 // The service takes 1000 calls on a connection.
+		conns    = 100 // The service takes 100 calls on a connection.
 		deadline = 50 * time.Second
 	)
 	seam := startSeam(t)
