@@ -204,8 +204,8 @@ func (a *attempt) reason() error {
 	return fmt.Errorf("HTTP status %d, %s", a.httpStatus, a.err.Type)
 }
 
-// exactBody is the longest body, in bytes, that gets a buffer of its announced length. For a longer one the buffer grows
-// with what arrives: to announce eight megabytes costs a sender nothing.
+// exactBody is the longest body, in bytes, that gets a buffer of its announced length. For a longer one the buffer
+// grows with what arrives, so that a length which is only announced costs no memory.
 const exactBody = 64 << 10
 
 // readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
