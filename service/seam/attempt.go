@@ -1,7 +1,6 @@
 package seam
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -204,29 +203,38 @@ func (a *attempt) reason() error {
 	return fmt.Errorf("HTTP status %d, %s", a.httpStatus, a.err.Type)
 }
 
-// exactBody is the longest body, in bytes, that gets a buffer of its announced length. For a longer one the buffer
-// grows with what arrives, so that a length which is only announced costs no memory.
-const exactBody = 64 << 10
+const (
+	// firstBuffer is the first buffer of a body of unknown length, firstKnownBuffer the longest first one of a known
+	// length, both in bytes.
+	firstBuffer, firstKnownBuffer = 1 << 10, 64 << 10
+	// growth and knownGrowth are how many times longer the next buffer is. So memory grows with what arrives and not with
+	// an announcement, and a body of known length is copied twice at the most.
+	growth, knownGrowth = 2, 16
+)
 
 // readBody reads the body to its end, so that the connection can be used again, or fails at the limit.
 func readBody(response *http.Response, limit int) ([]byte, error) {
 	defer response.Body.Close() //nolint:errcheck // The body has been read or abandoned.
-	if n := response.ContentLength; n > 0 && n <= int64(min(limit, exactBody)) {
-		text := make([]byte, n+1) // With room for the read that sees the end.
-		read, err := io.ReadFull(response.Body, text)
-		if int64(read) == n && errors.Is(err, io.ErrUnexpectedEOF) {
-			err = nil
+	// Each has room for one byte more, for the read that sees the end, or more than the limit.
+	most, first, times := limit+1, firstBuffer, growth
+	if n := response.ContentLength; n > 0 && n <= int64(limit) {
+		most, first, times = int(n)+1, firstKnownBuffer, knownGrowth
+	}
+	text := make([]byte, 0, min(most, first))
+	for {
+		n, err := response.Body.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case errors.Is(err, io.EOF) && len(text) < most:
+			return text, nil
+		case len(text) == most:
+			return nil, fmt.Errorf("%w of %d bytes", errTooLarge, limit)
+		case err != nil:
+			return nil, err
+		case len(text) == cap(text):
+			text = append(make([]byte, 0, min(most, times*cap(text))), text...)
 		}
-		return text[:read], err
 	}
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(io.LimitReader(response.Body, int64(limit)+1)); err != nil {
-		return nil, err
-	}
-	if text.Len() > limit {
-		return nil, fmt.Errorf("%w of %d bytes", errTooLarge, limit)
-	}
-	return text.Bytes(), nil
 }
 
 var errTooLarge = errors.New("the response is longer than the limit")

@@ -127,7 +127,7 @@ func TestConnectionOutlivesDeadline(t *testing.T) {
 	}
 }
 
-// TestAnnouncedLength shows that the memory for a response is that of what has arrived, and not of what was announced.
+// TestAnnouncedLength shows that the memory for a response grows with what arrives, whatever length was announced.
 func TestAnnouncedLength(t *testing.T) {
 	url := raw(t, func(conn net.Conn, requests *bufio.Reader, _ int32) {
 		if request(requests) {
