@@ -32,14 +32,15 @@ type structField struct {
 
 func structFieldOf(goStruct reflect.Type, descriptor protoreflect.FieldDescriptor) structField {
 	for i := range goStruct.NumField() {
-		for part := range strings.SplitSeq(goStruct.Field(i).Tag.Get("protobuf"), ",") {
-			if part != "name="+string(descriptor.Name()) || !goStruct.Field(i).IsExported() {
+		goField := goStruct.Field(i)
+		for part := range strings.SplitSeq(goField.Tag.Get("protobuf"), ",") {
+			if part != "name="+string(descriptor.Name()) || !goField.IsExported() {
 				continue
 			}
-			if goType := goStruct.Field(i).Type; goType.Kind() == reflect.Pointer {
-				return structField{i, goType.Elem().Kind(), true}
+			if goField.Type.Kind() == reflect.Pointer {
+				return structField{i, goField.Type.Elem().Kind(), true}
 			}
-			return structField{i, goStruct.Field(i).Type.Kind(), false}
+			return structField{i, goField.Type.Kind(), false}
 		}
 	}
 	return structField{index: -1}
@@ -53,19 +54,19 @@ func (o object) set(f *field, v protoreflect.Value) {
 	if !o.IsValid() {
 		return
 	}
-	switch {
+	switch place := o.place(f); {
 	case f.goKind == reflect.String && f.pointer:
-		o.Field(f.index).Set(reflect.ValueOf(new(v.String())))
+		place.Set(reflect.ValueOf(new(v.String())))
 	case f.goKind == reflect.String:
-		o.Field(f.index).SetString(v.String())
+		place.SetString(v.String())
 	case f.goKind == reflect.Bool && f.pointer:
-		o.Field(f.index).Set(reflect.ValueOf(new(v.Bool())))
+		place.Set(reflect.ValueOf(new(v.Bool())))
 	case f.goKind == reflect.Bool:
-		o.Field(f.index).SetBool(v.Bool())
+		place.SetBool(v.Bool())
 	case f.goKind == reflect.Int32 && !f.pointer:
-		o.Field(f.index).SetInt(v.Int())
+		place.SetInt(v.Int())
 	case f.goKind == reflect.Struct:
-		o.Field(f.index).Set(reflect.ValueOf(v.Message().Interface()))
+		place.Set(reflect.ValueOf(v.Message().Interface()))
 	default:
 		o.reflection().Set(f.descriptor, v)
 	}
@@ -73,10 +74,7 @@ func (o object) set(f *field, v protoreflect.Value) {
 
 // get returns a field that is no list and no message of the contract; has is false if it is unset.
 func (o object) get(f *field) (v protoreflect.Value, has bool) {
-	var place reflect.Value
-	if f.index >= 0 {
-		place = o.Field(f.index)
-	}
+	place := o.place(f)
 	if f.pointer {
 		if place.IsNil() {
 			return v, false
@@ -99,6 +97,14 @@ func (o object) get(f *field) (v protoreflect.Value, has bool) {
 	}
 }
 
+// place returns the field in the struct, the zero Value where only protoreflect can access the field.
+func (o object) place(f *field) reflect.Value {
+	if f.index < 0 {
+		return reflect.Value{}
+	}
+	return o.Field(f.index)
+}
+
 // setNull sets the field that stands for null, and isNull reports whether it is set.
 func (o object) setNull(f *field) { o.reflection().Set(f.null, protoreflect.ValueOfBool(true)) }
 
@@ -106,12 +112,9 @@ func (o object) isNull(f *field) bool { return f.null != nil && o.reflection().H
 
 // list returns the elements of a list. present is false for one in a wrapper message that is unset.
 func (o object) list(f *field) (elements []string, present bool) {
-	list := o.Field(f.index)
-	if f.ids >= 0 {
-		if list.IsNil() {
-			return nil, false
-		}
-		list = list.Elem().Field(f.ids)
+	list := o.listPlace(f, false)
+	if !list.IsValid() {
+		return nil, false
 	}
 	elements, _ = reflect.TypeAssert[[]string](list)
 	return elements, true
@@ -119,19 +122,29 @@ func (o object) list(f *field) (elements []string, present bool) {
 
 // appendTo appends elements to a list, and creates the wrapper message of an unset one, also for no elements.
 func (o object) appendTo(f *field, elements ...string) {
-	list := o.Field(f.index)
-	if f.ids >= 0 {
-		if list.IsNil() {
-			list.Set(reflect.New(list.Type().Elem()))
-		}
-		list = list.Elem().Field(f.ids)
-	}
+	list := o.listPlace(f, true)
 	for _, element := range elements {
 		length := list.Len()
 		list.Grow(1)
 		list.SetLen(length + 1)
 		list.Index(length).SetString(element)
 	}
+}
+
+// listPlace returns a list, in its wrapper message where it has one. An unset wrapper is created if create is true;
+// otherwise listPlace returns the zero Value.
+func (o object) listPlace(f *field, create bool) reflect.Value {
+	list := o.Field(f.index)
+	if f.ids < 0 {
+		return list
+	}
+	if list.IsNil() {
+		if !create {
+			return reflect.Value{}
+		}
+		list.Set(reflect.New(list.Type().Elem()))
+	}
+	return list.Elem().Field(f.ids)
 }
 
 // newMessage sets a field that is a message of the contract to an empty one, or adds one to a list of them.
