@@ -39,6 +39,6 @@ func timeout(ctx context.Context, fallback, limit time.Duration) time.Duration {
 // contexts of a call, each with a timer or a goroutine that waits for it, would cost twice as much. The record of the
 // call gets what cancels it. The context has to have a parent that ends with the call.
 func WithDeadline(ctx context.Context, call *callinfo.Call, fallback, limit time.Duration) context.Context {
-	ctx, call.Cancel = context.WithTimeout(ctx, timeout(ctx, fallback, limit)) //nolint:gosec // See above.
+	ctx, call.Cancel = context.WithTimeout(ctx, timeout(ctx, fallback, limit)) //nolint:gosec // The record has it.
 	return ctx
 }

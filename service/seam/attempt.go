@@ -57,7 +57,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) {
 // overHTTP1 makes an attempt over HTTP/1.1 without TLS.
 func (c *Client) overHTTP1(ctx context.Context, x *exchange, connections *http1) {
 	request := http1Request{method: x.call.Method, path: x.call.Path, header: x.header, body: x.text}
-	response, sent, err := connections.roundTrip(ctx, x.deadline, &request) //nolint:bodyclose // In received.
+	response, sent, err := connections.roundTrip(ctx, x.deadline, &request) //nolint:bodyclose // Closed in received.
 	c.ended(ctx, x, response, sent, err)
 }
 
@@ -71,7 +71,7 @@ func (c *Client) overTransport(ctx context.Context, x *exchange, transport *http
 	}
 	trace := newSendTrace(x.text)
 	request := c.newRequest(x, &trace.body).WithContext(httptrace.WithClientTrace(limited, &trace.ClientTrace))
-	response, err := transport.RoundTrip(request) //nolint:bodyclose // In received.
+	response, err := transport.RoundTrip(request) //nolint:bodyclose // Closed in received.
 	c.ended(ctx, x, response, err == nil || trace.sent(err, c.pool.http2.Load()), err)
 }
 

@@ -68,8 +68,9 @@ func New(config Config) *Client {
 	endpoint := *config.Endpoint
 	endpoint.Path = strings.TrimRight(endpoint.Path, "/")
 	endpoint.RawPath = strings.TrimRight(endpoint.RawPath, "/")
+	config.Endpoint = &endpoint
 	c := &Client{
-		endpoint: &endpoint,
+		endpoint: config.Endpoint,
 		header: http.Header{
 			"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {config.UserAgent},
 		},
@@ -80,7 +81,7 @@ func New(config Config) *Client {
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
 	c.metrics = newMetrics(config.Registry, c.breaker, c.budget)
-	c.pool = newPool(config, c.endpoint, c.header, c.metrics)
+	c.pool = newPool(config, c.header, c.metrics)
 	return c
 }
 

@@ -42,10 +42,10 @@ type generation struct {
 	retired atomic.Bool
 }
 
-// newPool returns the pool for the base URL. header has the headers of every request.
-func newPool(config Config, endpoint *url.URL, header http.Header, m *metrics) *pool {
-	p := &pool{maxAge: config.MaxConnectionAge}
-	head, err := newHTTP1Head(endpoint, header)
+// newPool returns the pool for the endpoint. header has the headers of every request.
+func newPool(config Config, header http.Header, m *metrics) *pool {
+	p, endpoint := &pool{maxAge: config.MaxConnectionAge}, config.Endpoint
+	head, err := newHTTP1Head(endpoint, header) // With an error, each request goes through the transport and has it.
 	direct := err == nil && endpoint.Scheme == "http" && !proxied(endpoint)
 	p.make = func() *generation {
 		g := &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)}
