@@ -107,8 +107,9 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 
 func newLogger(cfg config.Config, out *logBuffer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(out, options)
 	if cfg.LogFormat == "json" {
-		return slog.New(bufferedHandler{slog.NewJSONHandler(out, options), out})
+		handler = slog.NewJSONHandler(out, options)
 	}
-	return slog.New(bufferedHandler{slog.NewTextHandler(out, options), out})
+	return slog.New(bufferedHandler{handler, out})
 }

@@ -20,6 +20,7 @@ type steps struct {
 func (s *Server) newSteps(
 	cfg config.Config, authenticate grpc.UnaryServerInterceptor, rules interceptor.Rules, m *metrics,
 ) steps {
+	served := servedServices()
 	outer := []grpc.UnaryServerInterceptor{
 		interceptor.RecoverCall(s.logger, m.panics),
 		// It sets the request id, which all other steps use.
@@ -31,8 +32,8 @@ func (s *Server) newSteps(
 	}
 	outer = append(outer,
 		// These two run outside of the recovery, so they see a panic as an error.
-		interceptor.AccessLog(s.logger, cfg.TrustedProxies, servedServices()...),
-		interceptor.Metrics(m.registry, servedServices()...),
+		interceptor.AccessLog(s.logger, cfg.TrustedProxies, served...),
+		interceptor.Metrics(m.registry, served...),
 	)
 	recovery := interceptor.Recovery(s.logger, m.panics)
 	call := append(slices.Clone(outer),
