@@ -52,6 +52,7 @@ func TestAttackSoak(t *testing.T) {
 	defer cancel()
 	var took []time.Duration
 	failed := 0
+	h.beside = 1
 	var good sync.WaitGroup
 	good.Go(func() {
 		for ctx.Err() == nil {

@@ -38,6 +38,8 @@ type credentialHarness struct {
 	jobsToken string
 	// sign makes tokens of the issuer whose token jobs has, with these claims in place of its own.
 	sign func(claims map[string]any) string
+	// beside is how many calls there may be beside those of the test: one in the soak test, which never stops calling.
+	beside int
 }
 
 // startWithCredential runs the service with a service credential until the test ends.
