@@ -108,17 +108,6 @@ func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.RequestID)
 
 type key struct{}
 
-// Begin returns the record of the call and a context that carries it, for steps that do not know whether it has begun.
-func Begin(ctx context.Context) (context.Context, *Call) {
-	call := FromContext(ctx)
-	if call.Face == "" {
-		call.Face = FaceGRPC
-		call.Metadata, _ = metadata.FromIncomingContext(ctx)
-		ctx = NewContext(ctx, call)
-	}
-	return ctx, call
-}
-
 // NewContext returns a context that carries call.
 func NewContext(ctx context.Context, call *Call) context.Context {
 	return context.WithValue(ctx, key{}, call)

@@ -17,8 +17,7 @@ func RecoverCall(logger *slog.Logger, panics prometheus.Counter) grpc.UnaryServe
 	return func(
 		ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 	) (response any, err error) {
-		// The record begins here where there is none yet, so that it has what RequestID writes into it.
-		ctx, call := callinfo.Begin(ctx)
+		call := callinfo.FromContext(ctx)
 		defer func() {
 			value := recover()
 			if value == nil {

@@ -139,7 +139,8 @@ func TestRecoverCall(t *testing.T) {
 				chain = test.steps(r)
 			}
 			transport := &headers{}
-			got, err := r.call(grpc.NewContextWithServerTransportStream(t.Context(), transport), chain...)
+			ctx, _ := withCall(t, callinfo.Call{Face: callinfo.FaceGRPC})
+			got, err := r.call(grpc.NewContextWithServerTransportStream(ctx, transport), chain...)
 			e := asError(t, err)
 			if got != nil || e.GRPCCode() != codes.Internal || e.Type != "internal_server_error" || e.Message != "Internal error" {
 				t.Errorf("response %v, error %+v", got, e)
@@ -185,10 +186,12 @@ func TestRecoverCallRequestID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecoveryHarness(t, nil)
-			ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("x-request-id", test.sent))
+			call := callinfo.Call{Face: callinfo.FaceGRPC}
 			if test.call != nil {
-				ctx = callinfo.NewContext(ctx, test.call)
+				call = *test.call
 			}
+			call.Metadata = metadata.Pairs("x-request-id", test.sent)
+			ctx, _ := withCall(t, call)
 			last := func(ctx context.Context, _ any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
 				callinfo.FromContext(ctx).SeamRequestID = test.seam
 				panic("injected")

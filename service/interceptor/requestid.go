@@ -25,7 +25,7 @@ const (
 // it, since the others use the id. It adds that id and Seam's to the response, and turns every error into an
 // *seamerr.Error with both.
 func RequestID(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	ctx, call := callinfo.Begin(ctx)
+	call := callinfo.FromContext(ctx)
 	setRequestID(call)
 	response, err := handler(ctx, request)
 	ids := responseIDs(call)

@@ -56,7 +56,8 @@ func TestRequestIDOfCaller(t *testing.T) {
 			md := metadata.MD{}
 			md.Append("x-request-id", test.sent...)
 			transport := &headers{}
-			ctx := grpc.NewContextWithServerTransportStream(metadata.NewIncomingContext(t.Context(), md), transport)
+			ctx, _ := withCall(t, callinfo.Call{Face: callinfo.FaceGRPC, Metadata: md})
+			ctx = grpc.NewContextWithServerTransportStream(ctx, transport)
 			var call callinfo.Call
 			_, err := interceptor.RequestID(ctx, nil, info(), func(ctx context.Context, _ any) (any, error) {
 				call = *callinfo.FromContext(ctx)
