@@ -47,9 +47,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case config.Healthcheck:
 		err = healthcheck(cfg.AdminListen)
 	case config.Serve, config.Sandbox:
-		log := &logBuffer{out: stderr}
-		defer log.flush()
-		return start(cfg, newLogger(cfg, log), stderr)
+		return start(cfg, newLogger(cfg, stderr), stderr)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "client-session-service: %v\n", err)
@@ -105,11 +103,10 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	return s.Run(ctx)
 }
 
-func newLogger(cfg config.Config, out *logBuffer) *slog.Logger {
+func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	var handler slog.Handler = slog.NewTextHandler(out, options)
 	if cfg.LogFormat == "json" {
-		handler = slog.NewJSONHandler(out, options)
+		return slog.New(slog.NewJSONHandler(out, options))
 	}
-	return slog.New(bufferedHandler{handler, out})
+	return slog.New(slog.NewTextHandler(out, options))
 }

@@ -43,26 +43,15 @@ func (c *Client) attempt(ctx context.Context, x *exchange) {
 	x.last = attempt{}
 	connections := c.pool.take()
 	defer connections.release()
-	if connections.http1 != nil && len(x.text) <= maxDirectBody {
-		c.overHTTP1(ctx, x, connections.http1)
-	} else {
-		c.overTransport(ctx, x, connections.Transport)
-	}
+	c.roundTrip(ctx, x, connections.Transport)
 	if a := &x.last; a.err != nil {
 		a.err.RequestID = cmp.Or(a.err.RequestID, a.requestID)
 	}
 	x.last.took = time.Since(began)
 }
 
-// overHTTP1 makes an attempt over HTTP/1.1 without TLS.
-func (c *Client) overHTTP1(ctx context.Context, x *exchange, connections *http1) {
-	request := http1Request{method: x.call.Method, path: x.call.Path, header: x.header, body: x.text}
-	response, sent, err := connections.roundTrip(ctx, x.deadline, &request) //nolint:bodyclose // Closed in received.
-	c.ended(ctx, x, response, sent, err)
-}
-
-// overTransport makes an attempt through net/http's transport: over TLS, and so HTTP/2, or a proxy.
-func (c *Client) overTransport(ctx context.Context, x *exchange, transport *http.Transport) {
+// roundTrip sends the request and reads the response.
+func (c *Client) roundTrip(ctx context.Context, x *exchange, transport *http.Transport) {
 	limited := ctx
 	if end, _ := ctx.Deadline(); x.deadline.Before(end) {
 		var cancel context.CancelFunc

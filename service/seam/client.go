@@ -81,7 +81,7 @@ func New(config Config) *Client {
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
 	c.metrics = newMetrics(config.Registry, c.breaker, c.budget)
-	c.pool = newPool(config, c.header, c.metrics)
+	c.pool = newPool(config, c.metrics)
 	return c
 }
 

@@ -36,7 +36,7 @@ func TestRequest(t *testing.T) {
 		"more than one slash": {"/seam//", "/seam/client_sessions/grant_access"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, ids := range [][]string{{"a\"", "b"}, {strings.Repeat("a", 8<<10)}} { // The transport sends the long one.
+			for _, ids := range [][]string{{"a\"", "b"}, {strings.Repeat("a", 8<<10)}} {
 				header := authorized()
 				header.Set("seam-workspace", "w-1")
 				before := header.Clone()
@@ -70,19 +70,15 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestHeaderInjection shows that a line break in a value adds no header, whatever let it through.
+// TestHeaderInjection shows that a value with a line break is not sent, whatever let it through.
 func TestHeaderInjection(t *testing.T) {
-	var got http.Header
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		got = r.Header
-		_, _ = io.WriteString(w, `{}`)
-	})
+	u := serve(t, responding(200, `{}`))
 	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
 		Endpoint: seam.GrantAccess(), Header: http.Header{"Authorization": {"Bearer a\r\nInjected: b"}},
 		In: &grantRequest{}, Out: &grantResponse{},
 	})
-	if err != nil || got.Get("Injected") != "" || got.Get("Authorization") != "Bearer a  Injected: b" {
-		t.Errorf("headers are %q, error %v", got, err)
+	if n := u.requests.Load(); err == nil || n != 0 {
+		t.Errorf("%d requests, error %v", n, err)
 	}
 }
 

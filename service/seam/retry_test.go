@@ -45,7 +45,7 @@ func TestRetrySucceeds(t *testing.T) {
 		},
 		"after a response half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 response: ok: not JSON at byte 55"},
 		"after an end": {
-			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: unexpected EOF",
+			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: EOF",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

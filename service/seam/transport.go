@@ -1,13 +1,11 @@
 package seam
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,6 +14,17 @@ import (
 // deadAfter is when a connection counts as dead because its peer neither acknowledges nor sends anything. The kernel's
 // own limit is a quarter of an hour, in which every call on the connection would end at its deadline.
 const deadAfter = 10 * time.Second
+
+const (
+	// idleTimeout is under the 60 seconds after which common load balancers close an idle connection, so that it is
+	// closed here first and no request meets a closed one.
+	idleTimeout = 55 * time.Second
+	// connectionBuffer is the size of both buffers of a connection over HTTP/1.1. A call in flight has a connection, and
+	// the requests and responses of nearly all calls fit in.
+	connectionBuffer = 2 << 10
+	// maxResponseHeader bounds the headers of a response in bytes, with those of interim responses (1xx).
+	maxResponseHeader = 64 << 10
+)
 
 // idleAfter is when a connection is certain to be idle after the end of its last call.
 const idleAfter = time.Second
@@ -35,35 +44,19 @@ type pool struct {
 type generation struct {
 	*http.Transport
 
-	// http1 is nil where all requests go through the transport.
-	http1   *http1
 	born    time.Time
 	calls   atomic.Int64
 	retired atomic.Bool
 }
 
-// newPool returns the pool for the endpoint. header has the headers of every request.
-func newPool(config Config, header http.Header, m *metrics) *pool {
-	p, endpoint := &pool{maxAge: config.MaxConnectionAge}, config.Endpoint
-	head, err := newHTTP1Head(endpoint, header) // With an error, each request goes through the transport and has it.
-	direct := err == nil && endpoint.Scheme == "http" && !proxied(endpoint)
+// newPool returns the pool for the endpoint.
+func newPool(config Config, m *metrics) *pool {
+	p := &pool{maxAge: config.MaxConnectionAge}
 	p.make = func() *generation {
-		g := &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)}
-		if direct {
-			address := net.JoinHostPort(endpoint.Hostname(), cmp.Or(endpoint.Port(), "80"))
-			dial := func(ctx context.Context) (net.Conn, error) { return g.DialContext(ctx, "tcp", address) }
-			g.http1 = &http1{dial: dial, head: head, maxIdle: config.MaxIdleConnections}
-		}
-		return g
+		return &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)}
 	}
 	p.current.Store(p.next())
 	return p
-}
-
-// proxied reports whether the environment names a proxy for the endpoint, or one that is not valid.
-func proxied(endpoint *url.URL) bool {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: endpoint})
-	return proxy != nil || err != nil
 }
 
 func (p *pool) next() *generation {
@@ -78,7 +71,7 @@ func (p *pool) take() *generation {
 	if p.maxAge > 0 && time.Since(g.born) > p.maxAge {
 		if fresh := p.next(); p.current.CompareAndSwap(g, fresh) {
 			g.retired.Store(true)
-			g.closeIdle()
+			g.CloseIdleConnections()
 			g = fresh
 		} else {
 			g = p.current.Load() // Another call was faster.
@@ -86,14 +79,6 @@ func (p *pool) take() *generation {
 	}
 	g.calls.Add(1)
 	return g
-}
-
-// closeIdle closes the idle connections and those that calls in flight release later.
-func (g *generation) closeIdle() {
-	g.CloseIdleConnections()
-	if g.http1 != nil {
-		g.http1.close()
-	}
 }
 
 // release ends the use of the connections by one request. A call that took them while they were retired may have kept
@@ -106,7 +91,7 @@ func (g *generation) release() {
 	}
 }
 
-func (p *pool) close() { p.current.Load().closeIdle() }
+func (p *pool) close() { p.current.Load().CloseIdleConnections() }
 
 // newTransport returns a transport that keeps as many connections as there can be calls in flight:
 // http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks
