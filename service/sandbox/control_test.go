@@ -1,18 +1,10 @@
 package sandbox_test
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
-
-func newHTTPServer(t *testing.T, h http.Handler) string {
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	return server.URL
-}
 
 func TestControlRequests(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})

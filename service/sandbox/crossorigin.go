@@ -16,8 +16,12 @@ func rejectCrossOrigin(r *http.Request) *apiError {
 	if !isAddressOrLocalhost(r.Host) {
 		return errForbidden("The control routes are served under an IP address or localhost only")
 	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
 	for _, origin := range r.Header.Values("Origin") {
-		if origin != "http://"+r.Host {
+		if origin != scheme+r.Host {
 			return errForbidden("The control routes take no cross-origin requests")
 		}
 	}

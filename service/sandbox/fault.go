@@ -2,8 +2,11 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,12 +18,14 @@ import (
 type Disconnect string
 
 const (
-	// DisconnectReset resets the connection before any byte of a response.
+	// DisconnectReset resets the connection before any byte of a response: over
+	// HTTP/2 with the other requests on it.
 	DisconnectReset Disconnect = "reset"
-	// DisconnectTruncate sends less than Content-Length says, then closes.
+	// DisconnectTruncate sends less than Content-Length says, then closes the
+	// connection. Over HTTP/2 it then resets the stream, and the others go on.
 	DisconnectTruncate Disconnect = "truncate"
 	// DisconnectEndless sends a body that does not end, until the client closes
-	// the connection, or for 64 MiB or a minute.
+	// the connection or resets the stream, or for 64 MiB or a minute.
 	DisconnectEndless Disconnect = "endless"
 )
 
@@ -145,7 +150,7 @@ func (f Fault) apply(w http.ResponseWriter, r *http.Request, requestID string) (
 		w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
 		errorResponse(errRateLimited()).write(w, requestID)
 	case f.Disconnect == DisconnectReset:
-		reset(w)
+		reset(r)
 	case f.Disconnect == DisconnectTruncate:
 		truncate(w)
 	case f.Disconnect == DisconnectEndless:
@@ -189,18 +194,27 @@ func (f Fault) respond(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(f.Body))
 }
 
-// reset resets the connection (RST) in place of an orderly close (FIN).
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
+// connectionKey is the key of a request's connection in its context.
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// reset resets the TCP connection of a request (RST) in place of an orderly
+// close (FIN, and over TLS an alert). A request without one just ends.
+func reset(r *http.Request) {
+	conn, _ := r.Context().Value(connectionKey{}).(net.Conn)
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
 	}
-	// Without lingering, unwritten and unread bytes are dropped and the kernel
-	// sends a reset. A connection that is not TCP is just closed.
-	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// Without lingering, unwritten and unread bytes are dropped and the
+		// kernel sends a reset.
 		_ = tcp.SetLinger(0)
+		_ = tcp.Close()
 	}
-	_ = conn.Close()
+	panic(http.ErrAbortHandler)
 }
 
 func truncate(w http.ResponseWriter) {

@@ -3,7 +3,10 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -27,22 +30,53 @@ type harness struct {
 	t      *testing.T
 	url    string
 	client *http.Client
+	http2  bool
 }
 
 // startTime has more digits than the API's format, so that the test sees rounding.
 var startTime = time.Date(2026, 1, 2, 3, 4, 5, 678_912_345, time.UTC)
 
+// protocols are the ways to reach a sandbox: how it listens, and what the client speaks.
+var protocols = map[string]struct {
+	listen func(string, *sandbox.Sandbox) (*sandbox.Server, error)
+	http2  bool
+}{
+	"plain text":    {sandbox.Listen, false},
+	"TLS, HTTP/1.1": {sandbox.ListenTLS, false},
+	"TLS, HTTP/2":   {sandbox.ListenTLS, true},
+}
+
+// newHarness is reached in plain text.
 func newHarness(t *testing.T, options sandbox.Options) *harness {
+	t.Helper()
+	g, _ := listen(t, "plain text", options)
+	return g
+}
+
+// overEachProtocol runs a test for each of the protocols.
+func overEachProtocol(t *testing.T, test func(*testing.T, *harness, *sandbox.Server)) {
+	t.Helper()
+	for protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			g, server := listen(t, protocol, sandbox.Options{})
+			test(t, g, server)
+		})
+	}
+}
+
+func listen(t *testing.T, protocol string, options sandbox.Options) (*harness, *sandbox.Server) {
 	t.Helper()
 	if options.Now == nil {
 		options.Now = func() time.Time { return startTime }
 	}
-	s := sandbox.New(options)
-	server, err := sandbox.Listen("127.0.0.1:0", s)
+	s, over := sandbox.New(options), protocols[protocol]
+	server, err := over.listen("127.0.0.1:0", s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(server.AuthorityPEM())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: over.http2}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		if err := server.Close(); err != nil {
@@ -56,7 +90,7 @@ func newHarness(t *testing.T, options sandbox.Options) *harness {
 			return http.ErrUseLastResponse
 		},
 	}
-	return &harness{Sandbox: s, t: t, url: server.URL(), client: client}
+	return &harness{Sandbox: s, t: t, url: server.URL(), client: client, http2: over.http2}, server
 }
 
 // reply is a response with its whole body.
@@ -324,44 +358,63 @@ func TestShutdown(t *testing.T) {
 		{"ends with the context", 50 * time.Millisecond, time.Hour, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := sandbox.New(sandbox.Options{})
-			server, err := sandbox.Listen("127.0.0.1:0", s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Inject(sandbox.Fault{Delay: test.delay}); err != nil {
-				t.Fatal(err)
-			}
-			served := make(chan error)
-			transport := &http.Transport{}
-			defer transport.CloseIdleConnections()
-			go func() {
-				res, err := (&http.Client{Transport: transport}).Get(server.URL() + "/")
-				if err == nil {
-					err = res.Body.Close()
+			overEachProtocol(t, func(t *testing.T, g *harness, server *sandbox.Server) {
+				g.inject(sandbox.Fault{Delay: test.delay})
+				served := make(chan error)
+				go func() {
+					_, err := g.try(context.WithoutCancel(t.Context()), "GET", "/", "")
+					served <- err
+				}()
+				for len(g.Requests()) == 0 {
+					time.Sleep(time.Millisecond)
 				}
-				served <- err
-			}()
-			for len(s.Requests()) == 0 {
-				time.Sleep(time.Millisecond)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
-			defer cancel()
-			if err := server.Shutdown(ctx); (err != nil) != test.fails {
-				t.Errorf("shutdown: %v", err)
-			}
-			if err := <-served; (err != nil) != test.fails {
-				t.Errorf("request: %v", err)
-			}
-			if err := server.Close(); err != nil {
-				t.Errorf("close again: %v", err)
-			}
+				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
+				defer cancel()
+				if err := server.Shutdown(ctx); (err != nil) != test.fails {
+					t.Errorf("shutdown: %v", err)
+				}
+				if err := <-served; (err != nil) != test.fails {
+					t.Errorf("request: %v", err)
+				}
+				if err := server.Close(); err != nil {
+					t.Errorf("close again: %v", err)
+				}
+			})
 		})
 	}
 }
 
+// TestProtocols shows what a client gets that trusts the authority, by the address and by the name of the machine, and
+// that another client gets nothing.
+func TestProtocols(t *testing.T) {
+	overEachProtocol(t, func(t *testing.T, g *harness, server *sandbox.Server) {
+		for _, url := range []string{g.url, strings.Replace(g.url, "127.0.0.1", "localhost", 1)} {
+			res, err := g.client.Get(url + "/client_sessions/get")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != 401 || (res.ProtoMajor == 2) != g.http2 {
+				t.Errorf("%s: %s over %s", url, res.Status, res.Proto)
+			}
+		}
+		g.send("GET", "/_sandbox/requests", "", "Origin", g.url).ok()
+		secured := server.AuthorityPEM() != nil
+		if scheme, _, _ := strings.Cut(g.url, ":"); (scheme == "https") != secured {
+			t.Errorf("the URL is %s, the authority %q", g.url, server.AuthorityPEM())
+		}
+		g.client.Transport = &http.Transport{DisableKeepAlives: true}
+		var untrusted *tls.CertificateVerificationError
+		if _, err := g.try(t.Context(), "GET", "/", ""); errors.As(err, &untrusted) != secured {
+			t.Errorf("a client that trusts nobody gets %v", err)
+		}
+	})
+}
+
 func TestListenFails(t *testing.T) {
-	if _, err := sandbox.Listen("127.0.0.1:-1", sandbox.New(sandbox.Options{})); err == nil {
-		t.Error("no error")
+	for name, protocol := range protocols {
+		if _, err := protocol.listen("127.0.0.1:-1", sandbox.New(sandbox.Options{})); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }
