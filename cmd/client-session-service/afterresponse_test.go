@@ -19,31 +19,24 @@ import (
 )
 
 // TestBytesAfterResponseAreNotLogged shows that bytes after the end of a response are not logged: they can be the rest
-// of a response with a token. net/http's transport, which is used over TLS, writes them to the standard log by itself.
+// of a response with a token. net/http's transport writes them to the standard log by itself.
 func TestBytesAfterResponseAreNotLogged(t *testing.T) {
 	authority := seamtest.NewAuthority(t, "Seam")
 	trusted := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(trusted, authority.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for scheme, logged := range map[string]string{"http": "", "https": "Unsolicited response"} {
-		t.Run(scheme, func(t *testing.T) {
-			seam, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if scheme == "https" {
-				pair := authority.Pair(t, "127.0.0.1")
-				seam = tls.NewListener(seam, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
-			}
-			t.Cleanup(func() { _ = seam.Close() })
-			const token = "seam_cst1secret"
-			go respondAndGoOn(seam, `{"token":"`+token+`"}`)
-			log := logOfTwoCalls(t, logged, "--seam-endpoint="+scheme+"://"+seam.Addr().String(), "--seam-ca-file="+trusted)
-			if !strings.Contains(log, logged) || strings.Contains(log, token) {
-				t.Errorf("the log is %s; want it not to quote the bytes after a response", log)
-			}
-		})
+	seam, err := tls.Listen("tcp", "127.0.0.1:0",
+		&tls.Config{Certificates: []tls.Certificate{authority.Pair(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = seam.Close() })
+	const token, logged = "seam_cst1secret", "Unsolicited response"
+	go respondAndGoOn(seam, `{"token":"`+token+`"}`)
+	log := logOfTwoCalls(t, logged, "--seam-endpoint=https://"+seam.Addr().String(), "--seam-ca-file="+trusted)
+	if !strings.Contains(log, logged) || strings.Contains(log, token) {
+		t.Errorf("the log is %s; want it not to quote the bytes after a response", log)
 	}
 }
 

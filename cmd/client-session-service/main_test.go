@@ -140,6 +140,7 @@ func TestProcess(t *testing.T) {
 			1, nil,
 			[]string{"--http-listen: ", "--sandbox-listen: "},
 		},
+		"sandbox's authority":  {[]string{"sandbox", "--listen=127.0.0.1:0", "--write-ca-file=no/ca.pem"}, nil, 1, nil, []string{"--write-ca-file: open no/ca.pem"}},
 		"sandbox's port taken": {[]string{"sandbox", "--listen=" + taken.Addr().String()}, nil, 1, nil, []string{"--listen: ", "address already in use"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package main_test
 import (
 	"bufio"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -12,16 +11,18 @@ import (
 )
 
 // TestProxy shows that requests to Seam go through the proxy that the environment names, as those of other programs do.
+// It is asked for a tunnel, so it does not see what is in them.
 func TestProxy(t *testing.T) {
 	var asked atomic.Pointer[string]
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Store(&r.RequestURI)
-		_, _ = io.WriteString(w, `{"ok":true}`)
+		request := r.Method + " " + r.RequestURI
+		asked.Store(&request)
+		w.WriteHeader(http.StatusBadGateway)
 	}))
 	defer proxy.Close()
 	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--drain-delay=0s", "--seam-endpoint=http://seam.example", "--allow-plaintext-upstream")
-	cmd.Env = append(cmd.Env, "HTTP_PROXY="+proxy.URL)
+		"--drain-delay=0s", "--seam-endpoint=https://seam.example")
+	cmd.Env = append(cmd.Env, "HTTPS_PROXY="+proxy.URL)
 	for lines := bufio.NewScanner(begin(t, cmd)); lines.Scan(); {
 		var line struct{ Msg, HTTP string }
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
@@ -37,7 +38,7 @@ func TestProxy(t *testing.T) {
 	if code := exitCode(t, cmd.Wait()); code != 0 {
 		t.Errorf("exit code is %d", code)
 	}
-	if uri := asked.Load(); uri == nil || *uri != "http://seam.example/client_sessions/get" {
-		t.Errorf("the proxy is asked for %v", uri)
+	if request := asked.Load(); request == nil || *request != "CONNECT seam.example:443" {
+		t.Errorf("the proxy is asked for %v", request)
 	}
 }

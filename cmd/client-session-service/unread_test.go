@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -204,23 +206,46 @@ func unreadBody(ctx context.Context, address string) {
 	_, _ = io.Copy(io.Discard, connection)
 }
 
-// service is the running binary, with its sandbox.
+// service is the running binary: the service, or the sandbox alone.
 type service struct {
-	GRPC, HTTP, Admin string
-	conn              *grpc.ClientConn
-	stop              func(t *testing.T) string
-	calls             int
+	GRPC, HTTP, Admin, Seam string
+	conn                    *grpc.ClientConn
+	// stop ends it in good order and returns its log.
+	stop  func(t *testing.T) string
+	calls int
 }
 
+// startService starts the service in front of a sandbox, which it reaches over TLS.
 func startService(t *testing.T, args ...string) *service {
 	t.Helper()
+	trusted := filepath.Join(t.TempDir(), "ca.pem")
+	seam := startBinary(t, command(t, build(t), "sandbox", "--listen=127.0.0.1:0", "--write-ca-file="+trusted))
 	cmd := command(t, build(t), append(args, "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--sandbox", "--drain-delay=0s")...)
+		"--seam-endpoint="+seam.Seam, "--seam-ca-file="+trusted, "--drain-delay=0s")...)
 	cmd.Env = append(cmd.Env, "GOMEMLIMIT=96MiB") // As docs/reliability.md tells operators to set it.
-	stderr := begin(t, cmd)
-	s := &service{}
-	lines := bufio.NewScanner(stderr)
+	s := startBinary(t, cmd)
+	conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.conn = conn
+	stop := s.stop
+	s.stop = func(t *testing.T) string {
+		t.Helper()
+		_ = conn.Close()
+		log := stop(t)
+		seam.stop(t)
+		return log
+	}
+	return s
+}
+
+// startBinary returns when the binary is ready.
+func startBinary(t *testing.T, cmd *exec.Cmd) *service {
+	t.Helper()
+	lines := bufio.NewScanner(begin(t, cmd))
 	lines.Buffer(nil, 1<<20)
+	s := &service{}
 	ready := false
 	for !ready && lines.Scan() {
 		var line struct{ Msg string }
@@ -237,22 +262,15 @@ func startService(t *testing.T, args ...string) *service {
 			log.WriteString(lines.Text() + "\n")
 		}
 	}()
-	conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.conn = conn
-	s.stop = sync.OnceValue(func() func(t *testing.T) string {
-		return func(t *testing.T) string {
-			_ = conn.Close()
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			<-ended
-			if code := exitCode(t, cmd.Wait()); code != 0 {
-				t.Errorf("exit code %d", code)
-			}
-			return log.String()
+	s.stop = func(t *testing.T) string {
+		t.Helper()
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+		if code := exitCode(t, cmd.Wait()); code != 0 {
+			t.Errorf("exit code %d", code)
 		}
-	})()
+		return log.String()
+	}
 	return s
 }
 

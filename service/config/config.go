@@ -94,6 +94,8 @@ type Config struct {
 	// Command is what to do, and Version what --version prints and Seam sees in the User-Agent.
 	Command Command `kong:"-"`
 	Version string  `kong:"-"`
+	// WriteCAFile is where the command Sandbox writes its authority. It serves plain text if that is empty.
+	WriteCAFile string `kong:"-"`
 }
 
 // Log is what is logged, and how.
@@ -108,6 +110,8 @@ type commands struct {
 	Serve   Config `cmd:"" default:"withargs" help:"Serve both faces (the default)."`
 	Sandbox struct {
 		Listen string `name:"listen" variable:"SANDBOX_LISTEN" type:"address" default:"127.0.0.1:9092" help:"Address of the sandbox."`
+		// The variable says whose it is, as that of the address does.
+		WriteCAFile string `name:"write-ca-file" variable:"SANDBOX_WRITE_CA_FILE" type:"file" help:"Serve TLS, with a certificate made at the start, and write its authority to this file, for clients."`
 
 		Log
 	} `cmd:"" help:"Run the in-memory Seam alone, to try out an SDK or a client against it."`
@@ -160,7 +164,10 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 	var c Config
 	switch chosen.Command() {
 	case "sandbox":
-		c = Config{Command: Sandbox, SandboxListen: read.Sandbox.Listen, Log: read.Sandbox.Log}
+		c = Config{
+			Command: Sandbox, Log: read.Sandbox.Log,
+			SandboxListen: read.Sandbox.Listen, WriteCAFile: read.Sandbox.WriteCAFile,
+		}
 	case "callers token":
 		c.Command = NewToken
 	case "callers check <file>":

@@ -117,9 +117,9 @@ func TestParse(t *testing.T) {
 		"command named":       {[]string{"serve", "--sandbox"}, nil, func(c *config.Config) { c.Sandbox = true }},
 		"sandbox alone": {
 			[]string{"sandbox", "--listen=127.0.0.1:5", "--log-level=warn"},
-			nil,
+			map[string]string{"SANDBOX_WRITE_CA_FILE": "ca.pem"},
 			func(c *config.Config) {
-				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", Log: config.Log{LogLevel: level(slog.LevelWarn), LogFormat: "json"}, Version: "v1"}
+				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", WriteCAFile: "ca.pem", Log: config.Log{LogLevel: level(slog.LevelWarn), LogFormat: "json"}, Version: "v1"}
 			},
 		},
 	} {
