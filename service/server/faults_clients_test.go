@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,21 +177,22 @@ func begin(call func()) <-chan struct{} {
 // TestCallerCancelsMidCall shows that a caller that cancels ends its request to Seam, too, long before the deadline,
 // whatever the call is and wherever it stands, and that the request is not retried.
 func TestCallerCancelsMidCall(t *testing.T) {
-	later := seamtest.Response("503 Service Unavailable", `{"error":{"type":"t","message":"m"}}`, "Retry-After: 2")
-	for state, f := range map[string]fault{
-		"no response":            says("", "", seamtest.Hang),
-		"half a response":        says("", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+goodResponse, seamtest.Hang),
-		"no response over h2":    stream("", hangsStream),
-		"waiting for Seam again": says("", later, seamtest.KeepOpen),
-	} {
+	const waiting = "waiting for Seam again"
+	later := seamtest.Reply{Status: 503, Header: http.Header{"Retry-After": {"2"}}, Body: `{"error":{"type":"t","message":"m"}}`}
+	canceled := func(f fault) fault { return f }
+	for _, f := range slices.Concat(
+		overBoth("no response", seamtest.Reply{Then: seamtest.Hang}, canceled),
+		overBoth("half a response", seamtest.Reply{Status: 200, Body: halfResponse, Then: seamtest.Hang}, canceled),
+		overBoth(waiting, later, canceled),
+	) {
 		for name, call := range cancelableCalls() {
-			t.Run(state+", "+name, func(t *testing.T) {
+			t.Run(f.name+", "+name, func(t *testing.T) {
 				seam := startUpstream(t, f.Fault)
 				h := start(t, pointAt(t, seam))
 				before := settled(t)
 				seam.Break()
 				for _, k := range kinds() {
-					if state == "waiting for Seam again" && k.name == "write once" {
+					if strings.HasSuffix(f.name, waiting) && k.name == "write once" {
 						continue // It is not retried anyway.
 					}
 					lines := len(h.log.calls(t))
@@ -229,35 +231,39 @@ func TestCallerCancelsMidCall(t *testing.T) {
 // caller hears of it from the service.
 func TestCallerDeadlineReachesSeam(t *testing.T) {
 	const deadline, calls = 300 * time.Millisecond, 20
-	seam := startUpstream(t, seamtest.Fault{Request: seamtest.Say("", seamtest.Hang)})
-	h := start(t, pointAt(t, seam))
-	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
-		t.Fatal(err)
-	}
-	seam.Break()
-	for _, k := range kinds() {
-		heard := false
-		// The service has 20 ms to say so before the caller's own clock does, which a busy machine may need for itself.
-		for call := 1; call <= calls && !heard; call++ {
-			ctx, cancel := context.WithTimeout(authorized(t), deadline)
-			began := time.Now()
-			st := status.Convert(k.grpc(ctx, h))
-			cancel()
-			if st.Code() != codes.DeadlineExceeded {
-				t.Errorf("%s: got %v", k.name, st)
+	for _, f := range overBoth("no response", seamtest.Reply{Then: seamtest.Hang}, timesOut) {
+		t.Run(f.name, func(t *testing.T) {
+			seam := startUpstream(t, f.Fault)
+			h := start(t, pointAt(t, seam))
+			if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
+				t.Fatal(err)
 			}
-			heard = details(t, st).info.GetMetadata()["type"] == "upstream_timeout"
-			seamtest.Eventually(t, "the request to Seam ends", func() bool { return seam.Playing.Load() == 0 })
-			if took := time.Since(began); took < deadline/2 {
-				t.Errorf("%s: the request to Seam ended after %s", k.name, took)
+			seam.Break()
+			for _, k := range kinds() {
+				heard := false
+				// The service has 20 ms to say so before the caller's own clock does, which a busy machine may need for itself.
+				for call := 1; call <= calls && !heard; call++ {
+					ctx, cancel := context.WithTimeout(authorized(t), deadline)
+					began := time.Now()
+					st := status.Convert(k.grpc(ctx, h))
+					cancel()
+					if st.Code() != codes.DeadlineExceeded {
+						t.Errorf("%s: got %v", k.name, st)
+					}
+					heard = details(t, st).info.GetMetadata()["type"] == "upstream_timeout"
+					seamtest.Eventually(t, "the request to Seam ends", func() bool { return seam.Playing.Load() == 0 })
+					if took := time.Since(began); took < deadline/2 {
+						t.Errorf("%s: the request to Seam ended after %s", k.name, took)
+					}
+					if got := seam.RequestsTo(k.path); got > call {
+						t.Errorf("%s: %d requests for %d calls", k.name, got, call)
+					}
+				}
+				if !heard {
+					t.Errorf("%s: the caller never hears of it from the service", k.name)
+				}
 			}
-			if got := seam.RequestsTo(k.path); got > call {
-				t.Errorf("%s: %d requests for %d calls", k.name, got, call)
-			}
-		}
-		if !heard {
-			t.Errorf("%s: the caller never hears of it from the service", k.name)
-		}
+		})
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -20,16 +19,21 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// goodResponse has the token of a session, which must come out in the response alone.
-const goodResponse = `{"client_session":{"client_session_id":"` + sandbox.SessionID + `","token":"` + sandbox.SessionToken + `"},"ok":true}`
+// goodResponse has the token of a session, which must come out in the response alone. halfResponse is cut off after it.
+const (
+	halfResponse = `{"client_session":{"client_session_id":"` + sandbox.SessionID + `","token":"` + sandbox.SessionToken
+	goodResponse = halfResponse + `"},"ok":true}`
+)
 
 // What an upstream does with a connection.
 
-// deaf reads nothing as long as the fault lasts, and then to the end, to see that the service has closed the
-// connection.
+// deaf reads nothing after the handshake as long as the fault lasts, and then to the end, to see that the service has
+// closed the connection.
 func deaf(u *seamtest.Upstream, conn net.Conn) {
-	<-u.Healed()
-	seamtest.HangOn(u, conn)
+	if _, err := u.Secure(conn); err == nil {
+		<-u.Healed()
+		seamtest.HangOn(u, conn)
+	}
 }
 
 func inPlainText(_ *seamtest.Upstream, conn net.Conn) {
@@ -51,33 +55,11 @@ func untrusted(t *testing.T) func(*seamtest.Upstream, net.Conn) {
 	}
 }
 
-// What an upstream does with a request.
-
-// drips writes the first text at once and the second one byte by byte, until the client closes the connection.
-func drips(atOnce, text string) func(net.Conn) seamtest.Then {
-	return func(conn net.Conn) seamtest.Then {
-		_, err := io.WriteString(conn, atOnce)
-		for i := 0; i < len(text) && err == nil; i++ {
-			time.Sleep(50 * time.Millisecond) // It is the fault, and does not wait for an event.
-			_, err = io.WriteString(conn, text[i:i+1])
-		}
-		return seamtest.Close
-	}
-}
-
-func endlessBody(conn net.Conn) seamtest.Then {
-	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
-	for chunk := bytes.Repeat([]byte("0,"), 32<<10); err == nil; {
-		_, err = conn.Write(chunk)
-	}
-	return seamtest.Close
-}
-
-// redirects responds with a redirect to another host, which must get no request.
-func redirects(t *testing.T) func(net.Conn) seamtest.Then {
+// redirect is to another host, which must get no request.
+func redirect(t *testing.T) seamtest.Reply {
 	t.Helper()
-	decoy := seamtest.New(t, seamtest.Fault{Accept: func(*seamtest.Upstream, net.Conn) { t.Error("a redirect was followed") }})
-	return seamtest.Say(seamtest.Response("307 Elsewhere", "", "Location: "+decoy.URL+"/client_sessions/get"), seamtest.KeepOpen)
+	decoy := seamtest.New(t, seamtest.Fault{TLS: true, Accept: func(*seamtest.Upstream, net.Conn) { t.Error("a redirect was followed") }})
+	return seamtest.Reply{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {decoy.URL + "/client_sessions/get"}}}
 }
 
 // bomb is 64 KiB that unpack to a valid response and 64 MiB of white space.
@@ -100,27 +82,21 @@ func goesAway(s seamtest.Stream) seamtest.Then {
 	return seamtest.KeepOpen
 }
 
-func closesUnderStream(seamtest.Stream) seamtest.Then { return seamtest.Close }
+// resetsStream ends a stream with an error, and not its connection.
+func resetsStream(code http2.ErrCode) func(seamtest.Stream) seamtest.Then {
+	return func(s seamtest.Stream) seamtest.Then { return s.Reset(code) }
+}
 
-func hangsStream(seamtest.Stream) seamtest.Then { return seamtest.HangStream }
-
-func resetsBody(s seamtest.Stream) seamtest.Then {
-	s.Head("200")
-	_ = s.WriteData(s.ID, false, []byte(goodResponse[:len(goodResponse)-20]))
+func resetsStreamInBody(s seamtest.Stream) seamtest.Then {
+	seamtest.Reply{Status: http.StatusOK, Body: halfResponse, Then: seamtest.Hang}.OverHTTP2(s)
 	return s.Reset(http2.ErrCodeInternal)
 }
 
-// interimStorm sends more early hints than any client accepts.
-func interimStorm(s seamtest.Stream) seamtest.Then {
-	for range 2500 {
-		s.Head("103")
-	}
-	return seamtest.KeepOpen
-}
-
-// startUpstream starts an upstream with a fault, which does not inject it yet. It checks the headers of each request.
+// startUpstream starts an upstream over TLS with a fault, which does not inject it yet. It checks the headers of each
+// request.
 func startUpstream(t *testing.T, fault seamtest.Fault) *seamtest.Upstream {
 	t.Helper()
+	fault.TLS = true
 	u := seamtest.New(t, fault)
 	u.Good = goodResponse
 	u.OnRequest = func(_ string, header http.Header) {

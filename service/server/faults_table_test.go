@@ -2,12 +2,14 @@ package server_test
 
 import (
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
@@ -21,29 +23,44 @@ const soon = 1500 * time.Millisecond
 func faults(t *testing.T) []fault {
 	t.Helper()
 	// Those that are waited for come first, so that the others run beside them.
-	return slices.Concat(streamFaults(), connectionFaults(t), slowResponses(), lostResponses(), strangeResponses(t))
+	return slices.Concat(slowResponses(), connectionFaults(t), streamFaults(), lostResponses(), strangeResponses(t))
 }
 
-// request and stream are faults of a response.
-func request(name string, play func(net.Conn) seamtest.Then) fault {
-	return fault{name: name, Fault: seamtest.Fault{Request: play}}
+// overBoth is a response over HTTP/1.1 and over HTTP/2, to calls that end in the same way.
+func overBoth(name string, r seamtest.Reply, ends func(fault) fault) []fault {
+	return []fault{ends(overHTTP1(name, r)), ends(overHTTP2(name, r))}
 }
 
-func says(name, text string, then seamtest.Then) fault {
-	return request(name, seamtest.Say(text, then))
+func overHTTP1(name string, r seamtest.Reply) fault {
+	return fault{name: name, Fault: seamtest.Fault{Request: r.OverHTTP1}}
 }
 
-// stream is one over HTTP/2, where calls share a connection.
+// overHTTP2 is a response where calls share a connection, and its end.
+func overHTTP2(name string, r seamtest.Reply) fault {
+	f := stream(name, r.OverHTTP2)
+	f.inTurn = r.Then == seamtest.Close || r.Then == seamtest.Reset
+	return f
+}
+
 func stream(name string, play func(seamtest.Stream) seamtest.Then) fault {
-	return fault{name: name, Fault: seamtest.Fault{Stream: play, TLS: true}, inTurn: true}
+	return fault{name: "h2 " + name, Fault: seamtest.Fault{Stream: play}, inTurn: true}
 }
 
-// overTLS is a fault of a connection that should have been one over TLS.
-func overTLS(name string, play func(*seamtest.Upstream, net.Conn)) fault {
-	return fault{name: name, Fault: seamtest.Fault{Accept: play, TLS: true}}
+// connection is a fault before any request. The protocol is not chosen yet, or is HTTP/1.1.
+func connection(name string, play func(*seamtest.Upstream, net.Conn)) fault {
+	return fault{name: name, Fault: seamtest.Fault{Accept: play}}
 }
 
-// The four ways in which calls commonly end.
+// The ways in which calls commonly end.
+
+// responded: the response has an error or is none that Seam gives, and no second request would have another one.
+func responded(all result) func(fault) fault {
+	all.requests = 1
+	return func(f fault) fault {
+		f.read, f.write, f.once = all, all, all
+		return f
+	}
+}
 
 // notSent: no request was applied, so every call is retried. The upstream sees some of the attempts.
 func notSent(f fault, requests int) fault {
@@ -84,22 +101,23 @@ func timesOut(f fault) fault {
 // connectionFaults come before a request.
 func connectionFaults(t *testing.T) []fault {
 	t.Helper()
-	handshake := notSent(overTLS("TLS handshake hangs", seamtest.HangOn), 0)
+	handshake := connection("TLS handshake hangs", seamtest.HangOn)
 	handshake.timeout = soon
 	handshake.read = result{code: codes.DeadlineExceeded, status: 504, errorType: "upstream_timeout", late: true}
 	handshake.write, handshake.once = handshake.read, handshake.read
-	unread := timesOut(fault{name: "does not read", Fault: seamtest.Fault{Accept: deaf}})
+	// Over HTTP/2 the connection would be kept for the next calls, until pings find out.
+	unread := timesOut(connection("does not read", deaf))
 	unread.read.requests, unread.write.requests, unread.once.requests = 0, 0, 0 // They were sent and are not seen.
 	rows := []fault{
 		notSent(fault{name: "connection refused", Fault: seamtest.Fault{Down: true}}, 0),
 		notSent(fault{name: "no such host", noAddress: dnsmessage.RCodeNameError}, 0),
 		notSent(fault{name: "name server fails", noAddress: dnsmessage.RCodeServerFailure}, 0),
-		notSent(overTLS("certificate of an unknown authority", untrusted(t)), 0),
-		notSent(overTLS("plain text on a TLS port", inPlainText), 0),
-		notSent(overTLS("TLS port closes at once", func(*seamtest.Upstream, net.Conn) {}), 0),
+		notSent(connection("certificate of an unknown authority", untrusted(t)), 0),
+		notSent(connection("plain text on a TLS port", inPlainText), 0),
+		notSent(connection("TLS port closes at once", func(*seamtest.Upstream, net.Conn) {}), 0),
 	}
 	for i := range rows {
-		if rows[i].TLS {
+		if rows[i].Accept != nil {
 			rows[i].dials = 9
 		}
 	}
@@ -108,77 +126,93 @@ func connectionFaults(t *testing.T) []fault {
 
 // lostResponses are those whose connection breaks.
 func lostResponses() []fault {
-	whole := seamtest.Response("200 OK", goodResponse, "Content-Type: application/json")
-	return []fault{
-		lost(says("reset before the headers", "", seamtest.Reset)),
-		lost(says("closed in the headers", "HTTP/1.1 200 OK\r\nContent-", seamtest.Close)),
-		malformed(says("reset in the body", whole[:len(whole)-20], seamtest.Reset)),
-		malformed(says("half a body in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n"+goodResponse[:32]+"\r\n", seamtest.Close)),
-		malformed(says("Content-Length too short", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 30\r\n\r\n"+goodResponse, seamtest.Close)),
-		timesOut(says("Content-Length too long", "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"+goodResponse, seamtest.Hang)),
-	}
+	tooLong := seamtest.Reply{Status: 200, Header: http.Header{"Content-Length": {"3000"}}, Body: goodResponse}
+	tooShort := seamtest.Reply{Status: 200, Header: http.Header{"Content-Length": {"30"}}, Body: goodResponse, Then: seamtest.Close}
+	return slices.Concat(
+		overBoth("reset before the headers", seamtest.Reply{Then: seamtest.Reset}, lost),
+		overBoth("closed before the headers", seamtest.Reply{Then: seamtest.Close}, lost),
+		overBoth("closed in the headers", seamtest.Reply{Status: 200, CutHead: true, Then: seamtest.Close}, lost),
+		overBoth("reset in the body", seamtest.Reply{Status: 200, Body: halfResponse, Then: seamtest.Reset}, malformed),
+		overBoth("closed in the body", seamtest.Reply{Status: 200, Body: halfResponse, Then: seamtest.Close}, malformed),
+		overBoth("Content-Length too short", tooShort, malformed),
+		[]fault{
+			timesOut(overHTTP1("Content-Length too long", tooLong)),
+			malformed(overHTTP2("Content-Length too long", tooLong)), // Its stream ends, where a connection is waited for.
+		},
+	)
 }
 
 // strangeResponses are whole, and not those that Seam gives when all is well.
 func strangeResponses(t *testing.T) []fault {
 	t.Helper()
-	const html, envelope = "<html>seam_secret99</html>", `{"error":{"type":"too_many","message":"m","request_id":"r-1"},"ok":false}`
-	redirect := request("redirect", redirects(t))
-	redirect.read = result{code: codes.Internal, status: 502, errorType: "upstream_response_invalid", requests: 1}
-	redirect.write, redirect.once = redirect.read, redirect.read
-
-	proxy := says("HTML 502", seamtest.Response("502 Bad Gateway", html, "Content-Type: text/html"), seamtest.KeepOpen)
-	proxy.read = result{code: codes.Unavailable, status: 502, requests: 3}
-	proxy.write = proxy.read
-	proxy.write.unknown = true
-	proxy.once = result{code: codes.Unknown, status: 502, unknown: true, requests: 1}
-
-	limited := says("429 with a date a minute ahead of the clock of last year", seamtest.Response("429 Too Many Requests", envelope,
-		"Content-Type: application/json", "Date: Mon, 01 Jan 2024 00:00:00 GMT", "Retry-After: Mon, 01 Jan 2024 00:01:00 GMT"), seamtest.KeepOpen)
-	limited.read = result{code: codes.ResourceExhausted, status: 429, errorType: "too_many", requests: 1, retryAfter: "60"}
-	limited.write, limited.once = limited.read, limited.read
-
-	// It is short enough to be waited for, but for the deadline.
-	away := says("503 to retry at the deadline", seamtest.Response("503 Service Unavailable", envelope,
-		"Content-Type: application/json", "Retry-After: 2"), seamtest.KeepOpen)
-	away.timeout = 2 * time.Second
-	away.read = result{code: codes.Unavailable, status: 503, errorType: "too_many", requests: 1, retryAfter: "2"}
-	away.write = away.read
-	away.write.unknown = true
-	away.once = away.write
-	away.once.code = codes.Unknown
-
-	// It would be as long again, so it is asked for once.
-	tooLarge := malformed(request("endless body", endlessBody))
-	tooLarge.inTurn = true
-	tooLarge.read.requests, tooLarge.write.requests = 1, 1
-	return []fault{
-		redirect, proxy, limited, away, tooLarge,
-		malformed(says("HTML 200", seamtest.Response("200 OK", html, "Content-Type: text/html"), seamtest.KeepOpen)),
-		malformed(says("gzip bomb", seamtest.Response("200 OK", bomb(), "Content-Type: application/json", "Content-Encoding: gzip"), seamtest.KeepOpen)),
-		lost(says("storm of 103", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 2500), seamtest.Close)),
-		lost(says("storm of 100", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 5000), seamtest.Close)),
+	const envelope = `{"error":{"type":"too_many","message":"m","request_id":"r-1"},"ok":false}`
+	html := func(status int) seamtest.Reply {
+		return seamtest.Reply{Status: status, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<html>seam_secret99</html>"}
 	}
+	json := func(status int, body string, header ...string) seamtest.Reply {
+		r := seamtest.Reply{Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		return r
+	}
+	proxy := func(f fault) fault {
+		f.read = result{code: codes.Unavailable, status: 502, requests: 3}
+		f.write = f.read
+		f.write.unknown = true
+		f.once = result{code: codes.Unknown, status: 502, unknown: true, requests: 1}
+		return f
+	}
+	// It is short enough to be waited for, but for the deadline.
+	away := func(f fault) fault {
+		f.timeout = 2 * time.Second
+		f.read = result{code: codes.Unavailable, status: 503, errorType: "too_many", requests: 1, retryAfter: "2"}
+		f.write = f.read
+		f.write.unknown = true
+		f.once = f.write
+		f.once.code = codes.Unknown
+		return f
+	}
+	// It would be as long again, so it is asked for once.
+	tooLarge := func(f fault) fault {
+		f = malformed(f)
+		f.inTurn = true
+		f.read.requests, f.write.requests = 1, 1
+		return f
+	}
+	return slices.Concat(
+		overBoth("redirect", redirect(t), responded(result{code: codes.Internal, status: 502, errorType: "upstream_response_invalid"})),
+		overBoth("HTML 502", html(502), proxy),
+		overBoth("HTML 200", html(200), malformed),
+		overBoth("429 with a date a minute ahead of the clock of last year", json(429, envelope,
+			"Date", "Mon, 01 Jan 2024 00:00:00 GMT", "Retry-After", "Mon, 01 Jan 2024 00:01:00 GMT"),
+			responded(result{code: codes.ResourceExhausted, status: 429, errorType: "too_many", retryAfter: "60"})),
+		overBoth("503 to retry at the deadline", json(503, envelope, "Retry-After", "2"), away),
+		// It is twice as long as a response may be, and half as long as a stream's window.
+		overBoth("endless body", seamtest.Reply{Status: 200, Body: "[" + strings.Repeat("0,", 1<<20), Then: seamtest.Hang}, tooLarge),
+		overBoth("gzip bomb", json(200, bomb(), "Content-Encoding", "gzip"), malformed),
+		overBoth("storm of 103", seamtest.Reply{Interim: 103, Interims: 3000}, lost),
+		overBoth("storm of 100", seamtest.Reply{Interim: 100, Interims: 3000}, lost),
+	)
 }
 
 // slowResponses are those that take longer than the deadline.
 func slowResponses() []fault {
-	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-	return []fault{
-		timesOut(says("no response", "", seamtest.Hang)),
-		timesOut(request("headers byte by byte", drips("", head))),
-		timesOut(request("body byte by byte", drips(head, strings.Repeat(" ", 1000)))),
-		timesOut(request("slow storm of 103", drips("", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000)))),
-	}
+	slow := strings.Repeat("x", 1000)
+	return slices.Concat(
+		overBoth("no response", seamtest.Reply{Then: seamtest.Hang}, timesOut),
+		overBoth("headers byte by byte", seamtest.Reply{Status: 200, SlowHead: true, Header: http.Header{"Server": {slow}}}, timesOut),
+		overBoth("body byte by byte", seamtest.Reply{Status: 200, SlowBody: true, Body: slow}, timesOut),
+		overBoth("slow storm of 103", seamtest.Reply{Interim: 103, Interims: 1000, SlowHead: true}, timesOut),
+	)
 }
 
-// streamFaults are those of HTTP/2.
+// streamFaults are those that only HTTP/2 has.
 func streamFaults() []fault {
 	return []fault{
-		timesOut(stream("h2 no response", hangsStream)),
-		notSent(stream("h2 GOAWAY before ours", goesAway), 3),
-		lost(stream("h2 closed without GOAWAY", closesUnderStream)),
-		lost(stream("h2 storm of 103", interimStorm)),
-		malformed(stream("h2 reset in the body", resetsBody)),
+		notSent(stream("GOAWAY before ours", goesAway), 3),
+		notSent(stream("stream refused", resetsStream(http2.ErrCodeRefusedStream)), 3),
+		lost(stream("stream reset before the headers", resetsStream(http2.ErrCodeInternal))),
+		malformed(stream("stream reset in the body", resetsStreamInBody)),
 	}
 }

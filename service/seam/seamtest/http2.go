@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -17,6 +19,24 @@ type Stream struct {
 	ID uint32
 	// Connection and Number count from 1: the connection at the upstream, and the request on it.
 	Connection, Number int
+
+	upstream *Upstream
+	conn     *sharedConn
+	// gone is closed when the client wants nothing more of a stream that hangs.
+	gone chan struct{}
+}
+
+// sharedConn is a connection whose streams can be written to at the same time, frame by frame.
+type sharedConn struct {
+	net.Conn
+
+	mu sync.Mutex
+}
+
+func (c *sharedConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Conn.Write(p)
 }
 
 // serveHTTP2 plays an HTTP/2 connection and says how it ends.
@@ -24,11 +44,23 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 		return Close
 	}
-	framer := http2.NewFramer(conn, conn)
+	shared := &sharedConn{Conn: conn}
+	framer := http2.NewFramer(shared, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	_ = framer.WriteSettings()
-	begun, hanging, requests := map[uint32]*http2.MetaHeadersFrame{}, map[uint32]bool{}, 0
-	defer func() { u.Playing.Add(-int32(len(hanging))) }()
+	begun, hanging, requests := map[uint32]*http2.MetaHeadersFrame{}, map[uint32]chan struct{}{}, 0
+	end := func(id uint32) {
+		if gone := hanging[id]; gone != nil {
+			close(gone)
+			delete(hanging, id)
+			u.Playing.Add(-1)
+		}
+	}
+	defer func() {
+		for id := range hanging {
+			end(id)
+		}
+	}()
 	for {
 		frame, err := framer.ReadFrame()
 		if err != nil {
@@ -41,8 +73,8 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 				_ = framer.WriteSettingsAck()
 			}
 		case *http2.PingFrame:
-			if !frame.IsAck() {
-				_ = framer.WritePing(true, frame.Data)
+			if data := frame.Data; !frame.IsAck() { // A frame that comes slowly may be in the way.
+				u.serving.Go(func() { _ = http2.NewFramer(shared, nil).WritePing(true, data) })
 			}
 		case *http2.MetaHeadersFrame:
 			begun[frame.StreamID] = frame
@@ -50,10 +82,7 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 		case *http2.DataFrame:
 			complete = frame.StreamEnded()
 		case *http2.RSTStreamFrame:
-			if hanging[frame.StreamID] {
-				delete(hanging, frame.StreamID)
-				u.Playing.Add(-1)
-			}
+			end(frame.StreamID)
 		case *http2.GoAwayFrame:
 			return Close
 		}
@@ -62,9 +91,10 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 		}
 		id := frame.Header().StreamID
 		requests++
-		switch then := u.playStream(Stream{framer, id, number, requests}, begun[id]); then {
+		s := Stream{framer, id, number, requests, u, shared, make(chan struct{})}
+		switch then := u.playStream(s, begun[id]); then {
 		case HangStream:
-			hanging[id] = true
+			hanging[id] = s.gone
 			u.Playing.Add(1)
 		case Hang:
 			HangOn(u, conn)
@@ -90,10 +120,18 @@ func (u *Upstream) playStream(s Stream, request *http2.MetaHeadersFrame) Then {
 }
 
 // Head writes the headers of a response, or of an interim one.
-func (s Stream) Head(status string) {
+func (s Stream) Head(status string) { s.head(s.conn, status, nil) }
+
+func (s Stream) head(to io.Writer, status string, header http.Header) {
 	var block bytes.Buffer
-	_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: ":status", Value: status})
-	_ = s.WriteHeaders(http2.HeadersFrameParam{StreamID: s.ID, BlockFragment: block.Bytes(), EndHeaders: true})
+	encoder := hpack.NewEncoder(&block)
+	_ = encoder.WriteField(hpack.HeaderField{Name: ":status", Value: status})
+	for name, values := range header {
+		_ = encoder.WriteField(hpack.HeaderField{Name: strings.ToLower(name), Value: values[0]})
+	}
+	_ = http2.NewFramer(to, nil).WriteHeaders(http2.HeadersFrameParam{
+		StreamID: s.ID, BlockFragment: block.Bytes(), EndHeaders: true,
+	})
 }
 
 // Respond writes a whole response.

@@ -231,8 +231,8 @@ func (u *Upstream) serve(conn *wire, number int) Then {
 	}
 	var stream net.Conn = conn
 	if u.tls != nil {
-		secured := tls.Server(conn, u.tls)
-		if secured.Handshake() != nil {
+		secured, err := u.Secure(conn)
+		if err != nil {
 			return Close
 		}
 		stream = secured
@@ -258,6 +258,12 @@ func (u *Upstream) serve(conn *wire, number int) Then {
 			return then
 		}
 	}
+}
+
+// Secure makes the TLS handshake on a connection.
+func (u *Upstream) Secure(conn net.Conn) (net.Conn, error) {
+	secured := tls.Server(conn, u.tls)
+	return secured, secured.Handshake()
 }
 
 func (u *Upstream) playRequest(conn net.Conn) Then {
