@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +30,7 @@ type ageHarness struct {
 func startAge(t *testing.T, cfg config.Config, client *tls.Config) *ageHarness {
 	t.Helper()
 	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Sandbox, cfg.SandboxListen, cfg.SeamEndpoint = true, "127.0.0.1:0", &url.URL{Scheme: "https", Host: "seam.example.com"}
+	StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
 	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
 	// A client may have one connection more than it needs still in the making when the test ends. net/http waits for it

@@ -23,7 +23,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/server"
 )
 
 // TestAttackSoak tries all of the attacks again and again on one real process, with good calls beside them all the
@@ -120,11 +122,8 @@ func (h *credentialHarness) goodCall(ctx context.Context, overREST bool) error {
 func startProcessWithCredential(t *testing.T) *credentialHarness {
 	t.Helper()
 	seam := sandbox.New(sandbox.Options{})
-	upstream, err := sandbox.Listen("127.0.0.1:0", seam)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = upstream.Close() })
+	var cfg config.Config
+	seamURL, client := server.StartSeam(t, seam, &cfg)
 	folder := t.TempDir()
 	file, sign := writeCallers(t, folder)
 	binary := filepath.Join(folder, "client-session-service")
@@ -132,7 +131,7 @@ func startProcessWithCredential(t *testing.T) *credentialHarness {
 		t.Fatalf("%v: %s", err, out)
 	}
 	cmd := exec.Command(binary, "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--seam-endpoint="+upstream.URL(), "--callers-file="+file, "--drain-delay=0s")
+		"--seam-endpoint="+seamURL, "--seam-ca-file="+cfg.SeamCAFile, "--callers-file="+file, "--drain-delay=0s")
 	cmd.Env = append(os.Environ(), "SEAM_API_KEY="+sandbox.APIKey)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -141,7 +140,7 @@ func startProcessWithCredential(t *testing.T) *credentialHarness {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h := &credentialHarness{harness: &harness{t: t, sandbox: seam, seamURL: upstream.URL(), log: &logBuffer{}}, sign: sign, jobsToken: sign(nil)}
+	h := &credentialHarness{harness: &harness{t: t, sandbox: seam, seamURL: seamURL, log: &logBuffer{}}, sign: sign, jobsToken: sign(nil)}
 	lines := bufio.NewScanner(stderr)
 	lines.Buffer(nil, 1<<20)
 	for h.at.HTTP == "" && lines.Scan() {
@@ -154,7 +153,7 @@ func startProcessWithCredential(t *testing.T) *credentialHarness {
 			_, _ = h.log.Write(append(lines.Bytes(), '\n'))
 		}
 	}()
-	h.http = &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	h.http = &http.Client{Transport: client}
 	if h.conn, err = grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
 		t.Fatal(err)
 	}

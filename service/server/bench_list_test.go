@@ -30,7 +30,7 @@ func BenchmarkList(b *testing.B) {
 	} {
 		session := strings.TrimSuffix(one, "}") + test.members + "}"
 		response := `{"client_sessions":[` + strings.Repeat(session+",", sessions-1) + session + `],"ok":true}`
-		ctx, s, seamURL := benchService(b, response)
+		ctx, s, seam := benchService(b, response)
 		conn, err := grpc.NewClient(s.Addresses().GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(len(response)), grpc.ForceCodecV2(unread{})))
 		if err != nil {
@@ -38,11 +38,11 @@ func BenchmarkList(b *testing.B) {
 		}
 		b.Cleanup(func() { _ = conn.Close() })
 		out := metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+sandbox.APIKey)
-		measureList(b, test.name+"/floor", sessions, func() error { return getList(ctx, seamURL) })
+		measureList(b, test.name+"/floor", sessions, func() error { return getList(ctx, seam.Client(), seam.URL) })
 		measureList(b, test.name+"/grpc", sessions, func() error {
 			return conn.Invoke(out, clientsessionv1.ClientSessionService_List_FullMethodName, nil, nil)
 		})
-		measureList(b, test.name+"/rest", sessions, func() error { return getList(ctx, "http://"+s.Addresses().HTTP) })
+		measureList(b, test.name+"/rest", sessions, func() error { return getList(ctx, seam.Client(), "http://"+s.Addresses().HTTP) })
 	}
 }
 
@@ -79,13 +79,13 @@ func peakMemory(stop <-chan struct{}) uint64 {
 	}
 }
 
-func getList(ctx context.Context, base string) error {
+func getList(ctx context.Context, client *http.Client, base string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/client_sessions/list", nil)
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/server"
 )
 
@@ -31,15 +33,15 @@ const seamResponse = `{"client_session":{"client_session_id":"3ada79d3-2848-4320
 // of the whole process with caller and Seam in it, as ratios to the floor of the same run: the machine's speed is in
 // both.
 func BenchmarkCall(b *testing.B) {
-	ctx, s, seamURL := benchService(b, seamResponse)
+	ctx, s, seam := benchService(b, seamResponse)
 	bare := grpc.NewServer()
 	clientsessionv1.RegisterClientSessionServiceServer(bare, prebuilt{})
 	bareListener := listen(b)
 	go func() { _ = bare.Serve(bareListener) }()
 	b.Cleanup(bare.Stop)
 
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	b.Cleanup(client.CloseIdleConnections)
+	client := seam.Client() // Over HTTP/2 to Seam, as the service, and over HTTP/1.1 to the REST face.
+	client.Transport.(*http.Transport).MaxIdleConnsPerHost = 64
 	overGRPC := func(address string) func() error {
 		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
@@ -64,29 +66,34 @@ func BenchmarkCall(b *testing.B) {
 			return nil
 		}
 	}
-	measure(b, "grpc/floor", both(overGRPC(bareListener.Addr().String()), overHTTP(seamURL)))
+	measure(b, "grpc/floor", both(overGRPC(bareListener.Addr().String()), overHTTP(seam.URL)))
 	measure(b, "grpc/service", overGRPC(s.Addresses().GRPC))
-	measure(b, "rest/floor", both(overHTTP(seamURL), overHTTP(seamURL)))
+	measure(b, "rest/floor", both(overHTTP(seam.URL), overHTTP(seam.URL)))
 	measure(b, "rest/service", overHTTP("http://"+s.Addresses().HTTP))
 }
 
-// benchService runs the service until the benchmark ends, in front of a Seam that has one response to all requests.
-func benchService(b *testing.B, response string) (ctx context.Context, s *server.Server, seamURL string) {
+// benchService runs the service until the benchmark ends, in front of a Seam that has one response to all requests, over
+// TLS and HTTP/2.
+func benchService(b *testing.B, response string) (ctx context.Context, s *server.Server, seam *httptest.Server) {
 	b.Helper()
-	upstream := listen(b)
-	seam := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	seam = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Seam-Request-Id", "06161bd0-b59a-4a49-89ce-d76274a1558b") // Seam names each response.
 		_, _ = io.WriteString(w, response)
-	})}
-	go func() { _ = seam.Serve(upstream) }()
-	b.Cleanup(func() { _ = seam.Close() })
-	seamURL = "http://" + upstream.Addr().String()
+	}))
+	seam.EnableHTTP2 = true
+	seam.StartTLS()
+	b.Cleanup(seam.Close)
+	roots, err := seamtest.TrustFile(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := server.New(config.Config{
-		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", SeamEndpoint: parseURL(b, seamURL),
+	s, err = server.New(config.Config{
+		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
+		SeamEndpoint: parseURL(b, seam.URL), SeamCAFile: roots,
 		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, MaxInFlight: 1024, DrainTimeout: time.Minute,
 		MaxConnectionAge: 5 * time.Minute, Version: "bench",
 	}, slog.New(slog.NewJSONHandler(io.Discard, nil))) //nolint:sloglint // A log line is part of what a call costs.
@@ -101,7 +108,7 @@ func benchService(b *testing.B, response string) (ctx context.Context, s *server
 			b.Error(err)
 		}
 	})
-	return ctx, s, seamURL
+	return ctx, s, seam
 }
 
 // measure runs a call with 16 in flight for each processor and reports the time of the process's processors for each.

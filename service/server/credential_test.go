@@ -219,7 +219,7 @@ func TestServiceCredentialAtStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Config{
 				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
-				SeamEndpoint: parseURL(t, "http://127.0.0.1:1"), CallersFile: callers,
+				SeamEndpoint: parseURL(t, "https://127.0.0.1:1"), CallersFile: callers,
 				DrainTimeout: time.Second,
 			}
 			test.change(&cfg)

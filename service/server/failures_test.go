@@ -38,7 +38,7 @@ func TestFailures(t *testing.T) {
 			if c.seamDown || c.timeout != 0 || !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
 				h = start(t, func(cfg *config.Config) {
 					if c.seamDown {
-						cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1")
+						cfg.SeamEndpoint = parseURL(t, "https://127.0.0.1:1")
 					}
 					cfg.DefaultTimeout, cfg.MaxResponseMiB = cmp.Or(c.timeout, cfg.DefaultTimeout), 1
 				})

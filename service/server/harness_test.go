@@ -52,21 +52,16 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 	// One clock for all, so that several sandboxes give the same responses.
 	clock := func() time.Time { return started }
 	h := &harness{t: t, sandbox: sandbox.New(sandbox.Options{Now: clock}), log: &logBuffer{}}
-	upstream, err := sandbox.Listen("127.0.0.1:0", h.sandbox)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = upstream.Close() })
-	h.seamURL = upstream.URL()
 	cfg := config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
-		SeamEndpoint:   parseURL(t, h.seamURL),
 		DefaultTimeout: 20 * time.Second,
 		MaxTimeout:     20 * time.Second,
 		MaxInFlight:    1024,
 		DrainTimeout:   20 * time.Second,
 		Version:        "test",
 	}
+	var client *http.Transport
+	h.seamURL, client = server.StartSeam(t, h.sandbox, &cfg)
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -88,7 +83,7 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 		return <-ended
 	})
 	h.http = &http.Client{
-		Transport:     &http.Transport{DisableCompression: true},
+		Transport:     client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	h.conn, err = grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -218,7 +218,8 @@ func TestTakenAddresses(t *testing.T) {
 	}
 }
 
-// TestBuiltInSandbox shows that the service runs against its own sandbox.
+// TestBuiltInSandbox shows that the service runs against its own sandbox. This is the one test in which a request goes
+// over http://, in plain text and HTTP/1.1: all others reach Seam over TLS, as it is reached.
 func TestBuiltInSandbox(t *testing.T) {
 	h := start(t, func(cfg *config.Config) {
 		cfg.SeamEndpoint = parseURL(t, "https://connect.getseam.com")

@@ -155,15 +155,12 @@ func maxInFlight(n int) func(*testing.T, *config.Config) {
 	return func(_ *testing.T, cfg *config.Config) { cfg.MaxInFlight = n }
 }
 
-// upstream puts a faulty upstream in the place of the sandbox.
+// upstream puts a faulty upstream, over TLS too, in the place of the sandbox.
 func upstream(fault seamtest.Fault) func(*testing.T, *config.Config) {
 	return func(t *testing.T, cfg *config.Config) {
 		t.Helper()
-		file, err := seamtest.TrustFile(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(t, seamtest.New(t, fault).URL), file
+		fault.TLS = true
+		pointAt(t, seamtest.New(t, fault))(cfg)
 	}
 }
 

@@ -44,19 +44,16 @@ func (b panickingLog) WithAttrs(attributes []slog.Attr) slog.Handler {
 // TestPanics shows that a panic in a step of a call, or outside of any, is an INTERNAL error with a request id over
 // both faces, is counted and logged without its value, and that the service lives.
 func TestPanics(t *testing.T) {
-	upstream, err := sandbox.Listen("127.0.0.1:0", sandbox.New(sandbox.Options{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
 	for _, message := range []string{"call", "no route"} {
 		t.Run("in the line "+message, func(t *testing.T) {
 			log := &logBuffer{}
-			s, err := server.New(config.Config{
+			cfg := config.Config{
 				GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
-				SeamEndpoint: parseURL(t, upstream.URL()), DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
+				DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
 				MaxInFlight: 1, DrainTimeout: time.Minute, MaxConnectionAge: time.Second,
-			}, slog.New(panickingLog{slog.NewJSONHandler(log, nil), message}))
+			}
+			server.StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
+			s, err := server.New(cfg, slog.New(panickingLog{slog.NewJSONHandler(log, nil), message}))
 			if err != nil {
 				t.Fatal(err)
 			}

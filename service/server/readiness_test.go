@@ -19,7 +19,7 @@ import (
 // clearly: taking out all replicas would bring nothing back.
 func TestReadinessDoesNotFollowSeam(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "http://127.0.0.1:1") })
+	h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, "https://127.0.0.1:1") })
 	seamtest.Eventually(t, "the circuit breaker opens", func() bool {
 		return strings.Contains(h.grant(byID).text, "upstream_circuit_open")
 	})
@@ -43,7 +43,7 @@ func TestNotReadyBeforeItRuns(t *testing.T) {
 	t.Parallel()
 	s, err := server.New(config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
-		SeamEndpoint: parseURL(t, "http://127.0.0.1:1"), DefaultTimeout: time.Second, MaxTimeout: time.Second, MaxInFlight: 1,
+		SeamEndpoint: parseURL(t, "https://127.0.0.1:1"), DefaultTimeout: time.Second, MaxTimeout: time.Second, MaxInFlight: 1,
 		DrainTimeout: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,8 +27,30 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
+
+// StartSeam runs a sandbox until the test ends, over TLS and HTTP/2 as Seam is reached, and has a service use it. The
+// client trusts it.
+func StartSeam(t testing.TB, s *sandbox.Sandbox, cfg *config.Config) (at string, client *http.Transport) {
+	t.Helper()
+	seam, err := sandbox.ListenTLS("127.0.0.1:0", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = seam.Close() })
+	cfg.SeamCAFile = filepath.Join(t.TempDir(), "seam.pem")
+	if err := os.WriteFile(cfg.SeamCAFile, seam.AuthorityPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.SeamEndpoint, err = url.Parse(seam.URL()); err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(seam.AuthorityPEM())
+	return seam.URL(), &http.Transport{DisableCompression: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
+}
 
 // tlsHarness is a server of each face with the certificate in a folder. Both tell who called by the certificate.
 type tlsHarness struct {

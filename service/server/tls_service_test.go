@@ -34,7 +34,7 @@ func startShop(t *testing.T, cfg config.Config) *Server {
 		t.Fatal(err)
 	}
 	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Sandbox, cfg.SandboxListen, cfg.SeamEndpoint = true, "127.0.0.1:0", &url.URL{Scheme: "https", Host: "seam.example.com"}
+	StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
 	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
 	cfg.SeamAPIKey, cfg.CallersFile = sandbox.APIKey, callers
