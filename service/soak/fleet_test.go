@@ -88,11 +88,11 @@ func (f *fleet) start(program, address string) {
 // startAt starts a replica with its default settings, but that its connections are replaced all the time.
 func (f *fleet) startAt(program, address string) {
 	f.t.Helper()
-	p := launch(f.t, nil, program,
+	p := launch(f.t, nil, program, append(f.seam.asSeam(),
 		"--grpc-listen", net.JoinHostPort(address, f.ports[replicaGRPC]),
 		"--http-listen", net.JoinHostPort(address, f.ports[replicaREST]),
 		"--admin-listen", net.JoinHostPort(address, f.ports[replicaAdmin]),
-		"--seam-endpoint", f.seam.ready.Seam, "--max-connection-age", "5s")
+		"--max-connection-age", "5s")...)
 	p.awaitReady()
 	f.replicas[address] = p
 }

@@ -14,9 +14,10 @@ import (
 // TestInFlight shows that the service holds ten thousand calls at once while Seam takes its time, and what each of
 // them costs.
 //
-// Every call has a connection to Seam of its own, which speaks HTTP/1.1 here. Over gRPC all calls come in on a few
-// connections. Over REST each comes in on one of its own, so that a call takes two of the descriptors of the service,
-// and 9,000 calls are what fits in a limit of 20,000.
+// The sandbox takes 250 calls on a connection over HTTP/2, but net/http dials one for each call that finds none with
+// room, so a crowd opens thousands. Over gRPC all calls come in on a few connections. Over REST each comes in on one of
+// its own, so that a call may take two of the descriptors of the service, and 9,000 calls are what fits in a limit of
+// 20,000.
 //
 // Two processors need more than two seconds to start all calls, so with a Seam that takes two the first are done
 // before the last are started. A second run with a slower Seam shows all of them in flight at the same time.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,8 @@ type process struct {
 	// log is the file that its log goes to: a file, so that a slow reader never holds up the program.
 	log   string
 	ready readyLine
+	// authority is the file with who vouches for a Seam.
+	authority string
 	// ended is closed when the program has ended, with the failure.
 	ended   chan struct{}
 	failure error
@@ -102,19 +105,26 @@ func launch(t *testing.T, stdout *os.File, program string, arguments ...string) 
 	return p
 }
 
-// startSeam runs the in-memory Seam.
+// startSeam runs the in-memory Seam, over TLS and HTTP/2 as the real one is reached.
 func startSeam(t *testing.T) *process {
 	t.Helper()
-	return start(t, "sandbox", "--listen", "127.0.0.1:0")
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	seam := start(t, "sandbox", "--listen", "127.0.0.1:0", "--write-ca-file", authority)
+	seam.authority = authority
+	return seam
+}
+
+// asSeam are the flags by which a service uses this Seam.
+func (p *process) asSeam() []string {
+	return []string{"--seam-endpoint", p.ready.Seam, "--seam-ca-file", p.authority}
 }
 
 // startService runs the service against that Seam, at the addresses.
 func startService(t *testing.T, seam *process, at addresses, flags ...string) *process {
 	t.Helper()
-	return start(t, append([]string{
-		"--grpc-listen", at.grpc, "--http-listen", at.http, "--admin-listen", at.admin,
-		"--seam-endpoint", seam.ready.Seam, "--pprof",
-	}, flags...)...)
+	return start(t, slices.Concat([]string{
+		"--grpc-listen", at.grpc, "--http-listen", at.http, "--admin-listen", at.admin, "--pprof",
+	}, seam.asSeam(), flags)...)
 }
 
 func (p *process) awaitReady() {

@@ -4,9 +4,12 @@ package soak_test
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"testing"
 )
 
@@ -55,7 +58,15 @@ func (p *process) control(t *testing.T, method, path string, body []byte) {
 		return
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	authority, err := os.ReadFile(p.authority)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authority)
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		t.Error(err)
 		return
