@@ -1,145 +1,114 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
-	"strconv"
 	"time"
 )
 
-// target is a face of a program, and how to call it.
-type target struct {
-	program, face string
-	process       *process
-	loadFlags     []string
-}
-
-// level is how many calls are in flight, in how many rounds, each how long.
-type level struct {
-	inFlight, rounds int
-	duration         time.Duration
-}
-
-// sample is one round of one target.
-type sample struct {
-	loadResult
-
-	cpuUS, allocs, bytes float64
-}
-
-// row is the summary of the rounds of a target at a level: medians, the least CPU time, and the sum of the errors.
+// row is a round of calls of a face of a program, or the summary of the rounds. Times are in microseconds.
 type row struct {
-	Program  string   `json:"program"`
-	Face     string   `json:"face"`
-	InFlight int      `json:"in_flight"`
-	CPU      float64  `json:"cpu_us"`
-	Allocs   *float64 `json:"allocs"` // Null without a Go runtime.
-	Bytes    *float64 `json:"bytes"`
-	RPS      float64  `json:"rps"`
-	P50      float64  `json:"p50_us"`
-	P99      float64  `json:"p99_us"`
-	Errors   int      `json:"errors"`
-
-	LeastCPU   float64 `json:"-"`
-	FirstError string  `json:"-"`
+	Program  string  `json:"program"`
+	Face     string  `json:"face"`
+	Upstream string  `json:"upstream"`
+	InFlight int     `json:"in_flight"`
+	CPU      float64 `json:"cpu_us"`
+	Allocs   float64 `json:"allocs"`
+	Bytes    float64 `json:"bytes"`
+	RPS      float64 `json:"rps"`
+	P50      float64 `json:"p50_us"`
+	P99      float64 `json:"p99_us"`
+	Errors   int     `json:"errors"` // Always 0: a call that fails ends the run.
+	LeastCPU float64 `json:"-"`
 }
 
-// measure alternates between the targets in each round, and reverses the order in every other one, so that other load
-// on the machine affects all of them.
-func (d *driver) measure(ctx context.Context, targets []target, l level) ([]row, error) {
-	samples := make(map[int][]sample)
-	order := make([]int, len(targets))
-	for i := range order {
-		order[i] = i
-	}
-	for round := range l.rounds {
-		for _, i := range order {
-			taken, err := d.sample(ctx, targets[i], l)
-			if err != nil {
-				return nil, fmt.Errorf("%s %s, %d in flight: %w", targets[i].program, targets[i].face, l.inFlight, err)
+// alternate takes each target in turn in each round, in reverse order in every other one, so that other load on the
+// machine affects all of them.
+func alternate(what string, targets []target, rounds int, take func(i int) error) error {
+	for round := range rounds {
+		for i := range targets {
+			if round%2 == 1 {
+				i = len(targets) - 1 - i
 			}
-			samples[i] = append(samples[i], taken)
+			if err := take(i); err != nil {
+				return fmt.Errorf("%s, %s %s: %w", what, targets[i].name, targets[i].face, err)
+			}
 		}
-		slices.Reverse(order)
-		d.progressf("%s and others, %d in flight: round %d of %d", targets[0].program, l.inFlight, round+1, l.rounds)
+		_, _ = fmt.Fprintf(os.Stderr, "%s %s: round %d of %d\n", time.Now().Format(time.TimeOnly), what, round+1, rounds)
 	}
-	rows := make([]row, len(targets))
-	for i, t := range targets {
-		rows[i] = summarize(t, l.inFlight, samples[i])
-	}
-	return rows, nil
+	return nil
 }
 
-func summarize(t target, inFlight int, samples []sample) row {
-	r := row{Program: t.program, Face: t.face, InFlight: inFlight, LeastCPU: math.Inf(1)}
-	var cpu, allocs, bytes, rps, p50, p99 []float64
-	for _, s := range samples {
-		cpu, allocs, bytes = append(cpu, s.cpuUS), append(allocs, s.allocs), append(bytes, s.bytes)
-		rps, p50, p99 = append(rps, s.RPS), append(p50, s.P50), append(p99, s.P99)
-		r.Errors += s.Errors
-		if r.FirstError == "" {
-			r.FirstError = s.FirstError
+// measure starts the targets on the upstream, and returns a row for each.
+func (d *driver) measure(ctx context.Context, targets []target, u *upstream, inFlight, rounds int) ([]row, error) {
+	if err := d.start(ctx, targets, u, inFlight); err != nil {
+		return nil, err
+	}
+	duration := time.Second
+	if d.quick {
+		rounds, duration = max(2, rounds/5), time.Second/2
+	}
+	taken, rows := make([][]row, len(targets)), make([]row, len(targets))
+	err := alternate(fmt.Sprintf("%d in flight, %s", inFlight, u.protocol), targets, rounds, func(i int) error {
+		r, err := targets[i].round(ctx, inFlight, duration)
+		r.Upstream = u.protocol
+		taken[i] = append(taken[i], r)
+		rows[i] = summarize(taken[i])
+		return err
+	})
+	return rows, err
+}
+
+// round warms up, and reads the program's clock and heap before and after the calls, when none is in flight. It reads
+// the heap twice before, to know what reading costs.
+func (t target) round(ctx context.Context, inFlight int, duration time.Duration) (row, error) {
+	heap := []string{"go_memstats_mallocs_total", "go_memstats_alloc_bytes_total"}
+	_, err1 := closedLoop(ctx, t.call, inFlight, 200*time.Millisecond)
+	first, err2 := t.program.metrics(ctx, heap...)
+	second, err3 := t.program.metrics(ctx, heap...)
+	began, err4 := t.program.cpuTime()
+	l, err5 := closedLoop(ctx, t.call, inFlight, duration)
+	ended, err6 := t.program.cpuTime()
+	third, err7 := t.program.metrics(ctx, heap...)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
+		return row{}, err
+	}
+	calls := float64(len(l.latencies))
+	return row{
+		Program: t.name, Face: t.face, InFlight: inFlight,
+		CPU:    (ended - began) / calls,
+		Allocs: (third[0] - second[0] - (second[0] - first[0])) / calls,
+		Bytes:  (third[1] - second[1] - (second[1] - first[1])) / calls,
+		RPS:    calls / l.took.Seconds(),
+		P50:    percentile(l.latencies, 500) * 1e3,
+		P99:    percentile(l.latencies, 990) * 1e3,
+	}, nil
+}
+
+// summarize returns the medians of the rounds to a tenth, and the least CPU time.
+func summarize(rounds []row) row {
+	sum := rounds[0]
+	sum.LeastCPU = slices.MinFunc(rounds, func(a, b row) int { return cmp.Compare(a.CPU, b.CPU) }).CPU
+	for _, figure := range []func(r *row) *float64{
+		func(r *row) *float64 { return &r.CPU }, func(r *row) *float64 { return &r.Allocs },
+		func(r *row) *float64 { return &r.Bytes }, func(r *row) *float64 { return &r.RPS },
+		func(r *row) *float64 { return &r.P50 }, func(r *row) *float64 { return &r.P99 },
+	} {
+		var values []float64
+		for _, r := range rounds {
+			values = append(values, *figure(&r))
 		}
+		*figure(&sum) = math.Round(median(values)*10) / 10
 	}
-	tenths := func(value float64) float64 { return math.Round(value*10) / 10 }
-	r.CPU, r.LeastCPU = tenths(median(cpu)), tenths(slices.Min(cpu))
-	r.RPS, r.P50, r.P99 = math.Round(median(rps)), math.Round(median(p50)), math.Round(median(p99))
-	if t.process.Admin != "" {
-		r.Allocs, r.Bytes = new(tenths(median(allocs))), new(math.Round(median(bytes)))
-	}
-	return r
+	return sum
 }
 
-// sample is one round: a load generator warms up, and the program's clocks are read before and after its calls. The
-// heap is read twice before, to know what it costs to read it.
-func (d *driver) sample(ctx context.Context, t target, l level) (sample, error) {
-	load, err := d.startLoad(ctx, t, l, "200ms")
-	if err != nil {
-		return sample{}, err
-	}
-	defer load.stop()
-	var s sample
-	heap := func() []float64 {
-		values, heapErr := t.process.metrics(ctx, "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total")
-		err = errors.Join(err, heapErr)
-		return values
-	}
-	clock := func() time.Duration {
-		at, clockErr := cpuTime(t.process.command.Process.Pid)
-		err = errors.Join(err, clockErr)
-		return at
-	}
-	first, second, began := heap(), heap(), clock()
-	err = errors.Join(err, load.release(), json.NewDecoder(load.stdout).Decode(&s.loadResult))
-	ended, third := clock(), heap()
-	if err != nil {
-		return sample{}, err
-	}
-	calls := float64(s.Calls)
-	s.cpuUS = microseconds(ended-began) / calls
-	s.allocs = (third[0] - second[0] - (second[0] - first[0])) / calls
-	s.bytes = (third[1] - second[1] - (second[1] - first[1])) / calls
-	return s, nil
-}
-
-// startLoad starts a load generator, which waits after its warm-up until it is released.
-func (d *driver) startLoad(ctx context.Context, t target, l level, warmUp string) (*process, error) {
-	address := t.process.HTTP
-	if t.face == "grpc" {
-		address = t.process.GRPC
-	}
-	return startProcess(ctx, d.folder, nil, d.self, append([]string{
-		"load", "-face", t.face, "-address", address, "-in-flight", strconv.Itoa(l.inFlight),
-		"-warm-up", warmUp, "-duration", l.duration.String(),
-	}, t.loadFlags...)...)
-}
-
-// release lets a load generator make the calls that count.
-func (p *process) release() error {
-	_, err := p.stdin.Write([]byte("\n"))
-	return err
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }

@@ -1,117 +1,73 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"crypto/tls"
-	"flag"
+	"encoding/pem"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
-// waitingMetric is the metric of the requests to which the upstream has not responded yet.
-const waitingMetric = "upstream_waiting"
+// The call that is measured: a grant, by the id of the session. The credentials open nothing.
+const (
+	grantPath = "/client_sessions/grant_access"
+	listPath  = "/client_sessions/list"
+	sessionID = "3ada79d3-2848-4320-b2ef-a82e1e6dafac"
+	accountID = "c35ecf64-474a-466a-95a6-7b35cb4c8bb4"
+	apiKey    = "seam_bench1_0123456789abcdef0123456789"
 
-// upstream stands in for Seam. It reads a request and writes prepared bytes, so that it takes as little CPU time as
-// possible from the program under test.
+	grantRequest  = `{"client_session_id":"` + sessionID + `","connected_account_ids":["` + accountID + `"]}`
+	grantResponse = `{"client_session":` + session + `,"ok":true}`
+	// session is a session as Seam writes it.
+	session = `{"client_session_id":"` + sessionID + `","workspace_id":"5f1a7c3e-8d24-4b69-9e0a-2c6b7d8e9f01",` +
+		`"created_at":"2026-01-02T03:04:05.000Z","expires_at":"2027-01-02T03:04:05.000Z",` +
+		`"token":"seam_cst1BenchFirst000000000000000000000","user_identifier_key":"jane_doe","device_count":2,` +
+		`"connect_webview_ids":[],"connected_account_ids":["` + accountID + `"],"user_identity_ids":[]}`
+)
+
+// upstream stands in for Seam, over TLS.
 type upstream struct {
-	grant, list []byte
-	delay       time.Duration
-	waiting     atomic.Int64
+	// protocol is h2 or h1, delay how long a response takes, and sessions how many a list has.
+	protocol string
+	delay    time.Duration
+	sessions int
+
+	responses map[string]string // By path.
+	server    *httptest.Server
+	// waiting is how many requests wait for their response.
+	waiting atomic.Int64
 }
 
-func runUpstream(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("upstream", flag.ContinueOnError)
-	delay := flags.Duration("delay", 0, "how long a response takes")
-	sessions := flags.Int("sessions", 1, "how many sessions a list has")
-	certificate := flags.String("cert", "", "serve TLS with the certificate of this file")
-	key := flags.String("key", "", "file with the key of the certificate")
-	http2 := flags.Bool("http2", false, "offer HTTP/2 over TLS")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	u := &upstream{
-		grant: rawResponse(grantResponseJSON()), list: rawResponse(listResponseJSON(*sessions)), delay: *delay,
-	}
-	_, listener, err := openFaces(ctx, prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: waitingMetric, Help: "Requests without a response."},
-		func() float64 { return float64(u.waiting.Load()) }))
-	if err != nil {
-		return err
-	}
-	if *certificate == "" {
-		return u.serve(listener)
-	}
-	if *http2 {
-		return newServer(u).ServeTLS(listener, *certificate, *key)
-	}
-	pair, err := tls.LoadX509KeyPair(*certificate, *key)
-	if err != nil {
-		return err
-	}
-	return u.serve(tls.NewListener(listener, &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
-	}))
+// start starts the upstream, and writes its certificate to the file. A connection over HTTP/2 has at most 250 calls in
+// flight, the default of Go.
+func (u *upstream) start(authorityFile string) error {
+	list := strings.TrimSuffix(strings.Repeat(session+",", u.sessions), ",")
+	u.responses = map[string]string{grantPath: grantResponse, listPath: `{"client_sessions":[` + list + `],"ok":true}`}
+	u.server = httptest.NewUnstartedServer(u)
+	u.server.EnableHTTP2 = u.protocol == "h2"
+	u.server.StartTLS()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: u.server.Certificate().Raw})
+	return os.WriteFile(authorityFile, certificate, 0o600)
 }
 
-// rawResponse is a whole response of HTTP/1.1.
-func rawResponse(body string) []byte {
-	return []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" +
-		"Date: Fri, 02 Jan 2026 03:04:05 GMT\r\nSeam-Request-Id: 06161bd0-b59a-4a49-89ce-d76274a1558b\r\n" +
-		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
-}
-
-func (u *upstream) serve(listener net.Listener) error {
-	for {
-		connection, err := listener.Accept()
-		if err != nil {
-			return err
-		}
-		go u.serveConnection(connection)
+func (u *upstream) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if u.protocol == "h2" && request.ProtoMajor != 2 {
+		w.WriteHeader(http.StatusHTTPVersionNotSupported) // No row says h2 of a program that does not speak it.
+		return
 	}
-}
-
-func (u *upstream) serveConnection(connection net.Conn) {
-	defer func() { _ = connection.Close() }()
-	reader := bufio.NewReader(connection)
-	for {
-		request, err := http.ReadRequest(reader)
-		if err != nil {
-			return
-		}
-		if _, err := io.Copy(io.Discard, request.Body); err != nil {
-			return
-		}
-		if _, err := connection.Write(u.respond(request)); err != nil {
-			return
-		}
-	}
-}
-
-func (u *upstream) respond(request *http.Request) []byte {
+	_, _ = io.Copy(io.Discard, request.Body)
 	if u.delay > 0 {
 		u.waiting.Add(1)
-		time.Sleep(u.delay)
+		select {
+		case <-time.After(u.delay):
+		case <-request.Context().Done():
+		}
 		u.waiting.Add(-1)
 	}
-	if strings.HasSuffix(request.URL.Path, listPath) {
-		return u.list
-	}
-	return u.grant
-}
-
-// ServeHTTP responds over HTTP/2.
-func (u *upstream) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	_, _ = io.Copy(io.Discard, request.Body)
-	_, body, _ := strings.Cut(string(u.respond(request)), "\r\n\r\n")
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Seam-Request-Id", "06161bd0-b59a-4a49-89ce-d76274a1558b")
-	_, _ = io.WriteString(w, body)
+	_, _ = io.WriteString(w, u.responses[request.URL.Path])
 }
