@@ -103,7 +103,7 @@ func (b *breaker) allow(caller Caller, p *permit) *seamerr.Error {
 			return refusal
 		}
 	}
-	if p.shared, refusal = b.allowShared(caller.witness()); refusal != nil && ok {
+	if p.shared, refusal = b.allowShared(caller.sharedKey()); refusal != nil && ok {
 		p.own.done(errIgnored)
 	}
 	return refusal
@@ -111,16 +111,16 @@ func (b *breaker) allow(caller Caller, p *permit) *seamerr.Error {
 
 // allowShared asks the shared circuit for a permit. While the circuit is half open, a caller whose probe has not
 // succeeded cannot probe again for a while: so no caller can use up the probes with attempts that fail or never end.
-func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
+func (b *breaker) allowShared(key uint64) (circuitPermit, *seamerr.Error) {
 	l, refusal := b.shared.allow()
 	if refusal != nil || !l.probe {
 		return l, refusal
 	}
 	b.mu.Lock()
 	now := time.Now()
-	barred := now.Before(b.barred[witness])
+	barred := now.Before(b.barred[key])
 	if !barred {
-		b.barred[witness] = now.Add(2 * slowAfter)
+		b.barred[key] = now.Add(2 * slowAfter)
 	}
 	b.mu.Unlock()
 	if barred {
@@ -130,9 +130,8 @@ func (b *breaker) allowShared(witness uint64) (circuitPermit, *seamerr.Error) {
 	return l, nil
 }
 
-// witness is the key under which the shared circuit counts an attempt: the caller's, or one for all that are not
-// proven.
-func (c Caller) witness() uint64 {
+// sharedKey is the key of the caller where callers share something: its own, or one for all that are not proven.
+func (c Caller) sharedKey() uint64 {
 	if c.Proven {
 		return c.Key
 	}
@@ -150,7 +149,7 @@ func (p *permit) done(result error) {
 	}
 	if p.shared.probe {
 		result = b.probed(p.caller, result)
-	} else if !b.counts(p.caller.witness()) {
+	} else if !b.counts(p.caller.sharedKey()) {
 		result = errIgnored
 	}
 	p.shared.done(result)
@@ -172,14 +171,14 @@ func (b *breaker) circuitOf(key uint64) *circuit {
 }
 
 // counts reports whether the shared circuit counts an attempt that has ended: the first of its caller in a second.
-func (b *breaker) counts(witness uint64) bool {
+func (b *breaker) counts(key uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	second := int64(time.Since(b.start)/breakerStep) + 1
-	if last, ok := b.counted.Get(witness); ok && last == second {
+	if last, ok := b.counted.Get(key); ok && last == second {
 		return false
 	}
-	b.counted.Add(witness, second)
+	b.counted.Add(key, second)
 	return true
 }
 
@@ -190,7 +189,7 @@ func (b *breaker) probed(caller Caller, result error) error {
 	defer b.mu.Unlock()
 	switch {
 	case result == nil:
-		delete(b.barred, caller.witness())
+		delete(b.barred, caller.sharedKey())
 		return nil
 	case result != errFailure: //nolint:errorlint // It is never wrapped.
 		return result

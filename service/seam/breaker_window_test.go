@@ -52,10 +52,10 @@ func TestRefusedCallsMakeNoRoomForRetries(t *testing.T) {
 			wantRefused(t, b.once(t.Context()), 5*time.Second)
 		}
 		retries := 0
-		for b.budget.retry() {
+		for b.budget.retry(Caller{}) {
 			retries++
 		}
-		if retries != budgetFloor {
+		if retries != budgetFloor/callerShare {
 			t.Errorf("%d retries may be sent after %d requests", retries, s.seen.Load())
 		}
 	})

@@ -55,9 +55,9 @@ func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b 
 		b.pool = &pool{make: func() *generation { return &generation{Transport: &http.Transport{DialContext: network.dial}} }}
 		b.pool.current.Store(b.pool.next())
 		defer func() { // Also of a test that ends early: the bubble waits for all that goes on in it.
-			b.Close()
 			_ = server.Close()
 			serving.Wait()
+			b.Close()
 		}()
 		test(t, b)
 	})

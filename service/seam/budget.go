@@ -7,11 +7,13 @@ import (
 
 const (
 	// budgetShare is the share of the calls that may be retried, as 1/budgetShare: when all of Seam fails, it gets a
-	// tenth more requests than calls, and not three times as many.
-	budgetShare = 10
+	// fifth more requests than calls, and not three times as many.
+	budgetShare = 5
 	// budgetFloor is how many retries are allowed in a window, however few calls there are. Without it, a service with
 	// little load could never retry.
-	budgetFloor = 10
+	budgetFloor = 20
+	// callerShare is how much of both one caller may use, as 1/callerShare: its failures leave retries for the others.
+	callerShare = 2
 	// budgetSeconds is the length of the window.
 	budgetSeconds = 10
 )
@@ -28,6 +30,8 @@ type budget struct {
 type budgetSecond struct {
 	number         int64
 	calls, retries int
+	// ofCaller has the retries of each caller.
+	ofCaller map[uint64]int
 }
 
 func newBudget() *budget { return &budget{start: time.Now()} }
@@ -39,14 +43,20 @@ func (b *budget) call() {
 	b.second().calls++
 }
 
-// retry reports whether another retry is allowed, and counts it.
-func (b *budget) retry() bool {
+// retry reports whether another retry of a call of the caller is allowed, and counts it.
+func (b *budget) retry(caller Caller) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.allowed() == 0 {
+	key, now := caller.sharedKey(), b.second()
+	allowed, used, own := b.sum(now, key)
+	if used >= allowed || own >= allowed/callerShare {
 		return false
 	}
-	b.second().retries++
+	now.retries++
+	if now.ofCaller == nil {
+		now.ofCaller = map[uint64]int{}
+	}
+	now.ofCaller[key]++
 	return true
 }
 
@@ -54,20 +64,21 @@ func (b *budget) retry() bool {
 func (b *budget) left() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return float64(b.allowed())
+	allowed, used, _ := b.sum(b.second(), 0)
+	return float64(max(0, allowed-used))
 }
 
-// allowed is how many retries are allowed now.
-func (b *budget) allowed() int {
-	now := b.second()
-	calls, retries := 0, 0
-	for _, second := range b.seconds {
-		if second.number > now.number-budgetSeconds {
+// sum returns how many retries the window allows and has, and how many of these are of one caller.
+func (b *budget) sum(now *budgetSecond, key uint64) (allowed, used, own int) {
+	calls := 0
+	for i := range b.seconds {
+		if second := &b.seconds[i]; second.number > now.number-budgetSeconds {
 			calls += second.calls
-			retries += second.retries
+			used += second.retries
+			own += second.ofCaller[key]
 		}
 	}
-	return max(0, max(budgetFloor, calls/budgetShare)-retries)
+	return max(budgetFloor, calls/budgetShare), used, own
 }
 
 // second returns the counts of the current second, by the monotonic clock, which does not jump.

@@ -55,7 +55,7 @@ func TestBudget(t *testing.T) {
 					if s.wants == none {
 						continue
 					}
-					for b.retry() {
+					for b.retry(Caller{Key: 1, Proven: true}) {
 						retries++
 					}
 					if retries != s.wants {
@@ -87,7 +87,7 @@ func TestBudgetNeverOverdrawn(t *testing.T) {
 				b.call()
 				calls = append(calls, time.Now())
 			}
-			if !b.retry() {
+			if !b.retry(Caller{Key: 1, Proven: true}) {
 				continue
 			}
 			retries = append(retries, time.Now())
@@ -120,7 +120,7 @@ func TestBudgetInParallel(t *testing.T) {
 		for range 50 {
 			done.Go(func() {
 				for range 20 {
-					if b.retry() {
+					if b.retry(Caller{Key: 1, Proven: true}) {
 						retries.Add(1)
 					}
 				}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,10 +58,16 @@ type Client struct {
 	// maxResponseBytes bounds what is read of one response.
 	maxResponseBytes int
 	pool             *pool
-	budget           *budget
-	breaker          *breaker
-	metrics          *metrics
-	tracer           trace.Tracer
+	// requests are the requests that have what all those to an endpoint have in common, by path.
+	requests  map[string]*http.Request
+	abandoned *abandoned
+	// exchanges are those that have not ended.
+	exchanges sync.WaitGroup
+	budget    *budget
+	breaker   *breaker
+	metrics   *metrics
+	tracer    trace.Tracer
+	logger    *slog.Logger
 }
 
 // New returns a client for the endpoint.
@@ -68,25 +75,34 @@ func New(config Config) *Client {
 	endpoint := *config.Endpoint
 	endpoint.Path = strings.TrimRight(endpoint.Path, "/")
 	endpoint.RawPath = strings.TrimRight(endpoint.RawPath, "/")
-	config.Endpoint = &endpoint
 	c := &Client{
-		endpoint: config.Endpoint,
+		endpoint: &endpoint,
+		requests: map[string]*http.Request{},
 		header: http.Header{
 			"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {config.UserAgent},
 		},
 		maxResponseBytes: cmp.Or(config.MaxResponseBytes, defaultMaxResponseBytes),
 		codec:            config.Codec,
 		tracer:           config.Tracer,
+		logger:           config.Logger,
 		budget:           newBudget(),
 		breaker:          newBreaker(endpoint.Host, config.Logger),
 	}
-	c.metrics = newMetrics(config.Registry, c.breaker, c.budget)
+	for _, e := range endpoints() {
+		c.requests[e.Path] = newRequest(&endpoint, e.Path)
+	}
+	c.abandoned = newAbandoned(config.MaxIdleConnections)
+	c.metrics = newMetrics(config.Registry, c.breaker, c.budget, c.abandoned)
 	c.pool = newPool(config, c.metrics)
 	return c
 }
 
-// Close ends the idle connections. Call it when no calls are in flight.
-func (c *Client) Close() { c.pool.close() }
+// Close cancels the abandoned exchanges and closes the idle connections. Call it when no calls are in flight.
+func (c *Client) Close() {
+	c.abandoned.close()
+	c.exchanges.Wait()
+	c.pool.close()
+}
 
 // Call is one call to Seam.
 type Call struct {
@@ -129,16 +145,16 @@ type Response struct {
 // Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
 // can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
-	x := &exchange{call: call, header: call.Header}
-	if err := c.do(ctx, x); err != nil {
-		return x.response, err
+	s := &callState{call: call, header: call.Header}
+	if err := c.do(ctx, s); err != nil {
+		return s.response, err
 	}
-	return x.response, nil
+	return s.response, nil
 }
 
-// exchange is a call with its attempts. It is on the heap: the stack of a call in flight would grow beyond 8 KiB with
+// callState is a call with its attempts. It is on the heap: the stack of a call in flight would grow beyond 8 KiB with
 // it, and so to 16.
-type exchange struct {
+type callState struct {
 	call Call
 	// header has the call's headers and those of the present attempt, text is the body of each attempt, and deadline is
 	// that of the present one, zero for none.
@@ -154,51 +170,54 @@ type exchange struct {
 }
 
 // do is the retry loop: it makes attempts until one succeeds or the failure must not be retried.
-func (c *Client) do(ctx context.Context, x *exchange) *seamerr.Error {
+func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 	var err error
-	if x.text, err = c.codec.AppendRequest(nil, x.call.In); err != nil {
+	if s.text, err = c.codec.AppendRequest(nil, s.call.In); err != nil {
 		return seamerr.Internal(fmt.Errorf("write the request: %w", err))
 	}
-	response := &x.response
+	response := &s.response
+	if refusal := c.abandoned.allow(s.call.Caller); refusal != nil {
+		return refusal
+	}
 	for {
-		if refusal := c.breaker.allow(x.call.Caller, &x.permit); refusal != nil {
+		if refusal := c.breaker.allow(s.call.Caller, &s.permit); refusal != nil {
 			c.metrics.refused.Inc()
 			if response.Attempts == 0 {
 				return refusal
 			}
-			x.last.err.NoRetry = true
-			return x.failure()
+			s.last.err.NoRetry = true
+			return s.failure()
 		}
 		if response.Attempts++; response.Attempts == 1 {
 			c.budget.call()
 		} else {
-			response.RetryReason = x.last.reason()
+			response.RetryReason = s.last.reason()
 		}
-		x.deadline = x.call.attemptDeadline(ctx, response.Attempts)
-		c.tryOnce(ctx, x)
-		c.metrics.ended(x.call.Path, response.Attempts, &x.last)
-		response.Duration += x.last.took
-		response.RequestID, response.HTTPStatus = x.last.requestID, x.last.httpStatus
-		if x.last.err == nil {
-			response.Body, response.Skipped = x.last.body, x.last.skipped
+		s.deadline = s.call.attemptDeadline(ctx, response.Attempts)
+		c.tryOnce(ctx, s)
+		c.metrics.ended(s.call.Path, response.Attempts, &s.last)
+		response.Duration += s.last.took
+		response.RequestID, response.HTTPStatus = s.last.requestID, s.last.httpStatus
+		if s.last.err == nil {
+			response.Body, response.Skipped = s.last.body, s.last.skipped
 			return nil
 		}
-		x.ambiguous = x.ambiguous || x.last.ambiguous()
-		wait, retry := c.next(ctx, x)
+		s.ambiguous = s.ambiguous || s.last.ambiguous()
+		wait, retry := c.next(ctx, s)
 		if !retry {
-			return x.failure()
+			return s.failure()
 		}
 		if !sleep(ctx, wait) {
-			x.last = attempt{outcome: canceled, err: contextError(ctx, x.last.err)}
-			return x.failure()
+			s.last = attempt{outcome: canceled, err: contextError(ctx, s.last.err)}
+			return s.failure()
 		}
 	}
 }
 
 // next reports whether a failed request is retried, and after what wait.
-func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, retry bool) {
-	last, attempts := &x.last, x.response.Attempts
-	if x.call.CallerRetries || !last.retryable(x.call.Semantics) {
+func (c *Client) next(ctx context.Context, s *callState) (wait time.Duration, retry bool) {
+	last, attempts := &s.last, s.response.Attempts
+	if s.call.CallerRetries || !last.retryable(s.call.Semantics) {
 		return 0, false
 	}
 	if attempts == maxAttempts {
@@ -209,7 +228,7 @@ func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, ret
 	if !ok || !fitsDeadline(ctx, wait+last.expectedDuration()) {
 		return 0, false
 	}
-	if !c.budget.retry() {
+	if !last.isRetriedFreely(attempts) && !c.budget.retry(s.call.Caller) {
 		c.metrics.denied.Inc()
 		last.err.NoRetry = true
 		return 0, false
@@ -218,17 +237,13 @@ func (c *Client) next(ctx context.Context, x *exchange) (wait time.Duration, ret
 }
 
 // tryOnce makes an attempt and reports its result to the circuit breaker, even if it panics.
-func (c *Client) tryOnce(ctx context.Context, x *exchange) {
+func (c *Client) tryOnce(ctx context.Context, s *callState) {
 	result := errIgnored
-	c.metrics.inFlight.Add(1)
-	defer func() {
-		c.metrics.inFlight.Add(-1)
-		x.permit.done(result)
-	}()
+	defer func() { s.permit.done(result) }()
 	if c.tracer == nil {
-		c.attempt(ctx, x)
+		c.attempt(ctx, s)
 	} else {
-		c.tracedAttempt(ctx, x)
+		c.tracedAttempt(ctx, s)
 	}
-	result = x.last.breakerResult()
+	result = s.last.breakerResult()
 }

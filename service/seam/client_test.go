@@ -13,14 +13,17 @@ import (
 )
 
 // What goes out is the caller's headers, the four of our own, and nothing that Go adds by itself.
-func TestRequest(t *testing.T) {
+func TestRequest(t *testing.T) { overBoth(t, testRequest) }
+
+func testRequest(t *testing.T, over string) {
+	t.Helper()
 	type seen struct {
 		method, target, host, body string
 		header                     http.Header
 		length                     int64
 	}
 	var got seen
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	u := serveOver(t, over, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got = seen{r.Method, r.RequestURI, r.Host, string(body), r.Header, r.ContentLength}
 		_, _ = io.WriteString(w, `{}`)
@@ -52,7 +55,7 @@ func TestRequest(t *testing.T) {
 				if got.method != http.MethodPost || got.target != test.target || got.body != body || got.length != int64(len(body)) {
 					t.Errorf("request is %+v", got)
 				}
-				if got.host != strings.TrimPrefix(u.URL, "http://") {
+				if got.host != strings.TrimPrefix(u.URL, "https://") {
 					t.Errorf("host is %s", got.host)
 				}
 				want := http.Header{

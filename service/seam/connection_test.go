@@ -1,15 +1,19 @@
 package seam_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
@@ -17,6 +21,11 @@ import (
 // Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as responses.
 func TestConnectionIsReused(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testConnectionIsReused)
+}
+
+func testConnectionIsReused(t *testing.T, over string) {
+	t.Helper()
 	for name, handler := range map[string]http.HandlerFunc{
 		"responses":       responding(200, seamtest.Success),
 		"empty responses": responding(200, ``),
@@ -27,7 +36,7 @@ func TestConnectionIsReused(t *testing.T) {
 		"without lengths": flushing(seamtest.Success),
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := serve(t, handler)
+			u := serveOver(t, over, handler)
 			client := newClient(t, u.URL)
 			// Once each, and fewer than open the circuit breaker.
 			for range 15 {
@@ -41,11 +50,11 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 }
 
-// As many connections are kept as calls were in flight; Go's default would keep two of them.
+// Over HTTP/1.1 as many connections are kept as calls were in flight; Go's default would keep two of them.
 func TestConnectionsOfParallelCallsAreReused(t *testing.T) {
 	const calls = 50
 	var inFlight sync.WaitGroup // Makes each wave have all its calls in flight at once.
-	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	u := serveOver(t, overHTTP1, func(w http.ResponseWriter, _ *http.Request) {
 		inFlight.Done()
 		inFlight.Wait()
 		_, _ = io.WriteString(w, seamtest.Success)
@@ -90,15 +99,20 @@ func startTLS(t *testing.T, h2 bool, certificates ...tls.Certificate) (*upstream
 
 func TestTLS(t *testing.T) {
 	for name, test := range map[string]struct {
-		h2   bool
-		want string
+		h2       bool
+		want     string
+		warnings int
 	}{
-		"HTTP/2 where it is spoken": {true, "HTTP/2.0"},
-		"HTTP/1.1 where it is not":  {false, "HTTP/1.1"},
+		"HTTP/2 where it is spoken": {true, "HTTP/2.0", 0},
+		"HTTP/1.1 where it is not":  {false, "HTTP/1.1", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u, protocols := startTLS(t, test.h2)
-			client := newClient(t, u.URL)
+			var log bytes.Buffer
+			client := newClient(t, u.URL, func(c *seam.Config) {
+				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.MaxConnectionAge = time.Nanosecond // Each call has a new connection.
+			})
 			for range 10 {
 				if _, out, err := grant(t.Context(), t, client); err != nil || !out.GetOk() {
 					t.Fatalf("response %v, error %v", out, err)
@@ -107,10 +121,24 @@ func TestTLS(t *testing.T) {
 					t.Fatalf("protocol is %s", got)
 				}
 			}
-			if n := u.connections.Load(); n > 3 {
-				t.Errorf("%d connections for 10 calls", n)
+			if n := strings.Count(log.String(), "does not speak HTTP/2"); n != test.warnings {
+				t.Errorf("%d warnings in the log:\n%s", n, &log)
 			}
 		})
+	}
+}
+
+// The plain row: a sandbox, or a proxy on the same machine, may be reached without TLS.
+func TestPlainText(t *testing.T) {
+	u := servePlain(t, responding(200, seamtest.Success))
+	client := newClient(t, u.URL)
+	for range 3 {
+		if _, out, err := grant(t.Context(), t, client); err != nil || !out.GetOk() {
+			t.Errorf("response %v, error %v", out, err)
+		}
+	}
+	if n := u.connections.Load(); n != 1 {
+		t.Errorf("%d connections for 3 calls", n)
 	}
 }
 
@@ -119,7 +147,7 @@ func TestTLSFailure(t *testing.T) {
 	t.Parallel()
 	untrusted, _ := startTLS(t, true, seamtest.NewAuthority(t, "untrusted").Pair(t, "seam"))
 	trusted, _ := startTLS(t, true)
-	plain := serve(t, responding(200, seamtest.Success))
+	plain := servePlain(t, responding(200, seamtest.Success))
 	for name, test := range map[string]struct {
 		u   *upstream
 		url string

@@ -28,10 +28,10 @@ func TestMoveIsFollowed(t *testing.T) {
 	newer.Server = newer.unstarted(responding(200, seamtest.Success))
 	_ = newer.Listener.Close()
 	newer.Listener = listener
-	newer.Start()
+	newer.StartTLS()
 	t.Cleanup(newer.Close)
 
-	client := newClient(t, strings.Replace(older.URL, "127.0.0.1", "seam.invalid", 1), changing)
+	client := newClient(t, strings.Replace(older.URL, "127.0.0.1", "seam.example.com", 1), changing)
 	for range 3 {
 		if _, _, err := grant(t.Context(), t, client); err != nil {
 			t.Fatal(err, err.Cause)

@@ -1,6 +1,9 @@
 package seam
 
-import "net/http"
+import (
+	"net/http"
+	"net/url"
+)
 
 // Semantics reports whether a request is safe or idempotent (RFC 9110).
 type Semantics int
@@ -57,6 +60,21 @@ func Revoke() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/revo
 
 // Delete is the endpoint that deletes a session.
 func Delete() Endpoint { return Endpoint{http.MethodPost, "/client_sessions/delete", Idempotent, Done} }
+
+// endpoints are all of them, each path once.
+func endpoints() []Endpoint {
+	return []Endpoint{Create(), Get(), GetOrCreate(false), List(), GrantAccess(), Revoke(), Delete()}
+}
+
+// newRequest returns a request with what all those to a path have in common.
+func newRequest(base *url.URL, path string) *http.Request {
+	address := *base
+	address.Path += path
+	if address.RawPath != "" { // The base URL has something escaped.
+		address.RawPath += path
+	}
+	return &http.Request{URL: &address, Host: address.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+}
 
 // idempotentIf returns the semantics of a request that finds by its key what an earlier one has created.
 func idempotentIf(hasKey bool) Semantics {

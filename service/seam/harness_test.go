@@ -58,7 +58,37 @@ type upstream struct {
 	connections, requests atomic.Int32
 }
 
+// serve serves over TLS and HTTP/2.
 func serve(t *testing.T, handler http.HandlerFunc) *upstream {
+	t.Helper()
+	return serveOver(t, overHTTP2, handler)
+}
+
+// The two ways in which Seam can be reached.
+const (
+	overHTTP1 = "TLS, HTTP/1.1"
+	overHTTP2 = "TLS, HTTP/2"
+)
+
+// overBoth runs a test over each.
+func overBoth(t *testing.T, test func(t *testing.T, over string)) {
+	t.Helper()
+	for _, over := range []string{overHTTP1, overHTTP2} {
+		t.Run(over, func(t *testing.T) { test(t, over) })
+	}
+}
+
+func serveOver(t *testing.T, over string, handler http.HandlerFunc) *upstream {
+	t.Helper()
+	u := &upstream{}
+	u.Server = u.unstarted(handler)
+	u.EnableHTTP2 = over == overHTTP2
+	u.StartTLS()
+	t.Cleanup(u.Close)
+	return u
+}
+
+func servePlain(t *testing.T, handler http.HandlerFunc) *upstream {
 	t.Helper()
 	u := &upstream{}
 	u.Server = u.unstarted(handler)

@@ -1,12 +1,8 @@
 package seam
 
 import (
-	"errors"
-	"net"
 	"strconv"
-	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -20,8 +16,10 @@ type metrics struct {
 	denied    prometheus.Counter
 	refused   prometheus.Counter
 	opened    prometheus.Counter
-	// inFlight is the number of requests in flight, open that of open connections.
-	inFlight, open atomic.Int64
+	// open has the gauges of open connections by protocol.
+	open map[string]prometheus.Gauge
+	// inFlight is the number of requests in flight, abandoned ones included.
+	inFlight atomic.Int64
 }
 
 // endpointSeries are the series of one endpoint.
@@ -31,7 +29,7 @@ type endpointSeries struct {
 	seconds  prometheus.Observer
 }
 
-func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget) *metrics {
+func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget, left *abandoned) *metrics {
 	m := &metrics{
 		endpoints: map[string]*endpointSeries{},
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
@@ -47,6 +45,7 @@ func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget) *me
 			Help: "Connections that were opened to Seam.",
 		}),
 	}
+	m.registerConnections(registry)
 	m.registerAttempts(registry)
 	m.registerEndpoints(registry)
 	registry.MustRegister(m.denied, m.refused, m.opened)
@@ -64,10 +63,9 @@ func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget) *me
 		},
 		{"retry_budget", "Retries that the retry budget allows now.", retries.left},
 		{"in_flight", "Requests to Seam in flight.", func() float64 { return float64(m.inFlight.Load()) }},
-		{"connections_open", "Open connections to Seam.", func() float64 { return float64(m.open.Load()) }},
 		{
-			"connections_idle", "Open connections to Seam beyond the requests in flight; requests share one over HTTP/2.",
-			func() float64 { return float64(max(0, m.open.Load()-m.inFlight.Load())) },
+			"abandoned", "Requests to Seam in flight whose calls have ended, because the caller left or its deadline passed.",
+			func() float64 { return float64(left.count.Load()) },
 		},
 	} {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -75,6 +73,18 @@ func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget) *me
 		}, gauge.value))
 	}
 	return m
+}
+
+func (m *metrics) registerConnections(registry prometheus.Registerer) {
+	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "client_session_service_upstream_connections_open",
+		Help: "Open connections to Seam by protocol, unknown until the first request.",
+	}, []string{"protocol"})
+	m.open = map[string]prometheus.Gauge{}
+	for _, protocol := range []string{protocolUnknown, protocolHTTP1, protocolHTTP2} {
+		m.open[protocol] = open.WithLabelValues(protocol)
+	}
+	registry.MustRegister(open)
 }
 
 func (m *metrics) registerAttempts(registry prometheus.Registerer) {
@@ -100,7 +110,7 @@ func (m *metrics) registerEndpoints(registry prometheus.Registerer) {
 		Help:    "Seconds that requests to Seam took, each attempt by itself, whatever came of them.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	}, []string{"endpoint"})
-	for _, e := range []Endpoint{Create(), Get(), GetOrCreate(false), List(), GrantAccess(), Revoke(), Delete()} {
+	for _, e := range endpoints() {
 		of := &endpointSeries{seconds: seconds.WithLabelValues(e.Path)}
 		for class, label := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 			of.requests[class] = requests.WithLabelValues(e.Path, label)
@@ -117,32 +127,4 @@ func (m *metrics) ended(path string, number int, a *attempt) {
 		of.requests[min(a.httpStatus/100, 5)].Inc()
 		of.seconds.Observe(a.took.Seconds())
 	}
-}
-
-// connection counts a connection that was opened, and that it is open until it is closed.
-func (m *metrics) connection(opened net.Conn) net.Conn {
-	m.opened.Inc()
-	m.open.Add(1)
-	return &connection{Conn: opened, closed: sync.OnceFunc(func() { m.open.Add(-1) })}
-}
-
-// connection is a connection to Seam that is counted while it is open.
-type connection struct {
-	net.Conn
-
-	closed func()
-}
-
-// SyscallConn gives access to the socket.
-func (c *connection) SyscallConn() (syscall.RawConn, error) {
-	socket, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return nil, errors.ErrUnsupported
-	}
-	return socket.SyscallConn()
-}
-
-func (c *connection) Close() error {
-	c.closed()
-	return c.Conn.Close()
 }

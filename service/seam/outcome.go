@@ -124,13 +124,14 @@ func (a *attempt) retryable(semantics Semantics) bool {
 
 // breakerResult is the result for the circuit breaker. Any deliberate response, a 4xx included, counts as healthy. A
 // 5xx with Seam's error envelope is about this request, which may have been made to provoke it, and is ignored, but for
-// 502, 503 and 504. A caller's deadline is a failure only if the attempt took slowAfter.
+// 502, 503 and 504. A caller's deadline is a failure only if the attempt took slowAfter. A lost connection is one
+// failure, however many attempts end by it.
 func (a *attempt) breakerResult() error {
 	input := a.outcome.facts().breaker
 	switch {
 	case input == byDuration && a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= slowAfter:
 		return errFailure
-	case input == byDuration, input == ignored:
+	case input == byDuration, input == ignored, a.lossIsKnown:
 		return errIgnored
 	case input == healthy, input == byStatus && a.httpStatus < http.StatusInternalServerError:
 		return nil

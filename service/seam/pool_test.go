@@ -34,11 +34,8 @@ func closing(t *testing.T, h2 bool, handler http.HandlerFunc) (u *upstream, clos
 			closed.Add(1)
 		}
 	}
-	if u.EnableHTTP2 = h2; h2 {
-		u.StartTLS()
-	} else {
-		u.Start()
-	}
+	u.EnableHTTP2 = h2
+	u.StartTLS()
 	t.Cleanup(u.Close)
 	return u, closed
 }
@@ -151,6 +148,7 @@ func TestCallsCanceledAfterChange(t *testing.T) {
 	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			const calls = 5
 			var blocking atomic.Bool
 			inside := make(chan struct{}, calls)

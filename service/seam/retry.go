@@ -20,11 +20,18 @@ const (
 
 // failure returns the error of the call. Once one attempt may have been applied, the outcome of a later one does not
 // settle it: a session that is not found may be the one that the first attempt deleted.
-func (x *exchange) failure() *seamerr.Error {
-	if !x.ambiguous || x.call.Semantics == Safe {
-		return x.last.err
+func (s *callState) failure() *seamerr.Error {
+	if !s.ambiguous || s.call.Semantics == Safe {
+		return s.last.err
 	}
-	return x.last.err.WithUnknownOutcome(x.call.Semantics == Idempotent)
+	return s.last.err.WithUnknownOutcome(s.call.Semantics == Idempotent)
+}
+
+// isRetriedFreely reports whether the retry of a failed attempt does not count for the retry budget: the first one of a
+// request that Seam has certainly not processed, and the first one after a lost connection, of which only one exchange
+// tells. Neither multiplies the requests in an outage.
+func (a *attempt) isRetriedFreely(attempts int) bool {
+	return attempts == 1 && (a.outcome == notProcessed || a.lossIsKnown)
 }
 
 // attemptDeadline returns the deadline of an attempt, zero for none. One that can be retried gets half of the remaining

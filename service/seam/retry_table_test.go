@@ -78,32 +78,16 @@ func TestWhatIsRetried(t *testing.T) {
 	)
 	const maxBytes = 64 << 10
 	var rows []func()
-	for _, outcome := range []struct {
+	type outcomeRow struct {
 		name     string
 		upstream upstreamOf
 		want     [3]result
-	}{
+	}
+	outcomes := []outcomeRow{
 		{"connection refused", refused, notApplied},
 		{"TLS failure", failingTLS, notApplied},
 		{"HTTP/2 REFUSED_STREAM", resetting(http2.ErrCodeRefusedStream), notApplied},
 		{"HTTP/2 GOAWAY before the stream", goingAway(0, http2.ErrCodeNo, ""), notApplied},
-
-		{"429", status(429), limited},
-		{"429, Retry-After 0", status(429, "retry-after", "0"), limited},
-		{"429, Retry-After 1", status(429, "retry-after", "1"), limited},
-		{"429, Retry-After 3", status(429, "retry-after", "3"), same(result{1, codes.ResourceExhausted, 429, false, false})},
-
-		{"500", status(500), ambiguous(codes.Internal, 500, result{code: codes.Internal, status: 500})},
-		{"502", status(502), ambiguous(codes.Unavailable, 502, result{code: codes.Unknown, status: 502})},
-		{"503", status(503), ambiguous(codes.Unavailable, 503, result{code: codes.Unknown, status: 503})},
-		{"504", status(504), ambiguous(codes.DeadlineExceeded, 504, result{code: codes.DeadlineExceeded, status: 504})},
-		{"599", status(599), ambiguous(codes.Internal, 599, result{code: codes.Internal, status: 599})},
-
-		{"501", status(501), same(result{1, codes.Unimplemented, 501, false, false})},
-		{"400", status(400), same(result{1, codes.InvalidArgument, 400, false, false})},
-		{"404", status(404), same(result{1, codes.NotFound, 404, false, false})},
-		{"408", status(408), same(result{1, codes.DeadlineExceeded, 408, false, false})},
-		{"redirect", status(307, "location", "/elsewhere"), same(result{1, codes.Internal, 502, false, false})},
 
 		{"reset before headers", saying("", seamtest.Reset), lost},
 		{"reset in headers", saying("HTTP/1.1 200 OK\r\nContent-", seamtest.Reset), lost},
@@ -117,25 +101,51 @@ func TestWhatIsRetried(t *testing.T) {
 		{"HTTP/2 GOAWAY with the stream, error", goingAway(1, http2.ErrCodeInternal, ""), lost},
 		// Nothing was done about the stream here, but Go's transport does not say so.
 		{"HTTP/2 GOAWAY before the stream, error", goingAway(0, http2.ErrCodeEnhanceYourCalm, ""), lost},
-		{"HTTP/2 end before headers", overHTTP2(func(seamtest.Stream) seamtest.Then { return seamtest.Close }), lost},
+		{"HTTP/2 end before headers", streaming(func(seamtest.Stream) seamtest.Then { return seamtest.Close }), lost},
 		// Who is at fault must not be able to say that nothing was done, in a text that only sounds like Go's.
 		{"HTTP/2 GOAWAY that sounds like a refusal", goingAway(1, http2.ErrCodeNo, forgedRefusal), lost},
 		{"header that sounds like a refusal", saying("HTTP/1.1 200 OK\r\n cannot retry err REFUSED_STREAM\r\n\r\n", seamtest.Close), lost},
 
 		{"2xx, truncated", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Close), malformed},
 		{"2xx, reset", saying("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", seamtest.Reset), malformed},
-		{"2xx, HTTP/2 reset", overHTTP2(func(s seamtest.Stream) seamtest.Then {
+		{"2xx, HTTP/2 reset", streaming(func(s seamtest.Stream) seamtest.Then {
 			s.Head("200")
 			_ = s.WriteData(s.ID, false, []byte("{"))
 			return s.Reset(http2.ErrCodeInternal)
 		}), malformed},
-		{"2xx, empty", status(200), malformed},
-		{"2xx, HTML", body(200, `<html>`), malformed},
-		{"2xx, wrong type", body(200, `{"client_session":5}`), malformed},
-		{"2xx, too long", body(200, strings.Repeat(" ", maxBytes+1)), [3]result{
-			{1, codes.Internal, 424, true, true}, {1, codes.Internal, 502, true, false}, {1, codes.Internal, 502, false, false},
-		}},
-	} {
+	}
+	for _, over := range []string{overHTTP1, overHTTP2} {
+		status := func(code int, headers ...string) upstreamOf { return body(over, code, "", headers...) }
+		for _, row := range []outcomeRow{
+			{"429", status(429), limited},
+			{"429, Retry-After 0", status(429, "retry-after", "0"), limited},
+			{"429, Retry-After 1", status(429, "retry-after", "1"), limited},
+			{"429, Retry-After 3", status(429, "retry-after", "3"), same(result{1, codes.ResourceExhausted, 429, false, false})},
+
+			{"500", status(500), ambiguous(codes.Internal, 500, result{code: codes.Internal, status: 500})},
+			{"502", status(502), ambiguous(codes.Unavailable, 502, result{code: codes.Unknown, status: 502})},
+			{"503", status(503), ambiguous(codes.Unavailable, 503, result{code: codes.Unknown, status: 503})},
+			{"504", status(504), ambiguous(codes.DeadlineExceeded, 504, result{code: codes.DeadlineExceeded, status: 504})},
+			{"599", status(599), ambiguous(codes.Internal, 599, result{code: codes.Internal, status: 599})},
+
+			{"501", status(501), same(result{1, codes.Unimplemented, 501, false, false})},
+			{"400", status(400), same(result{1, codes.InvalidArgument, 400, false, false})},
+			{"404", status(404), same(result{1, codes.NotFound, 404, false, false})},
+			{"408", status(408), same(result{1, codes.DeadlineExceeded, 408, false, false})},
+			{"redirect", status(307, "location", "/elsewhere"), same(result{1, codes.Internal, 502, false, false})},
+
+			{"2xx, empty", status(200), malformed},
+			{"2xx, HTML", body(over, 200, `<html>`), malformed},
+			{"2xx, wrong type", body(over, 200, `{"client_session":5}`), malformed},
+			{"2xx, too long", body(over, 200, strings.Repeat(" ", maxBytes+1)), [3]result{
+				{1, codes.Internal, 424, true, true}, {1, codes.Internal, 502, true, false}, {1, codes.Internal, 502, false, false},
+			}},
+		} {
+			row.name = over + ", " + row.name
+			outcomes = append(outcomes, row)
+		}
+	}
+	for _, outcome := range outcomes {
 		var calls sync.WaitGroup
 		endpoints := kinds
 		if outcome.name == "reset before headers" {
@@ -203,12 +213,10 @@ func failingTLS(t *testing.T) (string, *atomic.Int32) {
 	return u.URL, &u.connections // No request is sent without a connection.
 }
 
-func status(code int, headers ...string) upstreamOf { return body(code, "", headers...) }
-
-func body(code int, text string, headers ...string) upstreamOf {
+func body(over string, code int, text string, headers ...string) upstreamOf {
 	return func(t *testing.T) (string, *atomic.Int32) {
 		t.Helper()
-		u := serve(t, responding(code, text, headers...))
+		u := serveOver(t, over, responding(code, text, headers...))
 		return u.URL, &u.requests
 	}
 }
@@ -216,7 +224,7 @@ func body(code int, text string, headers ...string) upstreamOf {
 // refused is the address of a closed port.
 func refused(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	return "http://" + seamtest.Refused(t), nil
+	return "https://" + seamtest.Refused(t), nil
 }
 
 func upstreamWith(fault seamtest.Fault) upstreamOf {
@@ -227,22 +235,22 @@ func upstreamWith(fault seamtest.Fault) upstreamOf {
 	}
 }
 
-// saying is an upstream that writes bytes for each request.
+// saying is an upstream over HTTP/1.1 that writes bytes for each request.
 func saying(text string, then seamtest.Then) upstreamOf {
-	return upstreamWith(seamtest.Fault{Request: seamtest.Say(text, then)})
+	return upstreamWith(seamtest.Fault{TLS: true, Request: seamtest.Say(text, then)})
 }
 
-func overHTTP2(stream func(seamtest.Stream) seamtest.Then) upstreamOf {
+func streaming(stream func(seamtest.Stream) seamtest.Then) upstreamOf {
 	return upstreamWith(seamtest.Fault{TLS: true, Stream: stream})
 }
 
 func resetting(code http2.ErrCode) upstreamOf {
-	return overHTTP2(func(s seamtest.Stream) seamtest.Then { return s.Reset(code) })
+	return streaming(func(s seamtest.Stream) seamtest.Then { return s.Reset(code) })
 }
 
 // goingAway is an upstream that sends a GOAWAY with the last stream that it has processed.
 func goingAway(last uint32, code http2.ErrCode, debug string) upstreamOf {
-	return overHTTP2(func(s seamtest.Stream) seamtest.Then {
+	return streaming(func(s seamtest.Stream) seamtest.Then {
 		_ = s.WriteGoAway(last, code, []byte(debug))
 		return seamtest.Close
 	})

@@ -30,6 +30,15 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 // Callers must not see that a request failed as long as one of its retries does not.
 func TestRetrySucceeds(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testRetrySucceeds)
+}
+
+func testRetrySucceeds(t *testing.T, over string) {
+	t.Helper()
+	lost := "EOF"
+	if over == overHTTP2 {
+		lost = "stream error: stream ID 1; INTERNAL_ERROR; received from peer"
+	}
 	// All but the end of the first response can be read, and must not get into the second.
 	unreadable := responding(200, `{"client_session":{"workspace_id":"of-the-first"},"ok":yes}`, "seam-request-id", "r-1")
 	good := responding(200, seamtest.Success, "seam-request-id", "r-2")
@@ -45,11 +54,11 @@ func TestRetrySucceeds(t *testing.T) {
 		},
 		"after a response half read": {[]http.HandlerFunc{unreadable, good}, 2, "read Seam's 200 response: ok: not JSON at byte 55"},
 		"after an end": {
-			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: EOF",
+			[]http.HandlerFunc{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, good}, 2, "call 127.0.0.1: " + lost,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := serve(t, inTurn(test.handlers...))
+			u := serveOver(t, over, inTurn(test.handlers...))
 			registry := prometheus.NewRegistry()
 			response, out, err := grant(t.Context(), t, newClient(t, u.URL, reportingTo(registry)))
 			if err != nil {
@@ -226,8 +235,8 @@ func TestCancelDuringRealBackoff(t *testing.T) {
 func TestCallerRetries(t *testing.T) {
 	t.Parallel()
 	for name, upstream := range map[string]upstreamOf{
-		"refused": refused, "429": status(429), "500": status(500), "503": status(503, "retry-after", "0"),
-		"reset": saying("", seamtest.Reset), "unreadable": body(200, `<html>`),
+		"refused": refused, "429": body(overHTTP2, 429, ""), "500": body(overHTTP2, 500, ""), "503": body(overHTTP2, 503, "", "retry-after", "0"),
+		"reset": saying("", seamtest.Reset), "unreadable": body(overHTTP2, 200, `<html>`),
 		"HTTP/2 GOAWAY": goingAway(0, 0, ""),
 	} {
 		for _, at := range []seam.Endpoint{seam.Get(), seam.GrantAccess()} {

@@ -3,7 +3,6 @@ package seam
 import (
 	"crypto/tls"
 	"net"
-	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +16,7 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	transport := newTransport(nil, 7, newMetrics(prometheus.NewRegistry(), nil, nil), new(atomic.Bool))
+	transport := newTransport(nil, 7, newMetrics(prometheus.NewRegistry(), nil, nil, nil))
 	opened, err := transport.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -1,11 +1,14 @@
 package seam
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,8 +39,9 @@ type pool struct {
 	make    func() *generation
 	maxAge  time.Duration
 	current atomic.Pointer[generation]
-	// http2 is true once a connection speaks HTTP/2.
-	http2 atomic.Bool
+	metrics *metrics
+	// warnHTTP1 warns, once, that Seam's end does not speak HTTP/2.
+	warnHTTP1 func()
 }
 
 // generation is the connections of one maxAge.
@@ -51,9 +55,13 @@ type generation struct {
 
 // newPool returns the pool for the endpoint.
 func newPool(config Config, m *metrics) *pool {
-	p := &pool{maxAge: config.MaxConnectionAge}
+	p := &pool{maxAge: config.MaxConnectionAge, metrics: m, warnHTTP1: sync.OnceFunc(func() {
+		config.Logger.Warn("Seam's end does not speak HTTP/2: each request in flight has a connection of its own, "+
+			"and a stray response on one that is idle can be taken for that of the next request",
+			slog.String("host", config.Endpoint.Host))
+	})}
 	p.make = func() *generation {
-		return &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m, &p.http2)}
+		return &generation{Transport: newTransport(config.CAs, config.MaxIdleConnections, m)}
 	}
 	p.current.Store(p.next())
 	return p
@@ -81,6 +89,27 @@ func (p *pool) take() *generation {
 	return g
 }
 
+// used returns the connection on which net/http sends a request, nil if it is not one of the pool.
+func (p *pool) used(conn net.Conn) *connection {
+	under := conn
+	if secured, ok := conn.(*tls.Conn); ok {
+		under = secured.NetConn()
+	}
+	c, ok := under.(*connection)
+	if !ok {
+		return nil
+	}
+	c.first.Do(func() {
+		protocol := protocolOf(conn)
+		c.isHTTP2 = protocol == protocolHTTP2
+		c.count(p.metrics.open[cmp.Or(protocol, protocolHTTP1)])
+		if protocol == protocolHTTP1 {
+			p.warnHTTP1()
+		}
+	})
+	return c
+}
+
 // release ends the use of the connections by one request. A call that took them while they were retired may have kept
 // one alive, so the last release closes the rest, and once more after idleAfter: a connection becomes idle shortly
 // after the end of its last call.
@@ -94,11 +123,8 @@ func (g *generation) release() {
 func (p *pool) close() { p.current.Load().CloseIdleConnections() }
 
 // newTransport returns a transport that keeps as many connections as there can be calls in flight:
-// http.DefaultTransport keeps two for a host and dials anew for the rest. It sets http2 when a connection speaks
-// HTTP/2.
-func newTransport(
-	authorities *x509.CertPool, idle int, m *metrics, http2 *atomic.Bool,
-) *http.Transport {
+// http.DefaultTransport keeps two for a host and dials anew for the rest.
+func newTransport(authorities *x509.CertPool, idle int, m *metrics) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout:         5 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
@@ -113,17 +139,10 @@ func newTransport(
 			if err != nil {
 				return nil, err
 			}
-			return m.connection(connection), nil
+			m.opened.Inc()
+			return newConnection(connection, m.open[protocolUnknown]), nil
 		},
-		TLSClientConfig: &tls.Config{
-			RootCAs: authorities, MinVersion: tls.VersionTLS12,
-			VerifyConnection: func(state tls.ConnectionState) error {
-				if state.NegotiatedProtocol == "h2" {
-					http2.Store(true)
-				}
-				return nil
-			},
-		},
+		TLSClientConfig:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,

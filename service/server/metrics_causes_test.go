@@ -128,8 +128,15 @@ func metricCauses() []metricCause {
 			configure: func(_ *testing.T, cfg *config.Config) { cfg.DefaultTimeout = 100 * time.Millisecond },
 		},
 		{series: own + "upstream_connections_total", cause: granted},
-		{series: own + "upstream_connections_open", cause: granted},
-		{series: own + "upstream_connections_idle", cause: granted},
+		{series: own + `upstream_connections_open{protocol="h2"}`, cause: granted},
+		{
+			series: own + `upstream_connections_open{protocol="http/1.1"}`, cause: granted,
+			configure: upstream(seamtest.Fault{Request: seamtest.Say(seamtest.Response("200 OK", seamtest.Success), seamtest.KeepOpen)}),
+		},
+		{
+			series: own + "upstream_abandoned", cause: faulty(sandbox.Fault{Delay: time.Minute}),
+			configure: func(_ *testing.T, cfg *config.Config) { cfg.DefaultTimeout = 100 * time.Millisecond },
+		},
 		{series: own + "upstream_retry_budget", cause: faulty(sandbox.Fault{Status: 503})},
 		{series: own + "upstream_retries_denied_total", cause: repeated(6, faulty(sandbox.Fault{Status: 503}))},
 		{series: own + "upstream_refused_total", cause: repeated(30, faulty(sandbox.Fault{Status: 503}))},

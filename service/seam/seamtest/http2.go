@@ -22,8 +22,9 @@ type Stream struct {
 
 	upstream *Upstream
 	conn     *sharedConn
-	// gone is closed when the client wants nothing more of a stream that hangs.
+	// gone is closed when a stream that hangs ends, end ends it, and the client does so by a reset.
 	gone chan struct{}
+	end  func()
 }
 
 // sharedConn is a connection whose streams can be written to at the same time, frame by frame.
@@ -48,17 +49,10 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 	framer := http2.NewFramer(shared, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	_ = framer.WriteSettings()
-	begun, hanging, requests := map[uint32]*http2.MetaHeadersFrame{}, map[uint32]chan struct{}{}, 0
-	end := func(id uint32) {
-		if gone := hanging[id]; gone != nil {
-			close(gone)
-			delete(hanging, id)
-			u.Playing.Add(-1)
-		}
-	}
+	begun, hanging, requests := map[uint32]*http2.MetaHeadersFrame{}, map[uint32]func(){}, 0
 	defer func() {
-		for id := range hanging {
-			end(id)
+		for _, end := range hanging {
+			end()
 		}
 	}()
 	for {
@@ -82,7 +76,9 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 		case *http2.DataFrame:
 			complete = frame.StreamEnded()
 		case *http2.RSTStreamFrame:
-			end(frame.StreamID)
+			if end := hanging[frame.StreamID]; end != nil {
+				end()
+			}
 		case *http2.GoAwayFrame:
 			return Close
 		}
@@ -91,11 +87,16 @@ func (u *Upstream) serveHTTP2(conn net.Conn, number int) Then {
 		}
 		id := frame.Header().StreamID
 		requests++
-		s := Stream{framer, id, number, requests, u, shared, make(chan struct{})}
+		gone := make(chan struct{})
+		s := Stream{framer, id, number, requests, u, shared, gone, sync.OnceFunc(func() { close(gone) })}
 		switch then := u.playStream(s, begun[id]); then {
 		case HangStream:
-			hanging[id] = s.gone
+			hanging[id] = s.end
 			u.Playing.Add(1)
+			u.serving.Go(func() {
+				<-gone
+				u.Playing.Add(-1)
+			})
 		case Hang:
 			HangOn(u, conn)
 			return Close

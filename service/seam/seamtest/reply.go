@@ -91,7 +91,11 @@ func (r Reply) OverHTTP2(s Stream) Then {
 			case <-healed:
 			}
 		})
-		s.upstream.serving.Go(func() { s.reply(r, stop) })
+		s.upstream.serving.Go(func() {
+			if s.reply(r, stop); r.Then == KeepOpen {
+				s.end()
+			}
+		})
 		return HangStream
 	}
 	s.reply(r, nil)
