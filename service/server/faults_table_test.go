@@ -127,15 +127,18 @@ func connectionFaults(t *testing.T) []fault {
 // lostResponses are those whose connection breaks.
 func lostResponses() []fault {
 	tooLong := seamtest.Reply{Status: 200, Header: http.Header{"Content-Length": {"3000"}}, Body: goodResponse}
-	tooShort := seamtest.Reply{Status: 200, Header: http.Header{"Content-Length": {"30"}}, Body: goodResponse, Then: seamtest.Close}
+	tooShort := seamtest.Reply{Status: 200, Header: http.Header{"Content-Length": {"30"}}, Body: goodResponse}
+	tooShortAndClosed := tooShort
+	tooShortAndClosed.Then = seamtest.Close // What is left of the body would be the next response.
 	return slices.Concat(
 		overBoth("reset before the headers", seamtest.Reply{Then: seamtest.Reset}, lost),
 		overBoth("closed before the headers", seamtest.Reply{Then: seamtest.Close}, lost),
 		overBoth("closed in the headers", seamtest.Reply{Status: 200, CutHead: true, Then: seamtest.Close}, lost),
 		overBoth("reset in the body", seamtest.Reply{Status: 200, Body: halfResponse, Then: seamtest.Reset}, malformed),
 		overBoth("closed in the body", seamtest.Reply{Status: 200, Body: halfResponse, Then: seamtest.Close}, malformed),
-		overBoth("Content-Length too short", tooShort, malformed),
 		[]fault{
+			malformed(overHTTP1("Content-Length too short", tooShortAndClosed)),
+			malformed(overHTTP2("Content-Length too short", tooShort)),
 			timesOut(overHTTP1("Content-Length too long", tooLong)),
 			malformed(overHTTP2("Content-Length too long", tooLong)), // Its stream ends, where a connection is waited for.
 		},
