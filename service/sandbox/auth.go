@@ -47,17 +47,9 @@ func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) 
 		}
 		return callerOfKey(key), nil
 	case callerAccessToken:
-		workspaces, known := st.accessTokens[c.value]
-		if !known {
-			return caller{}, errUnauthorized("Access token not found")
-		}
-		return callerInWorkspace(c.kind, h, workspaces)
+		return callerInWorkspace(c, h, st.accessTokens, errUnauthorized("Access token not found"))
 	case callerConsole:
-		workspaces, known := st.consoleTokens[c.value]
-		if !known {
-			return caller{}, errUnknownConsoleToken()
-		}
-		return callerInWorkspace(c.kind, h, workspaces)
+		return callerInWorkspace(c, h, st.consoleTokens, errUnknownConsoleToken())
 	case callerClientSession:
 		return st.callerOfToken(c.value, now)
 	default:
@@ -96,11 +88,18 @@ func kindOf(token string) callerKind {
 }
 
 // callerInWorkspace returns the caller of a credential that is valid in several
-// workspaces, so that the request must name one.
-func callerInWorkspace(kind callerKind, h http.Header, workspaces []string) (caller, *apiError) {
+// workspaces, so that the request must name one. A credential which is not
+// known has the error unknown.
+func callerInWorkspace(
+	c credential, h http.Header, workspaces map[string][]string, unknown *apiError,
+) (caller, *apiError) {
+	own, known := workspaces[c.value]
 	workspaceID := storedID(headerValue(h, "seam-workspace"))
-	if !slices.Contains(workspaces, workspaceID) {
+	switch {
+	case !known:
+		return caller{}, unknown
+	case !slices.Contains(own, workspaceID):
 		return caller{}, errWorkspace()
 	}
-	return caller{kind: kind, workspaceID: workspaceID}, nil
+	return caller{kind: c.kind, workspaceID: workspaceID}, nil
 }

@@ -183,15 +183,15 @@ func decodeQuery(raw string, e endpoint) ([]member, *apiError) {
 		if isStrictMark(name) {
 			continue
 		}
-		i := slices.IndexFunc(e.fields, func(f field) bool { return f.name == name })
-		if i < 0 || !readsQuery(e) {
+		f, known := e.field(name)
+		if !known || !readsQuery(e) {
 			return nil, errUnknownParameter(name)
 		}
 		at := slices.IndexFunc(members, func(m member) bool { return m.name == name })
 		switch {
 		case at < 0:
-			members = append(members, member{name, queryValue(e.fields[i], text)})
-		case e.fields[i].kind == kindArray:
+			members = append(members, member{name, queryValue(f, text)})
+		case f.kind == kindArray:
 			members[at].value.items = append(members[at].value.items, textValue(text))
 		default:
 			return nil, errRepeatedParameter(name)

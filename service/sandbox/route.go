@@ -16,6 +16,15 @@ type endpoint struct {
 	serve   func(*call) (any, *apiError)
 }
 
+// field finds the parameter of a name.
+func (e endpoint) field(name string) (f field, known bool) {
+	i := slices.IndexFunc(e.fields, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return field{}, false
+	}
+	return e.fields[i], true
+}
+
 func newEndpoints() map[string]endpoint {
 	const (
 		get, post, put     = http.MethodGet, http.MethodPost, http.MethodPut

@@ -3,10 +3,11 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // field declares one parameter of an endpoint. The order of the declarations
@@ -105,11 +106,14 @@ func validate(e endpoint, root value) (input, []violation) {
 		return nil, []violation{{msg: wrongKind(kindObject, root.kind)}}
 	}
 	in := input{}
+	var unknown []string
 	for _, m := range root.members {
 		in[m.name] = m.value
+		if _, known := e.field(m.name); !known {
+			unknown = append(unknown, m.name)
+		}
 	}
 	var violations []violation
-	var unknown []string
 	for _, f := range e.fields {
 		v, present := in[f.name]
 		switch {
@@ -117,11 +121,6 @@ func validate(e endpoint, root value) (input, []violation) {
 			violations = append(violations, f.check(v)...)
 		case f.required:
 			violations = append(violations, violation{[]string{f.name}, msgRequired})
-		}
-	}
-	for _, m := range root.members {
-		if !slices.ContainsFunc(e.fields, func(f field) bool { return f.name == m.name }) {
-			unknown = append(unknown, m.name)
 		}
 	}
 	violations = append(violations, unknownMembers(unknown)...)
@@ -132,19 +131,13 @@ func validate(e endpoint, root value) (input, []violation) {
 }
 
 func (f field) check(v value) []violation {
-	if v.kind == kindNull && f.nullable {
+	switch {
+	case v.kind == kindNull && f.nullable:
 		return nil
-	}
-	if v.kind != f.kind {
-		return []violation{{[]string{f.name}, wrongKind(f.kind, v.kind)}}
-	}
-	switch f.kind {
-	case kindString:
-		return f.checkText(v.text, f.name)
-	case kindArray:
+	case v.kind == kindArray && f.kind == kindArray:
 		return f.checkItems(v.items)
 	}
-	return nil
+	return f.checkOne(f.kind, v, f.name)
 }
 
 func (f field) checkItems(items []value) []violation {
@@ -153,48 +146,30 @@ func (f field) checkItems(items []value) []violation {
 		violations = append(violations, violation{[]string{f.name}, msgNotOne})
 	}
 	for i, item := range items {
-		index := strconv.Itoa(i)
-		if item.kind != kindString {
-			violations = append(violations, violation{[]string{f.name, index}, wrongKind(kindString, item.kind)})
-			continue
-		}
-		violations = append(violations, f.checkText(item.text, f.name, index)...)
+		violations = append(violations, f.checkOne(kindString, item, f.name, strconv.Itoa(i))...)
 	}
 	return violations
 }
 
-func (f field) checkText(text string, path ...string) []violation {
+// checkOne checks a value that is no list, or that should be one.
+func (f field) checkOne(want kind, v value, path ...string) []violation {
 	switch {
-	case f.notEmpty && text == "":
+	case v.kind != want:
+		return []violation{{path, wrongKind(want, v.kind)}}
+	case f.notEmpty && v.text == "":
 		return []violation{{path, msgEmpty}}
-	case f.uuid && !isUUID(text):
+	case f.uuid && !isUUID(v.text):
 		return []violation{{path, msgNotUUID}}
-	case f.datetime && !isDatetime(text):
+	case f.datetime && !isDatetime(v.text):
 		return []violation{{path, msgNotDatetime}}
 	}
 	return nil
 }
 
-// isUUID accepts the hyphenated form of any version and nothing else. The
-// parser of the uuid package would also accept braces and a URN.
+// isUUID accepts the hyphenated form of any version and nothing else. The uuid
+// package also accepts braces, a URN and no hyphens, each of another length.
 func isUUID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i := range len(text) {
-		c := text[i]
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
-				return false
-			}
-		}
-	}
-	return true
+	return len(text) == 36 && uuid.Validate(text) == nil
 }
 
 func errViolations(violations []violation) *apiError {
@@ -208,9 +183,9 @@ func errViolations(violations []violation) *apiError {
 	if len(messages) > 1 {
 		message = fmt.Sprintf("%d Input Errors: %s", len(messages), strings.Join(messages, ", "))
 	}
-	return &apiError{
-		status: http.StatusBadRequest, kind: "invalid_input", message: message, validation: tree,
-	}
+	err := errInput(message)
+	err.validation = tree
+	return err
 }
 
 // String is the violation in the words of the error's message.
