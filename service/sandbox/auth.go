@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,20 +46,53 @@ func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) 
 		if !known {
 			return caller{}, errUnauthorized("API Key not found")
 		}
-		return callerOfKey(key), nil
+		return caller{kind: c.kind, workspaceID: key.workspaceID, apiKeyID: key.id}, nil
 	case callerAccessToken:
 		return callerInWorkspace(c, h, st.accessTokens, errUnauthorized("Access token not found"))
 	case callerConsole:
-		return callerInWorkspace(c, h, st.consoleTokens, errUnknownConsoleToken())
+		return callerInWorkspace(c, h, st.consoleTokens, errMayNotCall())
 	case callerClientSession:
-		return st.callerOfToken(c.value, now)
+		s := st.byToken[c.value]
+		if err := errOfToken(s, now); err != nil {
+			return caller{}, err
+		}
+		return caller{kind: c.kind, workspaceID: s.workspaceID, session: s}, nil
 	default:
 		workspaceID, known := st.publishableKeys[c.value]
 		if !known {
-			return caller{}, errUnknownPublishableKey()
+			return caller{}, errWorkspace()
 		}
 		return caller{kind: c.kind, workspaceID: workspaceID, publishable: c.value}, nil
 	}
+}
+
+// offeredCredential picks the credential of a request. The zero credential
+// means that there is none, or one that is not of the form that its header
+// requires.
+func offeredCredential(h http.Header) credential {
+	if value := headerValue(h, "Authorization"); value != "" {
+		token, isBearer := strings.CutPrefix(value, "Bearer ")
+		if !isBearer {
+			return credential{}
+		}
+		return credentialOf(token, ^callerPublishableKey)
+	}
+	token := cmp.Or(headerValue(h, "client-session-token"), headerValue(h, "seam-client-session-token"))
+	if token != "" {
+		return credentialOf(token, callerClientSession)
+	}
+	return credentialOf(headerValue(h, "seam-publishable-key"), callerPublishableKey)
+}
+
+// headerValue is the value of a header, with a comma between several.
+func headerValue(h http.Header, name string) string {
+	var values []string
+	for _, v := range h.Values(name) {
+		if v = strings.TrimSpace(v); v != "" {
+			values = append(values, v)
+		}
+	}
+	return strings.Join(values, ", ")
 }
 
 // credentialOf reads a token by its prefix. It is the zero credential when the prefix is unknown, or that of a kind
@@ -102,4 +136,20 @@ func callerInWorkspace(
 		return caller{}, errWorkspace()
 	}
 	return caller{kind: c.kind, workspaceID: workspaceID}, nil
+}
+
+// withUserIdentifier completes the body of a caller with a publishable key,
+// which must name its user in the body or in a header.
+func withUserIdentifier(root value, h http.Header) (value, *apiError) {
+	const name = "user_identifier_key"
+	if root.kind != kindObject || root.has(name) {
+		return root, nil
+	}
+	key := cmp.Or(headerValue(h, "seam-user-identifier-key"), headerValue(h, "user-identifier-key"))
+	if key == "" {
+		return value{}, newError(http.StatusUnauthorized, "publishable_key_requires_user_identifier_key",
+			"A publishable key requires a user_identifier_key")
+	}
+	root.members = append(root.members, member{name, textValue(key)})
+	return root, nil
 }

@@ -12,7 +12,7 @@ func setCORS(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Access-Control-Allow-Origin", origin)
 	w.Header().Set("Access-Control-Allow-Credentials", "true")
-	w.Header().Set("Access-Control-Expose-Headers", exposedHeaders())
+	w.Header().Set("Access-Control-Expose-Headers", exposedHeaders)
 }
 
 // isPreflight reports whether a request is a CORS preflight.

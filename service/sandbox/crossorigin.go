@@ -33,7 +33,7 @@ func rejectCrossOrigin(r *http.Request) *apiError {
 }
 
 func errForbidden(message string) *apiError {
-	return &apiError{status: http.StatusForbidden, kind: "forbidden", message: message}
+	return newError(http.StatusForbidden, "forbidden", message)
 }
 
 func isAddressOrLocalhost(host string) bool {

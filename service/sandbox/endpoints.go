@@ -12,7 +12,7 @@ type call struct {
 	caller       caller
 	method       string
 	in           input
-	now          time.Time
+	now          time.Time // now is in whole milliseconds, as all times of a session are.
 	extraMembers bool
 }
 
@@ -31,73 +31,81 @@ func (c *call) respond(s *session) (any, *apiError) {
 }
 
 func (c *call) create() (any, *apiError) {
-	if err := c.refuseFilledLists(); err != nil {
-		return nil, err
-	}
-	existing := c.store.holderForCreate(c.caller.workspaceID, c.in.text("user_identifier_key"))
+	existing, err := c.existing()
 	switch {
+	case err != nil:
+		return nil, err
 	case existing == nil:
 		return c.respond(c.newSession())
 	case c.method == http.MethodPut:
-		c.putExisting(existing)
 		return c.respond(existing)
-	default:
-		return nil, errKeyExists()
 	}
+	return nil, newError(http.StatusBadRequest, "client_session_token_already_exists",
+		"A client session with this user_identifier_key already exists")
 }
 
 func (c *call) getOrCreate() (any, *apiError) {
-	if err := c.refuseFilledLists(); err != nil {
+	existing, err := c.existing()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	existing := c.store.holderForCreate(c.caller.workspaceID, c.in.text("user_identifier_key"))
-	if existing == nil {
+	case existing == nil:
 		return c.respond(c.newSession())
 	}
-	c.updateExisting(existing)
+	c.update(existing)
 	return c.respond(existing)
 }
 
-// refuseFilledLists keeps a publishable key, which is public, from granting
-// anything to itself.
-func (c *call) refuseFilledLists() *apiError {
-	if c.caller.kind != callerPublishableKey || !grantsAnything(c.in) {
-		return nil
+// existing finds the session that a create would make a second time. It keeps
+// a publishable key, which is public, from granting anything to itself.
+func (c *call) existing() (*session, *apiError) {
+	if c.caller.kind == callerPublishableKey && grantsAnything(c.in) {
+		return nil, newError(http.StatusForbidden, "publishable_keys_must_create_empty_client_sessions",
+			"Publishable keys must create empty client sessions")
 	}
-	return errMustBeEmpty()
+	return c.store.owner(c.caller.workspaceID, c.in.text("user_identifier_key")), nil
 }
 
 func (c *call) newSession() *session {
 	s := &session{
-		id:                  c.store.newID(),
-		token:               c.store.newToken(),
-		workspaceID:         c.caller.workspaceID,
-		userIdentifierKey:   c.in.text("user_identifier_key"),
-		connectWebviewIDs:   grant(nil, c.in.texts("connect_webview_ids")),
-		connectedAccountIDs: grant(nil, c.in.texts("connected_account_ids")),
-		userIdentityID:      userIdentityOf(c.in),
-		customerKey:         customerKeyOf(c.in),
-		createdAt:           c.now.Truncate(time.Millisecond),
-		apiKeyID:            c.caller.apiKeyID,
-		publishableKey:      c.caller.publishable,
+		id:                c.store.newID(),
+		token:             c.store.newToken(),
+		workspaceID:       c.caller.workspaceID,
+		userIdentifierKey: c.in.text("user_identifier_key"),
+		customerKey:       c.in.text("customer_key"),
+		createdAt:         c.now,
+		apiKeyID:          c.caller.apiKeyID,
+		publishableKey:    c.caller.publishable,
 	}
-	s.expiresAt = s.createdAt.Add(defaultLifetime())
-	if c.in.has("expires_at") {
-		s.expiresAt = expiryOf(c.in)
-	}
+	c.update(s)
 	c.store.add(s)
 	return s
 }
 
-func (c *call) get() (any, *apiError) {
-	if !c.in.has("client_session_id") && !c.in.has("user_identifier_key") {
-		if c.caller.session == nil {
-			return nil, errNoSelector()
-		}
-		return c.respond(c.caller.session)
+// named finds the session that the request names, by its id or else its key.
+// A client session that names none means itself.
+func (c *call) named() (*session, *apiError) {
+	s := c.caller.session
+	switch {
+	case c.in.has("client_session_id"):
+		s = c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
+	case c.in.has("user_identifier_key"):
+		s = c.store.holder(c.caller.workspaceID, c.in.text("user_identifier_key"))
+	case s == nil:
+		return nil, errInput("Either client_session_id or user_identifier_key must be provided")
 	}
-	s := c.selectForGet()
-	if s == nil || !c.maySee(s) {
+	if s == nil {
+		return nil, errSessionNotFound()
+	}
+	return s, nil
+}
+
+func (c *call) get() (any, *apiError) {
+	s, err := c.named()
+	switch {
+	case err != nil:
+		return nil, err
+	case !c.mayGet(s):
 		return nil, errSessionNotFound()
 	}
 	return c.respond(s)
@@ -125,11 +133,11 @@ func matches(in input, name string, have []string) bool {
 }
 
 func (c *call) grantAccess() (any, *apiError) {
-	s, err := c.selectForGrant()
+	s, err := c.named()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.refuseUnknownResources(); err != nil {
+	if err := c.grantKey(s); err != nil {
 		return nil, err
 	}
 	s.connectWebviewIDs = grant(s.connectWebviewIDs, c.in.texts("connect_webview_ids"))
@@ -139,17 +147,18 @@ func (c *call) grantAccess() (any, *apiError) {
 }
 
 func (c *call) revoke() (any, *apiError) {
-	s := c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
-	if s == nil {
-		return nil, errSessionNotFound()
+	s, err := c.named()
+	if err != nil {
+		return nil, err
 	}
-	return okJSON{OK: true}, c.revokeSession(s)
+	c.revokeSession(s)
+	return okJSON{OK: true}, nil
 }
 
 func (c *call) remove() (any, *apiError) {
-	s := c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
-	if s == nil {
-		return nil, errDeleteMissing()
+	s, err := c.named()
+	if err != nil {
+		return nil, err
 	}
 	c.store.remove(s)
 	return okJSON{OK: true}, nil

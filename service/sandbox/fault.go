@@ -147,8 +147,9 @@ func (f Fault) apply(w http.ResponseWriter, r *http.Request, requestID string) (
 	case f.Status != 0:
 		f.respond(w)
 	case f.RateLimit:
+		err := newError(http.StatusTooManyRequests, "too_many_requests", "Too many requests")
 		w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
-		errorResponse(errRateLimited()).write(w, requestID)
+		errorResponse(err).write(w, requestID)
 	case f.Disconnect == DisconnectReset:
 		reset(r)
 	case f.Disconnect == DisconnectTruncate:

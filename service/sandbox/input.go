@@ -75,19 +75,18 @@ func (v value) has(name string) bool {
 // decodeBody turns a body into a value. No body at all is an empty object.
 func decodeBody(method, contentType string, body received) (value, *apiError) {
 	if len(body.bytes) > 0 && !isJSON(contentType) {
-		return value{}, &apiError{
-			status: http.StatusBadRequest, kind: "invalid_content_type",
-			message: method + ` requests must have Content-Type header with "application/json"`,
-		}
+		return value{}, newError(http.StatusBadRequest, "invalid_content_type",
+			method+` requests must have Content-Type header with "application/json"`)
 	}
 	if body.tooLarge {
-		return value{}, errTooLarge()
+		return value{}, newError(http.StatusRequestEntityTooLarge, "payload_too_large",
+			"Request body is larger than 1 MiB")
 	}
 	if body.readFailed {
 		return value{}, errInvalidJSON()
 	}
 	if len(body.bytes) == 0 {
-		return emptyBody(), nil
+		return value{kind: kindObject}, nil
 	}
 	root, err := parse(body.bytes)
 	if err != nil {
@@ -155,7 +154,7 @@ func parseObject(decoder *json.Decoder) (value, error) {
 		}
 		name, _ := token.(string)
 		if seen[name] {
-			return value{}, errDuplicateMember()
+			return value{}, errors.New("two members have one name")
 		}
 		seen[name] = true
 		v, err := parseValue(decoder)
@@ -178,14 +177,14 @@ func decodeQuery(raw string, e endpoint) ([]member, *apiError) {
 		}
 		name, text, err := unescapePair(pair)
 		if err != nil {
-			return nil, errInvalidQuery()
+			return nil, errQuery("Invalid query string")
 		}
-		if isStrictMark(name) {
+		if name == "_strict" {
 			continue
 		}
 		f, known := e.field(name)
-		if !known || !readsQuery(e) {
-			return nil, errUnknownParameter(name)
+		if !known || !e.query {
+			return nil, errQuery(fmt.Sprintf("Unrecognized query parameter: '%s'", name))
 		}
 		at := slices.IndexFunc(members, func(m member) bool { return m.name == name })
 		switch {
@@ -194,7 +193,7 @@ func decodeQuery(raw string, e endpoint) ([]member, *apiError) {
 		case f.kind == kindArray:
 			members[at].value.items = append(members[at].value.items, textValue(text))
 		default:
-			return nil, errRepeatedParameter(name)
+			return nil, errQuery(fmt.Sprintf("Repeated query parameter: '%s'", name))
 		}
 	}
 	return members, nil
@@ -214,12 +213,14 @@ func unescapePair(pair string) (name, text string, err error) {
 // kind stays text, and validation then reports it.
 func queryValue(f field, text string) value {
 	switch {
+	case f.kind == kindArray && text == "":
+		return value{kind: kindArray}
 	case f.kind == kindArray:
-		return firstListElement(text)
+		return value{kind: kindArray, items: []value{textValue(text)}}
 	case f.kind == kindBoolean && (text == "true" || text == "false"):
 		return value{kind: kindBoolean, flag: text == "true"}
-	case text == "":
-		return emptyParameter(f)
+	case f.nullable && text == "":
+		return value{kind: kindNull}
 	}
 	return textValue(text)
 }

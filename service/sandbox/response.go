@@ -40,23 +40,45 @@ type errorDetailJSON struct {
 	RequestID        string     `json:"request_id"`
 }
 
+func newError(status int, kind, message string) *apiError {
+	return &apiError{status: status, kind: kind, message: message}
+}
+
 func errorResponse(err *apiError) response {
 	return response{status: err.status, err: err}
 }
 
 // errInput is a refused input that is not about one field.
 func errInput(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, kind: "invalid_input", message: message}
+	return newError(http.StatusBadRequest, "invalid_input", message)
+}
+
+func errInvalidJSON() *apiError {
+	return errInput("Invalid JSON")
+}
+
+func errQuery(message string) *apiError {
+	return newError(http.StatusBadRequest, "invalid_query_params", message)
 }
 
 func errUnauthorized(message string) *apiError {
-	return &apiError{status: http.StatusUnauthorized, kind: "unauthorized", message: message}
+	return newError(http.StatusUnauthorized, "unauthorized", message)
+}
+
+func errMayNotCall() *apiError {
+	return errUnauthorized("No authentication methods succeeded")
+}
+
+func errWorkspace() *apiError {
+	return newError(http.StatusUnauthorized, "workspace_not_found", "Workspace not found")
 }
 
 func errSessionNotFound() *apiError {
-	return &apiError{
-		status: http.StatusNotFound, kind: "client_session_not_found", message: "Could not find client session",
-	}
+	return newError(http.StatusNotFound, "client_session_not_found", "Could not find client session")
+}
+
+func errUnknownPath() *apiError {
+	return newError(http.StatusNotFound, "not_found", "Not found")
 }
 
 // write writes the response. requestID is also the value of the header seam-request-id.

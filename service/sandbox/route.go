@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // endpoint declares one path of the API.
@@ -72,8 +73,6 @@ func normalPath(path string) string {
 }
 
 // respond runs the checks of an API request in their order and then the request.
-// The order is assumed: authentication precedes validation, so that an
-// unauthenticated client learns nothing about its input.
 func (s *Sandbox) respond(r *http.Request, path string, body received) response {
 	endpoint, known := s.endpoints[path]
 	if !known {
@@ -85,7 +84,7 @@ func (s *Sandbox) respond(r *http.Request, path string, body received) response 
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
+	now := s.now().Truncate(time.Millisecond)
 	caller, err := s.store.authenticate(r.Header, endpoint.callers, now)
 	if err != nil {
 		return errorResponse(err)

@@ -12,8 +12,8 @@
 //
 // The package shares no code with the service it helps to test, because it is
 // also the independent second opinion about how that service should respond.
-// Where the behaviour of the real API is not known, the assumption made here is one
-// function in unknown.go or in one of the files beside it, unknown_*.go.
+// Where the behaviour of the real API is not known, the assumption made here is an
+// entry of the table in unknown.go.
 package sandbox
 
 import (

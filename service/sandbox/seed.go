@@ -106,7 +106,7 @@ func newSeededStore(now time.Time) *store {
 		s := &seeds[i]
 		s.createdAt = now.Add(-10*day + time.Duration(i)*time.Hour)
 		if s.expiresAt.IsZero() {
-			s.expiresAt = s.createdAt.Add(defaultLifetime())
+			s.expiresAt = s.createdAt.Add(defaultLifetime)
 		}
 		if s.workspaceID == "" {
 			s.workspaceID, s.apiKeyID = WorkspaceID, apiKeyID

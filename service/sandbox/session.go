@@ -191,11 +191,8 @@ func (s *session) toJSON(extraMembers bool) sessionJSON {
 		Token:               s.token,
 		UserIdentifierKey:   orNull(s.userIdentifierKey),
 		UserIdentityID:      s.userIdentityID,
-		UserIdentityIDs:     []string{},
+		UserIdentityIDs:     s.identities(),
 		WorkspaceID:         s.workspaceID,
-	}
-	if s.userIdentityID != "" {
-		j.UserIdentityIDs = append(j.UserIdentityIDs, s.userIdentityID)
 	}
 	if extraMembers {
 		j.extraJSON = &extraJSON{APIKeyID: orNull(s.apiKeyID), PublishableKey: orNull(s.publishableKey)}
@@ -204,6 +201,14 @@ func (s *session) toJSON(extraMembers bool) sessionJSON {
 		}
 	}
 	return j
+}
+
+// identities lists the user identity, of which a session has one at most.
+func (s *session) identities() []string {
+	if s.userIdentityID == "" {
+		return []string{}
+	}
+	return []string{s.userIdentityID}
 }
 
 func orNull(text string) *string {

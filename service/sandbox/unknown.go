@@ -2,268 +2,290 @@ package sandbox
 
 import (
 	"cmp"
-	"fmt"
+	"mime"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
-// The behaviour of the real API in the cases of this file is undocumented, or
-// known by inference only. Each function is one assumption with its reason, so
-// that a fact that is learnt later changes one place. The files unknown_*.go
-// beside it have the assumptions that are not about the sessions themselves.
-// Of two equally likely assumptions the stricter is taken, because a sandbox
-// that accepts too much hides the bugs of a client.
+// This file is the table of the sandbox's guesses. Each entry asks what no document of Seam's answers, and says what is
+// assumed and why. Of two equally likely assumptions the stricter is taken, because a sandbox that accepts too much
+// hides the bugs of a client. Seam's fake is the fake of its API that Seam publishes.
+//
+// An entry below is a value or a function with its question above it. Those that are about one detail of a function
+// that otherwise does what is known are listed first, with the name of that function. A guess is changed there alone.
+//
+// Credentials:
+//
+//   - Sandbox.respond: what is checked first? Assumed: the credential, then the input, because a client without a
+//     credential should learn nothing about its input.
+//   - offeredCredential: which credential counts? Assumed: the first in its order, with the exact "Bearer ", as in
+//     Seam's fake, although HTTP lets a scheme be in lower case. An invalid one is not skipped for the next, because
+//     that would hide the mistake.
+//   - headerValue: which of several values of a header counts? Known: no empty one. Assumed: the others are one list,
+//     as HTTP says, and so an unknown credential.
+//   - store.authenticate: may a workspace header name another workspace than that of the API key? Assumed: it is
+//     ignored, because SDKs send that header with every credential.
+//   - withUserIdentifier: whose key counts when the body and a header have one? Assumed: that of the body, as for all
+//     parameters. An empty key in the body is left to validation, because its error says more.
+//
+// Input:
+//
+//   - decodeBody: what is a request without a body? Known: an empty object where the content type is that of a form.
+//     Assumed: also with any other, because SDKs differ in the content type that they send then.
+//   - parseObject: which of two members of one name counts? Assumed: the body is invalid. A parser in JavaScript would
+//     take the last one, and a client that relies on that is ambiguous.
+//   - decodeQuery: what does _strict do? Known: the SDKs end each query with _strict=true. Assumed: nothing, with any
+//     value and in any place, because it has no visible effect.
+//   - decodeQuery: what becomes of a parameter that the endpoint does not have, or has in its body only? Assumed: it is
+//     refused, as an unknown member of a body is, because a misplaced one should not go unnoticed.
+//   - decodeQuery: may a parameter be repeated that is no list? Known: no. Assumed: not where the body has it either.
+//   - queryValue: what does `name=` mean? Known: null. Assumed: the empty list for a list, as the SDKs write it, and
+//     the empty string where null is not allowed, which most of those parameters refuse too. The parser that Seam
+//     publishes reads null there as well, so Seam's message may differ.
+//   - queryValue: does a comma separate ids? Assumed: no, because no SDK separates by it.
+//   - validate: are unknown members of a body refused? Assumed: yes, because that helps the author of a client most.
+//
+// Sessions:
+//
+//   - call.create: what does a PUT change in the session that holds the key? Assumed: nothing, because Seam documents
+//     that it returns the existing session, and no change of it.
+//   - call.newSession: what does customer_id do? Assumed: nothing, because the documented session has no member for it.
+//   - call.grantAccess: is an id refused that no resource has, or a session that is revoked or has expired? Assumed:
+//     neither, because no documented error is about such an id, and the token of such a session stays invalid.
+//   - call.remove: does a deleted session differ from one that never was? Assumed: no, because nothing is left of it.
+//
+// Errors. Known is the wording of those about an API key or an access token that is not known, a session that is not
+// found (404), a content type other than JSON, and what is said to be known below. That of all others is assumed, and
+// no client should depend on it.
+//
+//   - errMayNotCall: what does it mean? The text is known. Assumed: no credential, one of an unknown form, and one that
+//     may not call the endpoint, because it says that each method was tried. An unknown JWT has no documented error of
+//     its own, and so it gets this one.
+//   - errWorkspace: what does it mean? Assumed: a personal access token or a JWT without a workspace, or with one that
+//     it is not for, because it is the one documented error about workspaces. Seam's fake has a missing_workspace_id
+//     with status 400 for the first, which no document names. An unknown publishable key gets it, as in Seam's fake.
+//   - withUserIdentifier: when is it an error that there is no user? Assumed: before validation, because the status
+//     says that it is about the credential.
+//   - call.named: what is the error for no selector? Assumed: that of invalid input, because the input is incomplete.
+//   - errInvalidJSON: what is its type? Assumed: that of invalid input, because no documented type fits better.
+//   - decodeBody: what is the response to a body above the limit? Assumed: all of it, the limit included.
+//   - errQuery, errUnknownPath: what is their type? Known: the status. Assumed: the type.
+//   - Fault.apply: what is the type for too many requests? Assumed: too_many_requests. Rate limits are documented for
+//     devices only.
 
-// storedID is the form in which ids are kept. Assumed: the case of the letters
-// in an id does not matter, as in a database column of type uuid.
+// What is said of an invalid value? Known: "Required". Assumed: the others are in the words of the library whose tree
+// of errors Seam sends, in the version that says "Required". The last has those of Seam's Python SDK where an endpoint
+// needs any one parameter. It is about no field, so it names none.
+const (
+	msgRequired       = "Required"
+	msgEmpty          = "String must contain at least 1 character(s)"
+	msgNotOne         = "Array must contain exactly 1 element(s)"
+	msgNotUUID        = "Invalid uuid"
+	msgNotDatetime    = "Invalid datetime"
+	msgWrongKind      = "Expected %s, received %s"
+	msgUnknownMembers = "Unrecognized key(s) in object: '%s'"
+	msgNoParameter    = "At least one parameter must be provided"
+)
+
+// Does a grant of an empty list have the one parameter that it needs? Assumed: no, because it grants nothing and names
+// no session.
+func needsAnyParameter(in input) []violation {
+	for _, v := range in {
+		if v.kind != kindArray || len(v.items) > 0 {
+			return nil
+		}
+	}
+	return []violation{{msg: msgNoParameter}}
+}
+
+// Which times are valid? Known: a date-time of RFC 3339. Assumed: in capital letters, without a leap second and with
+// any number of digits, because that is what parsers agree on. The pattern refuses what else Go's parser takes: hours
+// of one digit and a comma before the fraction.
+func isDatetime(text string) bool {
+	_, err := time.Parse(time.RFC3339, text)
+	return err == nil && datetimeShape.MatchString(text)
+}
+
+var datetimeShape = regexp.MustCompile(
+	`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// Which content types are that of JSON? Assumed: the exact media type, for every method. The library that Seam's
+// servers use requires it for POST and PATCH only, and as a part of the header.
+func isJSON(contentType string) bool {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && mediaType == "application/json"
+}
+
+// How does a 405 list the methods? Known: the text for create. Assumed: the same for others, in alphabetical order, and
+// with the header Allow, which HTTP requires.
+func methodNotAllowed(methods []string) response {
+	res := errorResponse(newError(http.StatusMethodNotAllowed, "method_not_allowed",
+		"only "+strings.Join(methods, ",")+" accepted"))
+	res.allow = strings.Join(methods, ", ")
+	return res
+}
+
+// What does a preflight allow? Assumed: all methods on each path, with status 200, as in Seam's fake, and each header
+// that it asks for, because the fake's fixed list leaves out headers that the SDKs send. It has no
+// Access-Control-Max-Age. An OPTIONS that is no preflight is a method like any other, although not to the fake.
+func respondToPreflight(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
+	if requested := r.Header.Get("Access-Control-Request-Headers"); requested != "" {
+		w.Header().Set("Access-Control-Allow-Headers", requested)
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// Which header of a response may a page read? Assumed: the request id, because a user of an SDK quotes it to Seam's
+// support.
+const exposedHeaders = "seam-request-id"
+
+// Is the token of a session that is revoked and has expired a revoked one? Assumed: yes, because revoking is
+// deliberate. The types are known.
+func errOfToken(s *session, now time.Time) *apiError {
+	switch {
+	case s == nil:
+		return newError(http.StatusUnauthorized, "client_session_not_found", "Client session not found")
+	case !s.revokedAt.IsZero():
+		return newError(http.StatusUnauthorized, "client_session_revoked", "Client session revoked")
+	case !now.Before(s.expiresAt):
+		return newError(http.StatusUnauthorized, "client_session_expired", "Client session expired")
+	}
+	return nil
+}
+
+// Which resources may a publishable key not ask for? Assumed: a user identity too, because it opens as much, and an
+// empty list is none, because the session stays empty.
+func grantsAnything(in input) bool {
+	return len(in.texts("connect_webview_ids")) > 0 || len(in.texts("connected_account_ids")) > 0 || identityOf(in) != ""
+}
+
+// Does the case of the letters in an id matter? Assumed: no, as in a database column of type uuid.
 func storedID(id string) string {
 	return strings.ToLower(id)
 }
 
-// grantsAnything tells whether a create asks for resources. Assumed: a user
-// identity is a resource too, because it opens as much, and an empty list is
-// none, because the session stays empty.
-func grantsAnything(in input) bool {
-	return len(in.texts("connect_webview_ids")) > 0 || len(in.texts("connected_account_ids")) > 0 ||
-		userIdentityOf(in) != ""
+// Which user identity does an input name? Assumed: the singular form overrides the deprecated list, and an empty string
+// is none, because it cannot be an id.
+func identityOf(in input) string {
+	return cmp.Or(in.text("user_identity_id"), cmp.Or(in.texts("user_identity_ids")...))
 }
 
-// errKeyExists is the response to a POST create of a key that is in use. The
-// type is known. Assumed: the wording, on which no client should depend.
-func errKeyExists() *apiError {
-	return &apiError{
-		status: http.StatusBadRequest, kind: "client_session_token_already_exists",
-		message: "A client session with this user_identifier_key already exists",
-	}
+// How long does a session live without expires_at? Assumed: one year, because a test needs one that does not expire.
+const defaultLifetime = 365 * 24 * time.Hour
+
+// May expires_at be in the past, and how exact is it? Assumed: the session has then expired, and fractions of a
+// millisecond are dropped, because the samples show milliseconds. Validation has accepted the text.
+func expiryOf(in input) time.Time {
+	t, _ := time.Parse(time.RFC3339, in.text("expires_at"))
+	return t.Truncate(time.Millisecond)
 }
 
-// holderForCreate finds the session that a create or get_or_create with the
-// key means. Assumed: an expired session still holds its key, because its
-// expiry can be moved, and a revoked one has lost it, because nothing brings it
-// back.
-func (st *store) holderForCreate(workspaceID, key string) *session {
-	s := st.holder(workspaceID, key)
-	if s == nil || !s.revokedAt.IsZero() {
-		return nil
-	}
-	return s
+// How is a time written? Known: RFC 3339 with milliseconds or microseconds and any offset. Assumed: milliseconds of
+// UTC, as JavaScript writes them and most samples show.
+func timestamp(t time.Time) string {
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// holder finds the session that a key names elsewhere. Assumed: the newest one
-// that is not revoked, else the newest, because that is whom the key means now.
+// Which session does a key name? Assumed: the newest one that is not revoked, else the newest, because that is whom the
+// key means now.
 func (st *store) holder(workspaceID, key string) *session {
 	var best *session
 	for _, s := range st.byKey[userKey{workspaceID, key}] {
-		switch {
-		case best == nil:
-			best = s
-		case s.revokedAt.IsZero() != best.revokedAt.IsZero():
-			if s.revokedAt.IsZero() {
-				best = s
-			}
-		case s.sequence > best.sequence:
+		sameState := best != nil && s.revokedAt.IsZero() == best.revokedAt.IsZero()
+		if best == nil || sameState && s.sequence > best.sequence || !sameState && s.revokedAt.IsZero() {
 			best = s
 		}
 	}
 	return best
 }
 
-// putExisting is what a PUT create does to the session that holds the key.
-// Assumed: nothing. The lists and the expiry stay, because Seam documents that
-// it returns the existing session, and no change of it.
-func (c *call) putExisting(*session) {}
+// Which session keeps others from its key? Assumed: an expired one too, because its expiry can be moved, but no revoked
+// one, because nothing brings it back.
+func (st *store) owner(workspaceID, key string) *session {
+	if s := st.holder(workspaceID, key); s != nil && s.revokedAt.IsZero() {
+		return s
+	}
+	return nil
+}
 
-// updateExisting is what get_or_create does to the session that holds the key.
-// Known: lists in the request replace those of the session, and the expiry is
-// updated. Assumed: what the request leaves out stays, except that an expired
-// session gets a new default lifetime, because the caller needs a session that
-// it can use. An empty list replaces too, and a user identity is replaced as a
-// list is.
-func (c *call) updateExisting(s *session) {
+// What does get_or_create change in the session that holds its key? Known: lists in the request replace those of the
+// session, and the expiry is updated. Assumed: what the request leaves out stays, and an empty list replaces too. A
+// session that has expired, or is new, gets the default lifetime, because the caller needs one that it can use.
+func (c *call) update(s *session) {
 	if c.in.has("connect_webview_ids") {
 		s.connectWebviewIDs = grant(nil, c.in.texts("connect_webview_ids"))
 	}
 	if c.in.has("connected_account_ids") {
 		s.connectedAccountIDs = grant(nil, c.in.texts("connected_account_ids"))
 	}
-	if identity := userIdentityOf(c.in); identity != "" {
-		s.userIdentityID = identity
-	}
+	c.grantIdentity(s)
 	switch {
 	case c.in.has("expires_at"):
 		s.expiresAt = expiryOf(c.in)
 	case !c.now.Before(s.expiresAt):
-		s.expiresAt = c.now.Truncate(time.Millisecond).Add(defaultLifetime())
+		s.expiresAt = c.now.Add(defaultLifetime)
 	}
 }
 
-// defaultLifetime is the lifetime of a session without expires_at. Assumed: one
-// year. It is undocumented, and a test needs a session that does not expire.
-func defaultLifetime() time.Duration {
-	return 365 * 24 * time.Hour
+// What does a user identity do to the one that a session has? Assumed: it overwrites it, because a session's list is
+// of one at most, as a request's is.
+func (c *call) grantIdentity(s *session) {
+	s.userIdentityID = cmp.Or(identityOf(c.in), s.userIdentityID)
 }
 
-// userIdentityOf is the user identity in an input. Assumed: the singular form
-// overrides the deprecated list, and an empty string is none, because it cannot
-// be an id.
-func userIdentityOf(in input) string {
-	if identity := in.text("user_identity_id"); identity != "" {
-		return identity
-	}
-	for _, identity := range in.texts("user_identity_ids") {
-		return identity
-	}
-	return ""
-}
-
-// customerKeyOf is the customer key of a new session. Assumed: customer_id is
-// accepted and ignored, because the documented session
-// has no member for it.
-func customerKeyOf(in input) string {
-	return in.text("customer_key")
-}
-
-// errNoSelector is the response to a request that names no session. Assumed: the
-// status and the type, because the input is incomplete; and the wording.
-func errNoSelector() *apiError {
-	return errInput("Either client_session_id or user_identifier_key must be provided")
-}
-
-// selectForGet finds the session that a get names. Assumed: when the request
-// has both selectors, both must match, so that a client that mixes them up gets
-// an error.
-func (c *call) selectForGet() *session {
+// What does the key do in a grant that names the session by its id? Known: it is then associated with that session.
+// Assumed: in place of the key it had before, and unless another session has it, because a key names one session.
+func (c *call) grantKey(s *session) *apiError {
 	key := c.in.text("user_identifier_key")
-	if !c.in.has("client_session_id") {
-		return c.store.holder(c.caller.workspaceID, key)
-	}
-	s := c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
-	if s != nil && c.in.has("user_identifier_key") && s.userIdentifierKey != key {
+	if key == "" || key == s.userIdentifierKey {
 		return nil
 	}
-	return s
-}
-
-// maySee tells whether the caller may see a session of its workspace. Assumed:
-// a client session sees itself only, because its token is handed to a user, and
-// all others see also revoked and expired sessions, because they can delete
-// them.
-func (c *call) maySee(s *session) bool {
-	return c.caller.session == nil || c.caller.session == s
-}
-
-// selectForGrant finds the session that a grant names. Known: the id selects
-// and the key is then associated with that session. Assumed: in place of the
-// key it had before. A key that another session holds is refused, so that a key
-// names one session. A revoked or expired session can still be granted access,
-// because its token stays invalid.
-func (c *call) selectForGrant() (*session, *apiError) {
-	key := c.in.text("user_identifier_key")
-	if !c.in.has("client_session_id") {
-		if key == "" {
-			return nil, errNoSelector()
-		}
-		s := c.store.holder(c.caller.workspaceID, key)
-		if s == nil {
-			return nil, errSessionNotFound()
-		}
-		return s, nil
+	if c.store.owner(c.caller.workspaceID, key) != nil {
+		return errInput("user_identifier_key belongs to another client session")
 	}
-	s := c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
-	if s == nil {
-		return nil, errSessionNotFound()
-	}
-	if key != "" && key != s.userIdentifierKey {
-		if c.store.holderForCreate(c.caller.workspaceID, key) != nil {
-			return nil, errInput("user_identifier_key belongs to another client session")
-		}
-		c.store.setKey(s, key)
-	}
-	return s, nil
-}
-
-// refuseUnknownResources is where ids of resources that do not exist would be
-// refused. Assumed: every id is accepted, because the documented errors have
-// none for it.
-func (c *call) refuseUnknownResources() *apiError {
+	c.store.setKey(s, key)
 	return nil
 }
 
-// grantIdentity gives a user identity to a session. Assumed: a session has one
-// at most and a new one overwrites it, because its list takes just one.
-func (c *call) grantIdentity(s *session) {
-	if identity := userIdentityOf(c.in); identity != "" {
-		s.userIdentityID = identity
-	}
+// Which sessions does a get return to its caller? Assumed: with both selectors in the request the one that both match,
+// so that a client that mixes them up gets an error. A client session gets itself only, because its token is handed to
+// a user, and all others get also revoked and expired ones, because they can delete them.
+func (c *call) mayGet(s *session) bool {
+	return (c.caller.session == nil || c.caller.session == s) &&
+		(!c.in.has("user_identifier_key") || c.in.text("user_identifier_key") == s.userIdentifierKey)
 }
 
-// deviceCount is how many devices a session reaches. Assumed: those of its
-// connected accounts, because devices come with accounts. Only the seeded
-// account has any.
-func deviceCount(s *session) int {
-	count := 0
-	for _, id := range s.connectedAccountIDs {
-		if id == ConnectedAccountID {
-			count += ConnectedAccountDevices
-		}
-	}
-	return count
+// Which sessions does a list have? Assumed: those that match each filter in the request, where false is no filter. An
+// unknown id matches none rather than being refused, because its format is undocumented.
+func (c *call) listed(s *session) bool {
+	in := c.in
+	return (!in.has("client_session_id") || storedID(in.text("client_session_id")) == s.id) &&
+		(!in.has("user_identifier_key") || in.text("user_identifier_key") == s.userIdentifierKey) &&
+		(!in["without_user_identifier_key"].flag || s.userIdentifierKey == "") &&
+		matches(in, "connect_webview_id", s.connectWebviewIDs) && matches(in, "user_identity_id", s.identities())
 }
 
-// revokeSession revokes a session. Assumed: revoking is idempotent and keeps the
-// first time, because clients retry.
-func (c *call) revokeSession(s *session) *apiError {
-	if s.revokedAt.IsZero() {
-		s.revokedAt = c.now.Truncate(time.Millisecond)
-	}
-	return nil
-}
-
-// errDeleteMissing is the response to a delete of a session that does not exist.
-// Assumed: the same for a deleted session and for one that never existed,
-// because nothing is left that distinguishes them.
-func errDeleteMissing() *apiError {
-	return errSessionNotFound()
-}
-
-// listOrder orders a list. Assumed: oldest first, by the time of creation,
-// because the order has to be deterministic.
+// How is a list ordered? Assumed: oldest first, because the order has to be deterministic.
 func listOrder(a, b *session) int {
 	return cmp.Or(a.createdAt.Compare(b.createdAt), cmp.Compare(a.sequence, b.sequence))
 }
 
-// listed tells whether a session passes all filters of a list. Assumed: each filter in the request has to match, false
-// is no filter, and an unknown id lists nothing rather than being refused, because its format is undocumented.
-func (c *call) listed(s *session) bool {
-	in := c.in
-	switch {
-	case in.has("client_session_id") && s.id != storedID(in.text("client_session_id")):
-		return false
-	case in.has("user_identifier_key") && s.userIdentifierKey != in.text("user_identifier_key"):
-		return false
-	case in["without_user_identifier_key"].flag && s.userIdentifierKey != "":
-		return false
-	case !matches(in, "connect_webview_id", s.connectWebviewIDs):
-		return false
+// What does a second revoke do? Assumed: nothing, and the first time stays, because clients retry.
+func (c *call) revokeSession(s *session) {
+	if s.revokedAt.IsZero() {
+		s.revokedAt = c.now
 	}
-	var identities []string
-	if s.userIdentityID != "" {
-		identities = []string{s.userIdentityID}
-	}
-	return matches(in, "user_identity_id", identities)
 }
 
-// expiryOf reads expires_at, which validation has accepted. Assumed: a time in the past is accepted and the session
-// has then expired, and fractions of a millisecond are dropped, because the samples show milliseconds.
-func expiryOf(in input) time.Time {
-	t, _ := time.Parse(time.RFC3339, in.text("expires_at"))
-	return t.Truncate(time.Millisecond)
-}
-
-// timestamp formats a time. Known: RFC 3339 with milliseconds or microseconds and any offset. Assumed: milliseconds of
-// UTC, as JavaScript writes them and most samples show; when Seam writes another form is not known.
-func timestamp(t time.Time) string {
-	t = t.UTC()
-	return fmt.Sprintf("%s.%03dZ", t.Format("2006-01-02T15:04:05"), t.Nanosecond()/int(time.Millisecond))
+// How many devices does a session reach? Assumed: those of its connected accounts, because devices come with accounts.
+// Only the seeded account has any.
+func deviceCount(s *session) int {
+	if slices.Contains(s.connectedAccountIDs, ConnectedAccountID) {
+		return ConnectedAccountDevices
+	}
+	return 0
 }

@@ -103,7 +103,7 @@ type violation struct {
 // validate checks the whole input and reports every violation at once.
 func validate(e endpoint, root value) (input, []violation) {
 	if root.kind != kindObject {
-		return nil, []violation{{msg: wrongKind(kindObject, root.kind)}}
+		return nil, []violation{{msg: fmt.Sprintf(msgWrongKind, kindObject, root.kind)}}
 	}
 	in := input{}
 	var unknown []string
@@ -123,7 +123,9 @@ func validate(e endpoint, root value) (input, []violation) {
 			violations = append(violations, violation{[]string{f.name}, msgRequired})
 		}
 	}
-	violations = append(violations, unknownMembers(unknown)...)
+	if len(unknown) > 0 {
+		violations = append(violations, violation{msg: fmt.Sprintf(msgUnknownMembers, strings.Join(unknown, "', '"))})
+	}
 	if len(violations) == 0 && e.refine != nil {
 		violations = e.refine(in)
 	}
@@ -155,7 +157,7 @@ func (f field) checkItems(items []value) []violation {
 func (f field) checkOne(want kind, v value, path ...string) []violation {
 	switch {
 	case v.kind != want:
-		return []violation{{path, wrongKind(want, v.kind)}}
+		return []violation{{path, fmt.Sprintf(msgWrongKind, want, v.kind)}}
 	case f.notEmpty && v.text == "":
 		return []violation{{path, msgEmpty}}
 	case f.uuid && !isUUID(v.text):
