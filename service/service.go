@@ -9,13 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Service implements the RPCs. It keeps no state: every response is Seam's. Ok is set here: any response without an
-// error is a success, and Seam's reference shows an empty response to a successful grant.
+// Service implements the RPCs. It keeps no state: every response is Seam's. Seam may omit ok. A call without an error
+// is a success, so ok is always true.
 type Service struct {
 	pb.UnimplementedClientSessionServiceServer
 
@@ -29,14 +29,27 @@ func New(client *seam.Client, serviceCredentialRefused prometheus.Counter) *Serv
 	return &Service{seam: client, serviceCredentialRefused: serviceCredentialRefused}
 }
 
+// Methods are the RPCs, as calls are served.
+func (s *Service) Methods() []*call.Method {
+	return []*call.Method{
+		call.Unary(pb.ClientSessionService_Create_FullMethodName, s.Create),
+		call.Unary(pb.ClientSessionService_Get_FullMethodName, s.Get),
+		call.Unary(pb.ClientSessionService_GetOrCreate_FullMethodName, s.GetOrCreate),
+		call.Unary(pb.ClientSessionService_List_FullMethodName, s.List),
+		call.Unary(pb.ClientSessionService_GrantAccess_FullMethodName, s.GrantAccess),
+		call.Unary(pb.ClientSessionService_Revoke_FullMethodName, s.Revoke),
+		call.Unary(pb.ClientSessionService_Delete_FullMethodName, s.Delete),
+	}
+}
+
 // Create creates a client session. The contract says what each method takes and the errors it ends with.
 func (s *Service) Create(ctx context.Context, request *pb.CreateRequest) (*pb.CreateResponse, error) {
-	at := seam.CreateOrGet(request.GetUserIdentifierKey() != "")
+	endpoint := seam.CreateOrGet(request.GetUserIdentifierKey() != "")
 	if request.GetIfExists() == pb.IfExists_IF_EXISTS_FAIL {
-		at = seam.Create()
+		endpoint = seam.Create()
 	}
 	response := &pb.CreateResponse{}
-	err := s.call(ctx, at, request, response)
+	err := s.call(ctx, endpoint, request, response)
 	response.Ok = true
 	return response, err
 }
@@ -90,25 +103,25 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 }
 
 // call sends a request to Seam with the caller's credential and records Seam's response.
-func (s *Service) call(ctx context.Context, at seam.Endpoint, request, response proto.Message) error {
-	call := callinfo.FromContext(ctx)
-	result, err := s.seam.Do(ctx, seam.Call{
-		Endpoint: at, Header: call.SeamHeader, Caller: seam.Caller{Key: call.CallerKey, Proven: call.Proven},
-		ServiceCredential: call.ServiceCredential, CallerRetries: call.CallerRetries, In: request, Out: response,
-		BodyOnly: call.Face == callinfo.FaceREST,
+func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, response proto.Message) error {
+	c := call.FromContext(ctx)
+	result, err := s.seam.Do(ctx, &seam.Call{
+		Endpoint: endpoint, Header: c.SeamHeader, Caller: seam.Caller{Key: c.CallerKey, Proven: c.Proven},
+		ServiceCredential: c.ServiceCredential, CallerRetries: c.Retries(), In: request, Out: response,
+		BodyOnly: c.Face == call.FaceREST,
 	})
-	return s.ended(call, result, err)
+	return s.ended(c, result, err)
 }
 
 // ended records Seam's response, and returns the error for the caller.
-func (s *Service) ended(call *callinfo.Call, result seam.Response, err error) error {
-	call.SeamRequestID, call.SeamStatus = result.RequestID, result.HTTPStatus
-	call.Attempts, call.RetryReason, call.Skipped = result.Attempts, result.RetryReason, result.Skipped
-	call.SeamDuration = result.Duration
-	if call.Face == callinfo.FaceREST {
-		call.SeamBody = result.Body
+func (s *Service) ended(c *call.Call, result *seam.Response, err error) error {
+	c.SeamRequestID, c.SeamStatus = result.RequestID, result.HTTPStatus
+	c.Attempts, c.RetryReason, c.Skipped = result.Attempts, result.RetryReason, result.Skipped
+	c.SeamDuration = result.Duration
+	if c.Face == call.FaceREST {
+		c.SeamBody = result.Body
 	}
-	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && call.ServiceCredential && refusal.RefusesCredential() {
+	if refusal, ok := errors.AsType[*seamerr.Error](err); ok && c.ServiceCredential && refusal.RefusesCredential() {
 		s.serviceCredentialRefused.Inc()
 		return seamerr.ServiceCredentialRefused(refusal)
 	}

@@ -1,59 +1,34 @@
 package auth_test
 
 import (
-	"context"
-	"errors"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/clientsession/client-session-service/service/auth"
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 )
 
-// passThrough makes a call with a credential and returns its record. The call ends with err.
-func passThrough(t *testing.T, step grpc.UnaryServerInterceptor, seamStatus int, err error, headers ...string) callinfo.Call {
+// passThrough authenticates a call with credentials and returns its record.
+func passThrough(t *testing.T, authenticator auth.PassThrough, headers ...string) *call.Call {
 	t.Helper()
-	call := &callinfo.Call{Metadata: metadata.Pairs(headers...)}
-	ctx := callinfo.NewContext(t.Context(), call)
-	var seen callinfo.Call
-	_, got := step(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/s/Get"}, func(context.Context, any) (any, error) {
-		seen = *call
-		call.SeamStatus = seamStatus
-		return nil, err
-	})
-	if !errors.Is(got, err) {
-		t.Fatal(got)
+	c := &call.Call{Metadata: metadata.Pairs(headers...), Method: &call.Method{FullMethod: "/s/Get"}}
+	if err := authenticator.Authenticate(t.Context(), c); err != nil {
+		t.Fatal(err)
 	}
-	return seen
+	return c
 }
 
-// TestProvenBySuccessOfSeam shows that a credential is proven by a success of Seam, and by nothing else.
-func TestProvenBySuccessOfSeam(t *testing.T) {
-	for name, test := range map[string]struct {
-		status int
-		err    error
-		want   bool
-	}{
-		"Seam accepted":               {200, nil, true},
-		"Seam refused":                {401, errors.New("unauthorized"), false},
-		"Seam failed":                 {500, errors.New("failed"), false},
-		"the call never reached Seam": {0, errors.New("invalid"), false},
-		"success without Seam":        {0, nil, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			step := auth.PassThrough()
-			if passThrough(t, step, test.status, test.err, "authorization", "Bearer seam_a").Proven {
-				t.Error("the first call is proven")
-			}
-			if got := passThrough(t, step, 200, nil, "authorization", "Bearer seam_a").Proven; got != test.want {
-				t.Errorf("the second call is proven: %t", got)
-			}
-			if passThrough(t, step, 200, nil, "authorization", "Bearer seam_b").Proven {
-				t.Error("another credential is proven")
-			}
-		})
+// TestProvenOnceAccepted shows that a credential is proven once it has been accepted, and no other one.
+func TestProvenOnceAccepted(t *testing.T) {
+	authenticator := auth.NewPassThrough()
+	first := passThrough(t, authenticator, "authorization", "Bearer seam_a")
+	second := passThrough(t, authenticator, "authorization", "Bearer seam_a")
+	authenticator.Accepted(second)
+	third := passThrough(t, authenticator, "authorization", "Bearer seam_a")
+	another := passThrough(t, authenticator, "authorization", "Bearer seam_b")
+	if first.Proven || second.Proven || !third.Proven || another.Proven {
+		t.Errorf("proven: %t, %t, %t; another credential: %t", first.Proven, second.Proven, third.Proven, another.Proven)
 	}
 }
 
@@ -75,9 +50,9 @@ func TestCallerKey(t *testing.T) {
 		"what is no credential":     {[]string{"authorization", "Bearer " + token, "seam-workspace", "w1"}, []string{"authorization", "Bearer " + token, "seam-workspace", "w2"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			step := auth.PassThrough()
-			first := passThrough(t, step, 200, nil, test.first...).CallerKey
-			if second := passThrough(t, step, 200, nil, test.second...).CallerKey; (first == second) != test.same {
+			authenticator := auth.NewPassThrough()
+			first := passThrough(t, authenticator, test.first...).CallerKey
+			if second := passThrough(t, authenticator, test.second...).CallerKey; (first == second) != test.same {
 				t.Errorf("keys %x and %x", first, second)
 			}
 		})

@@ -14,9 +14,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 )
 
 // Callers authenticates the callers of a service with a service credential. It can be reloaded while the service runs.
@@ -50,15 +49,15 @@ func (c *Callers) Load(content []byte) error {
 
 // identify authenticates the caller by a bearer token or, without one, by its client certificate. No other header
 // counts. The error is for the log.
-func (c *Callers) identify(ctx context.Context) (*caller, error) {
+func (c *Callers) identify(ctx context.Context, from *call.Call) (*caller, error) {
 	known := c.current.Load()
-	sent := callinfo.FromContext(ctx).Metadata["authorization"]
+	sent := from.Metadata["authorization"]
 	values := slices.DeleteFunc(slices.Clone(sent), func(value string) bool {
 		return strings.TrimSpace(value) == "" // An empty header is an absent one, here as with Seam.
 	})
 	switch len(values) {
 	case 0:
-		return c.byCertificate(ctx, known)
+		return c.byCertificate(from, known)
 	case 1:
 		scheme, text, _ := strings.Cut(values[0], " ")
 		if !strings.EqualFold(scheme, "bearer") || text == "" {
@@ -90,12 +89,8 @@ func (c *Callers) byToken(ctx context.Context, known *callerSet, text string) (*
 
 // byCertificate returns the caller of the connection's client certificate. The certificate has to be one that the
 // handshake verified, and that it would verify now.
-func (c *Callers) byCertificate(ctx context.Context, known *callerSet) (*caller, error) {
-	from, _ := peer.FromContext(ctx)
-	if from == nil {
-		return nil, errors.New("no bearer token")
-	}
-	info, ok := from.AuthInfo.(credentials.TLSInfo)
+func (c *Callers) byCertificate(from *call.Call, known *callerSet) (*caller, error) {
+	info, ok := from.Peer.AuthInfo.(credentials.TLSInfo)
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil, errors.New("neither a bearer token nor a client certificate")
 	}

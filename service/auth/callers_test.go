@@ -96,7 +96,7 @@ func TestIdentify(t *testing.T) {
 		"connection without TLS":        {from: &peer.Peer{Addr: &net.TCPAddr{}}, code: codes.Unauthenticated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := call(t, newCallers(t, callersFile()), test.metadata, test.from)
+			got := grant(t, newCallers(t, callersFile()), test.metadata, test.from)
 			if got.caller != test.caller || got.code() != test.code {
 				t.Errorf("caller %q, code %s (%s)", got.caller, got.code(), got.cause())
 			}
@@ -112,7 +112,7 @@ func TestServiceCredentialHeaders(t *testing.T) {
 	md := metadata.Join(bearer(token), metadata.Pairs("seam-workspace", "other", "client-session-token", "seam_cst1",
 		"seam-publishable-key", "seam_pk1", "user-identifier-key", "k", "seam-sdk-name", "s", "cookie", "c"))
 	for name, callers := range map[string]*auth.Callers{"callers": newCallers(t, callersFile()), "anonymous": nil} {
-		got := call(t, callers, md, nil)
+		got := grant(t, callers, md, nil)
 		if !got.served || len(got.header) != 1 || got.header.Get("Authorization") != "Bearer "+serviceKeyText {
 			t.Errorf("%s: headers for Seam are %q, error %v", name, got.header, got.err)
 		}
@@ -154,7 +154,7 @@ func TestNewToken(t *testing.T) {
 			t.Fatalf("token %q, hash %s", made, hash)
 		}
 		seen[made] = true
-		got := call(t, newCallers(t, "callers: [{name: a, token_sha256: ["+hash+"], rpcs: [\"*\"]}]"), bearer(made), nil)
+		got := grant(t, newCallers(t, "callers: [{name: a, token_sha256: ["+hash+"], rpcs: [\"*\"]}]"), bearer(made), nil)
 		if got.caller != "a" {
 			t.Fatal(got.err)
 		}

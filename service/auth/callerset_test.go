@@ -100,7 +100,7 @@ func TestCallersFileAsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := call(t, newCallers(t, string(text)), bearer(token), nil); got.caller != "a" {
+	if got := grant(t, newCallers(t, string(text)), bearer(token), nil); got.caller != "a" {
 		t.Errorf("caller %q: %v", got.caller, got.err)
 	}
 }
@@ -111,22 +111,22 @@ func TestLoad(t *testing.T) {
 	if err := callers.Load([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "]}]")); err == nil {
 		t.Fatal("a caller without RPCs is accepted")
 	}
-	if got := call(t, callers, bearer(token), nil); got.caller != "frontend" {
+	if got := grant(t, callers, bearer(token), nil); got.caller != "frontend" {
 		t.Errorf("after an invalid file: %v", got.err)
 	}
-	if got := call(t, callers, bearer("x"), nil); got.served {
+	if got := grant(t, callers, bearer("x"), nil); got.served {
 		t.Error("a caller of an invalid file may call")
 	}
 	if err := callers.Load([]byte("callers: [{name: b, token_sha256: [" + digest("x") + "], rpcs: [GrantAccess]}]")); err != nil {
 		t.Fatal(err)
 	}
-	if got := call(t, callers, bearer(token), nil); got.served {
+	if got := grant(t, callers, bearer(token), nil); got.served {
 		t.Error("a caller that the file does not name any more may call")
 	}
-	if got := call(t, callers, bearer("x"), nil); got.caller != "b" {
+	if got := grant(t, callers, bearer("x"), nil); got.caller != "b" {
 		t.Errorf("the new caller: %v", got.err)
 	}
-	if got := call(t, callers, nil, verified("spiffe://example.org/orders", "")); got.served {
+	if got := grant(t, callers, nil, verified("spiffe://example.org/orders", "")); got.served {
 		t.Error("a certificate that the file does not name any more may call")
 	}
 }

@@ -31,7 +31,7 @@ callers:
 	} {
 		t.Run(name, func(t *testing.T) {
 			leaf := mesh().issue(&x509.Certificate{DNSNames: test.names, URIs: parseURIs(test.uris...)})
-			got := call(t, newCallers(t, file), nil, connection(leaf))
+			got := grant(t, newCallers(t, file), nil, connection(leaf))
 			if got.caller != test.caller || (test.caller == "" && got.code() != codes.Unauthenticated) {
 				t.Errorf("caller %q, code %s (%s)", got.caller, got.code(), got.cause())
 			}
@@ -85,14 +85,14 @@ func TestCertificatesOnOpenConnections(t *testing.T) {
 			callers := callersTrusting(t, file, func() *x509.CertPool { return authorities.pool() }, at.Now)
 			from := connection(test.chain...)
 			for range 2 {
-				if got := call(t, callers, nil, from); got.served != (test.before != nil) {
+				if got := grant(t, callers, nil, from); got.served != (test.before != nil) {
 					t.Fatalf("the first calls: served %t (%s)", got.served, got.cause())
 				}
 			}
 			authorities = test.after
 			at.advance(test.while)
 			for range 2 {
-				got := call(t, callers, nil, from)
+				got := grant(t, callers, nil, from)
 				if got.served != test.good || (!test.good && got.code() != codes.Unauthenticated) {
 					t.Errorf("served: %t, code %s (%s)", got.served, got.code(), got.cause())
 				}
@@ -105,7 +105,7 @@ func TestCertificatesOnOpenConnections(t *testing.T) {
 			default:
 				return
 			}
-			if got := call(t, callers, nil, from); got.served != (test.before != nil) {
+			if got := grant(t, callers, nil, from); got.served != (test.before != nil) {
 				t.Errorf("afterwards: served %t (%s)", got.served, got.cause())
 			}
 		})

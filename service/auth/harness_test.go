@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"github.com/clientsession/client-session-service/service/auth"
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -82,8 +81,8 @@ func (o outcome) cause() string {
 	return ""
 }
 
-// call makes a call of GrantAccess through the interceptor with a service credential.
-func call(t testing.TB, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
+// grant makes a call of GrantAccess to a service with a service credential.
+func grant(t testing.TB, callers *auth.Callers, md metadata.MD, from *peer.Peer) outcome {
 	t.Helper()
 	return callRPC(t, callers, "/seam.clientsession.v1.ClientSessionService/GrantAccess", md, from)
 }
@@ -97,20 +96,13 @@ func callIn(
 	ctx context.Context, t testing.TB, callers *auth.Callers, method string, md metadata.MD, from *peer.Peer,
 ) outcome {
 	t.Helper()
-	record := &callinfo.Call{Metadata: md}
-	ctx = callinfo.NewContext(ctx, record)
+	record := &call.Call{Metadata: md, Method: &call.Method{FullMethod: method}}
 	if from != nil {
-		ctx = peer.NewContext(ctx, from)
+		record.Peer = *from
 	}
 	var o outcome
-	_, o.err = auth.ServiceCredential(serviceKey(t), callers, true)(ctx, "request", &grpc.UnaryServerInfo{FullMethod: method},
-		func(_ context.Context, request any) (any, error) {
-			o.served = true
-			return request, nil
-		})
-	if o.served != (o.err == nil) {
-		t.Errorf("served: %t, and the error is %v", o.served, o.err)
-	}
+	o.err = auth.NewServiceCredential(serviceKey(t), callers, true).Authenticate(ctx, record)
+	o.served = o.err == nil
 	o.caller, o.header = record.Caller, record.SeamHeader
 	return o
 }

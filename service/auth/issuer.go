@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 const (
@@ -204,6 +205,5 @@ func (i *issuer) verify(ctx context.Context, token *jose.JSONWebSignature) (*key
 
 // isSecureURL reports whether a URL's responses are safe from tampering in transit: it is https, or loopback.
 func isSecureURL(address *url.URL) bool {
-	ip, err := netip.ParseAddr(address.Hostname())
-	return address.Scheme == "https" || (address.Scheme == "http" && err == nil && ip.IsLoopback())
+	return address.Scheme == "https" || address.Scheme == "http" && text.IsLoopback(address.Hostname())
 }

@@ -85,7 +85,7 @@ func TestJWT(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Each has callers of its own, so that no result is cached from another.
-			got := call(t, newCallers(t, from.rule(), func() time.Time { return at }), bearer(test.token), nil)
+			got := grant(t, newCallers(t, from.rule(), func() time.Time { return at }), bearer(test.token), nil)
 			if got.served != test.good {
 				t.Errorf("served: %t (%s)", got.served, got.cause())
 			}

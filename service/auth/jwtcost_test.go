@@ -60,7 +60,7 @@ func TestSignatureIsVerifiedOnce(t *testing.T) {
 		cost := func(rules int) float64 {
 			callers, next := newCallers(t, from.rules(rules)), 0
 			try := func() {
-				_ = call(t, callers, bearer(texts[next]), nil)
+				_ = grant(t, callers, bearer(texts[next]), nil)
 				next++
 			}
 			try() // The keys come with the first.
@@ -88,7 +88,7 @@ func TestClaimsAreReadAfterSignature(t *testing.T) {
 		}
 		callers, next := newCallers(t, from.rules(1)), 0
 		try := func() {
-			_ = call(t, callers, bearer(texts[next]), nil)
+			_ = grant(t, callers, bearer(texts[next]), nil)
 			next++
 		}
 		try()
@@ -106,7 +106,7 @@ func TestFailedTokenIsCached(t *testing.T) {
 	callers := newCallers(t, from.rules(1), func() time.Time { return at })
 	cost := func(md metadata.MD) float64 {
 		return testing.AllocsPerRun(10, func() {
-			if call(t, callers, md, nil).served {
+			if grant(t, callers, md, nil).served {
 				t.Error("served")
 			}
 		})
@@ -179,14 +179,14 @@ func TestWaitersAreBounded(t *testing.T) {
 		var served atomic.Int64
 		for range most {
 			go func() {
-				if call(t, callers, bearer(text), nil).served {
+				if grant(t, callers, bearer(text), nil).served {
 					served.Add(1)
 				}
 			}()
 		}
 		synctest.Wait()
 		began := time.Now()
-		got := call(t, callers, bearer(text), nil)
+		got := grant(t, callers, bearer(text), nil)
 		if got.code() != codes.Unauthenticated || time.Since(began) != 0 ||
 			!strings.Contains(got.cause(), "too many calls wait for the keys of the issuer") {
 			t.Errorf("one more: %s after %s (%s)", got.code(), time.Since(began), got.cause())
@@ -196,7 +196,7 @@ func TestWaitersAreBounded(t *testing.T) {
 		if got := served.Load(); got != most {
 			t.Errorf("%d of those that waited were served", got)
 		}
-		if got := call(t, callers, bearer(text), nil); !got.served {
+		if got := grant(t, callers, bearer(text), nil); !got.served {
 			t.Errorf("afterwards: %s", got.cause())
 		}
 	})
@@ -220,7 +220,7 @@ func TestCanceledCallCachesNoFailure(t *testing.T) {
 		synctest.Wait()
 		close(from.release)
 		synctest.Wait()
-		if got := call(t, callers, bearer(text), nil); !got.served {
+		if got := grant(t, callers, bearer(text), nil); !got.served {
 			t.Errorf("another call: %s", got.cause())
 		}
 	})
@@ -236,7 +236,7 @@ func BenchmarkForgedJWT(b *testing.B) {
 				callers := newCallers(b, from.rules(rules))
 				next := 0
 				for b.Loop() {
-					_ = call(b, callers, bearer(texts[next%distinct]), nil)
+					_ = grant(b, callers, bearer(texts[next%distinct]), nil)
 					next++
 				}
 			})

@@ -17,7 +17,7 @@ func startJWT(t *testing.T, keys ...signer) (*issuer, *clock, func(text string) 
 	callers := newCallers(t, from.rule(), at.Now)
 	try := func(text string) outcome {
 		t.Helper()
-		return call(t, callers, bearer(text), nil)
+		return grant(t, callers, bearer(text), nil)
 	}
 	use := func(file string) {
 		t.Helper()

@@ -54,7 +54,7 @@ func TestClaimsMatchExactly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			callers := newCallers(t, from.rule(), func() time.Time { return at })
-			got := call(t, callers, bearer(rsaKey().sign(t, from.claims(at, test.change))), nil)
+			got := grant(t, callers, bearer(rsaKey().sign(t, from.claims(at, test.change))), nil)
 			if got.served != test.good || (!test.good && got.code() != codes.Unauthenticated) {
 				t.Errorf("served: %t, code %s (%s)", got.served, got.code(), got.cause())
 			}
@@ -91,7 +91,7 @@ func TestDuplicateClaimsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			callers := newCallers(t, from.rule(), func() time.Time { return at })
-			got := call(t, callers, bearer(signText(t, made, test.payload)), nil)
+			got := grant(t, callers, bearer(signText(t, made, test.payload)), nil)
 			if got.served != test.good {
 				t.Errorf("served: %t (%s)", got.served, got.cause())
 			}
@@ -113,7 +113,7 @@ func TestTokenTypeIsChecked(t *testing.T) {
 			options.WithHeader(jose.HeaderType, kind)
 		}
 		text := signWith(t, jose.RS256, rsaKey().private, from.claims(at, nil), options)
-		if got := call(t, newCallers(t, from.rule()), bearer(text), nil); got.served != good {
+		if got := grant(t, newCallers(t, from.rule()), bearer(text), nil); got.served != good {
 			t.Errorf("typ %v: served %t (%s)", kind, got.served, got.cause())
 		}
 	}
@@ -139,7 +139,7 @@ func TestKeyUse(t *testing.T) {
 			from := newIssuer(t, rsaKey())
 			from.edit = test.edit
 			text := signWith(t, test.algorithm, jose.JSONWebKey{Key: rsaKey().private, KeyID: "rsa"}, from.claims(at, nil), nil)
-			if got := call(t, newCallers(t, from.rule()), bearer(text), nil); got.served != test.good {
+			if got := grant(t, newCallers(t, from.rule()), bearer(text), nil); got.served != test.good {
 				t.Errorf("served: %t (%s)", got.served, got.cause())
 			}
 		})
@@ -164,7 +164,7 @@ func TestKeySet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			from := newIssuer(t)
 			from.document = []byte(test.document)
-			got := call(t, newCallers(t, from.rule()), bearer(rsaKey().sign(t, from.claims(time.Now(), nil))), nil)
+			got := grant(t, newCallers(t, from.rule()), bearer(rsaKey().sign(t, from.claims(time.Now(), nil))), nil)
 			if got.served != test.good || strings.Contains(got.cause(), "secret") || len(got.cause()) > 1000 {
 				t.Errorf("served: %t (%.1000s)", got.served, got.cause())
 			}
@@ -176,7 +176,7 @@ func TestKeySet(t *testing.T) {
 func TestIssuerErrorQuotesNothing(t *testing.T) {
 	from := newIssuer(t, rsaKey())
 	from.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret", http.StatusTeapot) })
-	got := call(t, newCallers(t, from.rule()), bearer(rsaKey().sign(t, from.claims(time.Now(), nil))), nil)
+	got := grant(t, newCallers(t, from.rule()), bearer(rsaKey().sign(t, from.claims(time.Now(), nil))), nil)
 	if got.served || !strings.Contains(got.cause(), "418") || strings.Contains(got.cause(), "secret") {
 		t.Errorf("served: %t (%s)", got.served, got.cause())
 	}

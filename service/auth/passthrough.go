@@ -6,39 +6,38 @@ import (
 	"net/http"
 	"strings"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
-// PassThrough is the interceptor for a service without a service credential: each call goes to Seam with the caller's
-// credential, and a call without one is refused.
-//
-// The credential identifies the caller. It is proven once Seam has accepted a call with it.
-func PassThrough() grpc.UnaryServerInterceptor {
-	keys := newCallerKeys()
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if IsPublic(info.FullMethod) || isReflection(info.FullMethod) {
-			return handler(ctx, request)
-		}
-		call := callinfo.FromContext(ctx)
-		header, err := Forward(call.Metadata)
-		if err != nil {
-			return nil, err
-		}
-		call.SeamHeader = header
-		call.CallerKey = keys.ofHeader(header)
-		call.Proven = keys.accepted.Contains(call.CallerKey)
-		response, err := handler(ctx, request)
-		if err == nil && call.SeamStatus != 0 {
-			keys.accepted.Add(call.CallerKey, struct{}{})
-		}
-		return response, err
+// PassThrough authenticates no caller: each call goes to Seam with the caller's credential, and a call without one is
+// refused. The credential identifies the caller, and is proven once Seam has accepted a call with it.
+type PassThrough struct{ keys callerKeys }
+
+// NewPassThrough returns the authenticator of a service without a service credential.
+func NewPassThrough() PassThrough { return PassThrough{newCallerKeys()} }
+
+// Authenticate implements call.Authenticator.
+func (p PassThrough) Authenticate(_ context.Context, c *call.Call) error {
+	if IsPublic(c.Method.FullMethod) || isReflection(c.Method.FullMethod) {
+		return nil
 	}
+	header, err := Forward(c.Metadata)
+	if err != nil {
+		return err
+	}
+	c.SeamHeader = header
+	c.CallerKey = p.keys.ofHeader(header)
+	c.Proven = p.keys.accepted.Contains(c.CallerKey)
+	return nil
 }
+
+// Accepted implements call.Authenticator.
+func (p PassThrough) Accepted(c *call.Call) { p.keys.accepted.Add(c.CallerKey, struct{}{}) }
 
 // Forward picks the headers for Seam out of the metadata of a call. A header with an empty value counts as
 // absent: some SDKs send each header they know of. It fails with an *seamerr.Error for a repeated header, which is
@@ -54,7 +53,7 @@ func Forward(md metadata.MD) (http.Header, error) {
 			case strings.TrimSpace(v) == "":
 			case len(value) > 0:
 				return nil, seamerr.RepeatedHeader(allowed.Name)
-			case !seam.Printable(v):
+			case !text.IsPrintable(v):
 				return nil, seamerr.InvalidHeader(allowed.Name)
 			default:
 				value = sent[i : i+1 : i+1]

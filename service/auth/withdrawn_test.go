@@ -81,7 +81,7 @@ func TestKeysOverPlainHTTP(t *testing.T) {
 				t.Fatal(err)
 			}
 			claims := map[string]any{"iss": from.URL, "aud": "a", "exp": time.Now().Add(time.Hour).Unix()}
-			if got := call(t, callers, bearer(rsaKey().sign(t, claims)), nil); got.served {
+			if got := grant(t, callers, bearer(rsaKey().sign(t, claims)), nil); got.served {
 				t.Error("served")
 			}
 			if len(transport.requests) == 0 || len(transport.requests) > 5 ||

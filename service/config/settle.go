@@ -3,8 +3,9 @@ package config
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
+
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // settle returns the violations between settings that are each valid, and clears those that others override. A
@@ -57,16 +58,11 @@ func (c Config) HasServiceCredential() bool {
 // PlaintextUpstream reports whether requests to Seam, and the credentials in them, leave this machine unencrypted.
 func (c Config) PlaintextUpstream() bool {
 	at := c.SeamEndpoint // It is nil if it is not a URL.
-	return !c.Sandbox && at != nil && at.Scheme == "http" && !loopbackHost(at.Hostname())
+	return !c.Sandbox && at != nil && at.Scheme == "http" && !text.IsLoopback(at.Hostname())
 }
 
 // loopback reports whether an address is a loopback address. An invalid one has been reported already.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	return err != nil || loopbackHost(host)
-}
-
-func loopbackHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
+	return err != nil || text.IsLoopback(host)
 }

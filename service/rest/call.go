@@ -2,39 +2,50 @@ package rest
 
 import (
 	"context"
+	"errors"
+	"io"
+	"mime"
 	"net"
 	"net/http"
+	"time"
 
-	"google.golang.org/grpc"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
 
-	"github.com/clientsession/client-session-service/service/callinfo"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/call"
+	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
-// call is one call over REST: the parameters of the request, its context and its response, in one allocation.
-type call struct {
-	parameters
+// restCall is one call over REST: its record, the parameters of the request, and how the gateway responds to it. The
+// parameters are removed from the request before the gateway's generated code can read them: that code drops unknown
+// members, takes the first of several values, and quotes values in its errors.
+type restCall struct {
+	call.Call
 
-	info   callinfo.Call
-	peer   peer.Peer
-	stream transportStream
+	face   *face
+	writer http.ResponseWriter
+	body   io.Reader
+	// length is the Content-Length of the body, -1 when it is unknown.
+	length                         int64
+	httpMethod, contentType, query string
+
+	// respond has the gateway's generated code make the call on the in-process connection, which runs handle, and write
+	// the response. err is why there is none.
+	respond func(ctx context.Context)
+	handle  func(ctx context.Context) (proto.Message, error)
+	err     error
+	// responded is true once the response has been written, after which no error can be.
+	responded bool
 }
 
-// newCall makes a call of a request with a route. Its metadata and its peer are those that the gRPC face would pass to
-// the steps. Only the headers of the list, and X-Forwarded-For, become metadata.
-func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
-	c := &call{
-		parameters: parameters{
-			headers: f.headers, codec: f.codec,
-			method: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
-			length: r.ContentLength, limit: f.maxRequestBytes, body: r.Body, writer: w,
-		},
-		peer: peer.Peer{Addr: address(r.RemoteAddr)},
-	}
+// newCall makes a call of a request with a route. Only the headers of the list, and X-Forwarded-For, become metadata.
+func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Request) *restCall {
 	md := make(metadata.MD, len(r.Header))
-	c.info = callinfo.Call{Face: callinfo.FaceREST, Metadata: md, RequestID: callID(w), Request: c}
 	for _, h := range f.headers {
 		if values := r.Header[h.key]; len(values) > 0 {
 			md[h.name] = values
@@ -43,57 +54,116 @@ func newCall(f *face, w http.ResponseWriter, r *http.Request) *call {
 	if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
 		md["x-forwarded-for"] = hops
 	}
+	from := peer.Peer{Addr: address(r.RemoteAddr)}
 	if r.TLS != nil {
-		c.peer.AuthInfo = credentials.TLSInfo{
+		from.AuthInfo = credentials.TLSInfo{
 			State:          *r.TLS,
 			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 		}
 	}
-	return c
+	return &restCall{
+		Call: call.Call{Face: call.FaceREST, Method: method, Metadata: md, Peer: from, CallID: callID(w)},
+		face: f, writer: w, body: r.Body, length: r.ContentLength,
+		httpMethod: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
+	}
 }
 
-// callFrom returns the call of a context.
-func callFrom(ctx context.Context) (*call, bool) {
-	c, ok := callinfo.FromContext(ctx).Request.(*call)
+// serve runs once a route has been found. It serves the call, without having read the body, and leaves the gateway a
+// request without headers. The gateway would copy them three times and drop some, and Grpc-Timeout and TE would change
+// the response.
+func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
+		method := f.routes[r.URL.Path].method
+		c := newCall(f, method.Method, w, r)
+		c.respond = func(ctx context.Context) {
+			bare := r.WithContext(context.WithValue(ctx, callKey{}, c))
+			bare.Header, bare.Host, bare.RemoteAddr, bare.Body, bare.URL.RawQuery = nil, "", "", http.NoBody, ""
+			next(w, bare, pathParameters)
+		}
+		failure := f.calls.Serve(f.calls.Begin(r.Context(), &c.Call), &c.Call, c)
+		method.responses.count(failure)
+		if failure != nil && !c.responded {
+			writeError(w, failure)
+		}
+	}
+}
+
+// callKey is the key of the call in a context of the gateway.
+type callKey struct{}
+
+// callOf returns the call of a context of the gateway.
+func callOf(ctx context.Context) (*restCall, bool) {
+	c, ok := ctx.Value(callKey{}).(*restCall)
 	return c, ok
 }
 
-// context returns the context for the steps of the call of a method.
-func (c *call) context(ctx context.Context, fullMethod string) context.Context {
-	c.stream.method = fullMethod
-	ctx = peer.NewContext(ctx, &c.peer)
-	return grpc.NewContextWithServerTransportStream(ctx, &c.stream)
+// Respond implements call.Face.
+func (c *restCall) Respond(ctx context.Context, handle func(context.Context) (proto.Message, error)) error {
+	c.handle = handle
+	c.respond(ctx)
+	c.responded = c.err == nil
+	return c.err
 }
 
 // response returns the body of the response to a call that succeeded.
-func (c *call) response() []byte {
-	if len(c.info.SeamBody) == 0 {
+func (c *restCall) response() []byte {
+	if len(c.SeamBody) == 0 {
 		return []byte(okResponse)
 	}
-	return c.info.SeamBody
+	return c.SeamBody
 }
 
-// transportStream collects the headers of a handler's response.
-type transportStream struct {
-	method string
-	header metadata.MD
-}
+// Cut implements call.Face. It fails only for a closed connection, which ends the read as well.
+func (c *restCall) Cut() { _ = http.NewResponseController(c.writer).SetReadDeadline(time.Unix(1, 0)) }
 
-func (s *transportStream) Method() string { return s.method }
-
-func (s *transportStream) SetHeader(md metadata.MD) error {
-	if s.header == nil {
-		s.header = md
-	} else {
-		s.header = metadata.Join(s.header, md)
+// Read implements call.Face.
+func (c *restCall) Read(part []byte) (int, error) {
+	if c.length > call.MaxRequestBytes {
+		return 0, seamerr.PayloadTooLarge(call.MaxRequestBytes)
 	}
-	return nil
+	n, err := c.body.Read(part)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, seamerr.UnreadableBody(errors.New("the body ended early or came too slowly"))
+	}
+	return n, err
 }
 
-func (s *transportStream) SendHeader(md metadata.MD) error { return s.SetHeader(md) }
+// Decode implements call.Face. It also decodes the members beside an invalid one, so that the rules are checked on them
+// too.
+func (c *restCall) Decode(_ *call.Call, body []byte, request proto.Message) *seamerr.Error {
+	for _, header := range c.face.headers {
+		for _, value := range c.Metadata[header.name] {
+			if !text.IsPrintable(value) {
+				return seamerr.InvalidHeader(header.name)
+			}
+		}
+	}
+	if len(body) > 0 && !isJSON(c.contentType) {
+		return seamerr.InvalidContentType(c.httpMethod)
+	}
+	if create, ok := request.(*clientsessionv1.CreateRequest); ok && c.httpMethod == http.MethodPost {
+		// Seam's two methods of this path differ when the session exists.
+		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
+	}
+	violations, err := c.face.codec.UnmarshalRequest(body, c.query, request)
+	if err == nil {
+		c.Violations = violations
+		return nil
+	}
+	if refusal, ok := errors.AsType[*seamerr.Error](err); ok {
+		return refusal
+	}
+	return seamerr.InvalidJSON(err)
+}
 
-// SetTrailer drops trailers: REST responses of Seam have none.
-func (s *transportStream) SetTrailer(metadata.MD) error { return nil }
+// isJSON reports whether a content type is JSON's. An empty body needs none: some SDKs send an empty form.
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && mediaType == "application/json"
+}
 
 // address is a caller's address in the form of net/http.
 type address string
@@ -102,6 +172,6 @@ func (address) Network() string  { return "tcp" }
 func (a address) String() string { return string(a) }
 
 var (
-	_ net.Addr         = address("")
-	_ callinfo.Request = (*call)(nil)
+	_ net.Addr  = address("")
+	_ call.Face = (*restCall)(nil)
 )

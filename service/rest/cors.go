@@ -20,7 +20,7 @@ func withCORS(next http.Handler, config Config, preflights prometheus.Counter) h
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		},
 		AllowedHeaders: append([]string{"content-type"}, config.Headers...),
-		ExposedHeaders: []string{headerRequestID, headerCallID},
+		ExposedHeaders: []string{headerSeamRequestID, headerCallID},
 		// Seam's SDK uses credentials mode "include" when it has a client session token, and a browser then withholds the
 		// response from the page without this header. The service reads no cookie, so the page's own credential is all that
 		// counts. The header is left out where that is less certain: with "*", for which browsers refuse it anyway, and

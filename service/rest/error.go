@@ -12,7 +12,7 @@ import (
 // writeError writes an error as Seam does: its status, its envelope, and no headers but those set here.
 func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	header := w.Header()
-	header.Set(headerRequestID, e.RequestID)
+	header.Set(headerSeamRequestID, e.RequestID)
 	if e.RetryAfter != nil {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
@@ -33,5 +33,6 @@ func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.HTTPStatus)
-	_, _ = w.Write(body) // It fails when the caller has closed the connection.
+	// It fails when the caller has closed the connection.
+	_, _ = w.Write(body) //nolint:gosec // The body is JSON, or Seam's with its content type.
 }

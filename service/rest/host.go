@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // Hosts are the Host headers that a listener accepts. Any other Host is a DNS-rebinding attempt: a page's own name then
@@ -23,9 +25,9 @@ func (h Hosts) Allow(host string) bool {
 		host = name
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "localhost" || slices.Contains(h.Names, host) {
+	if text.IsLoopback(host) || slices.Contains(h.Names, host) {
 		return true
 	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && (ip.IsLoopback() || !h.LoopbackOnly)
+	_, err := netip.ParseAddr(host)
+	return err == nil && !h.LoopbackOnly
 }

@@ -16,21 +16,21 @@ const okResponse = `{"ok":true}`
 // seamResponse makes the gateway write Seam's own response in place of the decoded message, so that a caller gets it
 // unchanged, members that the contract does not know yet included.
 func seamResponse(ctx context.Context, _ proto.Message) (any, error) {
-	c, ok := callFrom(ctx)
+	c, ok := callOf(ctx)
 	if !ok {
 		return nil, errors.New("the response is that of no call")
 	}
 	return c, nil
 }
 
-// marshaler hands the gateway what seamResponse gives it. It reads nothing: the parameters are read inside of the call
-// (see inProcess), so to the gateway every body is empty.
+// marshaler hands the gateway what seamResponse gives it. It reads nothing: the parameters are read before, so to the
+// gateway every body is empty.
 type marshaler struct{}
 
 func (marshaler) ContentType(any) string { return "application/json" }
 
 func (marshaler) Marshal(v any) ([]byte, error) {
-	c, ok := v.(*call)
+	c, ok := v.(*restCall)
 	if !ok {
 		return nil, fmt.Errorf("response of type %T is not that of a call", v)
 	}

@@ -4,8 +4,8 @@ import (
 	"path"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -14,11 +14,16 @@ type otherRequests struct {
 	noRoute, methodNotAllowed, crossOrigin, preflight prometheus.Counter
 }
 
+// method is a method with its counters of responses.
+type method struct {
+	*call.Method
+
+	responses *responses
+}
+
 // newMetrics registers the metrics of the face. All series are there from the start and are looked up once. It returns
-// the methods with their counters.
-func newMetrics(
-	registry prometheus.Registerer, calls map[string]grpc.UnaryHandler,
-) (map[string]method, *otherRequests) {
+// the methods with their counters, by their full names.
+func newMetrics(registry prometheus.Registerer, served []*call.Method) (map[string]method, *otherRequests) {
 	others := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "client_session_service_rest_other_requests_total",
 		Help: "Requests to the REST face that did not become a call, by reason.",
@@ -29,12 +34,12 @@ func newMetrics(
 	}, []string{"grpc_method", "status_class"})
 	registry.MustRegister(others, statuses)
 	methods := map[string]method{}
-	for fullMethod, call := range calls {
+	for _, m := range served {
 		of := &responses{}
 		for class, label := range map[int]string{2: "2xx", 4: "4xx", 5: "5xx"} {
-			of[class] = statuses.WithLabelValues(path.Base(fullMethod), label)
+			of[class] = statuses.WithLabelValues(path.Base(m.FullMethod), label)
 		}
-		methods[fullMethod] = method{call, of}
+		methods[m.FullMethod] = method{m, of}
 	}
 	return methods, &otherRequests{
 		noRoute:          others.WithLabelValues("no_route"),
@@ -47,11 +52,11 @@ func newMetrics(
 // responses has the counters of the responses to the calls of one method, by the first digit of the status.
 type responses [6]prometheus.Counter
 
-// count counts the response to a call that ended with err. A status of Seam above 599 counts as 5xx (RFC 9110).
-func (r *responses) count(err error) {
+// count counts the response to a call. A status of Seam above 599 counts as 5xx (RFC 9110).
+func (r *responses) count(failure *seamerr.Error) {
 	class := 2
-	if err != nil {
-		class = min(max(seamerr.From(err).HTTPStatus/100, 4), 5)
+	if failure != nil {
+		class = min(max(failure.HTTPStatus/100, 4), 5)
 	}
 	r[class].Inc()
 }

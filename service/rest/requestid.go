@@ -3,22 +3,35 @@ package rest
 import (
 	"net/http"
 
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 )
 
 // The headers for the ids of a request: Seam's, and that of the call in the service's log.
 const (
-	headerRequestID = "Seam-Request-Id"
-	headerCallID    = "X-Request-Id"
+	headerSeamRequestID = "Seam-Request-Id"
+	headerCallID        = "X-Request-Id"
 )
 
-// withCallID sets the id of the request on its response, before anything can refuse the request.
-func withCallID(next http.Handler) http.Handler {
+// withEnds is around all requests. It sets what each response has, before anything can refuse the request: the id of
+// the call, and what keeps caches on the way from keeping responses, since a session has a token. And it recovers the
+// panics outside of the calls: call.Serve recovers those inside.
+func withEnds(next http.Handler, calls *call.Server) http.Handler {
+	noStore := []string{"no-store"} // Shared by all responses: net/http only reads it.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()[headerCallID] = []string{callinfo.RequestID(r.Header[headerCallID])}
+		id := call.NewCallID(r.Header[headerCallID])
+		w.Header()["Cache-Control"] = noStore
+		w.Header()[headerCallID] = []string{id}
+		defer func() { //nolint:contextcheck // The context of the request is the parent.
+			if value := recover(); value != nil {
+				ctx := call.NewContext(r.Context(), &call.Call{Face: call.FaceREST, CallID: id})
+				e := calls.Panicked(ctx, sanitizeForLog(r.Method), value)
+				e.RequestID = id
+				writeError(w, e)
+			}
+		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
-// callID returns the id that withCallID has set.
+// callID returns the id that withEnds has set.
 func callID(w http.ResponseWriter) string { return w.Header().Get(headerCallID) }

@@ -11,22 +11,19 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 
 	gateway "github.com/clientsession/client-session-service/gen/gateway/seam/clientsession/v1"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seamerr"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 // Config configures the REST face.
 type Config struct {
-	// Methods are the methods by their full names, with the steps before them: the same as those of the gRPC server. One
-	// of the steps reads the request.
-	Methods map[string]grpc.UnaryHandler
-	// MaxRequestBytes bounds the body of a request.
-	MaxRequestBytes int64
+	// Calls serves the calls of the methods, those of ClientSessionService.
+	Calls   *call.Server
+	Methods []*call.Method
 	// Headers are the names of the request headers that become metadata, in lower case. No others do.
 	Headers []string
 	// Codec reads the requests.
@@ -40,9 +37,7 @@ type Config struct {
 	Hosts            Hosts
 	// APIDocs is true where the API page is served at /docs.
 	APIDocs bool
-	// RecoverOutside turns a panic outside of a call into an error, by the HTTP method and the value of the panic.
-	RecoverOutside func(ctx context.Context, method string, value any) *seamerr.Error
-	// Logger gets a line for each request that does not become a call; the interceptors log the others.
+	// Logger gets a line for each request that does not become a call; call.Serve logs the others.
 	Logger *slog.Logger
 	// Registry gets the metrics.
 	Registry prometheus.Registerer
@@ -53,28 +48,27 @@ func New(config Config) (http.Handler, error) {
 	description := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.
 		Services().ByName("ClientSessionService")
 	methods, others := newMetrics(config.Registry, config.Methods)
-	f := &face{
-		routes: routesOf(description), maxRequestBytes: config.MaxRequestBytes,
-		codec: config.Codec, logger: config.Logger, others: others,
+	routes, err := routesOf(description, methods)
+	if err != nil {
+		return nil, err
 	}
+	f := &face{calls: config.Calls, routes: routes, codec: config.Codec, logger: config.Logger, others: others}
 	for _, name := range config.Headers {
 		f.headers = append(f.headers, header{name: name, key: http.CanonicalHeaderKey(name)})
 	}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
 		runtime.WithForwardResponseRewriter(seamResponse),
-		runtime.WithOutgoingHeaderMatcher(func(name string) (string, bool) {
-			return headerRequestID, strings.EqualFold(name, headerRequestID)
-		}),
-		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithOutgoingHeaderMatcher(onlyOurHeaders),
+		runtime.WithOutgoingTrailerMatcher(onlyOurHeaders),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithRoutingErrorHandler(f.handleRoutingError),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithWriteContentLength(),
-		runtime.WithMiddlewares(f.prepare),
+		runtime.WithMiddlewares(f.serve),
 	)
-	client := clientsessionv1.NewClientSessionServiceClient(inProcess(methods))
+	client := clientsessionv1.NewClientSessionServiceClient(inProcess{})
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
@@ -88,37 +82,18 @@ func New(config Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return noStore(withCallID(recoverPanics(handler, config))), nil
-}
-
-// recoverPanics recovers panics outside of the calls. The chain recovers those inside.
-func recoverPanics(next http.Handler, config Config) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() { //nolint:contextcheck // The context of the request is the parent of what is passed on.
-			value := recover()
-			if value == nil {
-				return
-			}
-			id := callID(w)
-			ctx := callinfo.NewContext(r.Context(), &callinfo.Call{Face: callinfo.FaceREST, RequestID: id})
-			e := config.RecoverOutside(ctx, sanitizeForLog(r.Method), value)
-			e.RequestID = id
-			writeError(w, e)
-		}()
-		next.ServeHTTP(w, r)
-	})
+	return withEnds(handler, config.Calls), nil
 }
 
 type face struct {
+	calls   *call.Server
 	mux     *runtime.ServeMux
-	routes  routes
+	routes  map[string]route // By path.
 	headers []header
 	codec   *seamjson.Codec
 	logger  *slog.Logger
 	// others counts the requests that do not become a call.
 	others *otherRequests
-
-	maxRequestBytes int64
 }
 
 // header is a request header that becomes metadata, by its names in gRPC and in net/http.
@@ -135,31 +110,20 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mux.ServeHTTP(w, r)
 }
 
-// prepare runs once a route has been found. It makes a call of the request, without reading the body yet, and leaves
-// the gateway a request without headers. The gateway would copy them three times and drop some, and Grpc-Timeout and TE
-// would change the response.
-func (f *face) prepare(next runtime.HandlerFunc) runtime.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request, pathParameters map[string]string) {
-		c := newCall(f, w, r)
-		r = r.WithContext(callinfo.NewContext(r.Context(), &c.info))
-		r.Header, r.Host, r.RemoteAddr = nil, "", ""
-		r.Body = http.NoBody
-		r.URL.RawQuery = ""
-		next(w, r, pathParameters)
-	}
-}
-
+// handleError keeps the error by which the gateway ends a call. What Serve returns is written, and nothing else.
 func handleError(
-	_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error,
+	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error,
 ) {
-	writeError(w, seamerr.From(err))
+	if c, ok := callOf(ctx); ok && c.err == nil {
+		c.err = err
+	}
 }
 
 func (f *face) handleRoutingError(
 	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
 ) {
 	e, counter := seamerr.NotFound(), f.others.noRoute
-	if allow := f.routes[r.URL.Path]; status == http.StatusMethodNotAllowed && len(allow) > 0 {
+	if allow := f.routes[r.URL.Path].httpMethods; status == http.StatusMethodNotAllowed && len(allow) > 0 {
 		e, counter = seamerr.MethodNotAllowed(allow), f.others.methodNotAllowed
 	}
 	counter.Inc()

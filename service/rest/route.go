@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -8,24 +9,33 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// routes are the paths of the contract, each with its methods in the order the contract has them.
-type routes map[string][]string
+// route is a path of the contract: its RPC, and its HTTP methods in the order of the contract.
+type route struct {
+	method      method
+	httpMethods []string
+}
 
-// routesOf reads the routes from the contract, where they stand beside the RPCs.
-func routesOf(service protoreflect.ServiceDescriptor) routes {
-	found := routes{}
+// routesOf reads the routes by their paths from the contract, where they stand beside the RPCs. It fails for a path
+// of two RPCs.
+func routesOf(service protoreflect.ServiceDescriptor, methods map[string]method) (map[string]route, error) {
+	found := map[string]route{}
 	for i := range service.Methods().Len() {
-		rule, ok := proto.GetExtension(service.Methods().Get(i).Options(), annotations.E_Http).(*annotations.HttpRule)
+		rpc := service.Methods().Get(i)
+		of := methods[fmt.Sprintf("/%s/%s", service.FullName(), rpc.Name())]
+		rule, ok := proto.GetExtension(rpc.Options(), annotations.E_Http).(*annotations.HttpRule)
 		if !ok {
 			continue
 		}
 		for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
-			if method, path := split(binding); path != "" {
-				found[path] = append(found[path], method)
+			httpMethod, path := split(binding)
+			known, ok := found[path]
+			if of.Method == nil || ok && known.method != of {
+				return nil, fmt.Errorf("%s has no RPC, or more than one", path)
 			}
+			found[path] = route{of, append(known.httpMethods, httpMethod)}
 		}
 	}
-	return found
+	return found, nil
 }
 
 func split(rule *annotations.HttpRule) (method, path string) {

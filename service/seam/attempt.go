@@ -66,7 +66,7 @@ func (c *Client) ended(ctx context.Context, s *callState, x *exchange) {
 	if x.err != nil {
 		c.failed(ctx, s.deadline, x, a)
 	} else {
-		c.received(ctx, s.deadline, &s.call, x, a)
+		c.received(ctx, s.deadline, s.call, x, a)
 		a.sent = true
 	}
 	if a.outcome == connectionLost || a.outcome == truncated {

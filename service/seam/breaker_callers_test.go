@@ -36,7 +36,7 @@ func (b bubble) as(t *testing.T, caller Caller, poison string) string {
 	if poison != "" {
 		header.Set("Poison", poison)
 	}
-	_, err := b.Do(t.Context(), Call{
+	_, err := b.Do(t.Context(), &Call{
 		Endpoint: Create(), Header: header, Caller: caller,
 		In: &clientsessionv1.GrantAccessRequest{}, Out: &clientsessionv1.GrantAccessResponse{},
 	})

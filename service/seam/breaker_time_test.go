@@ -251,7 +251,7 @@ func TestBreakerIsNotJammed(t *testing.T) {
 			for range 7 {
 				// A response that is to be read into nothing.
 				call := Call{Endpoint: Create(), In: &clientsessionv1.CreateRequest{}}
-				if !panics(func() { _, _ = b.Do(t.Context(), call) }) {
+				if !panics(func() { _, _ = b.Do(t.Context(), &call) }) {
 					t.Error("no panic")
 				}
 			}

@@ -69,9 +69,9 @@ func (b bubble) call(ctx context.Context, at Endpoint) (Response, *seamerr.Error
 	if at.Success == Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
-	response, err := b.Do(ctx, call)
+	response, err := b.Do(ctx, &call)
 	e, _ := errors.AsType[*seamerr.Error](err)
-	return response, e
+	return *response, e
 }
 
 // once makes a call that is not retried and returns its error.

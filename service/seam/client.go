@@ -144,18 +144,18 @@ type Response struct {
 
 // Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
 // can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded.
-func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
+func (c *Client) Do(ctx context.Context, call *Call) (*Response, error) {
 	s := &callState{call: call, header: call.Header}
 	if err := c.do(ctx, s); err != nil {
-		return s.response, err
+		return &s.response, err
 	}
-	return s.response, nil
+	return &s.response, nil
 }
 
 // callState is a call with its attempts. It is on the heap: the stack of a call in flight would grow beyond 8 KiB with
 // it, and so to 16.
 type callState struct {
-	call Call
+	call *Call
 	// header has the call's headers and those of the present attempt, text is the body of each attempt, and deadline is
 	// that of the present one, zero for none.
 	header   http.Header

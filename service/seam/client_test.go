@@ -43,7 +43,7 @@ func testRequest(t *testing.T, over string) {
 				header := authorized()
 				header.Set("seam-workspace", "w-1")
 				before := header.Clone()
-				_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), seam.Call{
+				_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), &seam.Call{
 					Endpoint: seam.GrantAccess(), Header: header,
 					In: &grantRequest{ClientSessionId: new("c"), ConnectedAccountIds: ids}, Out: &grantResponse{},
 				})
@@ -76,7 +76,7 @@ func testRequest(t *testing.T, over string) {
 // TestHeaderInjection shows that a value with a line break is not sent, whatever let it through.
 func TestHeaderInjection(t *testing.T) {
 	u := serve(t, responding(200, `{}`))
-	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+	_, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
 		Endpoint: seam.GrantAccess(), Header: http.Header{"Authorization": {"Bearer a\r\nInjected: b"}},
 		In: &grantRequest{}, Out: &grantResponse{},
 	})

@@ -181,7 +181,7 @@ func TestEchoedCredential(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, echo(test.write))
-			_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+			_, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
 				Endpoint: seam.GrantAccess(), Header: http.Header{test.header: {test.value}}, In: &grantRequest{}, Out: &grantResponse{},
 			})
 			e := seamerr.From(err)

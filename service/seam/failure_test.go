@@ -300,7 +300,7 @@ func TestSwitchingProtocols(t *testing.T) {
 // A request that cannot be written in JSON ends before anything is sent.
 func TestRequestThatCannotBeWritten(t *testing.T) {
 	u := serve(t, responding(200, `{}`))
-	_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+	_, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
 		Endpoint: seam.GrantAccess(), Header: authorized(), In: &grantRequest{UserIdentifierKey: new("\xff")}, Out: &grantResponse{},
 	})
 	e := seamerr.From(err)

@@ -220,16 +220,16 @@ func send(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call
 	if call.Success == seam.Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
-	response, err := client.Do(ctx, call)
+	response, err := client.Do(ctx, &call)
 	if err == nil {
-		return response, out, nil
+		return *response, out, nil
 	}
 	var e *seamerr.Error
 	if !errors.As(err, &e) {
 		t.Errorf("error of type %T: %v", err, err) // Not fatal: parallel calls are made in goroutines of their own.
 		e = seamerr.Internal(err)
 	}
-	return response, out, e
+	return *response, out, e
 }
 
 // wantError fails unless the call ended with an error of the type and code.

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // errorResponse reads a response that is not a 2xx, and redacts the credentials of the request in it.
-func errorResponse(response *http.Response, id string, text []byte, redact redactor) *seamerr.Error {
+func errorResponse(response *http.Response, id string, body []byte, redact redactor) *seamerr.Error {
 	if response.StatusCode < 400 {
 		// Seam documents no redirect. Following one could send the credential to another host.
 		return seamerr.InvalidResponse(fmt.Errorf("redirect with HTTP status %d", response.StatusCode))
@@ -19,28 +20,28 @@ func errorResponse(response *http.Response, id string, text []byte, redact redac
 	if response.StatusCode == http.StatusProxyAuthRequired {
 		return seamerr.ProxyRefused()
 	}
-	e := seamerr.FromResponse(response.StatusCode, response.Header.Get("Content-Type"), text)
+	e := seamerr.FromResponse(response.StatusCode, response.Header.Get("Content-Type"), body)
 	if id != "" || !validRequestID(e.RequestID) {
 		e.RequestID = id // The SDKs read the one in the header.
 	}
 	redact.error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
 	if e.Type == "" {
-		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, text))
+		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, body))
 	}
 	return e
 }
 
 // describe describes a body without Seam's envelope, to help to find its sender. It quotes nothing of its text.
-func describe(response *http.Response, text []byte) string {
-	if len(text) == 0 {
+func describe(response *http.Response, body []byte) string {
+	if len(body) == 0 {
 		return "empty body"
 	}
 	contentType := response.Header.Get("Content-Type")
-	if contentType == "" || len(contentType) > 64 || credentialPattern.MatchString(contentType) {
+	if contentType == "" || len(contentType) > 64 || text.LooksLikeCredential(contentType) {
 		contentType = "unknown type"
 	}
-	return fmt.Sprintf("%d bytes of %s without Seam's error", len(text), contentType)
+	return fmt.Sprintf("%d bytes of %s without Seam's error", len(body), contentType)
 }
 
 // requestID returns Seam's id of the request, if it is safe to pass on: a proxy may echo a request's credentials in it.
@@ -57,11 +58,8 @@ func requestID(response http.Header, redact redactor) string {
 	return id
 }
 
-// maxRequestIDBytes bounds a request id. Seam's are UUIDs.
-const maxRequestIDBytes = 128
-
 // validRequestID reports whether a request id may stand in a header and in the log, which excludes what looks like a
-// credential. It is called for each response, so it uses a regular expression only for a text that may match.
+// credential.
 func validRequestID(id string) bool {
 	for i := range len(id) {
 		c := id[i]
@@ -70,8 +68,7 @@ func validRequestID(id string) bool {
 			return false
 		}
 	}
-	mayMatch := strings.Contains(id, "eyJ") || strings.Contains(id, "seam_") || strings.Contains(id, "css_")
-	return id != "" && len(id) <= maxRequestIDBytes && (!mayMatch || !credentialPattern.MatchString(id))
+	return id != "" && len(id) <= text.MaxRequestIDBytes && !text.LooksLikeCredential(id)
 }
 
 // maxRetryAfter is the maximum Retry-After: an absurd value must not make callers wait for a year.
@@ -101,15 +98,4 @@ func retryAfter(value string, now time.Time) *time.Duration {
 	}
 	wait = min(wait, maxRetryAfter)
 	return &wait
-}
-
-// Printable reports whether a text is printable ASCII and so valid as a header's value: a line break would inject
-// another header.
-func Printable(text string) bool {
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
 }

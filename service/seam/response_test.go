@@ -115,7 +115,7 @@ func TestEarlyResponseToLongRequest(t *testing.T) {
 	overBoth(t, func(t *testing.T, over string) {
 		t.Helper()
 		u := serveOver(t, over, responding(http.StatusRequestEntityTooLarge, "too long"))
-		response, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+		response, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
 			Endpoint: seam.Create(), Header: authorized(), In: in, Out: &clientsessionv1.CreateResponse{},
 		})
 		if response.HTTPStatus != http.StatusRequestEntityTooLarge {

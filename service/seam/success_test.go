@@ -75,7 +75,7 @@ func TestSuccess(t *testing.T) {
 		for _, rpc := range rpcs() {
 			t.Run(fmt.Sprintf("%d %s %s", test.status, test.body, rpc.name), func(t *testing.T) {
 				u := serve(t, responding(test.status, test.body))
-				_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+				_, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
 					Endpoint: rpc.endpoint, Header: authorized(), CallerRetries: true, In: &grantRequest{}, Out: rpc.response(),
 				})
 				good := strings.Contains(","+strings.Join(test.good, ",")+",", ","+rpc.name+",")
@@ -101,7 +101,7 @@ func TestServiceCredentialInSuccess(t *testing.T) {
 	const key = "seam_secretkey0123456789"
 	u := serve(t, responding(200, `{"client_session":{"client_session_id":"c","token":"`+key+`"},"ok":true}`))
 	for own, want := range map[bool]codes.Code{true: codes.Internal, false: codes.OK} {
-		_, err := newClient(t, u.URL).Do(t.Context(), seam.Call{
+		_, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
 			Endpoint: seam.Get(), Header: http.Header{"Authorization": {"Bearer " + key}}, ServiceCredential: own,
 			CallerRetries: true, In: &grantRequest{}, Out: &grantResponse{},
 		})
@@ -153,7 +153,7 @@ func TestTextsFromOutside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := seamtest.New(t, seamtest.Fault{Request: seamtest.Say(reply, seamtest.Close)})
-			response, err := newClient(t, u.URL).Do(context.Background(), seam.Call{
+			response, err := newClient(t, u.URL).Do(context.Background(), &seam.Call{
 				Endpoint: seam.GrantAccess(), Header: authorized(), CallerRetries: true, In: &grantRequest{}, Out: &grantResponse{},
 			})
 			if err == nil {

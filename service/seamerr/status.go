@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
@@ -14,6 +13,8 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // The domains of google.rpc.ErrorInfo: who the reason is defined by.
@@ -29,7 +30,6 @@ const (
 	maxViolations       = 12
 	maxFieldBytes       = 64
 	maxDescriptionBytes = 128
-	maxRequestIDBytes   = 128
 	maxDataBytes        = 512
 )
 
@@ -41,7 +41,7 @@ const maxDepth = 16
 
 // GRPCStatus returns the error as a gRPC status with its facts as details. grpc-go calls it by this name.
 func (e *Error) GRPCStatus() *status.Status {
-	st := status.New(e.GRPCCode(), cut(e.Message, maxMessageBytes))
+	st := status.New(e.GRPCCode(), text.Cut(e.Message, maxMessageBytes))
 	withDetails, err := st.WithDetails(e.details()...)
 	if err != nil {
 		return st // Only a status that is OK or a detail that cannot be marshalled; both leave the bare status.
@@ -56,17 +56,17 @@ func (e *Error) details() []protoadapt.MessageV1 {
 		Metadata: map[string]string{"http_status": strconv.Itoa(e.HTTPStatus)},
 	}
 	if e.Type != "" {
-		info.Metadata["type"] = cut(e.Type, maxFieldBytes)
+		info.Metadata["type"] = text.Cut(e.Type, maxFieldBytes)
 	}
 	if e.OutcomeUnknown {
 		info.Metadata["outcome"] = outcomeUnknown
 	}
 	if e.CallID != "" {
-		info.Metadata["x-request-id"] = cut(e.CallID, maxRequestIDBytes)
+		info.Metadata["x-request-id"] = text.Cut(e.CallID, text.MaxRequestIDBytes)
 	}
 	details := []protoadapt.MessageV1{info}
 	if e.RequestID != "" {
-		details = append(details, &errdetails.RequestInfo{RequestId: cut(e.RequestID, maxRequestIDBytes)})
+		details = append(details, &errdetails.RequestInfo{RequestId: text.Cut(e.RequestID, text.MaxRequestIDBytes)})
 	}
 	if violations := e.violations(); len(violations) > 0 {
 		details = append(details, &errdetails.BadRequest{FieldViolations: violations})
@@ -130,7 +130,7 @@ func (e *Error) reason() string {
 	if name == "" { // Proxies have statuses of their own.
 		name = "http_status_" + strconv.Itoa(e.HTTPStatus)
 	}
-	return cut(strings.Map(func(r rune) rune {
+	return text.Cut(strings.Map(func(r rune) rune {
 		if r == '_' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
@@ -146,22 +146,11 @@ func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
 	var violations []*errdetails.BadRequest_FieldViolation
 	for _, violation := range found[:min(len(found), maxViolations)] {
 		violations = append(violations, &errdetails.BadRequest_FieldViolation{
-			Field:       cut(violation.field(), maxFieldBytes),
-			Description: cut(violation.Message, maxDescriptionBytes),
+			Field:       text.Cut(violation.field(), maxFieldBytes),
+			Description: text.Cut(violation.Message, maxDescriptionBytes),
 		})
 	}
 	return violations
-}
-
-// cut shortens a text to limit bytes without splitting a character.
-func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit]
 }
 
 // snake turns a name such as "Bad Gateway" or "NotFound" into bad_gateway, not_found.

@@ -5,15 +5,14 @@ import (
 	"io"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // UnmarshalRequest reads a request to Seam into m and is strict about it: an unknown member may be a misspelt
@@ -232,9 +231,7 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, violation *sea
 // sanitizeName returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
 // have put a credential there, and a hostile one anything.
 func sanitizeName(name string) string {
-	credential := strings.HasPrefix(name, "seam_") || strings.HasPrefix(name, "css_") || strings.HasPrefix(name, "ey")
-	unprintable := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
-	if credential || unprintable || len(name) > 64 {
+	if text.LooksLikeCredential(name) || !text.IsPrintable(name) || len(name) > 64 {
 		return "(not quoted)"
 	}
 	return name

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
@@ -80,7 +80,7 @@ func unreadMessages(t *testing.T, h *credentialHarness) (string, string) {
 			if err := c.open(uint32(2*i + 1)); err != nil {
 				t.Fatal(err)
 			}
-			head := envelope(0, make([]byte, interceptor.MaxRequestBytes))[:5]
+			head := envelope(0, make([]byte, call.MaxRequestBytes))[:5]
 			if err := c.WriteData(uint32(2*i+1), false, head); err != nil {
 				t.Fatal(err)
 			}

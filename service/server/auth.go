@@ -7,29 +7,28 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/grpc"
-
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/reload"
 )
 
-// authentication returns the step that authenticates callers and decides whose credential goes to Seam. The files that
+// authentication returns what authenticates callers and decides whose credential goes to Seam. The files that
 // it reads are polled once the service runs. The error has every violation.
-func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServerInterceptor, error) {
+func (s *Server) authentication(cfg config.Config, m *metrics) (call.Authenticator, error) {
 	if cfg.PlaintextUpstream() {
 		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
 	}
 	if !cfg.HasServiceCredential() {
-		return auth.PassThrough(), nil
+		return auth.NewPassThrough(), nil
 	}
 	key, err := s.serviceKey(cfg, m)
 	if cfg.CallersFile == "" {
 		m.anonymous.Set(1)
 		s.logger.Warn("unauthenticated clients may use the service credential",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
-		return auth.ServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
+		return auth.NewServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
 	}
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -42,7 +41,7 @@ func (s *Server) authentication(cfg config.Config, m *metrics) (grpc.UnaryServer
 	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
 		return callers.Load(contents[0])
 	}))
-	return auth.ServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), err
+	return auth.NewServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), err
 }
 
 // serviceKey returns the service credential.

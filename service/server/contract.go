@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
@@ -12,7 +12,7 @@ import (
 // contract stops the start, and no call waits for it.
 type contract struct {
 	codec *seamjson.Codec
-	rules interceptor.Rules
+	rules call.Rules
 }
 
 func newContract() (contract, error) {
@@ -21,7 +21,7 @@ func newContract() (contract, error) {
 	if err != nil {
 		return contract{}, fmt.Errorf("read the contract: %w", err)
 	}
-	rules, err := interceptor.NewRules(file.Messages())
+	rules, err := call.NewRules(file.Messages())
 	if err != nil {
 		return contract{}, fmt.Errorf("compile the rules of the contract: %w", err)
 	}

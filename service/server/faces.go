@@ -8,9 +8,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/interceptor"
+	"github.com/clientsession/client-session-service/service/grpcface"
 	"github.com/clientsession/client-session-service/service/rest"
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seamjson"
@@ -19,24 +19,29 @@ import (
 // maxHeaderBytes bounds the headers of a request on both faces.
 const maxHeaderBytes = 32 << 10
 
+// newGRPC returns the server of the gRPC face.
+func (s *Server) newGRPC(cfg config.Config, calls *call.Server, methods []*call.Method, m *metrics) *grpc.Server {
+	return grpcface.New(grpcface.Config{
+		Calls: calls, Methods: methods, Health: s.health, Reflection: cfg.Reflection != config.ReflectionOff,
+		OpenStreams: m.openStreams, MaxHeaderBytes: maxHeaderBytes, MaxConnectionAge: cfg.MaxConnectionAge,
+		MaxTimeout: cfg.MaxTimeout, Options: s.certificates.grpcOptions(s.logger),
+	})
+}
+
 // newHTTP returns the server of the REST face.
 func (s *Server) newHTTP(
-	cfg config.Config, methods []interceptor.Method, m *metrics, codec *seamjson.Codec,
+	cfg config.Config, calls *call.Server, methods []*call.Method, m *metrics, codec *seamjson.Codec,
 ) (*http.Server, error) {
-	headers := []string{callinfo.HeaderRequestID, interceptor.HeaderSDKLanguage}
+	headers := []string{call.HeaderCallID, call.HeaderSDKLanguage}
 	if s.spans != nil {
-		headers = append(headers, interceptor.TraceHeaders()...)
+		headers = append(headers, call.TraceHeaders()...)
 	}
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
-	calls := map[string]grpc.UnaryHandler{}
-	for _, method := range methods {
-		calls[method.FullMethod] = method.Call
-	}
 	face, err := rest.New(rest.Config{
-		Methods:           calls,
-		MaxRequestBytes:   interceptor.MaxRequestBytes,
+		Calls:             calls,
+		Methods:           methods,
 		Headers:           headers,
 		CORSOrigins:       cfg.CORSOrigins,
 		ServiceCredential: cfg.HasServiceCredential(),
@@ -46,7 +51,6 @@ func (s *Server) newHTTP(
 		Codec:             codec,
 		Logger:            s.logger,
 		Registry:          m.registry,
-		RecoverOutside:    interceptor.RecoverOutside(s.logger, m.panics),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the REST face: %w", err)
@@ -55,8 +59,8 @@ func (s *Server) newHTTP(
 		Handler:           s.closingConnections(cfg.MaxConnectionAge, face),
 		ConnContext:       acceptedNow,
 		ReadHeaderTimeout: 10 * time.Second,
-		// The step Receive refuses a body that arrives too slowly. This timeout is for a body that no call reads.
-		ReadTimeout: interceptor.RequestReadTimeout + 2*time.Second,
+		// call.Serve refuses a body that arrives too slowly. This timeout is for a body that no call reads.
+		ReadTimeout: call.RequestReadTimeout + 2*time.Second,
 		// The timeout includes the time of the call before the response is written.
 		WriteTimeout:   cfg.MaxTimeout + 60*time.Second,
 		IdleTimeout:    120 * time.Second,

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"google.golang.org/grpc"
-
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/config"
 )
 
@@ -29,8 +28,8 @@ func CheckFiles(cfg config.Config) error {
 type usedFiles struct {
 	// seamCAs are the authorities for Seam's certificate, nil for those of the system.
 	seamCAs *x509.CertPool
-	// authenticate is the step that decides whose credential goes to Seam and who may call.
-	authenticate grpc.UnaryServerInterceptor
+	// authenticator decides whose credential goes to Seam and who may call.
+	authenticator call.Authenticator
 	// tracesProtocol is the protocol by which spans are exported, empty for none.
 	tracesProtocol string
 }
@@ -48,7 +47,7 @@ func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err e
 	if s.certificates != nil {
 		s.files = append(s.files, s.certificates.files...)
 	}
-	used.authenticate, authErr = s.authentication(cfg, m)
+	used.authenticator, authErr = s.authentication(cfg, m)
 	used.tracesProtocol, tracesErr = tracesProtocol()
 	return used, errors.Join(seamErr, certificatesErr, authErr, tracesErr)
 }

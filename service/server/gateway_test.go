@@ -188,7 +188,7 @@ func TestMethods(t *testing.T) {
 // service's nor an invalid one counts.
 func TestDeadlineOverREST(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 200 * time.Millisecond })
+	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = time.Second })
 	if got := h.grant(byID, "Grpc-Timeout", "x"); got.status != http.StatusOK {
 		t.Errorf("an invalid timeout gets %d %s", got.status, got.text)
 	}

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/clientsession/client-session-service/service/callinfo"
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
@@ -40,8 +40,8 @@ func (s *Server) limitConnections(cfg config.Config, m *metrics) {
 	tooManyConnections := m.refused.WithLabelValues(limitConnections)
 	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, tooManyConnections)
 	httpConnections := newLimitListener(s.httpListener, cfg.MaxInFlight, tooManyConnections)
-	m.connections(callinfo.FaceGRPC, grpcConnections.openConnections)
-	m.connections(callinfo.FaceREST, httpConnections.openConnections)
+	m.connections(call.FaceGRPC, grpcConnections.openConnections)
+	m.connections(call.FaceREST, httpConnections.openConnections)
 	s.grpcListener, s.httpListener = grpcConnections, httpConnections
 }
 

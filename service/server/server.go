@@ -1,5 +1,4 @@
-// Package server is the composition root of the service: listeners, the chain of interceptors, both faces, start and
-// drain.
+// Package server is the composition root of the service: listeners, both faces, start and drain.
 package server
 
 import (
@@ -21,7 +20,6 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
 	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/reload"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/seam"
@@ -93,13 +91,12 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if s.seamClient, err = s.newSeamClient(cfg, used.seamCAs, contract.codec, metrics); err != nil {
 		return nil, err
 	}
-	steps := s.newSteps(cfg, used.authenticate, contract.rules, metrics)
-	handlers := service.New(s.seamClient, metrics.serviceCredentialRefused)
-	methods := interceptor.BindMethods(steps.call, &clientsessionv1.ClientSessionService_ServiceDesc, handlers)
+	calls := s.newCalls(cfg, used.authenticator, contract.rules, metrics)
+	methods := service.New(s.seamClient, metrics.serviceCredentialRefused).Methods()
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-	s.grpcServer = s.newGRPC(cfg, steps, methods, metrics)
-	if s.httpServer, err = s.newHTTP(cfg, methods, metrics, contract.codec); err != nil {
+	s.grpcServer = s.newGRPC(cfg, calls, methods, metrics)
+	if s.httpServer, err = s.newHTTP(cfg, calls, methods, metrics, contract.codec); err != nil {
 		return nil, err
 	}
 	s.adminServer = s.newAdmin(cfg, metrics)

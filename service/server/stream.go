@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // streamGrace is how long open streams last during the drain: long enough for health-watch streams to report it. They
@@ -25,5 +26,5 @@ func streamLifetime(cfg config.Config) time.Duration {
 // onLoopback reports whether an address is a loopback address.
 func onLoopback(address net.Addr) bool {
 	tcp, ok := address.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
+	return ok && text.IsLoopback(tcp.IP.String())
 }

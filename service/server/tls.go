@@ -17,9 +17,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/interceptor"
 	"github.com/clientsession/client-session-service/service/reload"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // serverCertificates is the certificate of both faces and the authorities of the callers' certificates, kept up to date
@@ -159,7 +160,7 @@ func (c loggedCredentials) ServerHandshake(connection net.Conn) (net.Conn, crede
 	secure, info, err := c.TransportCredentials.ServerHandshake(connection)
 	if err != nil {
 		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "TLS handshake failed",
-			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", cutAtQuote(err.Error())))
+			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", text.Foreign(err.Error())))
 	}
 	return secure, info, err
 }
@@ -186,7 +187,7 @@ func http2Limits() *http.HTTP2Config {
 		// The largest request takes a few frames. Each connection has memory for a few such requests.
 		MaxReadFrameSize:              64 << 10,
 		MaxReceiveBufferPerStream:     64 << 10,
-		MaxReceiveBufferPerConnection: 4 * interceptor.MaxRequestBytes,
+		MaxReceiveBufferPerConnection: 4 * call.MaxRequestBytes,
 		MaxDecoderHeaderTableSize:     4 << 10,
 		MaxEncoderHeaderTableSize:     4 << 10,
 		// Pings detect a dead client, and a full buffer detects one that does not read.

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // The protocols of OTLP, as OpenTelemetry's variables name them.
@@ -59,9 +60,7 @@ func (s *Server) startTracing(cfg config.Config, protocol string) error {
 	// logger. What fails to be exported is told to the handler.
 	otel.SetLogger(logr.Discard())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		text := err.Error()
-		s.logger.Warn("spans were not exported",
-			slog.String("cause", strings.ToValidUTF8(text[:min(len(text), maxOutsideBytes)], "")))
+		s.logger.Warn("spans were not exported", slog.String("cause", text.Foreign(err.Error())))
 	}))
 	ctx := context.Background()
 	newExporter := func() (*otlptrace.Exporter, error) { return otlptracehttp.New(ctx) }

@@ -1,0 +1,63 @@
+package call
+
+import (
+	"cmp"
+	"strconv"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/client-session-service/service/seamerr"
+)
+
+const (
+	// headerSeamRequestID is the header for Seam's id of a request, on every response: the id of the call where Seam has
+	// none.
+	headerSeamRequestID = "seam-request-id"
+
+	// trailerPushback is the trailer by which a gRPC server controls its clients' retry policies (gRFC A6).
+	trailerPushback = "grpc-retry-pushback-ms"
+)
+
+// setID sets the id of the call, unless its face has done so.
+func (c *Call) setID() {
+	if c.CallID == "" {
+		c.CallID = NewCallID(c.Metadata[HeaderCallID])
+	}
+}
+
+// withIDs returns the error of the call with both of its ids, nil for none.
+func (c *Call) withIDs(failure *seamerr.Error) *seamerr.Error {
+	if failure == nil {
+		return nil
+	}
+	named := *failure
+	named.RequestID, named.CallID = cmp.Or(named.RequestID, c.ResponseID()), c.CallID
+	return &named
+}
+
+// ResponseMetadata returns the ids of the call as headers of a gRPC response, and where it failed as trailers. Then the
+// response is trailers-only: once a client has received headers, the call is committed and its retry policy does not
+// apply any more.
+func (c *Call) ResponseMetadata(failure *seamerr.Error) metadata.MD {
+	ids := [...]string{c.ResponseID(), c.CallID}
+	md := metadata.MD{headerSeamRequestID: ids[:1:1], HeaderCallID: ids[1:]}
+	if failure != nil {
+		if wait := pushback(failure); wait != "" {
+			md.Set(trailerPushback, wait)
+		}
+	}
+	return md
+}
+
+// pushback returns when the retry policy of a gRPC client may retry the call, in milliseconds. A negative number means
+// never; an empty string leaves it to the client.
+func pushback(e *seamerr.Error) string {
+	switch {
+	case e.NoRetry:
+		return "-1"
+	case e.RetryAfter != nil:
+		return strconv.FormatInt(max(e.RetryAfter.Milliseconds(), 1), 10)
+	default:
+		return ""
+	}
+}

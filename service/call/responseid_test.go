@@ -1,0 +1,101 @@
+package call
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/clientsession/client-session-service/service/seamerr"
+)
+
+func TestCallID(t *testing.T) {
+	for sent, taken := range map[string]bool{
+		"call-1":                          true,
+		`!"#$%&'()*+,-./:;<=>?@[\]^_{|}~`: true,
+		strings.Repeat("x", 128):          true,
+		strings.Repeat("x", 129):          false,
+		"":                                false,
+		"a b":                             false,
+		"a\nb":                            false,
+		"a\x00":                           false,
+		"a\x7f":                           false,
+		"é":                               false,
+		"\xff":                            false,
+	} {
+		c := Call{Metadata: metadata.Pairs(HeaderCallID, sent)}
+		if c.setID(); (c.CallID == sent) != taken {
+			t.Errorf("the id of a call with the id %q is %q", sent, c.CallID)
+		}
+	}
+	for _, sent := range [][]string{nil, {""}, {"a", "b"}, {"a", "a"}} {
+		if id, err := uuid.Parse(NewCallID(sent)); err != nil || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
+			t.Errorf("the id of a call with the ids %q is %s, want a new UUID", sent, id)
+		}
+	}
+	if one, other := NewCallID(nil), NewCallID(nil); one == other {
+		t.Errorf("two calls have the id %s", one)
+	}
+	c := Call{CallID: "of the face", Metadata: metadata.Pairs(HeaderCallID, "other")}
+	if c.setID(); c.CallID != "of the face" {
+		t.Errorf("id is %q, want that which the face has set", c.CallID)
+	}
+}
+
+// TestResponseID shows the ids of a response and of its error. The id of a call with a response from Seam is Seam's own,
+// for its support.
+func TestResponseID(t *testing.T) {
+	for name, test := range map[string]struct {
+		seam, inError    string
+		want, wantHeader string
+	}{
+		"no response of Seam": {want: "call-1", wantHeader: "call-1"},
+		"a response of Seam":  {seam: "seam-1", want: "seam-1", wantHeader: "seam-1"},
+		"an error of Seam":    {seam: "seam-1", inError: "in-the-body", want: "in-the-body", wantHeader: "seam-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Call{CallID: "call-1", SeamRequestID: test.seam}
+			failure := seamerr.NotFound()
+			failure.RequestID = test.inError
+			named := c.withIDs(failure)
+			if named.RequestID != test.want || named.CallID != "call-1" || named.Type != failure.Type {
+				t.Errorf("error is %+v", named)
+			}
+			if failure.RequestID != test.inError || failure.CallID != "" {
+				t.Error("the handler's error was written to; it may be shared")
+			}
+			md := c.ResponseMetadata(named)
+			for _, header := range []string{headerSeamRequestID, HeaderCallID} {
+				md.Append(header, "appended") // It replaces nothing.
+			}
+			want := metadata.MD{headerSeamRequestID: {test.wantHeader, "appended"}, HeaderCallID: {"call-1", "appended"}}
+			if !reflect.DeepEqual(md, want) {
+				t.Errorf("metadata is %q, want %q", map[string][]string(md), map[string][]string(want))
+			}
+		})
+	}
+	if err := (&Call{}).withIDs(nil); err != nil {
+		t.Errorf("a success has the error %v", err)
+	}
+}
+
+// TestPushback shows when the retry policy of a gRPC client may retry a call.
+func TestPushback(t *testing.T) {
+	for want, failure := range map[string]*seamerr.Error{
+		"[]":     seamerr.Unreachable(nil), // The policy decides.
+		"[-1]":   {NoRetry: true, RetryAfter: new(time.Second)},
+		"[1500]": seamerr.Overloaded(1500 * time.Millisecond),
+		"[1]":    seamerr.Overloaded(0),
+	} {
+		if got := fmt.Sprint((&Call{}).ResponseMetadata(failure)[trailerPushback]); got != want {
+			t.Errorf("pushback is %s, want %s", got, want)
+		}
+	}
+	if md := (&Call{}).ResponseMetadata(nil); len(md) != 2 {
+		t.Errorf("a success has %d headers, want the two ids", len(md))
+	}
+}
