@@ -61,7 +61,7 @@ func (l *accessLog) write(ctx context.Context, c *Call, start time.Time, failure
 	}
 	attributes = append(attributes,
 		slog.Int64("duration_us", now.Sub(start).Microseconds()),
-		slog.String("request_id", c.CallID),
+		slog.String("call_id", c.CallID),
 	)
 	if c.TraceID != "" {
 		attributes = append(attributes, slog.String("trace_id", c.TraceID))

@@ -103,7 +103,7 @@ func TestAccessLogAttributes(t *testing.T) {
 			c.SeamHeader = map[string][]string{"Authorization": {"Bearer " + secret}}
 			c.Metadata = metadata.Pairs("authorization", "Bearer "+secret, "x-request-id", "r")
 			maps.Copy(test.want, map[string]any{
-				"msg": "call", "method": method, "face": "rest", "request_id": "r-1", "peer": "192.0.2.1:5", "duration_us": 7.0,
+				"msg": "call", "method": method, "face": "rest", "call_id": "r-1", "peer": "192.0.2.1:5", "duration_us": 7.0,
 			})
 			for _, served := range [][]Served{nil, servedService()} {
 				logger, log := newLog(slog.LevelInfo)

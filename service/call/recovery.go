@@ -33,7 +33,7 @@ func (r panicReporter) log(ctx context.Context, fullMethod string, cause error) 
 	call := FromContext(ctx)
 	r.logger.LogAttrs(ctx, slog.LevelError, "panic",
 		slog.String("method", fullMethod),
-		slog.String("request_id", call.CallID),
+		slog.String("call_id", call.CallID),
 		slog.String("seam_request_id", call.SeamRequestID),
 		slog.String("cause", cause.Error()),
 		slog.String("stack", string(debug.Stack())))

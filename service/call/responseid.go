@@ -31,7 +31,7 @@ func (c *Call) withIDs(failure *seamerr.Error) *seamerr.Error {
 		return nil
 	}
 	named := *failure
-	named.RequestID, named.CallID = cmp.Or(named.RequestID, c.ResponseID()), c.CallID
+	named.SeamRequestID, named.CallID = cmp.Or(named.SeamRequestID, c.ResponseID()), c.CallID
 	return &named
 }
 

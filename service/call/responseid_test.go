@@ -60,12 +60,12 @@ func TestResponseID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := Call{CallID: "call-1", SeamRequestID: test.seam}
 			failure := seamerr.NotFound()
-			failure.RequestID = test.inError
+			failure.SeamRequestID = test.inError
 			named := c.withIDs(failure)
-			if named.RequestID != test.want || named.CallID != "call-1" || named.Type != failure.Type {
+			if named.SeamRequestID != test.want || named.CallID != "call-1" || named.Type != failure.Type {
 				t.Errorf("error is %+v", named)
 			}
-			if failure.RequestID != test.inError || failure.CallID != "" {
+			if failure.SeamRequestID != test.inError || failure.CallID != "" {
 				t.Error("the handler's error was written to; it may be shared")
 			}
 			md := c.ResponseMetadata(named)

@@ -162,8 +162,8 @@ func (s *serving) serve() *seamerr.Error {
 	if s.call.SeamStatus != 0 {
 		requestID = "seam-1"
 	}
-	if failure != nil && (failure.CallID != "call-1" || failure.RequestID != requestID) {
-		s.t.Errorf("the error has the ids %q and %q", failure.CallID, failure.RequestID)
+	if failure != nil && (failure.CallID != "call-1" || failure.SeamRequestID != requestID) {
+		s.t.Errorf("the error has the ids %q and %q", failure.CallID, failure.SeamRequestID)
 	}
 	return failure
 }
@@ -180,7 +180,7 @@ func (s *serving) expectEnd(failure *seamerr.Error, want, steps string) {
 		s.t.Errorf("the call ended with %q after the steps %q, want %q after %q", got, taken, want, steps)
 	}
 	line := s.log.only(s.t)
-	if logged, _ := line["type"].(string); line["msg"] != "call" || logged != want || line["request_id"] != "call-1" {
+	if logged, _ := line["type"].(string); line["msg"] != "call" || logged != want || line["call_id"] != "call-1" {
 		s.t.Errorf("the log is %v", line)
 	}
 	s.expectCounted(codeOf(failure))
@@ -314,7 +314,7 @@ func (s *serving) expectPanic(failure *seamerr.Error, cause string) {
 		s.t.Fatalf("%v panics were counted, the log is %s", count(s.t, s.panics), s.log)
 	}
 	line := lines[0]
-	if line["level"] != "ERROR" || line["method"] != method || line["request_id"] != "call-1" || line["cause"] != cause ||
+	if line["level"] != "ERROR" || line["method"] != method || line["call_id"] != "call-1" || line["cause"] != cause ||
 		line["seam_request_id"] != s.call.SeamRequestID {
 		s.t.Errorf("the line of the panic is %v", line)
 	}

@@ -68,7 +68,7 @@ func describeCall(span trace.Span, call *Call, name string, failure *seamerr.Err
 		semconv.RPCMethod(method),
 		semconv.RPCGRPCStatusCodeKey.Int(int(code)),
 		attribute.String("client_session_service.face", call.Face),
-		attribute.String("client_session_service.request_id", call.CallID),
+		attribute.String("client_session_service.call_id", call.CallID),
 	}
 	if call.Face == FaceREST {
 		attributes = append(attributes, semconv.HTTPResponseStatusCode(httpStatusOf(failure)))

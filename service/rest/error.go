@@ -12,7 +12,7 @@ import (
 // writeError writes an error as Seam does: its status, its envelope, and no headers but those set here.
 func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	header := w.Header()
-	header.Set(headerSeamRequestID, e.RequestID)
+	header.Set(headerSeamRequestID, e.SeamRequestID)
 	if e.RetryAfter != nil {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}

@@ -25,7 +25,7 @@ func withEnds(next http.Handler, calls *call.Server) http.Handler {
 			if value := recover(); value != nil {
 				ctx := call.NewContext(r.Context(), &call.Call{Face: call.FaceREST, CallID: id})
 				e := calls.Panicked(ctx, sanitizeForLog(r.Method), value)
-				e.RequestID = id
+				e.SeamRequestID = id
 				writeError(w, e)
 			}
 		}()

@@ -134,12 +134,12 @@ func (f *face) handleRoutingError(
 func refuse(
 	ctx context.Context, logger *slog.Logger, message string, w http.ResponseWriter, r *http.Request, e *seamerr.Error,
 ) {
-	e.RequestID = callID(w)
+	e.SeamRequestID = callID(w)
 	logger.LogAttrs(ctx, slog.LevelInfo, message,
 		slog.String("http_method", sanitizeForLog(r.Method)),
 		slog.String("path", sanitizeForLog(r.URL.Path)),
 		slog.Int("http_status", e.HTTPStatus),
-		slog.String("request_id", e.RequestID),
+		slog.String("call_id", e.SeamRequestID),
 		slog.String("peer", r.RemoteAddr))
 	writeError(w, e)
 }

@@ -19,9 +19,9 @@ type attempt struct {
 	outcome outcome
 	// err is nil for a success.
 	err *seamerr.Error
-	// requestID and httpStatus are those of Seam's response, empty and 0 without one.
-	requestID  string
-	httpStatus int
+	// seamRequestID and httpStatus are those of Seam's response, empty and 0 without one.
+	seamRequestID string
+	httpStatus    int
 	// body is the body of a success, and skipped are its members that could not be read.
 	body    []byte
 	skipped []string
@@ -73,7 +73,7 @@ func (c *Client) ended(ctx context.Context, s *callState, x *exchange) {
 		a.lossIsKnown = x.lossIsKnown()
 	}
 	if a.err != nil {
-		a.err.RequestID = cmp.Or(a.err.RequestID, a.requestID)
+		a.err.SeamRequestID = cmp.Or(a.err.SeamRequestID, a.seamRequestID)
 	}
 }
 
@@ -120,7 +120,7 @@ func isNotProcessed(err error) bool {
 func (c *Client) received(ctx context.Context, deadline time.Time, call *Call, x *exchange, a *attempt) {
 	response, text := x.response, x.text
 	redact := redactor{header: call.Header}
-	a.requestID, a.httpStatus = requestID(response.Header, redact), response.StatusCode
+	a.seamRequestID, a.httpStatus = seamRequestID(response.Header, redact), response.StatusCode
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
 		return
@@ -142,7 +142,7 @@ func (c *Client) received(ctx context.Context, deadline time.Time, call *Call, x
 	}
 	if !good {
 		// The status is enough: an error with a truncated body counts as one without a body.
-		a.outcome, a.err = outcomeOf(response.StatusCode), errorResponse(response, a.requestID, text, redact)
+		a.outcome, a.err = outcomeOf(response.StatusCode), errorResponse(response, a.seamRequestID, text, redact)
 		return
 	}
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {

@@ -126,8 +126,8 @@ type Call struct {
 
 // Response is the result of a call beside the message.
 type Response struct {
-	// RequestID is Seam's id of the request, empty without a response or when that had none.
-	RequestID string
+	// SeamRequestID is Seam's id of the request, empty without a response or when that had none.
+	SeamRequestID string
 	// HTTPStatus is the status of the response, 0 without one.
 	HTTPStatus int
 	// Attempts is how many requests were sent to Seam, and RetryReason why the last one was retried, nil if there was
@@ -197,7 +197,7 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 		c.tryOnce(ctx, s)
 		c.metrics.ended(s.call.Path, response.Attempts, &s.last)
 		response.Duration += s.last.took
-		response.RequestID, response.HTTPStatus = s.last.requestID, s.last.httpStatus
+		response.SeamRequestID, response.HTTPStatus = s.last.seamRequestID, s.last.httpStatus
 		if s.last.err == nil {
 			response.Body, response.Skipped = s.last.body, s.last.skipped
 			return nil

@@ -92,7 +92,7 @@ func TestResponse(t *testing.T) {
 		token    string
 		response seam.Response
 	}{
-		"session":         {responding(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Response{RequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
+		"session":         {responding(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Response{SeamRequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
 		"empty object":    {responding(200, `{}`), "", seam.Response{HTTPStatus: 200, Attempts: 1}},
 		"other 2xx":       {responding(201, body), "seam_cst1", seam.Response{HTTPStatus: 201, Attempts: 1}},
 		"wrong type":      {responding(200, body, "content-type", "text/plain"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
@@ -137,11 +137,11 @@ func TestRequestID(t *testing.T) {
 	} {
 		for _, status := range []int{200, 404, 302} {
 			response, _, err := grant(t.Context(), t, newClient(t, serve(t, responding(status, `{}`, "seam-request-id", id)).URL))
-			if response.RequestID != want || response.HTTPStatus != status {
+			if response.SeamRequestID != want || response.HTTPStatus != status {
 				t.Errorf("%d with id %q: response is %+v", status, id, response)
 			}
-			if err != nil && err.RequestID != want {
-				t.Errorf("%d with id %q: id of the error is %q", status, id, err.RequestID)
+			if err != nil && err.SeamRequestID != want {
+				t.Errorf("%d with id %q: id of the error is %q", status, id, err.SeamRequestID)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func TestSeamsErrors(t *testing.T) {
 		"envelope": {
 			responding(404, notFound, "seam-request-id", "r-header"), codes.NotFound,
 			seamerr.Error{
-				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-header",
+				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", SeamRequestID: "r-header",
 				Data: map[string]any{"a": []any{json.Number("1")}},
 			},
 		},
@@ -35,7 +35,7 @@ func TestSeamsErrors(t *testing.T) {
 				"seam-request-id", "r-header"),
 			codes.InvalidArgument,
 			seamerr.Error{
-				HTTPStatus: 400, Type: "invalid_input", Message: "m", RequestID: "r-header",
+				HTTPStatus: 400, Type: "invalid_input", Message: "m", SeamRequestID: "r-header",
 				ValidationErrors: map[string]any{"a": map[string]any{"_errors": []any{"x"}}},
 			},
 		},
@@ -55,7 +55,7 @@ func TestSeamsErrors(t *testing.T) {
 		"id that is none in the header": {
 			responding(404, notFound, "seam-request-id", "no id"), codes.NotFound,
 			seamerr.Error{
-				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", RequestID: "r-body",
+				HTTPStatus: 404, Type: "client_session_not_found", Message: "Client session not found", SeamRequestID: "r-body",
 				Data: map[string]any{"a": []any{json.Number("1")}},
 			},
 		},

@@ -55,7 +55,7 @@ func TestInvalidResponse(t *testing.T) {
 			if carriedOut := response.HTTPStatus < 300; err.OutcomeUnknown != carriedOut {
 				t.Errorf("%d: outcome unknown is %t", response.HTTPStatus, err.OutcomeUnknown)
 			}
-			if response.HTTPStatus == 0 || response.RequestID != "r-1" || err.RequestID != "r-1" || err.HTTPStatus != 502 {
+			if response.HTTPStatus == 0 || response.SeamRequestID != "r-1" || err.SeamRequestID != "r-1" || err.HTTPStatus != 502 {
 				t.Errorf("response %+v, error %+v", response, err)
 			}
 			if err.Cause == nil || strings.Contains(err.Cause.Error(), echoed) {
@@ -216,7 +216,7 @@ func TestContextEndsCall(t *testing.T) {
 			if response.HTTPStatus != test.status && response.HTTPStatus != 0 {
 				t.Errorf("response is %+v", response)
 			}
-			if response.HTTPStatus != 0 && (response.RequestID != "r-1" || err.RequestID != "r-1") {
+			if response.HTTPStatus != 0 && (response.SeamRequestID != "r-1" || err.SeamRequestID != "r-1") {
 				t.Errorf("response %+v, error %+v", response, err)
 			}
 		}

@@ -64,7 +64,7 @@ func (s redactor) error(e *seamerr.Error) {
 	s.replacer = strings.NewReplacer(pairs...)
 	e.Type = s.text(e.Type)
 	e.Message = s.text(e.Message)
-	e.RequestID = s.text(e.RequestID)
+	e.SeamRequestID = s.text(e.SeamRequestID)
 	e.Data = s.value(e.Data)
 	e.ValidationErrors, _ = s.value(e.ValidationErrors).(map[string]any)
 	e.Body = s.body(e.Body)

@@ -21,8 +21,8 @@ func errorResponse(response *http.Response, id string, body []byte, redact redac
 		return seamerr.ProxyRefused()
 	}
 	e := seamerr.FromResponse(response.StatusCode, response.Header.Get("Content-Type"), body)
-	if id != "" || !validRequestID(e.RequestID) {
-		e.RequestID = id // The SDKs read the one in the header.
+	if id != "" || !validSeamRequestID(e.SeamRequestID) {
+		e.SeamRequestID = id // The SDKs read the one in the header.
 	}
 	redact.error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
@@ -44,10 +44,10 @@ func describe(response *http.Response, body []byte) string {
 	return fmt.Sprintf("%d bytes of %s without Seam's error", len(body), contentType)
 }
 
-// requestID returns Seam's id of the request, if it is safe to pass on: a proxy may echo a request's credentials in it.
-func requestID(response http.Header, redact redactor) string {
+// seamRequestID returns Seam's id of the request, if it is safe to pass on: a proxy may echo a request's credentials in it.
+func seamRequestID(response http.Header, redact redactor) string {
 	id := response.Get("Seam-Request-Id")
-	if !validRequestID(id) {
+	if !validSeamRequestID(id) {
 		return ""
 	}
 	for secret := range redact.secrets {
@@ -58,9 +58,9 @@ func requestID(response http.Header, redact redactor) string {
 	return id
 }
 
-// validRequestID reports whether a request id may stand in a header and in the log, which excludes what looks like a
+// validSeamRequestID reports whether a request id may stand in a header and in the log, which excludes what looks like a
 // credential.
-func validRequestID(id string) bool {
+func validSeamRequestID(id string) bool {
 	for i := range len(id) {
 		c := id[i]
 		letter, digit := 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9'

@@ -67,7 +67,7 @@ func testRetrySucceeds(t *testing.T, over string) {
 			if !out.GetOk() || out.GetClientSession().GetToken() != "t" || out.GetClientSession().GetWorkspaceId() != "" {
 				t.Errorf("response is %v", out)
 			}
-			if response.RequestID != "r-2" || response.HTTPStatus != 200 || response.Attempts != test.attempts {
+			if response.SeamRequestID != "r-2" || response.HTTPStatus != 200 || response.Attempts != test.attempts {
 				t.Errorf("response is %+v", response)
 			}
 			if got := fmt.Sprint(response.RetryReason); got != test.retried {

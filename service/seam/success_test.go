@@ -160,7 +160,7 @@ func TestTextsFromOutside(t *testing.T) {
 				t.Fatal("no error")
 			}
 			e := seamerr.From(err)
-			text := fmt.Sprint(e, e.Cause, e.Type, e.RequestID, e.GRPCStatus().Proto(), response.RequestID)
+			text := fmt.Sprint(e, e.Cause, e.Type, e.SeamRequestID, e.GRPCStatus().Proto(), response.SeamRequestID)
 			if strings.Contains(text, token) || strings.Contains(text, token[:20]) {
 				t.Errorf("the token is quoted: %.1000s", text)
 			}

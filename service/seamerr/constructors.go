@@ -31,7 +31,7 @@ func CrossOrigin() *Error {
 // gets an internal error and not a 401, which would mean that its own credential is wrong.
 func ServiceCredentialRefused(refusal *Error) *Error {
 	e := own(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
-	e.RequestID = refusal.RequestID
+	e.SeamRequestID = refusal.SeamRequestID
 	return e
 }
 

@@ -25,7 +25,7 @@ type envelopeError struct {
 	ValidationErrors any `json:"validation_errors,omitempty"`
 
 	// It is the last one, as with Seam.
-	RequestID string `json:"request_id,omitempty"`
+	SeamRequestID string `json:"request_id,omitempty"`
 }
 
 // Envelope returns the error as the body of a REST response. It returns nil for an error without a type: Seam sent no
@@ -34,7 +34,7 @@ func (e *Error) Envelope() ([]byte, error) {
 	if e.Type == "" {
 		return nil, nil
 	}
-	body := envelopeError{Type: e.Type, Message: e.Message, RequestID: e.RequestID}
+	body := envelopeError{Type: e.Type, Message: e.Message, SeamRequestID: e.SeamRequestID}
 	switch {
 	case e.Data != nil:
 		body.Data = e.Data
@@ -85,7 +85,7 @@ func (e *Error) readEnvelope(body []byte) {
 		Error struct {
 			Type             any `json:"type"`
 			Message          any `json:"message"`
-			RequestID        any `json:"request_id"`
+			SeamRequestID    any `json:"request_id"`
 			Data             any `json:"data"`
 			ValidationErrors any `json:"validation_errors"`
 		} `json:"error"`
@@ -101,7 +101,7 @@ func (e *Error) readEnvelope(body []byte) {
 		return
 	}
 	e.Type, e.Message, e.Data, e.Domain = errorType, message, read.Error.Data, ""
-	e.RequestID, _ = read.Error.RequestID.(string)
+	e.SeamRequestID, _ = read.Error.SeamRequestID.(string)
 	e.ValidationErrors, _ = read.Error.ValidationErrors.(map[string]any)
 }
 

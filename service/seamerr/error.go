@@ -48,8 +48,8 @@ type Error struct {
 	// Violations are the violations in the input when the service found them, nil otherwise.
 	Violations []FieldViolation
 
-	// RequestID names the request: Seam's id when Seam responded, else the service's own.
-	RequestID string
+	// SeamRequestID names the request: Seam's id when Seam responded, else the service's own.
+	SeamRequestID string
 
 	// CallID is the service's id of the call, the caller's x-request-id if it sent one.
 	CallID string

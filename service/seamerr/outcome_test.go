@@ -45,7 +45,7 @@ func TestWithUnknownOutcome(t *testing.T) {
 		for retryable, want := range map[bool]result{true: test.retryable, false: test.not} {
 			t.Run(name+map[bool]string{true: ", retryable", false: ""}[retryable], func(t *testing.T) {
 				wait := time.Second
-				test.e.RequestID, test.e.RetryAfter = "r-1", &wait
+				test.e.SeamRequestID, test.e.RetryAfter = "r-1", &wait
 				before := *test.e
 				e := test.e.WithUnknownOutcome(retryable)
 				if e.GRPCCode() != want.code || e.HTTPStatus != want.httpStatus || !e.OutcomeUnknown || e.NoRetry == retryable {
@@ -58,7 +58,7 @@ func TestWithUnknownOutcome(t *testing.T) {
 				if e.Message != message || e.Type != before.Type {
 					t.Errorf("it says %q, %q", e.Type, e.Message)
 				}
-				if e.RequestID != "r-1" || e.RetryAfter == nil || *e.RetryAfter != wait || e.Local != before.Local || !errors.Is(e.Cause, before.Cause) {
+				if e.SeamRequestID != "r-1" || e.RetryAfter == nil || *e.RetryAfter != wait || e.Local != before.Local || !errors.Is(e.Cause, before.Cause) {
 					t.Errorf("something was lost: %+v", e)
 				}
 				if !reflect.DeepEqual(*test.e, before) {

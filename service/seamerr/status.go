@@ -65,8 +65,8 @@ func (e *Error) details() []protoadapt.MessageV1 {
 		info.Metadata["x-request-id"] = text.Cut(e.CallID, text.MaxRequestIDBytes)
 	}
 	details := []protoadapt.MessageV1{info}
-	if e.RequestID != "" {
-		details = append(details, &errdetails.RequestInfo{RequestId: text.Cut(e.RequestID, text.MaxRequestIDBytes)})
+	if e.SeamRequestID != "" {
+		details = append(details, &errdetails.RequestInfo{RequestId: text.Cut(e.SeamRequestID, text.MaxRequestIDBytes)})
 	}
 	if violations := e.violations(); len(violations) > 0 {
 		details = append(details, &errdetails.BadRequest{FieldViolations: violations})

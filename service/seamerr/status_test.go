@@ -110,7 +110,7 @@ func TestErrorInfo(t *testing.T) {
 func TestDetails(t *testing.T) {
 	wait := 1500 * time.Millisecond
 	e := &seamerr.Error{
-		HTTPStatus: 400, Type: "invalid_input", Message: "m", RequestID: "r-1", RetryAfter: &wait,
+		HTTPStatus: 400, Type: "invalid_input", Message: "m", SeamRequestID: "r-1", RetryAfter: &wait,
 		Data: map[string]any{"n": 1.0, "s": "x", "l": []any{true, nil}},
 		Violations: []seamerr.FieldViolation{
 			{Path: []string{"connected_account_ids", "1"}, Message: "Invalid uuid"},
@@ -231,12 +231,12 @@ func TestStatusFitsInHeaders(t *testing.T) {
 	for name, e := range map[string]*seamerr.Error{
 		"message":                   {HTTPStatus: 500, Type: "t", Message: long("x")},
 		"type":                      {HTTPStatus: 500, Type: long("t")},
-		"request id":                {HTTPStatus: 500, Type: "t", RequestID: long("r")},
+		"request id":                {HTTPStatus: 500, Type: "t", SeamRequestID: long("r")},
 		"violations":                {HTTPStatus: 400, Type: "invalid_input", Violations: violations},
 		"data":                      {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": long("d")}},
 		"largest data that is sent": {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": strings.Repeat("d", 480)}},
 		"everything": {
-			HTTPStatus: 400, Type: long("t"), Message: long("x"), RequestID: strings.Repeat("r", 128), Violations: violations,
+			HTTPStatus: 400, Type: long("t"), Message: long("x"), SeamRequestID: strings.Repeat("r", 128), Violations: violations,
 			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)}, OutcomeUnknown: true, NoRetry: true,
 		},
 	} {

@@ -82,7 +82,7 @@ func TestForwardedHeaders(t *testing.T) {
 		if err := h.stop(); err != nil {
 			t.Error(err)
 		}
-		if calls := h.log.calls(t); len(calls) != 1 || calls[0]["request_id"] != "caller-1" {
+		if calls := h.log.calls(t); len(calls) != 1 || calls[0]["call_id"] != "caller-1" {
 			t.Errorf("the caller's request id is not in the log: %v", calls)
 		}
 	}

@@ -59,7 +59,7 @@ func TestRequestIDOverREST(t *testing.T) {
 				t.Error(err)
 			}
 			for _, id := range ids { // A preflight has no line.
-				if n := strings.Count(h.log.String(), `"request_id":"`+id+`"`); (n == 1) != (name != "preflight") {
+				if n := strings.Count(h.log.String(), `"call_id":"`+id+`"`); (n == 1) != (name != "preflight") {
 					t.Errorf("%d lines have the id %s", n, id)
 				}
 			}
@@ -105,7 +105,7 @@ func TestRequestIDOverGRPC(t *testing.T) {
 			}
 			lines := h.log.calls(t)
 			for i, id := range ids {
-				if len(lines) != len(ids) || lines[i]["request_id"] != id {
+				if len(lines) != len(ids) || lines[i]["call_id"] != id {
 					t.Errorf("the lines are %v, want one with %s", lines, id)
 				}
 			}

@@ -102,7 +102,7 @@ func (h *credentialHarness) traced(t *testing.T, code codes.Code, id, labelled s
 		t.Error(err)
 	}
 	lines := h.log.calls(t)
-	if len(lines) != 1 || lines[0]["code"] != code.String() || (id != "" && lines[0]["request_id"] != id) {
+	if len(lines) != 1 || lines[0]["code"] != code.String() || (id != "" && lines[0]["call_id"] != id) {
 		t.Errorf("the lines are %v", lines)
 	}
 	h.noSecret(t, "the log", h.log.String())

@@ -54,7 +54,7 @@ func TestSpans(t *testing.T) {
 				seamID := h.log.calls(t)[0]["seam_request_id"]
 				call := map[string]any{
 					"rpc.system": "grpc", "rpc.service": "seam.clientsession.v1.ClientSessionService", "rpc.method": "GrantAccess",
-					"rpc.grpc.status_code": 0, "client_session_service.face": face, "client_session_service.request_id": "call-1",
+					"rpc.grpc.status_code": 0, "client_session_service.face": face, "client_session_service.call_id": "call-1",
 					"client_session_service.seam_request_id": seamID,
 				}
 				if face == "rest" {
