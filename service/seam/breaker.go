@@ -2,219 +2,181 @@ package seam
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 const (
-	// ownAttempts is the minimum number of a caller's attempts for a failure rate.
-	ownAttempts = 20
-	// sharedAttempts is the same for all callers together. Each counts once a second, so these are of at least three
-	// callers, and more than one of them has to fail.
-	sharedAttempts = 30
-	// maxOwnCircuits and maxCounted bound the memory for callers to some 2 MB.
-	maxOwnCircuits, maxCounted = 1024, 10_000
+	// breakerSeconds is the length of the rolling window.
+	breakerSeconds = 10
+	// breakerFailures is how many attempts in the window have to fail at least: more than two callers can have at one a
+	// second. So a caller with an accepted credential and made-up ones cannot open the shared breaker.
+	breakerFailures = 2*breakerSeconds + 1
+	// breakerProbes is how many places an open breaker has for probes, and how many probes have to succeed.
+	breakerProbes = 3
+	// probeTime is how long a probe keeps its place, unless it succeeds.
+	probeTime = 5 * time.Second
 )
 
-// Caller identifies the caller of a call for the circuit breaker.
-type Caller struct {
-	// Key is a hash that identifies the caller.
-	Key uint64
-	// Proven is true when the caller is authenticated, or Seam has accepted its credential before. All others count as
-	// one: credentials can be made up.
-	Proven bool
-}
-
-// breaker is the circuit breaker: it sends no requests to Seam while most attempts fail. Callers get an error at once
-// instead of at their deadline, waiting calls do not pile up, and Seam can recover.
+// breaker is a circuit breaker. It opens when most attempts in the window fail. While it is open, it refuses attempts,
+// but for probes. It closes when three probes have succeeded.
 //
-// Seam can fail because of the request itself, so the failures of one caller must not cut off the others. Each caller
-// has its own circuit, and its failures alone can open no other. The shared circuit opens when the attempts of several
-// callers fail. Each caller counts once a second, however many attempts it makes.
+// A probe takes one of three places for five seconds. Only a success gives the place back earlier. So few requests
+// reach Seam while it fails, and a probe that fails, hangs or is canceled needs no rule of its own.
 type breaker struct {
-	shared *circuit
-	host   string
+	// shared is true for the breaker of all callers: a caller counts once a second, and has one place at most.
+	shared bool
 	logger *slog.Logger
 	start  time.Time
 
-	mu sync.Mutex
-	// own has the circuits of the callers with a failed attempt.
-	own *simplelru.LRU[uint64, *circuit]
-	// counted is the second in which the shared circuit has last counted a caller.
-	counted *simplelru.LRU[uint64, int64]
-	// barred is until when a caller must not probe the shared circuit. failed is the caller whose probe has failed since
-	// the last change of the circuit's state, if failedSet.
-	barred    map[uint64]time.Time
-	failed    uint64
-	failedSet bool
+	mu      sync.Mutex
+	seconds [breakerSeconds]breakerSecond
+	// counted has the callers that have counted in this second.
+	counted map[uint64]bool
+	open    bool
+	// changed is when it has last opened or closed. Attempts that began before say nothing any more.
+	changed time.Time
+	// probes has the last probe in each place. Succeeded is how many have succeeded since the breaker opened.
+	probes    [breakerProbes]probe
+	succeeded int
 }
 
-func newBreaker(host string, logger *slog.Logger) *breaker {
-	b := &breaker{host: host, logger: logger, start: time.Now(), barred: map[uint64]time.Time{}}
-	own, err := simplelru.NewLRU[uint64, *circuit](maxOwnCircuits, nil)
-	if err != nil {
-		panic(err) // Only for a size below 1.
-	}
-	counted, err := simplelru.NewLRU[uint64, int64](maxCounted, nil)
-	if err != nil {
-		panic(err)
-	}
-	b.own, b.counted = own, counted
-	b.shared = newCircuit(
-		func(ended, failed uint32) bool { return ended >= sharedAttempts && 2*failed > ended },
-		func(from, to gobreaker.State) {
-			b.mu.Lock()
-			b.failedSet = false
-			clear(b.barred)
-			b.mu.Unlock()
-			logState(logger, host, "all callers")(from, to)
-		},
-	)
-	return b
+// breakerSecond counts the attempts that ended in one second, by its number since the start.
+type breakerSecond struct {
+	number        int64
+	ended, failed int
 }
 
-// permit is the permission of both circuits for one attempt. done has to be called with the attempt's result.
-type permit struct {
-	breaker *breaker
-	caller  Caller
-	// own is the zero permit when the caller has no circuit of its own yet.
-	own, shared circuitPermit
+// probe is an attempt while the breaker is open.
+type probe struct {
+	caller uint64
+	began  time.Time
 }
 
-// allow reports whether a request may be sent to Seam.
-func (b *breaker) allow(caller Caller, p *permit) *seamerr.Error {
-	*p = permit{breaker: b, caller: caller}
+// isTaken reports whether the place of the probe is still taken.
+func (p probe) isTaken(now time.Time) bool { return now.Sub(p.began) < probeTime }
+
+func newBreaker(shared bool, logger *slog.Logger) *breaker {
+	return &breaker{shared: shared, logger: logger, start: time.Now(), counted: map[uint64]bool{}}
+}
+
+// allow permits an attempt that begins now, or refuses it.
+func (b *breaker) allow(caller uint64, now time.Time) (isProbe bool, refusal *seamerr.Error) {
 	b.mu.Lock()
-	own, ok := b.own.Get(caller.Key)
-	b.mu.Unlock()
-	var refusal *seamerr.Error
-	if ok {
-		if p.own, refusal = own.allow(); refusal != nil {
-			// It counts as a failure for the shared circuit: else, with many callers cut off by their own circuits, the
-			// shared one would have too few attempts to open.
-			if caller.Proven && b.counts(caller.Key) {
-				b.shared.now(errFailure)
-			}
-			return refusal
+	defer b.mu.Unlock()
+	if !b.open {
+		return false, nil
+	}
+	place := b.placeFor(caller, now)
+	if place.isTaken(now) {
+		return false, seamerr.CircuitOpen(place.began.Add(probeTime).Sub(now))
+	}
+	*place = probe{caller: caller, began: now}
+	return true, nil
+}
+
+// placeFor is the place that the caller can have first. It may still be taken.
+func (b *breaker) placeFor(caller uint64, now time.Time) *probe {
+	first := &b.probes[0]
+	for i := range b.probes {
+		place := &b.probes[i]
+		if b.shared && place.caller == caller && place.isTaken(now) {
+			return place
+		}
+		if place.began.Before(first.began) {
+			first = place
 		}
 	}
-	if p.shared, refusal = b.allowShared(caller.sharedKey()); refusal != nil && ok {
-		p.own.done(errIgnored)
-	}
-	return refusal
+	return first
 }
 
-// allowShared asks the shared circuit for a permit. While the circuit is half open, a caller whose probe has not
-// succeeded cannot probe again for a while: so no caller can use up the probes with attempts that fail or never end.
-func (b *breaker) allowShared(key uint64) (circuitPermit, *seamerr.Error) {
-	l, refusal := b.shared.allow()
-	if refusal != nil || !l.probe {
-		return l, refusal
-	}
+// record records the result of an attempt.
+func (b *breaker) record(caller uint64, began time.Time, result breakerResult) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	now := time.Now()
-	barred := now.Before(b.barred[key])
-	if !barred {
-		b.barred[key] = now.Add(2 * slowAfter)
-	}
-	b.mu.Unlock()
-	if barred {
-		l.report(errIgnored)
-		return circuitPermit{}, seamerr.CircuitOpen(probeWait)
-	}
-	return l, nil
-}
-
-// sharedKey is the key of the caller where callers share something: its own, or one for all that are not proven.
-func (c Caller) sharedKey() uint64 {
-	if c.Proven {
-		return c.Key
-	}
-	return 0
-}
-
-// done reports the result of the attempt to both circuits.
-func (p *permit) done(result error) {
-	b := p.breaker
 	switch {
-	case p.own.circuit != nil:
-		p.own.done(result)
-	case result == errFailure: //nolint:errorlint // It is never wrapped.
-		b.circuitOf(p.caller.Key).now(result)
-	}
-	if p.shared.probe {
-		result = b.probed(p.caller, result)
-	} else if !b.counts(p.caller.sharedKey()) {
-		result = errIgnored
-	}
-	p.shared.done(result)
-}
-
-// circuitOf returns the caller's own circuit. It creates it if there is none yet.
-func (b *breaker) circuitOf(key uint64) *circuit {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	own, ok := b.own.Get(key)
-	if !ok {
-		own = newCircuit(
-			func(ended, failed uint32) bool { return ended >= ownAttempts && 2*failed >= ended },
-			logState(b.logger, b.host, "one caller"),
-		)
-		b.own.Add(key, own)
-	}
-	return own
-}
-
-// counts reports whether the shared circuit counts an attempt that has ended: the first of its caller in a second.
-func (b *breaker) counts(key uint64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	second := int64(time.Since(b.start)/breakerStep) + 1
-	if last, ok := b.counted.Get(key); ok && last == second {
-		return false
-	}
-	b.counted.Add(key, second)
-	return true
-}
-
-// probed ends a probe of the shared circuit and returns the result that counts. A failure opens the circuit again only
-// after a failure of another caller: one caller must not hold it open.
-func (b *breaker) probed(caller Caller, result error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case result == nil:
-		delete(b.barred, caller.sharedKey())
-		return nil
-	case result != errFailure: //nolint:errorlint // It is never wrapped.
-		return result
-	case !caller.Proven:
-		return errIgnored
-	case !b.failedSet || b.failed == caller.Key:
-		b.failed, b.failedSet = caller.Key, true
-		return errIgnored
-	default:
-		return errFailure
+	case result == breakerIgnores || began.Before(b.changed):
+	case !b.open:
+		b.count(caller, result, now)
+	case result == breakerSuccess:
+		b.countProbe(probe{caller: caller, began: began}, now)
 	}
 }
 
-// state is that of the shared circuit: 0 while closed, 1 while half open and 2 while open.
-func (b *breaker) state() float64 { return float64(b.shared.gate.State()) }
+// count counts an attempt in the second in which it ends: while Seam hangs, attempts end long after they began.
+func (b *breaker) count(caller uint64, result breakerResult, now time.Time) {
+	number := int64(now.Sub(b.start) / time.Second)
+	second := &b.seconds[number%breakerSeconds]
+	if second.number != number {
+		*second = breakerSecond{number: number}
+		clear(b.counted)
+	}
+	if b.shared && b.counted[caller] {
+		return
+	}
+	b.counted[caller] = true
+	second.ended++
+	if result == breakerFailure {
+		second.failed++
+	}
+	if b.mostFail(number) {
+		b.change(true, now)
+	}
+}
 
-// callersCutOff is how many callers have an open or half-open circuit of their own.
-func (b *breaker) callersCutOff() float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := 0.0
-	for _, own := range b.own.Values() {
-		if own.gate.State() != gobreaker.StateClosed {
-			n++
+// mostFail reports whether most attempts fail, in the window that ends with a second.
+func (b *breaker) mostFail(number int64) bool {
+	ended, failed := 0, 0
+	for _, s := range b.seconds {
+		if s.number > number-breakerSeconds {
+			ended, failed = ended+s.ended, failed+s.failed
 		}
 	}
-	return n
+	return failed >= breakerFailures && 2*failed > ended
+}
+
+// countProbe counts a probe that has succeeded, unless another one has taken its place.
+func (b *breaker) countProbe(p probe, now time.Time) {
+	place := slices.Index(b.probes[:], p)
+	if place < 0 {
+		return
+	}
+	b.probes[place] = probe{}
+	if b.succeeded++; b.succeeded == breakerProbes {
+		b.change(false, now)
+	}
+}
+
+// change opens or closes the breaker. When it opens, all places are taken for the time of a probe.
+func (b *breaker) change(open bool, now time.Time) {
+	b.open, b.changed, b.succeeded = open, now, 0
+	clear(b.seconds[:])
+	clear(b.counted)
+	for i := range b.probes {
+		b.probes[i] = probe{began: now}
+	}
+	if open {
+		b.logger.Warn("circuit breaker", slog.String("from", "closed"), slog.String("to", "open"))
+	} else {
+		b.logger.Info("circuit breaker", slog.String("from", "open"), slog.String("to", "closed"))
+	}
+}
+
+// state is 0 while the breaker is closed, 2 while it is open, and 1 while it is half open: a call may probe Seam.
+func (b *breaker) state() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	switch {
+	case !b.open:
+		return 0
+	case slices.ContainsFunc(b.probes[:], func(p probe) bool { return !p.isTaken(now) }):
+		return 1
+	default:
+		return 2
+	}
 }

@@ -1,259 +1,323 @@
-package seam_test
+package seam
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"io"
+	"fmt"
 	"log/slog"
-	"net/http"
-	"reflect"
+	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc/codes"
-
-	"github.com/clientsession/client-session-service/service/seam"
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// create makes a call that is not retried, so that the attempts are as many as the calls.
-func create(ctx context.Context, t *testing.T, client *seam.Client) string {
+// guarded are breakers whose attempts are made up.
+type guarded struct{ *breakers }
+
+// inBreakers runs a test of breakers under a clock of its own.
+func inBreakers(t *testing.T, test func(t *testing.T, g guarded)) {
 	t.Helper()
-	_, _, err := send(ctx, t, client, seam.Call{Endpoint: seam.Create()})
-	if err == nil {
-		return "ok"
-	}
-	if err.Type == "upstream_circuit_open" {
-		return "refused"
-	}
-	return "failed"
+	synctest.Test(t, func(t *testing.T) { test(t, guarded{newBreakers("seam.test", slog.New(slog.DiscardHandler))}) })
 }
 
-// What opens the breaker is that Seam fails, and not that callers are wrong, too many, or gone.
-func TestWhatOpensTheBreaker(t *testing.T) {
-	t.Parallel()
-	good := responding(200, seamtest.Success)
+// try makes an attempt that ends at once, and reports whether it was allowed.
+func (g guarded) try(caller Caller, result breakerResult) bool {
+	began := time.Now()
+	if g.allow(caller, began) != nil {
+		return false
+	}
+	g.record(caller, began, result)
+	return true
+}
+
+// attempts are attempts of callers in turn, with a pause before each.
+type attempts struct {
+	number int
+	pause  time.Duration
+	by     func(i int) Caller
+	result breakerResult
+}
+
+func (g guarded) make(all ...attempts) {
+	for _, a := range all {
+		for i := range a.number {
+			time.Sleep(a.pause)
+			g.try(a.by(i), a.result)
+		}
+	}
+}
+
+// proven are n callers, from the first on.
+func proven(first, n int) func(i int) Caller {
+	return func(i int) Caller { return Caller{Key: uint64(first + i%n), Proven: true} }
+}
+
+// madeUp is another credential each time.
+func madeUp(i int) Caller { return Caller{Key: uint64(1000 + i)} }
+
+// provenAndMadeUp is a caller that has a proven credential too.
+func provenAndMadeUp(i int) Caller {
+	if i%2 == 0 {
+		return proven(1, 1)(i)
+	}
+	return madeUp(i)
+}
+
+// TestWhenBreakersOpen shows how many failures of whom open which breaker.
+func TestWhenBreakersOpen(t *testing.T) {
+	const own, shared, neither = "own", "shared", "neither"
+	const fail, succeed, ignored = breakerFailure, breakerSuccess, breakerIgnores
+	const ms = time.Millisecond
+	one, three, six, many := proven(1, 1), proven(1, 3), proven(1, 6), proven(1, 99)
 	for name, test := range map[string]struct {
-		bad   http.HandlerFunc
-		opens bool
+		opens    string
+		attempts []attempts
 	}{
-		"500":                  {responding(500, ``), true},
-		"501":                  {responding(501, ``), true},
-		"500 in Seam's words":  {responding(500, `{"error":{"type":"internal_server_error","message":"x"},"ok":false}`), false},
-		"501 in Seam's words":  {responding(501, `{"error":{"type":"x","message":"x"},"ok":false}`), false},
-		"502":                  {responding(502, ``), true},
-		"503 in Seam's words":  {responding(503, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
-		"504 in Seam's words":  {responding(504, `{"error":{"type":"x","message":"x"},"ok":false}`), true},
-		"503":                  {responding(503, ``), true},
-		"504":                  {responding(504, ``), true},
-		"end without response": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		"truncated response":   {responding(200, `{`, "content-length", "99"), true},
-		"400":                  {responding(400, ``), false},
-		"401":                  {responding(401, ``), false},
-		"404":                  {responding(404, ``), false},
-		"429":                  {responding(429, ``, "retry-after", "60"), false},
-		"redirect":             {responding(307, ``), false},
-		"unreadable response":  {responding(200, `<html>`), false},
+		"20 failures":             {neither, []attempts{{20, 0, one, fail}}},
+		"21 failures":             {own, []attempts{{21, 0, one, fail}}},
+		"in 9.5 s":                {own, []attempts{{21, 475 * ms, one, fail}}},
+		"in 11 s":                 {neither, []attempts{{21, 530 * ms, one, fail}}},
+		"after 10 s":              {neither, []attempts{{20, 0, one, fail}, {1, 10_000 * ms, one, fail}, {19, 0, one, fail}}},
+		"as many succeed":         {neither, []attempts{{1, 0, one, fail}, {30, 0, one, succeed}, {29, 0, one, fail}}},
+		"fewer succeed":           {own, []attempts{{1, 0, one, fail}, {30, 0, one, succeed}, {30, 0, one, fail}}},
+		"what says nothing":       {neither, []attempts{{1, 0, one, fail}, {99, 0, one, ignored}}},
+		"20 of three callers":     {neither, []attempts{{20, 470 * ms, three, fail}}},
+		"21 of three callers":     {shared, []attempts{{21, 470 * ms, three, fail}}},
+		"of three in 11 s":        {neither, []attempts{{21, 530 * ms, three, fail}}},
+		"of three at once":        {neither, []attempts{{60, 0, three, fail}}},
+		"of 21 callers at once":   {shared, []attempts{{21, 0, many, fail}}},
+		"of made-up ones":         {neither, []attempts{{99, 0, madeUp, fail}, {19, 0, many, fail}}},
+		"made-up ones are one":    {shared, []attempts{{99, 0, madeUp, fail}, {20, 0, many, fail}}},
+		"as many callers succeed": {neither, []attempts{{30, 0, proven(100, 30), succeed}, {30, 0, many, fail}}},
+		"fewer callers succeed":   {shared, []attempts{{30, 0, proven(100, 30), succeed}, {31, 0, many, fail}}},
+		"after what says nothing": {shared, []attempts{{21, 0, many, ignored}, {21, 0, many, fail}}},
+		// Their own breakers open in the first second. So all but six of the 21 are refusals.
+		"of six that are refused": {shared, []attempts{{126, 5 * ms, six, fail}, {20, 200 * ms, six, succeed}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var n atomic.Int32
-			u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-				if n.Add(1)%2 == 0 { // Every other one: exactly half of them fail.
-					test.bad(w, r)
-					return
+			inBreakers(t, func(t *testing.T, g guarded) {
+				g.make(test.attempts...)
+				if open := g.shared.state() == 2; open != (test.opens == shared) {
+					t.Errorf("the shared breaker is open: %v", open)
 				}
-				good(w, r)
+				if open := !g.try(proven(1, 1)(0), breakerIgnores); open != (test.opens != neither) {
+					t.Errorf("the caller is refused: %v", open)
+				}
+				if open := !g.try(proven(99, 1)(0), breakerIgnores); open != (test.opens == shared) {
+					t.Errorf("another caller is refused: %v", open)
+				}
 			})
-			registry := prometheus.NewRegistry()
-			client := newClient(t, u.URL, reportingTo(registry))
-			for i := range 22 { // A caller's circuit counts from its first failure on.
-				if how := create(t.Context(), t, client); how == "refused" {
-					t.Fatalf("attempt %d is refused already", i+1)
-				}
-			}
-			how, state := create(t.Context(), t, client), metric(t, registry, "callers_cut_off")
-			if test.opens && (how != "refused" || state != 1 || u.requests.Load() != 22) {
-				t.Errorf("after 11 of 22 failed, a call is %s, the state is %v and %d requests came", how, state, u.requests.Load())
-			}
-			if !test.opens && (how == "refused" || state != 0) {
-				t.Errorf("after 11 of 22 responses that were no failures, a call is %s, the state is %v", how, state)
-			}
 		})
 	}
-	t.Run("connection refused", func(t *testing.T) {
-		client := newClient(t, "http://"+seamtest.Refused(t))
-		for range 20 {
-			grantOnce(t.Context(), t, client)
+}
+
+// TestOneCallerCannotCutOffOthers shows that the failures which one caller provokes, who makes up as many credentials
+// as it likes, never have the others refused, although these make few calls.
+func TestOneCallerCannotCutOffOthers(t *testing.T) {
+	for name, attacker := range map[string]func(i int) Caller{
+		"one accepted credential":    proven(1, 1),
+		"one unproven credential":    func(int) Caller { return madeUp(1) },
+		"a new credential each time": madeUp,
+		"both":                       provenAndMadeUp,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBreakers(t, func(t *testing.T, g guarded) {
+				for i := range 600 { // Ten failures a second.
+					time.Sleep(100 * time.Millisecond)
+					g.try(attacker(i), breakerFailure)
+					if i%50 == 0 && !g.try(proven(11, 2)(i/50), breakerSuccess) {
+						t.Fatalf("after %d failures of the attacker, a call of another is refused", i+1)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestProbes shows what an open breaker lets through, and what closes it. In a script a letter is a caller; u and v are
+// unproven. The sign after it is the end of its attempt: + succeeds, - fails, ? says nothing, ~ hangs, ! is refused. A
+// capital letter is the end of the caller's attempt that hung. A duration is a wait.
+func TestProbes(t *testing.T) {
+	for name, test := range map[string]struct {
+		shared bool
+		script string
+		state  float64
+	}{
+		"it is open for 5 s":             {false, "a! 4.9s a!", 2},
+		"then it is half open":           {false, "5s", 1},
+		"three successes close it":       {false, "5s a+a+a+", 0},
+		"two do not":                     {false, "5s a+a+", 1},
+		"three probes at a time":         {false, "5s a~a~a~a!", 2},
+		"three failures":                 {false, "5s a-a-a-a! 4.9s a! 0.1s a-a-a-a!", 2},
+		"three that say nothing":         {false, "5s a?a?a?a! 4.9s a! 0.1s a+a+a+", 0},
+		"three that hang":                {false, "5s a~a~a~a! 4.9s a! 0.1s a+a+a+", 0},
+		"successes before failures":      {false, "5s a+a+a-a-a-a! 5s a+", 0},
+		"a late success":                 {false, "5s a~a-a- 5s a-a-a-A+A+A+a!", 2},
+		"a success opens no other place": {false, "5s a-a~A+a-a-a!", 2},
+
+		"shared, open for 5 s":                {true, "a! 4.9s b!", 2},
+		"shared, three successes of a caller": {true, "5s a+a+a+", 0},
+		"shared, three failures":              {true, "5s a-b-c-d! 4.9s d! 0.1s d-b-c-a!", 2},
+		"shared, one caller fails":            {true, "5s a-a!b+b+a!b+", 0},
+		"shared, two callers fail":            {true, "5s a-a!b-b!c+c+c+", 0},
+		"shared, one caller hangs":            {true, "5s a~a!b+b+a!b+", 0},
+		"shared, two callers hang":            {true, "5s a~a!b~b!c+c+c+", 0},
+		"shared, unproven ones are one":       {true, "5s u~v!a~b+b+b+", 0},
+		"shared, hung for long":               {true, "5s a~b~c~d! 5s d~e~f~a! 5s a+b+c+", 0},
+		"shared, late successes":              {true, "5s a~b~c~ 5s d~e~f~A+B+C+g!", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBreakers(t, func(t *testing.T, g guarded) {
+				b := g.shared
+				if test.shared {
+					g.make(attempts{21, 0, proven(1, 21), breakerFailure})
+				} else {
+					g.make(attempts{21, 0, proven('a', 1), breakerFailure})
+					b, _ = g.own.Get('a')
+				}
+				g.run(t, test.script)
+				if state := b.state(); state != test.state {
+					t.Errorf("the state is %v, want %v", state, test.state)
+				}
+			})
+		})
+	}
+}
+
+func (g guarded) run(t *testing.T, script string) {
+	t.Helper()
+	results := map[byte]breakerResult{'+': breakerSuccess, '-': breakerFailure, '?': breakerIgnores}
+	hung := map[byte]time.Time{}
+	for word := range strings.FieldsSeq(script) {
+		if wait, err := time.ParseDuration(word); err == nil {
+			time.Sleep(wait)
+			continue
 		}
-		if how := create(t.Context(), t, client); how != "refused" {
-			t.Errorf("a call is %s", how)
+		for step := range slices.Chunk([]byte(word), 2) {
+			letter, end := step[0]|' ', step[1]
+			caller := Caller{Key: uint64(letter), Proven: letter < 'u'}
+			if step[0] != letter {
+				g.record(caller, hung[letter], results[end])
+				continue
+			}
+			began := time.Now()
+			if allowed := g.allow(caller, began) == nil; allowed != (end != '!') {
+				t.Errorf("%s in %s: allowed is %v", step, script, allowed)
+			}
+			if result, ended := results[end]; ended {
+				g.record(caller, began, result)
+			} else {
+				hung[letter] = began
+			}
+		}
+	}
+}
+
+// TestLateResultsDoNotCount shows that the attempts which were in flight when the breaker opened neither close it nor
+// open it again.
+func TestLateResultsDoNotCount(t *testing.T) {
+	inBreakers(t, func(t *testing.T, g guarded) {
+		caller, began := proven(1, 1)(0), time.Now()
+		time.Sleep(time.Second)
+		g.make(attempts{21, 0, proven(1, 1), breakerFailure})
+		for range 10 {
+			g.record(caller, began, breakerSuccess)
+		}
+		if g.run(t, "5s"); g.callersCutOff() != 1 {
+			t.Fatal("the breaker does not stay open")
+		}
+		g.make(attempts{3, 0, proven(1, 1), breakerSuccess})
+		for range 100 {
+			g.record(caller, began, breakerFailure)
+		}
+		if g.callersCutOff() != 0 {
+			t.Error("the breaker does not stay closed")
+		}
+		// What was counted before is forgotten.
+		if g.make(attempts{20, 0, proven(1, 1), breakerFailure}); g.callersCutOff() != 0 {
+			t.Error("the breaker opens too soon")
+		}
+		g.make(attempts{1, 0, proven(1, 1), breakerFailure})
+		if g.run(t, "5s"); g.callersCutOff() != 1 {
+			t.Error("the breaker does not open a second time")
+		}
+		if g.make(attempts{3, 0, proven(1, 1), breakerSuccess}); g.callersCutOff() != 0 {
+			t.Error("the breaker does not close a second time")
 		}
 	})
-	t.Run("less than half", func(t *testing.T) {
-		var n atomic.Int32
-		bad := responding(500, ``)
-		u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if n.Add(1)%5 < 2 {
-				bad(w, r)
-				return
+}
+
+// TestAttemptsCountWhenTheyEnd shows that attempts which began in the course of half a minute open the breaker when they
+// end together: while Seam hangs, there are no others.
+func TestAttemptsCountWhenTheyEnd(t *testing.T) {
+	inBreakers(t, func(t *testing.T, g guarded) {
+		g.make(attempts{1, 0, proven(1, 1), breakerFailure})
+		time.Sleep(30 * time.Second)
+		for i := range 21 {
+			g.record(proven(1, 1)(0), time.Now().Add(-time.Duration(i)*time.Second), breakerFailure)
+		}
+		if g.callersCutOff() != 1 {
+			t.Error("the breaker stays closed")
+		}
+	})
+}
+
+// TestRecoveryOfAllCallers shows that when Seam is well again, three calls of whomever close the shared breaker, and from
+// then on every call is made, although the callers' own breakers opened too, and later.
+func TestRecoveryOfAllCallers(t *testing.T) {
+	inBreakers(t, func(t *testing.T, g guarded) {
+		const callers = 30
+		began := time.Now()
+		for i := range 30 * callers { // All that are in flight fail.
+			g.record(proven(1, callers)(i), began, breakerFailure)
+			time.Sleep(5 * time.Millisecond)
+		}
+		if state, cutOff := g.shared.state(), g.callersCutOff(); state != 2 || cutOff != callers {
+			t.Fatalf("the shared breaker is in state %v, %v callers are cut off", state, cutOff)
+		}
+		time.Sleep(5*time.Second - time.Since(g.shared.changed))
+		for i := range 3 {
+			if !g.try(proven(1, callers)(i), breakerSuccess) {
+				t.Errorf("probe %d is refused", i)
 			}
-			good(w, r)
-		})
-		client := newClient(t, u.URL)
-		for i := range 200 {
-			if how := create(t.Context(), t, client); how == "refused" {
+		}
+		time.Sleep(5 * time.Second)
+		for i := range 3 * callers {
+			if !g.try(proven(1, callers)(i), breakerSuccess) {
 				t.Fatalf("call %d is refused", i)
 			}
 		}
+		if state, cutOff := g.shared.state(), g.callersCutOff(); state != 0 || cutOff != 0 {
+			t.Errorf("the shared breaker is in state %v, %v callers are cut off", state, cutOff)
+		}
 	})
 }
 
-// Callers that cancel or that have little time say nothing about Seam, be they as many as they like.
-func TestImpatientCallersDoNotOpenTheBreaker(t *testing.T) {
-	u := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
+// TestBreakerLog shows what an operator reads about a breaker.
+func TestBreakerLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		g := guarded{newBreakers("seam.test", slog.New(slog.NewTextHandler(&log, nil)))}
+		g.make(attempts{21, 0, proven(1, 1), breakerFailure}, attempts{20, 0, proven(2, 20), breakerFailure})
+		g.run(t, "5s a+a+a+")
+		const line = `time=\S+ level=%s msg="circuit breaker" host=seam.test scope="%s" from=%s to=%s\n`
+		want := fmt.Sprintf(line+line+line, "WARN", "one caller", "closed", "open", "WARN", "all callers", "closed", "open",
+			"INFO", "all callers", "open", "closed")
+		if !regexp.MustCompile("^" + want + "$").MatchString(log.String()) {
+			t.Errorf("the log says\n%s", log.String())
+		}
 	})
-	for name, impatient := range map[string]func() (context.Context, context.CancelFunc){
-		"short deadline": func() (context.Context, context.CancelFunc) {
-			return context.WithTimeout(t.Context(), 50*time.Millisecond)
-		},
-		"canceled": func() (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(50*time.Millisecond, cancel)
-			return ctx, cancel
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			registry := prometheus.NewRegistry()
-			client := newClient(t, u.URL, reportingTo(registry))
-			var calls sync.WaitGroup
-			for range 60 {
-				calls.Go(func() {
-					ctx, cancel := impatient()
-					defer cancel()
-					if how := create(ctx, t, client); how != "failed" {
-						t.Errorf("a call is %s", how)
-					}
-				})
-			}
-			calls.Wait()
-			if state := metric(t, registry, "callers_cut_off"); state != 0 {
-				t.Errorf("the state is %v", state)
-			}
-			if n := metric(t, registry, "attempts_total", "outcome", "canceled"); n != 60 {
-				t.Errorf("%v attempts are counted as canceled", n)
-			}
-		})
-	}
 }
 
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-// changes returns the lines that the breaker wrote, in short.
-func (j *journal) changes(t *testing.T) []string {
-	t.Helper()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	var changes []string
-	for line := range strings.Lines(j.text.String()) {
-		var read struct{ Level, Msg, Host, From, To string }
-		if err := json.Unmarshal([]byte(line), &read); err != nil || read.Msg != "circuit breaker" {
-			t.Errorf("line %s", line)
+// TestBreakersAreBounded shows that callers who fail take memory up to a bound.
+func TestBreakersAreBounded(t *testing.T) {
+	inBreakers(t, func(t *testing.T, g guarded) {
+		g.make(attempts{3000, time.Second, proven(1, 3000), breakerSuccess})
+		if own, counted := g.own.Len(), len(g.shared.counted); own != 0 || counted != 1 {
+			t.Errorf("%d callers without a failure have a breaker, %d have counted in this second", own, counted)
 		}
-		if !strings.HasPrefix(read.Host, "127.0.0.1:") {
-			t.Errorf("the line names the host %q", read.Host)
+		if g.make(attempts{3000, 0, madeUp, breakerFailure}); g.own.Len() != maxOwnBreakers {
+			t.Errorf("%d callers have a breaker", g.own.Len())
 		}
-		changes = append(changes, read.Level+" "+read.From+" to "+read.To)
-	}
-	return changes
-}
-
-// While Seam fails, callers get their response at once, Seam is left alone, and the operator can see it. When Seam is
-// well again, so is the service.
-func TestOutage(t *testing.T) {
-	t.Parallel() // Five seconds are waited.
-	var well atomic.Bool
-	good, bad := responding(200, seamtest.Success), responding(503, ``)
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if well.Load() {
-			good(w, r)
-			return
-		}
-		bad(w, r)
 	})
-	var log journal
-	registry := prometheus.NewRegistry()
-	client := newClient(t, u.URL, reportingTo(registry), func(c *seam.Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
-	// Twenty failures open it, and more where a busy machine takes so long that the first are forgotten.
-	seamtest.Eventually(t, "the breaker opens", func() bool { return create(t.Context(), t, client) == "refused" })
-	opened, asked := time.Now(), u.requests.Load()
-	if asked < 20 {
-		t.Errorf("the breaker opens after %d requests", asked)
-	}
-
-	const calls = 1000
-	took := make([]time.Duration, 0, calls)
-	for range calls {
-		began := time.Now()
-		response, _, err := grant(t.Context(), t, client)
-		took = append(took, time.Since(began))
-		if time.Since(opened) > 4*time.Second {
-			break // The machine is so slow that the breaker is about to half-open.
-		}
-		wantError(t, err, "upstream_circuit_open", codes.Unavailable)
-		if err.HTTPStatus != 503 || err.NoRetry || err.OutcomeUnknown || !reflect.DeepEqual(response, seam.Response{}) {
-			t.Fatalf("response %+v, error %+v", response, err)
-		}
-		if err.RetryAfter == nil || *err.RetryAfter <= 0 || *err.RetryAfter > 5*time.Second {
-			t.Fatalf("retry after %v", err.RetryAfter)
-		}
-	}
-	slices.Sort(took)
-	median := took[len(took)/2]
-	t.Logf("while open, a call takes %s (median of %d), %s (99 %%), %s (longest)", median, len(took), took[len(took)*99/100], took[len(took)-1])
-	if median > 50*time.Millisecond {
-		t.Errorf("while open, a call takes %s", median)
-	}
-	if n := u.requests.Load() - asked; n != 0 && time.Since(opened) < 5*time.Second {
-		t.Errorf("Seam was asked %d times", n)
-	}
-	if state, refused := metric(t, registry, "callers_cut_off"), metric(t, registry, "refused_total"); state != 1 || refused != float64(len(took)+1) {
-		t.Errorf("the state is %v, %v calls are counted as refused", state, refused)
-	}
-
-	well.Store(true)
-	seamtest.Eventually(t, "the breaker to let a call through", func() bool { return create(t.Context(), t, client) == "ok" })
-	if open := time.Since(opened); open < 4*time.Second {
-		t.Errorf("the breaker was open for %s", open)
-	}
-	if state := metric(t, registry, "callers_cut_off"); state != 1 {
-		t.Errorf("after one good probe, the state is %v", state)
-	}
-	create(t.Context(), t, client)
-	create(t.Context(), t, client)
-	if state := metric(t, registry, "callers_cut_off"); state != 0 {
-		t.Errorf("after three good probes, the state is %v", state)
-	}
-	want := []string{"WARN closed to open", "INFO open to half-open", "INFO half-open to closed"}
-	if got := log.changes(t); !slices.Equal(got, want) {
-		t.Errorf("the log says %q, want %q", got, want)
-	}
 }

@@ -64,7 +64,7 @@ type Client struct {
 	// exchanges are those that have not ended.
 	exchanges sync.WaitGroup
 	budget    *budget
-	breaker   *breaker
+	breakers  *breakers
 	metrics   *metrics
 	tracer    trace.Tracer
 	logger    *slog.Logger
@@ -86,13 +86,13 @@ func New(config Config) *Client {
 		tracer:           config.Tracer,
 		logger:           config.Logger,
 		budget:           newBudget(),
-		breaker:          newBreaker(endpoint.Host, config.Logger),
+		breakers:         newBreakers(endpoint.Host, config.Logger),
 	}
 	for _, e := range endpoints() {
 		c.requests[e.Path] = newRequest(&endpoint, e.Path)
 	}
 	c.abandoned = newAbandoned(config.MaxIdleConnections)
-	c.metrics = newMetrics(config.Registry, c.breaker, c.budget, c.abandoned)
+	c.metrics = newMetrics(config.Registry, c.breakers, c.budget, c.abandoned)
 	c.pool = newPool(config, c.metrics)
 	return c
 }
@@ -156,12 +156,11 @@ func (c *Client) Do(ctx context.Context, call *Call) (*Response, error) {
 // it, and so to 16.
 type callState struct {
 	call *Call
-	// header has the call's headers and those of the present attempt, text is the body of each attempt, and deadline is
-	// that of the present one, zero for none.
-	header   http.Header
-	text     []byte
-	deadline time.Time
-	permit   permit
+	// header has the call's headers and those of the present attempt, text is the body of each attempt.
+	header http.Header
+	text   []byte
+	// began is when the present attempt began, and deadline is when it has to end, zero for no deadline of its own.
+	began, deadline time.Time
 	// last is the present attempt, or the last one.
 	last     attempt
 	response Response
@@ -180,7 +179,8 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 		return refusal
 	}
 	for {
-		if refusal := c.breaker.allow(s.call.Caller, &s.permit); refusal != nil {
+		s.began = time.Now()
+		if refusal := c.breakers.allow(s.call.Caller, s.began); refusal != nil {
 			c.metrics.refused.Inc()
 			if response.Attempts == 0 {
 				return refusal
@@ -236,14 +236,12 @@ func (c *Client) next(ctx context.Context, s *callState) (wait time.Duration, re
 	return wait, true
 }
 
-// tryOnce makes an attempt and reports its result to the circuit breaker, even if it panics.
+// tryOnce makes an attempt and records its result.
 func (c *Client) tryOnce(ctx context.Context, s *callState) {
-	result := errIgnored
-	defer func() { s.permit.done(result) }()
 	if c.tracer == nil {
 		c.attempt(ctx, s)
 	} else {
 		c.tracedAttempt(ctx, s)
 	}
-	result = s.last.breakerResult()
+	c.breakers.record(s.call.Caller, s.began, s.last.breakerResult())
 }

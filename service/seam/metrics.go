@@ -29,7 +29,7 @@ type endpointSeries struct {
 	seconds  prometheus.Observer
 }
 
-func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget, left *abandoned) *metrics {
+func newMetrics(registry prometheus.Registerer, b *breakers, retries *budget, left *abandoned) *metrics {
 	m := &metrics{
 		endpoints: map[string]*endpointSeries{},
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
@@ -55,7 +55,8 @@ func newMetrics(registry prometheus.Registerer, b *breaker, retries *budget, lef
 	}{
 		{
 			"breaker_state",
-			"State of the shared circuit breaker: 0 closed, 1 half open (probing), 2 open (no requests to Seam).", b.state,
+			"State of the shared circuit breaker: 0 closed, 1 half open (probing), 2 open (no requests to Seam).",
+			func() float64 { return b.shared.state() },
 		},
 		{
 			"callers_cut_off",

@@ -42,15 +42,15 @@ const (
 	maybeIfSent
 )
 
-// breakerInput is how an outcome counts for the circuit breaker.
-type breakerInput int
+// breakerResult is how an outcome counts for the circuit breakers.
+type breakerResult int
 
 const (
-	healthy breakerInput = iota
-	failure
-	ignored
-	byStatus
-	byDuration
+	breakerSuccess breakerResult = iota
+	breakerFailure
+	breakerIgnores
+	breakerByStatus
+	breakerByDuration
 )
 
 // outcomeFacts is all that depends on an outcome.
@@ -59,37 +59,37 @@ type outcomeFacts struct {
 	label   string
 	retry   retrySafety
 	applied applied
-	breaker breakerInput
+	breaker breakerResult
 }
 
 // facts is the table of the outcomes.
 func (o outcome) facts() outcomeFacts {
 	return [...]outcomeFacts{
-		succeeded: {"success", never, no, healthy},
+		succeeded: {"success", never, no, breakerSuccess},
 		// Seam responded with an error and would do so again.
-		rejected: {"rejected", never, no, byStatus},
+		rejected: {"rejected", never, no, breakerByStatus},
 		// Seam responded with 429 and did nothing.
-		rateLimited: {"rate_limited", always, no, healthy},
+		rateLimited: {"rate_limited", always, no, breakerSuccess},
 		// There was no connection, or it was lost before the request was sent.
-		notSent: {"not_sent", always, no, failure},
+		notSent: {"not_sent", always, no, breakerFailure},
 		// Over HTTP/2, Seam reported that the request was not processed: REFUSED_STREAM, or GOAWAY with a lower stream id.
-		notProcessed: {"not_processed", always, no, ignored},
+		notProcessed: {"not_processed", always, no, breakerIgnores},
 		// 502 or 503: a proxy or a load balancer reports that Seam is unavailable.
-		unavailable: {"unavailable", ifIdempotent, maybe, failure},
+		unavailable: {"unavailable", ifIdempotent, maybe, breakerFailure},
 		// Any other 5xx but 501.
-		failed: {"failed", ifIdempotent, maybe, byStatus},
+		failed: {"failed", ifIdempotent, maybe, breakerByStatus},
 		// The connection was lost after the request was sent.
-		connectionLost: {"connection_lost", ifIdempotent, maybe, failure},
+		connectionLost: {"connection_lost", ifIdempotent, maybe, breakerFailure},
 		// No response came within the time for one attempt.
-		timedOut: {"timeout", ifIdempotent, maybe, failure},
+		timedOut: {"timeout", ifIdempotent, maybe, breakerFailure},
 		// A 2xx whose body is incomplete.
-		truncated: {"truncated", ifIdempotent, maybe, failure},
+		truncated: {"truncated", ifIdempotent, maybe, breakerFailure},
 		// A 2xx that cannot be decoded, or that does not count as a success.
-		malformed: {"malformed", ifIdempotent, maybe, healthy},
+		malformed: {"malformed", ifIdempotent, maybe, breakerSuccess},
 		// A 2xx above the size limit, as it would be again.
-		tooLarge: {"too_large", never, maybe, healthy},
+		tooLarge: {"too_large", never, maybe, breakerSuccess},
 		// The caller canceled the call, or its deadline has passed.
-		canceled: {"canceled", never, maybeIfSent, byDuration},
+		canceled: {"canceled", never, maybeIfSent, breakerByDuration},
 	}[o]
 }
 
@@ -126,19 +126,21 @@ func (a *attempt) retryable(semantics Semantics) bool {
 // 5xx with Seam's error envelope is about this request, which may have been made to provoke it, and is ignored, but for
 // 502, 503 and 504. A caller's deadline is a failure only if the attempt took slowAfter. A lost connection is one
 // failure, however many attempts end by it.
-func (a *attempt) breakerResult() error {
-	input := a.outcome.facts().breaker
+func (a *attempt) breakerResult() breakerResult {
+	result := a.outcome.facts().breaker
 	switch {
-	case input == byDuration && a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= slowAfter:
-		return errFailure
-	case input == byDuration, input == ignored, a.lossIsKnown:
-		return errIgnored
-	case input == healthy, input == byStatus && a.httpStatus < http.StatusInternalServerError:
-		return nil
-	case input == byStatus && a.httpStatus != http.StatusGatewayTimeout && a.err.Type != "":
-		return errIgnored
+	case result == breakerByDuration && a.err.HTTPStatus == http.StatusGatewayTimeout && a.took >= slowAfter:
+		return breakerFailure
+	case result == breakerByDuration, a.lossIsKnown:
+		return breakerIgnores
+	case result == breakerByStatus && a.httpStatus < http.StatusInternalServerError:
+		return breakerSuccess
+	case result == breakerByStatus && a.httpStatus != http.StatusGatewayTimeout && a.err.Type != "":
+		return breakerIgnores
+	case result == breakerByStatus:
+		return breakerFailure
 	default:
-		return errFailure
+		return result
 	}
 }
 

@@ -203,7 +203,7 @@ func TestAbandonedRequestEnds(t *testing.T) {
 // TestLostConnectionIsOneFailure shows that a connection which is lost with many calls in flight opens no circuit
 // breaker, and that all of these that may be sent twice succeed.
 func TestLostConnectionIsOneFailure(t *testing.T) {
-	const callers, each = 3, 12
+	const callers, each = 3, 24
 	for name, lose := range map[string]func(s seamtest.Stream) seamtest.Then{
 		"closed": func(seamtest.Stream) seamtest.Then { return seamtest.Close },
 		"reset":  func(seamtest.Stream) seamtest.Then { return seamtest.Reset },
@@ -264,7 +264,7 @@ func TestStreamErrorsAreFailuresEach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := newClient(t, seamtest.New(t, seamtest.Fault{TLS: true, Stream: stream}).URL)
 			var last *seamerr.Error
-			for range 21 {
+			for range 22 {
 				_, _, last = send(t.Context(), t, client, seam.Call{Endpoint: seam.Create(), Caller: attacker()})
 			}
 			wantError(t, last, "upstream_circuit_open", codes.Unavailable)
