@@ -28,18 +28,18 @@ const (
 type retrySafety int
 
 const (
-	never retrySafety = iota
-	ifIdempotent
-	always
+	retryNever retrySafety = iota
+	retryIfIdempotent
+	retryAlways
 )
 
 // applied is whether the request may have been applied.
 type applied int
 
 const (
-	no applied = iota
-	maybe
-	maybeIfSent
+	appliedNo applied = iota
+	appliedMaybe
+	appliedMaybeIfSent
 )
 
 // breakerResult is how an outcome counts for the circuit breakers.
@@ -65,31 +65,31 @@ type outcomeFacts struct {
 // facts is the table of the outcomes.
 func (o outcome) facts() outcomeFacts {
 	return [...]outcomeFacts{
-		succeeded: {"success", never, no, breakerSuccess},
+		succeeded: {"success", retryNever, appliedNo, breakerSuccess},
 		// Seam responded with an error and would do so again.
-		rejected: {"rejected", never, no, breakerByStatus},
+		rejected: {"rejected", retryNever, appliedNo, breakerByStatus},
 		// Seam responded with 429 and did nothing.
-		rateLimited: {"rate_limited", always, no, breakerSuccess},
+		rateLimited: {"rate_limited", retryAlways, appliedNo, breakerSuccess},
 		// There was no connection, or it was lost before the request was sent.
-		notSent: {"not_sent", always, no, breakerFailure},
+		notSent: {"not_sent", retryAlways, appliedNo, breakerFailure},
 		// Over HTTP/2, Seam reported that the request was not processed: REFUSED_STREAM, or GOAWAY with a lower stream id.
-		notProcessed: {"not_processed", always, no, breakerIgnores},
+		notProcessed: {"not_processed", retryAlways, appliedNo, breakerIgnores},
 		// 502 or 503: a proxy or a load balancer reports that Seam is unavailable.
-		unavailable: {"unavailable", ifIdempotent, maybe, breakerFailure},
+		unavailable: {"unavailable", retryIfIdempotent, appliedMaybe, breakerFailure},
 		// Any other 5xx but 501.
-		failed: {"failed", ifIdempotent, maybe, breakerByStatus},
+		failed: {"failed", retryIfIdempotent, appliedMaybe, breakerByStatus},
 		// The connection was lost after the request was sent.
-		connectionLost: {"connection_lost", ifIdempotent, maybe, breakerFailure},
+		connectionLost: {"connection_lost", retryIfIdempotent, appliedMaybe, breakerFailure},
 		// No response came within the time for one attempt.
-		timedOut: {"timeout", ifIdempotent, maybe, breakerFailure},
+		timedOut: {"timeout", retryIfIdempotent, appliedMaybe, breakerFailure},
 		// A 2xx whose body is incomplete.
-		truncated: {"truncated", ifIdempotent, maybe, breakerFailure},
+		truncated: {"truncated", retryIfIdempotent, appliedMaybe, breakerFailure},
 		// A 2xx that cannot be decoded, or that does not count as a success.
-		malformed: {"malformed", ifIdempotent, maybe, breakerSuccess},
+		malformed: {"malformed", retryIfIdempotent, appliedMaybe, breakerSuccess},
 		// A 2xx above the size limit, as it would be again.
-		tooLarge: {"too_large", never, maybe, breakerSuccess},
+		tooLarge: {"too_large", retryNever, appliedMaybe, breakerSuccess},
 		// The caller canceled the call, or its deadline has passed.
-		canceled: {"canceled", never, maybeIfSent, breakerByDuration},
+		canceled: {"canceled", retryNever, appliedMaybeIfSent, breakerByDuration},
 	}[o]
 }
 
@@ -113,13 +113,13 @@ func outcomeOf(httpStatus int) outcome {
 // ambiguous reports whether the request may have been applied.
 func (a *attempt) ambiguous() bool {
 	applied := a.outcome.facts().applied
-	return applied == maybe || (applied == maybeIfSent && a.sent)
+	return applied == appliedMaybe || (applied == appliedMaybeIfSent && a.sent)
 }
 
 // retryable reports whether a retry is safe and can help.
 func (a *attempt) retryable(semantics Semantics) bool {
 	retry := a.outcome.facts().retry
-	return retry == always || (retry == ifIdempotent && semantics != NonIdempotent)
+	return retry == retryAlways || (retry == retryIfIdempotent && semantics != NonIdempotent)
 }
 
 // breakerResult is the result for the circuit breaker. Any deliberate response, a 4xx included, counts as healthy. A
