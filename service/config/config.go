@@ -183,7 +183,7 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 	c.Version = version
 	violations := r.all(chosen)
 	if c.Command == Serve {
-		violations = append(violations, settle(&c)...)
+		violations = append(violations, crossCheck(&c)...)
 	}
 	if len(violations) > 0 {
 		return c, errors.Join(violations...)

@@ -81,7 +81,7 @@ func (c *Client) ended(ctx context.Context, s *callState, x *exchange) {
 func (c *Client) failed(ctx context.Context, deadline time.Time, x *exchange, a *attempt) {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(x.err))
 	a.sent = x.sent()
-	if a.outcome, a.err = interruption(ctx, deadline, cause); a.err != nil {
+	if a.interrupted(ctx, deadline, cause) {
 		return
 	}
 	a.outcome, a.err = connectionLost, seamerr.Unreachable(cause)
@@ -93,17 +93,18 @@ func (c *Client) failed(ctx context.Context, deadline time.Time, x *exchange, a 
 	}
 }
 
-// interruption returns the outcome and the error of an attempt that was canceled or timed out: by the call's context,
-// or by the deadline of the attempt. The error is nil for one that ended for another reason.
-func interruption(ctx context.Context, deadline time.Time, cause error) (outcome, *seamerr.Error) {
+// interrupted reports whether the attempt was canceled or timed out, by the call's context or by its own deadline, and
+// sets its outcome and its error then.
+func (a *attempt) interrupted(ctx context.Context, deadline time.Time, cause error) bool {
 	switch {
 	case expired(ctx):
-		return canceled, contextError(ctx, cause)
+		a.outcome, a.err = canceled, contextError(ctx, cause)
 	case !deadline.IsZero() && !time.Now().Before(deadline):
-		return timedOut, seamerr.Timeout(cause)
+		a.outcome, a.err = timedOut, seamerr.Timeout(cause)
 	default:
-		return succeeded, nil
+		return false
 	}
+	return true
 }
 
 // isNotProcessed reports whether Seam has not processed the request (RFC 9113): it refused the stream with
@@ -128,7 +129,7 @@ func (c *Client) received(ctx context.Context, deadline time.Time, call *Call, x
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if x.bodyErr != nil {
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, fromOutside(x.bodyErr))
-		if a.outcome, a.err = interruption(ctx, deadline, cause); a.err != nil {
+		if a.interrupted(ctx, deadline, cause) {
 			return
 		}
 		if good {

@@ -44,7 +44,8 @@ func describe(response *http.Response, body []byte) string {
 	return fmt.Sprintf("%d bytes of %s without Seam's error", len(body), contentType)
 }
 
-// seamRequestID returns Seam's id of the request, if it is safe to pass on: a proxy may echo a request's credentials in it.
+// seamRequestID returns Seam's id of the request, if it is safe to pass on: a proxy may echo a request's credentials in
+// it.
 func seamRequestID(response http.Header, redact redactor) string {
 	id := response.Get("Seam-Request-Id")
 	if !validSeamRequestID(id) {
@@ -58,8 +59,8 @@ func seamRequestID(response http.Header, redact redactor) string {
 	return id
 }
 
-// validSeamRequestID reports whether a request id may stand in a header and in the log, which excludes what looks like a
-// credential.
+// validSeamRequestID reports whether a request id may stand in a header and in the log, which excludes what looks like
+// a credential.
 func validSeamRequestID(id string) bool {
 	for i := range len(id) {
 		c := id[i]

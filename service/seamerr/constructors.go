@@ -14,23 +14,24 @@ import (
 
 // Unauthorized refuses a call that has no credential at all.
 func Unauthorized() *Error {
-	return inSeamsWords(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
+	return seamStyleError(http.StatusUnauthorized, "unauthorized", "No authentication methods succeeded", nil)
 }
 
 // Forbidden refuses a caller that is known and may not call the RPC.
 func Forbidden(rpc string) *Error {
-	return own(http.StatusForbidden, "forbidden", "The caller may not call "+rpc, nil)
+	return serviceError(http.StatusForbidden, "forbidden", "The caller may not call "+rpc, nil)
 }
 
 // CrossOrigin refuses a cross-origin request of a browser (CSRF).
 func CrossOrigin() *Error {
-	return own(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
+	return serviceError(http.StatusForbidden, "forbidden", "Pages of this origin may not call", nil)
 }
 
 // ServiceCredentialRefused reports that Seam refused the service credential. The operator has to replace it. The caller
 // gets an internal error and not a 401, which would mean that its own credential is wrong.
 func ServiceCredentialRefused(refusal *Error) *Error {
-	e := own(http.StatusInternalServerError, "upstream_credential_refused", "The service is not set up right", refusal)
+	e := serviceError(http.StatusInternalServerError, "upstream_credential_refused",
+		"The service is not set up right", refusal)
 	e.SeamRequestID = refusal.SeamRequestID
 	return e
 }
@@ -39,7 +40,7 @@ func ServiceCredentialRefused(refusal *Error) *Error {
 // is valid and another replica may have capacity; over gRPC it is RESOURCE_EXHAUSTED, which clients do not retry by
 // default, so that retries do not multiply the load.
 func Overloaded(wait time.Duration) *Error {
-	e := own(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
+	e := serviceError(http.StatusServiceUnavailable, "overloaded", "The service has too many calls in flight", nil)
 	e.Code = codes.ResourceExhausted
 	e.RetryAfter = &wait
 	return e
@@ -47,19 +48,19 @@ func Overloaded(wait time.Duration) *Error {
 
 // CallerRateLimited refuses a call because its caller exceeds the rate limit.
 func CallerRateLimited(wait time.Duration) *Error {
-	e := own(http.StatusTooManyRequests, "caller_rate_limited", "The caller makes more calls than it may", nil)
+	e := serviceError(http.StatusTooManyRequests, "caller_rate_limited", "The caller makes more calls than it may", nil)
 	e.RetryAfter = &wait
 	return e
 }
 
 // InvalidJSON refuses a body that is not one JSON value.
 func InvalidJSON(cause error) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
+	return seamStyleError(http.StatusBadRequest, "invalid_input", "Invalid JSON", cause)
 }
 
 // InvalidContentType refuses a body that does not say that it is JSON, for a request of the given HTTP method.
 func InvalidContentType(method string) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_content_type",
+	return seamStyleError(http.StatusBadRequest, "invalid_content_type",
 		method+` requests must have Content-Type header with "application/json"`, nil)
 }
 
@@ -77,7 +78,7 @@ func RepeatedParameter(name string) *Error {
 }
 
 func invalidQuery(message string) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_query_params", message, nil)
+	return seamStyleError(http.StatusBadRequest, "invalid_query_params", message, nil)
 }
 
 // RepeatedHeader refuses a credential header that is given more than once.
@@ -89,79 +90,79 @@ func InvalidHeader(name string) *Error {
 }
 
 func invalidHeader(name, violation string) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Header "+name+" "+violation, nil)
+	return seamStyleError(http.StatusBadRequest, "invalid_input", "Header "+name+" "+violation, nil)
 }
 
 // PayloadTooLarge refuses a body of more than limit bytes.
 func PayloadTooLarge(limit int) *Error {
-	return own(http.StatusRequestEntityTooLarge, "payload_too_large",
+	return serviceError(http.StatusRequestEntityTooLarge, "payload_too_large",
 		fmt.Sprintf("Request body is larger than %d KiB", limit>>10), nil)
 }
 
 // RequestTimeout reports a request body that did not arrive in time. No request was sent to Seam.
 func RequestTimeout(cause error) *Error {
-	return own(http.StatusRequestTimeout, "request_timeout", "The request did not arrive in time", cause)
+	return serviceError(http.StatusRequestTimeout, "request_timeout", "The request did not arrive in time", cause)
 }
 
 // InvalidMessage refuses a gRPC message that cannot be decoded. The error is the caller's, so it is not the INTERNAL
 // with which gRPC libraries respond and on which operators have alerts.
 func InvalidMessage(cause error) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
+	return seamStyleError(http.StatusBadRequest, "invalid_input", "Request message could not be decoded", cause)
 }
 
 // UnknownMethod refuses a gRPC method that does not exist.
 func UnknownMethod() *Error {
-	return own(http.StatusNotImplemented, "method_not_found", "There is no such method", nil)
+	return serviceError(http.StatusNotImplemented, "method_not_found", "There is no such method", nil)
 }
 
 // Unsupported refuses what gRPC allows and the service does not, such as compressed messages.
 func Unsupported(what string) *Error {
-	return own(http.StatusNotImplemented, "unsupported", what+" is not supported", nil)
+	return serviceError(http.StatusNotImplemented, "unsupported", what+" is not supported", nil)
 }
 
 // StreamEnded ends a stream that would otherwise stay open, such as a health watch.
 func StreamEnded(message string, cause error) *Error {
-	return own(http.StatusServiceUnavailable, "stream_ended", message, cause)
+	return serviceError(http.StatusServiceUnavailable, "stream_ended", message, cause)
 }
 
 // UnreadableBody reports a request body that ended early or did not arrive in time.
 func UnreadableBody(cause error) *Error {
-	return inSeamsWords(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
+	return seamStyleError(http.StatusBadRequest, "invalid_input", "Request body could not be read", cause)
 }
 
 // NotFound refuses a path that does not exist.
 func NotFound() *Error {
-	return inSeamsWords(http.StatusNotFound, "not_found", "Not found", nil)
+	return seamStyleError(http.StatusNotFound, "not_found", "Not found", nil)
 }
 
 // MethodNotAllowed refuses a path that exists, but not for this method.
 func MethodNotAllowed(allow []string) *Error {
 	message := "only " + strings.Join(allow, ",") + " accepted"
-	e := inSeamsWords(http.StatusMethodNotAllowed, "method_not_allowed", message, nil)
+	e := seamStyleError(http.StatusMethodNotAllowed, "method_not_allowed", message, nil)
 	e.Allow = allow
 	return e
 }
 
 // Unreachable reports that no response came from Seam: the request could not be sent, or the connection was lost.
 func Unreachable(cause error) *Error {
-	return own(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
+	return serviceError(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
 }
 
 // CircuitOpen reports that no request was sent, because the circuit breaker is open after repeated failures of Seam.
 func CircuitOpen(wait time.Duration) *Error {
-	e := own(http.StatusServiceUnavailable, "upstream_circuit_open", "Seam is failing and was not asked", nil)
+	e := serviceError(http.StatusServiceUnavailable, "upstream_circuit_open", "Seam is failing and was not asked", nil)
 	e.RetryAfter = &wait
 	return e
 }
 
 // Timeout reports that the deadline passed before Seam responded. The request may have been applied.
 func Timeout(cause error) *Error {
-	return own(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not respond in time", cause)
+	return serviceError(http.StatusGatewayTimeout, "upstream_timeout", "Seam did not respond in time", cause)
 }
 
 // Canceled reports that the caller cancelled the call. The request may have been applied.
 func Canceled(cause error) *Error {
-	e := own(statusClientClosedRequest, "canceled", "The caller cancelled the call", cause)
+	e := serviceError(statusClientClosedRequest, "canceled", "The caller cancelled the call", cause)
 	e.Code = codes.Canceled
 	return e
 }
@@ -169,7 +170,8 @@ func Canceled(cause error) *Error {
 // InvalidResponse reports a malformed response of Seam. The request was applied if the status of that response was a
 // 2xx, so the code is not one that clients retry by default.
 func InvalidResponse(cause error) *Error {
-	e := own(http.StatusBadGateway, "upstream_response_invalid", "Seam's response could not be understood", cause)
+	e := serviceError(http.StatusBadGateway, "upstream_response_invalid",
+		"Seam's response could not be understood", cause)
 	e.Code = codes.Internal
 	return e
 }
@@ -200,23 +202,23 @@ func (e *Error) WithUnknownOutcome(idempotent bool) *Error {
 // ProxyRefused reports that a proxy before Seam requires authentication of the service. The operator has to configure
 // it, so the caller gets an internal error.
 func ProxyRefused() *Error {
-	return own(http.StatusInternalServerError, "upstream_proxy_refused", "The service is not set up right",
+	return serviceError(http.StatusInternalServerError, "upstream_proxy_refused", "The service is not set up right",
 		errors.New("a proxy before Seam responded with HTTP status 407"))
 }
 
 // Internal reports an error inside the service.
 func Internal(cause error) *Error {
-	return inSeamsWords(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
+	return seamStyleError(http.StatusInternalServerError, "internal_server_error", "Internal error", cause)
 }
 
-// own is an error of a type that Seam does not have.
-func own(httpStatus int, errorType, message string, cause error) *Error {
-	e := inSeamsWords(httpStatus, errorType, message, cause)
+// serviceError is an error of a type that Seam does not have.
+func serviceError(httpStatus int, errorType, message string, cause error) *Error {
+	e := seamStyleError(httpStatus, errorType, message, cause)
 	e.Domain = DomainService
 	return e
 }
 
-// inSeamsWords is an error of the service that reads like one of Seam's.
-func inSeamsWords(httpStatus int, errorType, message string, cause error) *Error {
+// seamStyleError is an error of the service that reads like one of Seam's.
+func seamStyleError(httpStatus int, errorType, message string, cause error) *Error {
 	return &Error{HTTPStatus: httpStatus, Type: errorType, Message: message, Local: true, Cause: cause}
 }

@@ -78,7 +78,7 @@ func InvalidInput(violations []FieldViolation) *Error {
 	if len(violations) > maxFieldViolations {
 		violations = violations[:maxFieldViolations]
 	}
-	e := inSeamsWords(http.StatusBadRequest, "invalid_input", summary(violations), nil)
+	e := seamStyleError(http.StatusBadRequest, "invalid_input", summary(violations), nil)
 	e.Violations = violations
 	return e
 }

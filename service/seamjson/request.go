@@ -231,7 +231,7 @@ func (r requestReader) readValue(f *field) (v protoreflect.Value, violation *sea
 // sanitizeName returns the name of an unknown member as it may be quoted. A caller that mixes up names and values could
 // have put a credential there, and a hostile one anything.
 func sanitizeName(name string) string {
-	if text.LooksLikeCredential(name) || !text.IsPrintable(name) || len(name) > 64 {
+	if text.LooksLikeCredential(name) || text.HasControlCharacters(name) || len(name) > 64 {
 		return "(not quoted)"
 	}
 	return name

@@ -101,7 +101,7 @@ func TestUnmarshalRequestViolations(t *testing.T) {
 		"name like a JWT":         {`{"eyJSECRET":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: '(not quoted)'")}},
 		"name with a quote":       {`{"it's":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: 'it's'")}},
 		"name with a line break":  {`{"a\nSECRET":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: '(not quoted)'")}},
-		"name not ASCII":          {`{"é":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: '(not quoted)'")}},
+		"name not ASCII":          {`{"é":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: 'é'")}},
 		"name too long":           {`{"` + strings.Repeat("x", 60) + `SECRET":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: '(not quoted)'")}},
 		"name as long as may be":  {`{"` + strings.Repeat("x", 64) + `":1}`, []seamerr.FieldViolation{violation("Unrecognized key(s) in object: '" + strings.Repeat("x", 64) + "'")}},
 		"list in place of object": {`["SECRET"]`, []seamerr.FieldViolation{violation("Expected object, received array")}},

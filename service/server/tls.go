@@ -45,30 +45,30 @@ func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*ser
 		return nil, nil //nolint:nilnil // Nil stands for plain text.
 	}
 	// The default for callers that set no version is the safe one.
-	i := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
-	usePair := func(contents [][]byte) error { return i.usePair(cfg.TLSCertFile, contents) }
-	err := i.read("--tls-cert-file and --tls-key-file", failures, usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
+	s := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
+	usePair := func(contents [][]byte) error { return s.usePair(cfg.TLSCertFile, contents) }
+	err := s.read("--tls-cert-file and --tls-key-file", failures, usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
 	if cfg.TLSClientCAFile != "" {
-		err = errors.Join(err, i.read("--tls-client-ca-file", failures, i.useClientCAs, cfg.TLSClientCAFile))
+		err = errors.Join(err, s.read("--tls-client-ca-file", failures, s.useClientCAs, cfg.TLSClientCAFile))
 	}
-	return i, err
+	return s, err
 }
 
-func (i *serverCertificates) read(
+func (s *serverCertificates) read(
 	what string, failures prometheus.Counter, use func([][]byte) error, paths ...string,
 ) error {
 	files, err := reload.Read(what, paths, failures, use)
 	if err != nil {
 		return err
 	}
-	i.files = append(i.files, files)
+	s.files = append(s.files, files)
 	return nil
 }
 
 // usePair applies the contents of the certificate file at path and of its key file. The errors of crypto/tls quote
 // neither. An expired certificate is an error, since no client would accept it: it stops a start, and at a reload the
 // previous one stays in use. One that expires while it is in use stays in use too.
-func (i *serverCertificates) usePair(path string, contents [][]byte) error {
+func (s *serverCertificates) usePair(path string, contents [][]byte) error {
 	certificate, err := tls.X509KeyPair(contents[0], contents[1])
 	if err != nil {
 		return err
@@ -76,24 +76,24 @@ func (i *serverCertificates) usePair(path string, contents [][]byte) error {
 	if end := certificate.Leaf.NotAfter; time.Now().After(end) {
 		return fmt.Errorf("the certificate in %s expired on %s: renew it", path, end.UTC().Format(time.RFC3339))
 	}
-	i.certificate.Store(&certificate)
+	s.certificate.Store(&certificate)
 	return nil
 }
 
 // expiration is when the certificate expires, in seconds since 1970, 0 for plain text.
-func (i *serverCertificates) expiration() float64 {
-	if i == nil {
+func (s *serverCertificates) expiration() float64 {
+	if s == nil {
 		return 0
 	}
-	return float64(i.certificate.Load().Leaf.NotAfter.Unix())
+	return float64(s.certificate.Load().Leaf.NotAfter.Unix())
 }
 
-func (i *serverCertificates) useClientCAs(contents [][]byte) error {
+func (s *serverCertificates) useClientCAs(contents [][]byte) error {
 	pool := x509.NewCertPool()
 	if err := addCAs(pool, contents[0]); err != nil {
 		return err
 	}
-	i.clientCAs.Store(pool)
+	s.clientCAs.Store(pool)
 	return nil
 }
 
@@ -108,24 +108,24 @@ func aeadSuites() []uint16 {
 }
 
 // authorities returns the authorities of client certificates, nil when these are not accepted.
-func (i *serverCertificates) authorities() *x509.CertPool {
-	if i == nil {
+func (s *serverCertificates) authorities() *x509.CertPool {
+	if s == nil {
 		return nil
 	}
-	return i.clientCAs.Load()
+	return s.clientCAs.Load()
 }
 
 // config returns the configuration for a face that speaks the protocols.
-func (i *serverCertificates) config(protocols ...string) *tls.Config {
+func (s *serverCertificates) config(protocols ...string) *tls.Config {
 	// The inner configuration is made for each handshake, so it is always the newest. The cost is negligible.
 	current := func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		inner := &tls.Config{
-			MinVersion:   i.minVersion,
+			MinVersion:   s.minVersion,
 			CipherSuites: aeadSuites(),
 			NextProtos:   protocols,
-			Certificates: []tls.Certificate{*i.certificate.Load()},
+			Certificates: []tls.Certificate{*s.certificate.Load()},
 		}
-		if authorities := i.clientCAs.Load(); authorities != nil {
+		if authorities := s.clientCAs.Load(); authorities != nil {
 			inner.ClientCAs = authorities
 			// A caller may have a bearer token in place of a certificate. A certificate that is sent must be valid.
 			inner.ClientAuth = tls.VerifyClientCertIfGiven
@@ -137,15 +137,15 @@ func (i *serverCertificates) config(protocols ...string) *tls.Config {
 		}
 		return inner, nil
 	}
-	return &tls.Config{MinVersion: i.minVersion, NextProtos: protocols, GetConfigForClient: current}
+	return &tls.Config{MinVersion: s.minVersion, NextProtos: protocols, GetConfigForClient: current}
 }
 
 // grpcOptions returns the options for TLS on the gRPC server.
-func (i *serverCertificates) grpcOptions(logger *slog.Logger) []grpc.ServerOption {
-	if i == nil {
+func (s *serverCertificates) grpcOptions(logger *slog.Logger) []grpc.ServerOption {
+	if s == nil {
 		return nil
 	}
-	return []grpc.ServerOption{grpc.Creds(loggedCredentials{credentials.NewTLS(i.config("h2")), logger})}
+	return []grpc.ServerOption{grpc.Creds(loggedCredentials{credentials.NewTLS(s.config("h2")), logger})}
 }
 
 // loggedCredentials logs failed handshakes, as net/http does on the other face: a client in plain text sees only a
@@ -170,11 +170,11 @@ func (c loggedCredentials) Clone() credentials.TransportCredentials {
 }
 
 // serveHTTP serves on the listener until the server is shut down.
-func (i *serverCertificates) serveHTTP(server *http.Server, listener net.Listener) error {
-	if i == nil {
+func (s *serverCertificates) serveHTTP(server *http.Server, listener net.Listener) error {
+	if s == nil {
 		return server.Serve(listener)
 	}
-	server.TLSConfig = i.config("h2", "http/1.1")
+	server.TLSConfig = s.config("h2", "http/1.1")
 	server.HTTP2 = http2Limits()
 	// The certificate is in the configuration, so that no file is named here.
 	return server.ServeTLS(listener, "", "")

@@ -8,9 +8,9 @@ import (
 	"github.com/clientsession/client-session-service/service/text"
 )
 
-// settle returns the violations between settings that are each valid, and clears those that others override. A
+// crossCheck returns the violations between settings that are each valid, and clears those that others override. A
 // violation never quotes a key.
-func settle(c *Config) []error {
+func crossCheck(c *Config) []error {
 	if c.Sandbox { // The sandbox must not receive a real key.
 		c.SeamAPIKey, c.SeamAPIKeyFile, c.SeamPersonalAccessToken, c.SeamWorkspaceID = "", "", "", ""
 	}
