@@ -105,6 +105,19 @@ func (c *restCall) Respond(ctx context.Context, handle func(context.Context) (pr
 	return c.err
 }
 
+// minWriteTime is how long a response may take to be written at least, however near the deadline of the call is.
+const minWriteTime = 5 * time.Second
+
+// limitWriting ends the writing of the response at the deadline of the call: a caller that does not read its response
+// must not hold its slot for longer. A connection that has no deadlines is one of a test.
+func (c *restCall) limitWriting(ctx context.Context) {
+	end := time.Now().Add(minWriteTime)
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(end) {
+		end = deadline
+	}
+	_ = http.NewResponseController(c.writer).SetWriteDeadline(end)
+}
+
 // response returns the body of the response to a call that succeeded.
 func (c *restCall) response() []byte {
 	if len(c.SeamBody) == 0 {

@@ -23,6 +23,7 @@ func (inProcess) Invoke(ctx context.Context, fullMethod string, _, _ any, _ ...g
 		return c.err
 	}
 	c.writer.Header()[headerSeamRequestID] = []string{c.ResponseID()}
+	c.limitWriting(ctx)
 	return nil
 }
 

@@ -62,29 +62,9 @@ func TestSlowCaller(t *testing.T) {
 // TestSlowReader shows that a caller that does not read its response does not delay the others, and that it still gets
 // all of it.
 func TestSlowReader(t *testing.T) {
-	const sessions = 2000
-	one := `{"client_session_id":"` + sandbox.SessionID + `","customer_key":"` + strings.Repeat("k", 3000) + `"}`
 	h := start(t)
-	err := h.sandbox.Inject(sandbox.Fault{
-		Path: "/client_sessions/list", Status: http.StatusOK, ContentType: "application/json",
-		Body: `{"client_sessions":[` + strings.Repeat(one+",", sessions-1) + one + `],"ok":true}`,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow := dial(t, h.at.HTTP)
+	slow, reader, sessions := h.longList()
 	defer slow.Close()
-	// The response is larger than what the kernel takes for a connection, so the service has to wait.
-	if err := slow.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(slow, strings.Replace(post(`{}`, asSandbox), grantPath, "/client_sessions/list", 1)); err != nil {
-		t.Fatal(err)
-	}
-	reader := bufio.NewReader(slow)
-	if _, err := reader.Peek(1); err != nil {
-		t.Fatal(err)
-	}
 	for range 20 {
 		if got := h.grant(byID); got.status != http.StatusOK {
 			t.Fatalf("another caller gets %d %s", got.status, got.text)
@@ -105,6 +85,52 @@ func TestSlowReader(t *testing.T) {
 	if got := strings.Count(string(text), sandbox.SessionID); err != nil || got != sessions {
 		t.Errorf("the slow reader gets %d of %d sessions, %v", got, sessions, err)
 	}
+}
+
+// TestUnreadResponse shows that a response which is not read holds the slot of its call until the deadline, and no
+// longer.
+func TestUnreadResponse(t *testing.T) {
+	t.Parallel() // A response has 5 seconds at least.
+	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 2 * time.Second })
+	unread, _, _ := h.longList()
+	defer unread.Close()
+	inFlight := func(n string) func() bool {
+		return func() bool {
+			_, text := h.admin("/metrics")
+			return strings.Contains(text, "\nclient_session_service_in_flight "+n+"\n")
+		}
+	}
+	if !inFlight("1")() {
+		t.Error("the call is over before its response is written")
+	}
+	seamtest.Eventually(t, "the call to end", inFlight("0"))
+}
+
+// longList asks for a list over REST and reads the beginning of the response, which is longer than what the kernel takes
+// for a connection, so that the service has to wait.
+func (h *harness) longList() (conn net.Conn, reader *bufio.Reader, sessions int) {
+	h.t.Helper()
+	sessions = 2000
+	one := `{"client_session_id":"` + sandbox.SessionID + `","customer_key":"` + strings.Repeat("k", 3000) + `"}`
+	err := h.sandbox.Inject(sandbox.Fault{
+		Path: "/client_sessions/list", Status: http.StatusOK, ContentType: "application/json",
+		Body: `{"client_sessions":[` + strings.Repeat(one+",", sessions-1) + one + `],"ok":true}`,
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	conn = dial(h.t, h.at.HTTP)
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, strings.Replace(post(`{}`, asSandbox), grantPath, "/client_sessions/list", 1)); err != nil {
+		h.t.Fatal(err)
+	}
+	reader = bufio.NewReader(conn)
+	if _, err := reader.Peek(1); err != nil {
+		h.t.Fatal(err)
+	}
+	return conn, reader, sessions
 }
 
 // TestCallerCancelsMidBody shows that nothing is asked of Seam for a caller that hangs up before its request is whole.
