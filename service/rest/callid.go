@@ -12,10 +12,10 @@ const (
 	headerCallID        = "X-Request-Id"
 )
 
-// withEnds is around all requests. It sets what each response has, before anything can refuse the request: the id of
-// the call, and what keeps caches on the way from keeping responses, since a session has a token. And it recovers the
-// panics outside of the calls: call.Serve recovers those inside.
-func withEnds(next http.Handler, calls *call.Server) http.Handler {
+// withCallID sets the id of the call on each response, before anything can refuse the request. It is around all else, so
+// it also keeps caches on the way from keeping a response, since a session has a token, and recovers the panics outside
+// of the calls: call.Serve recovers those inside.
+func withCallID(next http.Handler, calls *call.Server) http.Handler {
 	noStore := []string{"no-store"} // Shared by all responses: net/http only reads it.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := call.NewCallID(r.Header[headerCallID])
@@ -33,5 +33,5 @@ func withEnds(next http.Handler, calls *call.Server) http.Handler {
 	})
 }
 
-// callID returns the id that withEnds has set.
+// callID returns the id that withCallID has set.
 func callID(w http.ResponseWriter) string { return w.Header().Get(headerCallID) }

@@ -82,7 +82,7 @@ func New(config Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return withEnds(handler, config.Calls), nil
+	return withCallID(handler, config.Calls), nil
 }
 
 type face struct {
