@@ -12,9 +12,9 @@ const (
 	headerCallID        = "X-Request-Id"
 )
 
-// withCallID sets the id of the call on each response, before anything can refuse the request. It is around all else, so
-// it also keeps caches on the way from keeping a response, since a session has a token, and recovers the panics outside
-// of the calls: call.Serve recovers those inside.
+// withCallID sets the id of the call on each response, before anything can refuse the request. It is around all else.
+// So it also keeps caches on the way from keeping a response, since a session has a token, and recovers the panics
+// outside of the calls: call.Serve recovers those inside.
 func withCallID(next http.Handler, calls *call.Server) http.Handler {
 	noStore := []string{"no-store"} // Shared by all responses: net/http only reads it.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
