@@ -62,7 +62,7 @@ type Face interface {
 	Read(part []byte) (int, error)
 	// Decode decodes the body into the request and keeps no part of it. Violations of single values go into the call's
 	// Violations; the error is for a body that cannot be decoded at all.
-	Decode(c *Call, body []byte, request proto.Message) *seamerr.Error
+	Decode(body []byte, request proto.Message) *seamerr.Error
 	// Cut makes a Read that waits for the body fail. Any goroutine may call it during a Read.
 	Cut()
 	// Respond writes the response of the handler, and returns when it is written. It writes nothing for an error, which

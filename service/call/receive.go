@@ -36,7 +36,7 @@ func newRequestBuffer(config Config) *requestBuffer {
 
 // decode reads the body of the request and decodes it into message. It frees the body's memory at once: the message has
 // its own copy of all that it needs.
-func (a *arrival) decode(c *Call, f Face, request proto.Message) *seamerr.Error {
+func (a *arrival) decode(f Face, request proto.Message) *seamerr.Error {
 	var whole body
 	defer whole.free()
 	err := a.read(f, &whole)
@@ -46,7 +46,7 @@ func (a *arrival) decode(c *Call, f Face, request proto.Message) *seamerr.Error 
 	if err != nil {
 		return err
 	}
-	return f.Decode(c, whole.bytes(), request)
+	return f.Decode(whole.bytes(), request)
 }
 
 // read reads the body to its end.

@@ -74,7 +74,7 @@ func (f *receiveFace) Read(part []byte) (int, error) { return f.ReadCloser.Read(
 
 func (f *receiveFace) Cut() { _ = f.Close() }
 
-func (f *receiveFace) Decode(_ *Call, body []byte, _ proto.Message) *seamerr.Error {
+func (f *receiveFace) Decode(body []byte, _ proto.Message) *seamerr.Error {
 	f.decoded = bytes.Clone(body)
 	if len(body) == 1 {
 		return seamerr.InvalidMessage(nil)
@@ -106,7 +106,7 @@ func TestReceive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, f := newReceiveTest(time.Minute), &receiveFace{ReadCloser: io.NopCloser(test.body)}
 			a := b.add(f.Cut, true)
-			if got := receiveErrorType(a.decode(&Call{}, f, nil)); got != test.want {
+			if got := receiveErrorType(a.decode(f, nil)); got != test.want {
 				t.Errorf("error is %q, want %q", got, test.want)
 			}
 			if f.decoded != nil {
@@ -132,7 +132,7 @@ func TestReceiveEndsReading(t *testing.T) {
 			go func() {
 				a := b.add(f.Cut, true)
 				defer a.release()
-				ends <- receiveErrorType(a.decode(&Call{}, f, nil))
+				ends <- receiveErrorType(a.decode(f, nil))
 			}()
 			go func() { _, _ = from.Write([]byte("begin")) }()
 		}

@@ -135,7 +135,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 	arrival := s.requests.add(f.Cut, !c.Method.Public)
 	defer arrival.release()
 	request := c.Method.NewRequest()
-	if err := arrival.decode(c, f, request); err != nil {
+	if err := arrival.decode(f, request); err != nil {
 		return err
 	}
 	// A slot is for a request that has arrived, so that a slow request holds none.

@@ -127,7 +127,7 @@ func (s *serving) Read(part []byte) (int, error) {
 	return copy(part, s.body), io.EOF
 }
 
-func (s *serving) Decode(_ *Call, body []byte, request proto.Message) *seamerr.Error {
+func (s *serving) Decode(body []byte, request proto.Message) *seamerr.Error {
 	if err := s.step("decode"); err != nil {
 		return seamerr.From(err)
 	}

@@ -128,7 +128,7 @@ func (u *unaryCall) begin() error {
 }
 
 // Decode implements call.Face. The decoder's error is dropped, since it does not say what is wrong.
-func (u *unaryCall) Decode(_ *call.Call, body []byte, request proto.Message) *seamerr.Error {
+func (u *unaryCall) Decode(body []byte, request proto.Message) *seamerr.Error {
 	if err := proto.Unmarshal(body, request); err != nil {
 		return seamerr.InvalidMessage(errors.New("not a message of the contract"))
 	}

@@ -143,7 +143,7 @@ func (c *restCall) Read(part []byte) (int, error) {
 
 // Decode implements call.Face. It also decodes the members beside an invalid one, so that the rules are checked on them
 // too.
-func (c *restCall) Decode(_ *call.Call, body []byte, request proto.Message) *seamerr.Error {
+func (c *restCall) Decode(body []byte, request proto.Message) *seamerr.Error {
 	for _, header := range c.face.headers {
 		for _, value := range c.Metadata[header.name] {
 			if !text.IsPrintable(value) {

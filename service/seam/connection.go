@@ -1,8 +1,6 @@
 package seam
 
 import (
-	"cmp"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -53,15 +51,6 @@ func (c *connection) count(open prometheus.Gauge) {
 	if c.open = open; open != nil {
 		open.Inc()
 	}
-}
-
-// protocolOf returns the protocol that was negotiated on a connection, empty without TLS.
-func protocolOf(conn net.Conn) string {
-	secured, ok := conn.(*tls.Conn)
-	if !ok {
-		return ""
-	}
-	return cmp.Or(secured.ConnectionState().NegotiatedProtocol, protocolHTTP1)
 }
 
 // SyscallConn gives access to the socket.

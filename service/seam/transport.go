@@ -1,7 +1,6 @@
 package seam
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -91,19 +90,22 @@ func (p *pool) take() *generation {
 
 // used returns the connection on which net/http sends a request, nil if it is not one of the pool.
 func (p *pool) used(conn net.Conn) *connection {
-	under := conn
-	if secured, ok := conn.(*tls.Conn); ok {
-		under = secured.NetConn()
+	secured, isTLS := conn.(*tls.Conn)
+	if isTLS {
+		conn = secured.NetConn()
 	}
-	c, ok := under.(*connection)
+	c, ok := conn.(*connection)
 	if !ok {
 		return nil
 	}
 	c.first.Do(func() {
-		protocol := protocolOf(conn)
-		c.isHTTP2 = protocol == protocolHTTP2
-		c.count(p.metrics.open[cmp.Or(protocol, protocolHTTP1)])
-		if protocol == protocolHTTP1 {
+		c.isHTTP2 = isTLS && secured.ConnectionState().NegotiatedProtocol == protocolHTTP2
+		if c.isHTTP2 {
+			c.count(p.metrics.open[protocolHTTP2])
+			return
+		}
+		c.count(p.metrics.open[protocolHTTP1])
+		if isTLS {
 			p.warnHTTP1()
 		}
 	})
