@@ -11,10 +11,9 @@ import (
 	"github.com/clientsession/client-session-service/service/text"
 )
 
-// malformed returns the violations for which the contract has no rule, since they apply to every field: unknown fields,
+// malformed appends the violations for which the contract has no rule, since they apply to every field: unknown fields,
 // invalid times and control characters.
-func malformed(message protoreflect.Message) []seamerr.FieldViolation {
-	var violations []seamerr.FieldViolation
+func malformed(message protoreflect.Message, violations []seamerr.FieldViolation) []seamerr.FieldViolation {
 	if len(message.GetUnknown()) > 0 {
 		// A field that this version of the contract does not know may be a restriction that a newer caller relies on:
 		// dropping it would grant more than was requested.
@@ -29,12 +28,7 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 		name, value := string(field.Name()), message.Get(field)
 		switch {
 		case field.IsList() && field.Kind() == protoreflect.StringKind:
-			list := value.List()
-			for j := range list.Len() {
-				if text.HasControlCharacters(list.Get(j).String()) {
-					violations = append(violations, seamerr.ControlCharacters(name, strconv.Itoa(j)))
-				}
-			}
+			violations = malformedElements(name, value.List(), violations)
 		case field.Kind() == protoreflect.StringKind:
 			if text.HasControlCharacters(value.String()) {
 				violations = append(violations, seamerr.ControlCharacters(name))
@@ -46,13 +40,29 @@ func malformed(message protoreflect.Message) []seamerr.FieldViolation {
 	return violations
 }
 
+// malformedElements appends the violations of the first elements of a list that have one.
+func malformedElements(
+	name string, list protoreflect.List, violations []seamerr.FieldViolation,
+) []seamerr.FieldViolation {
+	end := len(violations) + maxCollected
+	for i := range list.Len() {
+		if text.HasControlCharacters(list.Get(i).String()) {
+			violations = append(violations, seamerr.ControlCharacters(name, strconv.Itoa(i)))
+			if len(violations) == end {
+				break
+			}
+		}
+	}
+	return violations
+}
+
 // malformedWithin returns the violations of a message within a request: a time, or a list of ids, which in Seam's JSON
 // is the member itself.
 func malformedWithin(path []string, message protoreflect.Message) []seamerr.FieldViolation {
 	if stamp, ok := message.Interface().(*timestamppb.Timestamp); ok && stamp.CheckValid() != nil {
 		return []seamerr.FieldViolation{seamerr.InvalidDatetime(path...)}
 	}
-	violations := malformed(message)
+	violations := malformed(message, nil)
 	for i, v := range violations {
 		violations[i].Path = slices.Concat(path, v.Path[min(1, len(v.Path)):])
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -11,13 +12,20 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// validate refuses a request that violates the rules of the contract. The error has all violations, in the order of the
+// maxCollected bounds the violations of each source, so that a hostile request does not cost many times what it takes
+// to read it. An error spells out no more than that.
+const maxCollected = 100
+
+// validate refuses a request that violates the rules of the contract. The error has its violations, in the order of the
 // contract's fields and in Seam's words, so that it reads like one of Seam's.
 func (r Rules) validate(c *Call, request proto.Message) *seamerr.Error {
 	message := request.ProtoReflect()
-	violations := append(slices.Clone(c.Violations), malformed(message)...)
-	ruleViolations := r.check(message)
-	if len(violations) == 0 && len(ruleViolations) == 0 {
+	violations := malformed(message, slices.Clip(c.Violations))
+	ruleViolations, err := r.check(request)
+	switch {
+	case err != nil:
+		return seamerr.Internal(err)
+	case len(violations) == 0 && len(ruleViolations) == 0:
 		return nil
 	}
 	return seamerr.InvalidInput(merge(message.Descriptor(), violations, ruleViolations))
@@ -28,14 +36,16 @@ func (r Rules) validate(c *Call, request proto.Message) *seamerr.Error {
 func merge(
 	descriptor protoreflect.MessageDescriptor, undecodable, ruleViolations []seamerr.FieldViolation,
 ) []seamerr.FieldViolation {
+	unread := map[string]bool{}
+	for _, v := range undecodable {
+		unread[strings.Join(v.Path, ".")] = true
+	}
 	violations := slices.Clone(undecodable)
 	for _, v := range ruleViolations {
-		known := slices.ContainsFunc(undecodable, func(u seamerr.FieldViolation) bool {
-			return len(v.Path) == 0 || slices.Equal(u.Path, v.Path)
-		})
-		if !known {
-			violations = append(violations, v)
+		if len(v.Path) == 0 && len(undecodable) > 0 || unread[strings.Join(v.Path, ".")] {
+			continue
 		}
+		violations = append(violations, v)
 	}
 	slices.SortStableFunc(violations, func(a, b seamerr.FieldViolation) int {
 		return cmp.Or(cmp.Compare(fieldOf(descriptor, a), fieldOf(descriptor, b)), cmp.Compare(indexOf(a), indexOf(b)))

@@ -47,13 +47,10 @@ func NotExactlyOne(path ...string) FieldViolation {
 	return FieldViolation{path, "Array must contain exactly 1 element(s)"}
 }
 
-// UndefinedValue reports a number that is none of an enum's, in the words of protovalidate: Seam has no enums.
-func UndefinedValue(path ...string) FieldViolation {
-	return FieldViolation{path, "value must be one of the defined enum values"}
+// TooLong reports a list of more than most elements.
+func TooLong(most uint64, path ...string) FieldViolation {
+	return FieldViolation{path, fmt.Sprintf("Array must contain at most %d element(s)", most)}
 }
-
-// NotTrue reports a bool that is false where only true has a meaning, in the words of protovalidate.
-func NotTrue(path ...string) FieldViolation { return FieldViolation{path, "must equal true"} }
 
 // UnrecognizedKeys reports members that the request does not have.
 func UnrecognizedKeys(names []string) FieldViolation {

@@ -81,9 +81,9 @@ func (IfExists) EnumDescriptor() ([]byte, []int) {
 // The client session to create. Every field is optional.
 type CreateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Ids of the Connect Webviews that the session may use.
+	// Ids of the Connect Webviews that the session may use, at most 4,096 (the service).
 	ConnectWebviewIds []string `protobuf:"bytes,1,rep,name=connect_webview_ids,json=connectWebviewIds,proto3" json:"connect_webview_ids,omitempty"`
-	// Ids of the connected accounts that the session may use.
+	// Ids of the connected accounts that the session may use, at most 4,096 (the service).
 	ConnectedAccountIds []string `protobuf:"bytes,2,rep,name=connected_account_ids,json=connectedAccountIds,proto3" json:"connected_account_ids,omitempty"`
 	// Id of the customer whose resources the session reaches.
 	CustomerId *string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
@@ -370,7 +370,7 @@ func (x *GetResponse) GetOk() bool {
 // In Seam's JSON it is an array of strings.
 type IdList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ids.
+	// The ids, at most 4,096 (the service).
 	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -796,9 +796,9 @@ type GrantAccessRequest struct {
 	// The end user's identifier. Names the session when `client_session_id` is not given; is associated with the
 	// session when it is. Not empty when given (API reference: minimum length 1).
 	UserIdentifierKey *string `protobuf:"bytes,2,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
-	// Ids of the Connect Webviews to add.
+	// Ids of the Connect Webviews to add, at most 4,096 (the service).
 	ConnectWebviewIds []string `protobuf:"bytes,3,rep,name=connect_webview_ids,json=connectWebviewIds,proto3" json:"connect_webview_ids,omitempty"`
-	// Ids of the connected accounts to add.
+	// Ids of the connected accounts to add, at most 4,096 (the service).
 	ConnectedAccountIds []string `protobuf:"bytes,4,rep,name=connected_account_ids,json=connectedAccountIds,proto3" json:"connected_account_ids,omitempty"`
 	// Id of the user identity that the session is to act for.
 	UserIdentityId *string `protobuf:"bytes,5,opt,name=user_identity_id,json=userIdentityId,proto3,oneof" json:"user_identity_id,omitempty"`
@@ -1128,10 +1128,10 @@ var File_seam_clientsession_v1_client_session_service_proto protoreflect.FileDes
 
 const file_seam_clientsession_v1_client_session_service_proto_rawDesc = "" +
 	"\n" +
-	"2seam/clientsession/v1/client_session_service.proto\x12\x15seam.clientsession.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*seam/clientsession/v1/client_session.proto\"\xd6\x04\n" +
-	"\rCreateRequest\x12.\n" +
-	"\x13connect_webview_ids\x18\x01 \x03(\tR\x11connectWebviewIds\x122\n" +
-	"\x15connected_account_ids\x18\x02 \x03(\tR\x13connectedAccountIds\x12$\n" +
+	"2seam/clientsession/v1/client_session_service.proto\x12\x15seam.clientsession.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*seam/clientsession/v1/client_session.proto\"\xec\x04\n" +
+	"\rCreateRequest\x129\n" +
+	"\x13connect_webview_ids\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x11connectWebviewIds\x12=\n" +
+	"\x15connected_account_ids\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x13connectedAccountIds\x12$\n" +
 	"\vcustomer_id\x18\x03 \x01(\tH\x00R\n" +
 	"customerId\x88\x01\x01\x12/\n" +
 	"\fcustomer_key\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\vcustomerKey\x88\x01\x01\x129\n" +
@@ -1156,9 +1156,9 @@ const file_seam_clientsession_v1_client_session_service_proto_rawDesc = "" +
 	"\x14_user_identifier_key\"j\n" +
 	"\vGetResponse\x12K\n" +
 	"\x0eclient_session\x18\x01 \x01(\v2$.seam.clientsession.v1.ClientSessionR\rclientSession\x12\x0e\n" +
-	"\x02ok\x18\x02 \x01(\bR\x02ok\"\x1a\n" +
-	"\x06IdList\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\tR\x03ids\"\xd9\x03\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"%\n" +
+	"\x06IdList\x12\x1b\n" +
+	"\x03ids\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x03ids\"\xd9\x03\n" +
 	"\x12GetOrCreateRequest\x12M\n" +
 	"\x13connect_webview_ids\x18\x01 \x01(\v2\x1d.seam.clientsession.v1.IdListR\x11connectWebviewIds\x12Q\n" +
 	"\x15connected_account_ids\x18\x02 \x01(\v2\x1d.seam.clientsession.v1.IdListR\x13connectedAccountIds\x129\n" +
@@ -1187,12 +1187,12 @@ const file_seam_clientsession_v1_client_session_service_proto_rawDesc = "" +
 	"\x1c_without_user_identifier_key\"m\n" +
 	"\fListResponse\x12M\n" +
 	"\x0fclient_sessions\x18\x01 \x03(\v2$.seam.clientsession.v1.ClientSessionR\x0eclientSessions\x12\x0e\n" +
-	"\x02ok\x18\x02 \x01(\bR\x02ok\"\xbd\x05\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\"\xd3\x05\n" +
 	"\x12GrantAccessRequest\x12/\n" +
 	"\x11client_session_id\x18\x01 \x01(\tH\x00R\x0fclientSessionId\x88\x01\x01\x12<\n" +
-	"\x13user_identifier_key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\x11userIdentifierKey\x88\x01\x01\x12.\n" +
-	"\x13connect_webview_ids\x18\x03 \x03(\tR\x11connectWebviewIds\x122\n" +
-	"\x15connected_account_ids\x18\x04 \x03(\tR\x13connectedAccountIds\x12-\n" +
+	"\x13user_identifier_key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\x11userIdentifierKey\x88\x01\x01\x129\n" +
+	"\x13connect_webview_ids\x18\x03 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x11connectWebviewIds\x12=\n" +
+	"\x15connected_account_ids\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x13connectedAccountIds\x12-\n" +
 	"\x10user_identity_id\x18\x05 \x01(\tH\x02R\x0euserIdentityId\x88\x01\x01\x12;\n" +
 	"\x11user_identity_ids\x18\x06 \x03(\tB\x0f\xbaH\n" +
 	"\xd8\x01\x01\x92\x01\x04\b\x01\x10\x01\x18\x01R\x0fuserIdentityIds:\xa4\x02\xbaH\xa0\x02\x1a\x9d\x02\n" +

@@ -81,11 +81,11 @@ class CreateRequest(_message.Message):
     """What to do when `user_identifier_key` is taken. Not a member of Seam's JSON."""
     @_builtins.property
     def connect_webview_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the Connect Webviews that the session may use."""
+        """Ids of the Connect Webviews that the session may use, at most 4,096 (the service)."""
 
     @_builtins.property
     def connected_account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the connected accounts that the session may use."""
+        """Ids of the connected accounts that the session may use, at most 4,096 (the service)."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
@@ -234,7 +234,7 @@ class IdList(_message.Message):
     IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids."""
+        """The ids, at most 4,096 (the service)."""
 
     def __init__(
         self,
@@ -460,11 +460,11 @@ class GrantAccessRequest(_message.Message):
     """Id of the user identity that the session is to act for."""
     @_builtins.property
     def connect_webview_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the Connect Webviews to add."""
+        """Ids of the Connect Webviews to add, at most 4,096 (the service)."""
 
     @_builtins.property
     def connected_account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the connected accounts to add."""
+        """Ids of the connected accounts to add, at most 4,096 (the service)."""
 
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")

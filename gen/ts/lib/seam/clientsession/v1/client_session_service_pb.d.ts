@@ -19,14 +19,14 @@ export declare const file_seam_clientsession_v1_client_session_service: GenFile;
  */
 export declare type CreateRequest = Message<"seam.clientsession.v1.CreateRequest"> & {
   /**
-   * Ids of the Connect Webviews that the session may use.
+   * Ids of the Connect Webviews that the session may use, at most 4,096 (the service).
    *
    * @generated from field: repeated string connect_webview_ids = 1;
    */
   connectWebviewIds: string[];
 
   /**
-   * Ids of the connected accounts that the session may use.
+   * Ids of the connected accounts that the session may use, at most 4,096 (the service).
    *
    * @generated from field: repeated string connected_account_ids = 2;
    */
@@ -180,7 +180,7 @@ export declare const GetResponseSchema: GenMessage<GetResponse>;
  */
 export declare type IdList = Message<"seam.clientsession.v1.IdList"> & {
   /**
-   * The ids.
+   * The ids, at most 4,096 (the service).
    *
    * @generated from field: repeated string ids = 1;
    */
@@ -412,14 +412,14 @@ export declare type GrantAccessRequest = Message<"seam.clientsession.v1.GrantAcc
   userIdentifierKey?: string | undefined;
 
   /**
-   * Ids of the Connect Webviews to add.
+   * Ids of the Connect Webviews to add, at most 4,096 (the service).
    *
    * @generated from field: repeated string connect_webview_ids = 3;
    */
   connectWebviewIds: string[];
 
   /**
-   * Ids of the connected accounts to add.
+   * Ids of the connected accounts to add, at most 4,096 (the service).
    *
    * @generated from field: repeated string connected_account_ids = 4;
    */
