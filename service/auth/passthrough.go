@@ -23,15 +23,15 @@ func NewPassThrough() PassThrough { return PassThrough{newCallerKeys()} }
 
 // Authenticate implements call.Authenticator.
 func (p PassThrough) Authenticate(_ context.Context, c *call.Call) error {
-	if IsPublic(c.Method.FullMethod) || isReflection(c.Method.FullMethod) {
+	if c.Method.Public || c.Method.Reflection {
 		return nil
 	}
-	header, err := Forward(c.Metadata)
+	header, credential, err := Forward(c.Metadata)
 	if err != nil {
 		return err
 	}
 	c.SeamHeader = header
-	c.CallerKey = p.keys.ofHeader(header)
+	c.CallerKey = p.keys.of(credential)
 	c.Proven = p.keys.accepted.Contains(c.CallerKey)
 	return nil
 }
@@ -40,11 +40,11 @@ func (p PassThrough) Authenticate(_ context.Context, c *call.Call) error {
 func (p PassThrough) Accepted(c *call.Call) { p.keys.accepted.Add(c.CallerKey, struct{}{}) }
 
 // Forward picks the headers for Seam out of the metadata of a call. A header with an empty value counts as
-// absent: some SDKs send each header they know of. It fails with an *seamerr.Error for a repeated header, which is
-// ambiguous, for a value with bytes that HTTP does not allow, and for a call without any credential.
-func Forward(md metadata.MD) (http.Header, error) {
-	header := http.Header{}
-	credential := false
+// absent: some SDKs send each header they know of. It fails with an *seamerr.Error for a repeated header or a second
+// credential, which are ambiguous, for a value with bytes that HTTP does not allow, and for a call without any
+// credential. Several headers may have the same credential, as those of Seam's SDKs for browsers do.
+func Forward(md metadata.MD) (header http.Header, credential string, err error) {
+	header = http.Header{}
 	for _, allowed := range seam.Headers() {
 		var value []string
 		sent := md[allowed.Name]
@@ -52,9 +52,9 @@ func Forward(md metadata.MD) (http.Header, error) {
 			switch {
 			case strings.TrimSpace(v) == "":
 			case len(value) > 0:
-				return nil, seamerr.RepeatedHeader(allowed.Name)
+				return nil, "", seamerr.RepeatedHeader(allowed.Name)
 			case !text.IsPrintable(v):
-				return nil, seamerr.InvalidHeader(allowed.Name)
+				return nil, "", seamerr.InvalidHeader(allowed.Name)
 			default:
 				value = sent[i : i+1 : i+1]
 			}
@@ -63,10 +63,23 @@ func Forward(md metadata.MD) (http.Header, error) {
 			continue
 		}
 		header[allowed.Key] = value
-		credential = credential || allowed.Credential
+		if !allowed.Credential {
+			continue
+		}
+		another := withoutScheme(value[0])
+		if credential != "" && another != credential {
+			return nil, "", seamerr.SecondCredential(allowed.Name)
+		}
+		credential = another
 	}
-	if !credential {
-		return nil, seamerr.Unauthorized()
+	if credential == "" {
+		return nil, "", seamerr.Unauthorized()
 	}
-	return header, nil
+	return header, credential, nil
+}
+
+// withoutScheme returns a credential without the scheme that may stand before it.
+func withoutScheme(value string) string {
+	value = strings.TrimSpace(value)
+	return value[strings.LastIndexByte(value, ' ')+1:]
 }

@@ -22,13 +22,13 @@ func TestForward(t *testing.T) {
 	}{
 		"everything that is allowed": {
 			metadata.Pairs(
-				"authorization", "Bearer seam_key", "client-session-token", "seam_cst1", "seam-client-session-token", "seam_cst2",
-				"seam-publishable-key", "seam_pk1", "seam-workspace", "w", "seam-user-identifier-key", "k1",
+				"authorization", "Bearer seam_key", "client-session-token", "seam_key", "seam-client-session-token", "seam_key",
+				"seam-publishable-key", "seam_key", "seam-workspace", "w", "seam-user-identifier-key", "k1",
 				"user-identifier-key", "k2", "seam-lts-version", "1.0", "seam-sdk-name", "go", "seam-sdk-version", "2",
 			),
 			http.Header{
-				"Authorization": {"Bearer seam_key"}, "Client-Session-Token": {"seam_cst1"},
-				"Seam-Client-Session-Token": {"seam_cst2"}, "Seam-Publishable-Key": {"seam_pk1"}, "Seam-Workspace": {"w"},
+				"Authorization": {"Bearer seam_key"}, "Client-Session-Token": {"seam_key"},
+				"Seam-Client-Session-Token": {"seam_key"}, "Seam-Publishable-Key": {"seam_key"}, "Seam-Workspace": {"w"},
 				"Seam-User-Identifier-Key": {"k1"}, "User-Identifier-Key": {"k2"}, "Seam-Lts-Version": {"1.0"},
 				"Seam-Sdk-Name": {"go"}, "Seam-Sdk-Version": {"2"},
 			},
@@ -54,7 +54,7 @@ func TestForward(t *testing.T) {
 		"control characters not passed": {metadata.Pairs("authorization", "k", "cookie", "a\r\nb"), http.Header{"Authorization": {"k"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := auth.Forward(test.metadata)
+			got, _, err := auth.Forward(test.metadata)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,16 +89,19 @@ func TestForwardRefuses(t *testing.T) {
 		"repeated alike":        {metadata.Pairs("authorization", secret, "authorization", secret), codes.InvalidArgument, "Header authorization is given more than once"},
 		"repeated around empty": {metadata.Pairs("client-session-token", secret, "client-session-token", "", "client-session-token", "b"), codes.InvalidArgument, "Header client-session-token is given more than once"},
 		"workspace repeated":    {metadata.Pairs("authorization", secret, "seam-workspace", "a", "seam-workspace", "b"), codes.InvalidArgument, "Header seam-workspace is given more than once"},
-		"line break":            {odd("seam-workspace", "w\r\nhost: evil"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
-		"bare line feed":        {odd("seam-workspace", "w\n"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
-		"zero byte":             {odd("seam-sdk-name", "\x00"), codes.InvalidArgument, "Header seam-sdk-name has characters that are not allowed"},
-		"tab":                   {odd("seam-sdk-version", "a\tb"), codes.InvalidArgument, "Header seam-sdk-version has characters that are not allowed"},
-		"delete":                {odd("seam-lts-version", "\x7f"), codes.InvalidArgument, "Header seam-lts-version has characters that are not allowed"},
-		"not ASCII":             {odd("user-identifier-key", "é"), codes.InvalidArgument, "Header user-identifier-key has characters that are not allowed"},
-		"odd credential":        {metadata.Pairs("authorization", secret+"\r"), codes.InvalidArgument, "Header authorization has characters that are not allowed"},
+		// Each credential beside an accepted one would be another caller, with a rate and slots of its own.
+		"second credential":  {odd("client-session-token", secret), codes.InvalidArgument, "Header client-session-token has a second credential"},
+		"second publishable": {metadata.Pairs("client-session-token", secret, "seam-publishable-key", "p"), codes.InvalidArgument, "Header seam-publishable-key has a second credential"},
+		"line break":         {odd("seam-workspace", "w\r\nhost: evil"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
+		"bare line feed":     {odd("seam-workspace", "w\n"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
+		"zero byte":          {odd("seam-sdk-name", "\x00"), codes.InvalidArgument, "Header seam-sdk-name has characters that are not allowed"},
+		"tab":                {odd("seam-sdk-version", "a\tb"), codes.InvalidArgument, "Header seam-sdk-version has characters that are not allowed"},
+		"delete":             {odd("seam-lts-version", "\x7f"), codes.InvalidArgument, "Header seam-lts-version has characters that are not allowed"},
+		"not ASCII":          {odd("user-identifier-key", "é"), codes.InvalidArgument, "Header user-identifier-key has characters that are not allowed"},
+		"odd credential":     {metadata.Pairs("authorization", secret+"\r"), codes.InvalidArgument, "Header authorization has characters that are not allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			header, err := auth.Forward(test.metadata)
+			header, _, err := auth.Forward(test.metadata)
 			var e *seamerr.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("error is %v, headers are %q", err, header)
@@ -120,25 +123,18 @@ func TestForwardRefuses(t *testing.T) {
 func TestPassThrough(t *testing.T) {
 	credential := metadata.Pairs("authorization", "Bearer k")
 	for name, test := range map[string]struct {
-		method   string
+		method   call.Method
 		metadata metadata.MD
 		served   bool
 	}{
-		"with a credential":            {"/seam.clientsession.v1.ClientSessionService/GrantAccess", credential, true},
-		"without":                      {"/seam.clientsession.v1.ClientSessionService/GrantAccess", nil, false},
-		"health":                       {"/grpc.health.v1.Health/Check", nil, true},
-		"health list":                  {"/grpc.health.v1.Health/List", nil, true},
-		"health with an invalid value": {"/grpc.health.v1.Health/Check", metadata.Pairs("authorization", "\x00"), true},
-		"health watch":                 {"/grpc.health.v1.Health/Watch", nil, true},
-		"reflection":                   {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", nil, true},
-		"reflection, older":            {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", nil, true},
-		"a reflection of others":       {"/grpc.reflection.v2.ServerReflection/ServerReflectionInfo", nil, false},
-		"a health of others":           {"/grpc.health.v1.Health/CheckAll", nil, false},
-		"a method like health":         {"/seam.clientsession.v1.ClientSessionService/Check", nil, false},
-		"no method":                    {"", nil, false},
+		"with a credential":            {call.Method{}, credential, true},
+		"without":                      {call.Method{}, nil, false},
+		"health":                       {call.Method{Public: true}, nil, true},
+		"health with an invalid value": {call.Method{Public: true}, metadata.Pairs("authorization", "\x00"), true},
+		"reflection":                   {call.Method{Reflection: true}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &call.Call{Metadata: test.metadata, Method: &call.Method{FullMethod: test.method}}
+			c := &call.Call{Metadata: test.metadata, Method: &test.method}
 			err := auth.NewPassThrough().Authenticate(t.Context(), c)
 			if served := err == nil; served != test.served {
 				t.Fatalf("served: %t, error %v", served, err)

@@ -26,8 +26,8 @@ func NewServiceCredential(key *Key, callers *Callers, openReflection bool) Servi
 
 // Authenticate implements call.Authenticator.
 func (s ServiceCredential) Authenticate(ctx context.Context, c *call.Call) error {
-	reflects := isReflection(c.Method.FullMethod)
-	if IsPublic(c.Method.FullMethod) || (reflects && s.openReflection) {
+	reflects := c.Method.Reflection
+	if c.Method.Public || (reflects && s.openReflection) {
 		return nil
 	}
 	c.ServiceCredential = true
@@ -45,7 +45,7 @@ func (s ServiceCredential) Authenticate(ctx context.Context, c *call.Call) error
 		refusal.Cause = err
 		return refusal
 	}
-	c.Caller, c.CallerKey = from.name, s.keys.ofName(from.name)
+	c.Caller, c.CallerKey = from.name, s.keys.of(from.name)
 	// The name comes from the server's own table of methods, not from what the caller wrote.
 	if rpc := path.Base(c.Method.FullMethod); !reflects && !from.allows(rpc) {
 		return seamerr.Forbidden(rpc)

@@ -25,8 +25,9 @@ const (
 type Method struct {
 	// FullMethod is the full name, such as /package.Service/Method.
 	FullMethod string
-	// Public is true for a method that needs no credential and holds no slot: health checks.
-	Public bool
+	// Public is true for a method that needs no credential and holds no slot: load balancers check health without one.
+	// Reflection is true for a method that reveals the contract and nothing else.
+	Public, Reflection bool
 	// Stream is true for a streaming method, which has neither NewRequest nor Handle: its face has the handler.
 	Stream bool
 	// NewRequest returns an empty request. It is nil for a method that does not exist.

@@ -103,10 +103,9 @@ func New(config Config) *grpc.Server {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.WaitForHandlers(true),
 	)...)
-	check := call.Unary(healthv1.Health_Check_FullMethodName, config.Health.Check)
-	list := call.Unary(healthv1.Health_List_FullMethodName, config.Health.List)
-	check.Public, list.Public = true, true
-	f.register(server, &healthv1.Health_ServiceDesc, config.Health, check, list)
+	f.register(server, &healthv1.Health_ServiceDesc, config.Health,
+		call.Unary(healthv1.Health_Check_FullMethodName, config.Health.Check),
+		call.Unary(healthv1.Health_List_FullMethodName, config.Health.List))
 	f.register(server, &clientsessionv1.ClientSessionService_ServiceDesc, nil, config.Methods...)
 	if config.Reflection {
 		reflection.Register(server)
@@ -117,6 +116,10 @@ func New(config Config) *grpc.Server {
 			if f.methods[fullMethod] == nil {
 				f.methods[fullMethod] = &call.Method{FullMethod: fullMethod, Stream: true}
 			}
+			// By the server's own table of services, so that no spelling of a path gets around it.
+			f.methods[fullMethod].Public = name == healthv1.Health_ServiceDesc.ServiceName
+			f.methods[fullMethod].Reflection = name == reflectionv1.ServerReflection_ServiceDesc.ServiceName ||
+				name == reflectionv1alpha.ServerReflection_ServiceDesc.ServiceName
 		}
 	}
 	return server

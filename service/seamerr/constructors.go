@@ -84,6 +84,9 @@ func invalidQuery(message string) *Error {
 // RepeatedHeader refuses a credential header that is given more than once.
 func RepeatedHeader(name string) *Error { return invalidHeader(name, "is given more than once") }
 
+// SecondCredential refuses a header with another credential than that of the header before it.
+func SecondCredential(name string) *Error { return invalidHeader(name, "has a second credential") }
+
 // InvalidHeader refuses a credential header with control characters.
 func InvalidHeader(name string) *Error {
 	return invalidHeader(name, "has characters that are not allowed")
