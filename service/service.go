@@ -117,7 +117,7 @@ func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, res
 func (s *Service) ended(c *call.Call, result *seam.Response, err error) error {
 	c.SeamRequestID, c.SeamStatus = result.SeamRequestID, result.HTTPStatus
 	c.Attempts, c.RetryReason, c.Skipped = result.Attempts, result.RetryReason, result.Skipped
-	c.SeamDuration = result.Duration
+	c.SeamDuration, c.Release = result.Duration, result.Release
 	if c.Face == call.FaceREST {
 		c.SeamBody = result.Body
 	}

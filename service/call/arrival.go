@@ -17,6 +17,9 @@ const (
 	// under it.
 	MaxRequestBytes = 128 << 10
 
+	// maxPublicRequestBytes bounds the body of a request to a public method: a health check has the name of a service.
+	maxPublicRequestBytes = 4 << 10
+
 	// RequestReadTimeout is how long the body of a request may take to arrive, from its headers on.
 	RequestReadTimeout = 10 * time.Second
 
@@ -38,8 +41,10 @@ const (
 type requestBuffer struct {
 	maxArriving int
 	maxBytes    int
-	timeout     time.Duration
-	logger      *slog.Logger
+	// maxRequest bounds the body of one request.
+	maxRequest int
+	timeout    time.Duration
+	logger     *slog.Logger
 	// evicted and timedOut count the requests that were cut off, rejected those that were refused because the calls in
 	// flight used all of the memory.
 	evicted, timedOut, rejected prometheus.Counter
@@ -55,20 +60,19 @@ type requestBuffer struct {
 
 // arrival is a request that is arriving, and then the owner of its bytes while the call is in flight.
 type arrival struct {
-	buffer  *requestBuffer
-	place   *list.Element
-	began   time.Time
-	cut     func()
-	bytes   int
-	counted bool
+	buffer *requestBuffer
+	place  *list.Element
+	began  time.Time
+	cut    func()
+	bytes  int
 	// err is why the request was cut off, nil while it was not.
 	err *seamerr.Error
 }
 
 // add adds an arrival for a request that is about to be read. cut ends the reading. It always succeeds, if need be by
 // evicting the oldest arrival.
-func (b *requestBuffer) add(cut func(), counted bool) *arrival {
-	a := &arrival{buffer: b, began: time.Now(), cut: cut, counted: counted}
+func (b *requestBuffer) add(cut func()) *arrival {
+	a := &arrival{buffer: b, began: time.Now(), cut: cut}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.arrivals.Len() >= b.maxArriving {
@@ -87,7 +91,7 @@ func (a *arrival) received(bytes int) *seamerr.Error {
 	b := a.buffer
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for a.err == nil && a.counted && b.bytes+bytes > b.maxBytes {
+	for a.err == nil && b.bytes+bytes > b.maxBytes {
 		if b.arrivals.Front() == a.place {
 			b.rejected.Inc()
 			return tooManyRequests("the memory for requests is taken")

@@ -71,6 +71,15 @@ type Face interface {
 	Respond(ctx context.Context, handle func(context.Context) (proto.Message, error)) error
 }
 
+// Connection is the connection of a call, where the address of the peer leads to it.
+type Connection interface {
+	// BeginCall and EndCall tell when an authenticated call is on the connection, which then makes no room for others.
+	BeginCall()
+	EndCall()
+	// Close closes the connection.
+	Close() error
+}
+
 // Call is the record of one call. It begins where the call arrives, is filled on its way and is read at its end: by the
 // access log, the metrics and the response's headers. It travels in the context and not in metadata, so that no caller
 // can forge it. It is not safe for concurrent use.
@@ -82,7 +91,7 @@ type Call struct {
 	// Metadata has the headers of the request, by their names in lower case. It may not be changed, and is never logged.
 	Metadata metadata.MD
 
-	// Peer is the other end of the connection.
+	// Peer is the other end of the connection. Its address is a Connection.
 	Peer peer.Peer
 
 	// CallID is the id of the call in the service's log: the caller's x-request-id, or a new UUID.
@@ -132,13 +141,21 @@ type Call struct {
 	// SeamHeader has the headers that go to Seam with the call, the credential included. It is never logged.
 	SeamHeader http.Header
 
-	// cancel ends the context of the call.
+	// Release frees the memory of the response, once it has been written. It is nil where there is none.
+	Release func()
+
+	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has ended.
 	cancel context.CancelFunc
+	gone   <-chan struct{}
 }
 
 // ResponseID is the request id of the response: Seam's if there is one, since Seam's support asks for it, else the
 // service's own.
 func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.CallID) }
+
+// Gone is closed when the stream or the connection that the call came on has ended, at the latest at a deadline that the
+// client itself has set.
+func (c *Call) Gone() <-chan struct{} { return c.gone }
 
 // Cancel ends the context of the call. Any goroutine may call it.
 func (c *Call) Cancel() { c.cancel() }

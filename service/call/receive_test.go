@@ -25,10 +25,10 @@ type receiveTest struct {
 
 func newReceiveTest(maxTimeout time.Duration) *receiveTest {
 	logger, log := newLog(slog.LevelInfo)
-	return &receiveTest{newRequestBuffer(Config{
+	return &receiveTest{newRequestBuffers(Config{
 		Logger: logger, Registry: prometheus.NewRegistry(), MaxInFlight: 1, MaxTimeout: maxTimeout,
 		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}),
-	}), log}
+	}).authenticated, log}
 }
 
 // want fails unless so many requests are arriving, so many bytes are in memory, and so many requests were evicted, timed
@@ -45,7 +45,7 @@ func (b *receiveTest) want(t *testing.T, arriving, inMemory, evicted, timedOut, 
 	}
 }
 
-func (b *receiveTest) arrive() *arrival { return b.add(func() {}, true) }
+func (b *receiveTest) arrive() *arrival { return b.add(func() {}) }
 
 // wantCut fails unless the request was cut off with an error of that type, or was not for an empty type.
 func (a *arrival) wantCut(t *testing.T, errorType string) {
@@ -105,7 +105,7 @@ func TestReceive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, f := newReceiveTest(time.Minute), &receiveFace{ReadCloser: io.NopCloser(test.body)}
-			a := b.add(f.Cut, true)
+			a := b.add(f.Cut)
 			if got := receiveErrorType(a.decode(f, nil)); got != test.want {
 				t.Errorf("error is %q, want %q", got, test.want)
 			}
@@ -130,7 +130,7 @@ func TestReceiveEndsReading(t *testing.T) {
 			body, from := io.Pipe()
 			f := &receiveFace{ReadCloser: body}
 			go func() {
-				a := b.add(f.Cut, true)
+				a := b.add(f.Cut)
 				defer a.release()
 				ends <- receiveErrorType(a.decode(f, nil))
 			}()
@@ -222,14 +222,38 @@ func TestReceiveCutsOffOldest(t *testing.T) {
 	})
 }
 
-// TestReceiveBoundsMemory shows that the bytes of all requests are bounded, those of calls in flight included, and that
-// a health check is accepted whatever the calls hold.
+// TestPublicRequests shows that requests to public methods evict each other and none of a caller, however many they are.
+func TestPublicRequests(t *testing.T) {
+	logger, _ := newLog(slog.LevelInfo)
+	buffers := newRequestBuffers(Config{
+		Logger: logger, Registry: prometheus.NewRegistry(), MaxInFlight: 1024, MaxTimeout: time.Minute,
+		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}),
+	})
+	face := &receiveFace{ReadCloser: io.NopCloser(bytes.NewReader(make([]byte, maxPublicRequestBytes+1)))}
+	caller := buffers.add(&Call{Method: &Method{}}, face)
+	first := buffers.add(&Call{Method: &Method{Public: true}}, face)
+	for range 2000 {
+		buffers.add(&Call{Method: &Method{Public: true}}, face)
+	}
+	if e := first.arrived(); receiveErrorType(e) != "overloaded" {
+		t.Errorf("the first public request: %v", e)
+	}
+	if e := caller.arrived(); e != nil {
+		t.Errorf("the request of a caller: %v", e)
+	}
+	public := buffers.add(&Call{Method: &Method{Public: true}}, face)
+	if e := public.decode(face, nil); receiveErrorType(e) != "payload_too_large" {
+		t.Errorf("a long public request: %v", e)
+	}
+}
+
+// TestReceiveBoundsMemory shows that the bytes of all requests are bounded, those of calls in flight included.
 func TestReceiveBoundsMemory(t *testing.T) {
 	b := newReceiveTest(time.Minute)
 	var calls []*arrival
-	arrive := func(bytes int, counted bool, want string) *arrival {
+	arrive := func(bytes int, want string) *arrival {
 		t.Helper()
-		a := b.add(func() {}, counted)
+		a := b.add(func() {})
 		if got := receiveErrorType(a.received(bytes)); got != want {
 			t.Errorf("a request of %d bytes: error %q, want %q", bytes, got, want)
 		}
@@ -238,17 +262,16 @@ func TestReceiveBoundsMemory(t *testing.T) {
 	}
 	const allButOne = minBufferBytes/MaxRequestBytes - 1
 	for range allButOne {
-		arrive(MaxRequestBytes, true, "").arrived()
+		arrive(MaxRequestBytes, "").arrived()
 	}
-	unread := arrive(MaxRequestBytes, true, "")
+	unread := arrive(MaxRequestBytes, "")
 	b.want(t, 1, minBufferBytes, 0, 0, 0)
-	arrive(8, true, "").release()
+	arrive(8, "").release()
 	unread.wantCut(t, "overloaded")
 	b.want(t, 0, allButOne*MaxRequestBytes, 1, 0, 0)
-	arrive(MaxRequestBytes, true, "").arrived()
-	arrive(8, true, "overloaded").arrived()
-	arrive(8, false, "").arrived()
-	b.want(t, 0, minBufferBytes+8, 1, 0, 1)
+	arrive(MaxRequestBytes, "").arrived()
+	arrive(8, "overloaded").arrived()
+	b.want(t, 0, minBufferBytes, 1, 0, 1)
 	for _, a := range calls {
 		a.release()
 	}

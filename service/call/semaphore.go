@@ -1,7 +1,9 @@
 package call
 
 import (
+	"container/list"
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,20 +26,35 @@ const (
 )
 
 // semaphore limits the calls in flight, so that the service stays within its memory and the calls that it accepts meet
-// their deadlines. A call without a free slot waits in the queue for queueTime and is then refused. Public methods are
-// exempt: a busy service is not dead.
+// their deadlines. A call without a free slot waits in the queue for queueTime and is then refused. No caller gets more
+// than its share, so that slow calls of one caller leave slots for the others. Public methods are exempt: a busy service
+// is not dead.
 type semaphore struct {
-	// slots has an element for each call in flight, and waiters one for each call in the queue.
-	slots, waiters chan struct{}
-	inFlight       prometheus.Gauge
-	refused        prometheus.Counter
+	inFlight prometheus.Gauge
+	// refused counts the calls without a slot, and overShare those of a caller that has its share.
+	refused, overShare prometheus.Counter
+	// share is how many slots one caller may have, and maxWaiters the length of the queue.
+	share, maxWaiters int
+
+	mu       sync.Mutex
+	free     int
+	byCaller map[uint64]int
+	// waiters has a *waiter for each call in the queue, the oldest first.
+	waiters list.List
 }
 
-func newSemaphore(limit int, inFlight prometheus.Gauge, refused prometheus.Counter) *semaphore {
+// waiter is a call in the queue. ready is closed when the call gets a slot.
+type waiter struct {
+	caller uint64
+	ready  chan struct{}
+}
+
+func newSemaphore(limit int, inFlight prometheus.Gauge, refused *prometheus.CounterVec) *semaphore {
 	return &semaphore{
-		slots:    make(chan struct{}, limit),
-		waiters:  make(chan struct{}, max(1, limit/queueShare)),
-		inFlight: inFlight, refused: refused,
+		inFlight: inFlight, refused: refused.WithLabelValues("in_flight"),
+		overShare: refused.WithLabelValues("caller_share"),
+		share:     max(1, limit-limit/4), maxWaiters: max(1, limit/queueShare),
+		free: limit, byCaller: map[uint64]int{},
 	}
 }
 
@@ -46,47 +63,84 @@ func (s *semaphore) acquire(ctx context.Context, c *Call) *seamerr.Error {
 	if c.Method.Public {
 		return nil
 	}
-	if refusal := s.wait(ctx); refusal != nil {
+	if refusal := s.wait(ctx, c.sharedKey()); refusal != nil {
 		return refusal
 	}
 	s.inFlight.Inc()
 	return nil
 }
 
-// release gives back the slot that acquire has taken.
+// release gives back the slot that acquire has taken, to the first call in the queue that may have it.
 func (s *semaphore) release(c *Call) {
-	if !c.Method.Public {
-		s.inFlight.Dec()
-		<-s.slots
+	if c.Method.Public {
+		return
+	}
+	s.inFlight.Dec()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free++
+	caller := c.sharedKey()
+	if s.byCaller[caller]--; s.byCaller[caller] == 0 {
+		delete(s.byCaller, caller)
+	}
+	for element := s.waiters.Front(); element != nil; element = element.Next() {
+		if next, ok := element.Value.(*waiter); ok && s.take(next.caller) {
+			s.waiters.Remove(element)
+			close(next.ready)
+			return
+		}
 	}
 }
 
-// wait returns nil once the call has a slot, else why the call is refused.
-func (s *semaphore) wait(ctx context.Context) *seamerr.Error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	default:
+// take takes a slot if there is one and the caller may have it.
+func (s *semaphore) take(caller uint64) bool {
+	if s.free == 0 || s.byCaller[caller] >= s.share {
+		return false
 	}
-	select {
-	case s.waiters <- struct{}{}:
-		defer func() { <-s.waiters }()
-	default:
+	s.free--
+	s.byCaller[caller]++
+	return true
+}
+
+// wait returns nil once the call of a caller has a slot, else why the call is refused.
+func (s *semaphore) wait(ctx context.Context, caller uint64) *seamerr.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.take(caller) {
+		return nil
+	}
+	if s.waiters.Len() >= s.maxWaiters {
 		return s.refuse()
 	}
+	w := &waiter{caller: caller, ready: make(chan struct{})}
+	element := s.waiters.PushBack(w)
+	s.mu.Unlock()
 	timer := time.NewTimer(queueTime)
 	defer timer.Stop()
 	select {
-	case s.slots <- struct{}{}:
-		return nil
+	case <-w.ready:
 	case <-ctx.Done():
-		return seamerr.From(ctx.Err())
 	case <-timer.C:
-		return s.refuse()
 	}
+	s.mu.Lock()
+	select {
+	case <-w.ready:
+		return nil
+	default:
+	}
+	s.waiters.Remove(element)
+	if err := ctx.Err(); err != nil {
+		return seamerr.From(err)
+	}
+	return s.refuse()
 }
 
+// refuse returns the refusal of a call that gets no slot. Where a slot is free, its caller has its share.
 func (s *semaphore) refuse() *seamerr.Error {
+	if s.free > 0 {
+		s.overShare.Inc()
+		return seamerr.CallerRateLimited(overloadTime)
+	}
 	s.refused.Inc()
 	return seamerr.Overloaded(overloadTime)
 }

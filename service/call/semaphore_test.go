@@ -19,19 +19,31 @@ type crowd struct {
 	*semaphore
 
 	leave chan struct{}
+	// callers is how many there were. Each call is of another, so that none has its share.
+	callers atomic.Uint64
 }
 
 func newCrowd(limit int) *crowd {
 	return &crowd{
 		newSemaphore(limit, prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"}),
-			prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})),
-		make(chan struct{}),
+			prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"})),
+		make(chan struct{}), atomic.Uint64{},
 	}
+}
+
+// taken returns how many slots are taken.
+func (s *semaphore) taken() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.byCaller {
+		n += of
+	}
+	return n
 }
 
 // call makes one call, and runs a function while the call is in flight.
 func (c *crowd) call(ctx context.Context, while func()) *seamerr.Error {
-	one := &Call{Method: &Method{}}
+	one := &Call{Method: &Method{}, CallerKey: c.callers.Add(1), Proven: true}
 	if e := c.acquire(ctx, one); e != nil {
 		return e
 	}
@@ -52,9 +64,9 @@ func (c *crowd) calls(ctx context.Context, n int) {
 func (c *crowd) expect(t *testing.T, when string, within, waiting, refused int) {
 	t.Helper()
 	synctest.Wait()
-	if len(c.slots) != within || len(c.waiters) != waiting || int(count(t, c.refused)) != refused {
+	if c.taken() != within || c.waiters.Len() != waiting || int(count(t, c.refused)) != refused {
 		t.Errorf("%s %d calls are in flight, %d wait and %v were refused, want %d, %d and %d",
-			when, len(c.slots), len(c.waiters), count(t, c.refused), within, waiting, refused)
+			when, c.taken(), c.waiters.Len(), count(t, c.refused), within, waiting, refused)
 	}
 	if gauge := count(t, c.inFlight); int(gauge) != within {
 		t.Errorf("%s the gauge is %v, want %d", when, gauge, within)
@@ -171,7 +183,35 @@ func TestInFlightConcurrently(t *testing.T) {
 	if n := int(served.Load()); n < limit || n+int(count(t, c.refused)) != callers*each {
 		t.Errorf("%d were served, %v refused", n, count(t, c.refused))
 	}
-	if len(c.slots) != 0 || count(t, c.inFlight) != 0 {
-		t.Errorf("in the end %d are in flight, the gauge is %v", len(c.slots), count(t, c.inFlight))
+	if c.taken() != 0 || count(t, c.inFlight) != 0 {
+		t.Errorf("in the end %d are in flight, the gauge is %v", c.taken(), count(t, c.inFlight))
+	}
+}
+
+// TestShareOfSlots shows that slow calls of one caller leave slots for the others, and that all callers that are not
+// proven are one.
+func TestShareOfSlots(t *testing.T) {
+	s := newCrowd(100).semaphore
+	busy := &Call{Method: &Method{}, CallerKey: 1, Proven: true}
+	for i := range 75 {
+		if e := s.acquire(t.Context(), busy); e != nil {
+			t.Fatalf("call %d of one caller: %v", i, e)
+		}
+	}
+	if e := s.acquire(t.Context(), busy); e == nil || e.Type != "caller_rate_limited" || count(t, s.overShare) != 1 {
+		t.Errorf("a call of a caller with its share: %v", e)
+	}
+	for i := range uint64(25) {
+		// None is proven, so they are one caller.
+		if e := s.acquire(t.Context(), &Call{Method: &Method{}, CallerKey: 2 + i}); e != nil {
+			t.Fatalf("call %d of another caller: %v", i, e)
+		}
+	}
+	if e := s.acquire(t.Context(), &Call{Method: &Method{}}); e == nil || e.Type != "overloaded" {
+		t.Errorf("a call without a slot: %v", e)
+	}
+	s.release(busy)
+	if e := s.acquire(t.Context(), busy); e != nil {
+		t.Errorf("after a call has ended: %v", e)
 	}
 }

@@ -65,7 +65,7 @@ type Server struct {
 	metrics       seriesByMethod
 	tracing       tracing
 	callerRate    *buckets
-	requests      *requestBuffer
+	requests      requestBuffers
 	slots         *semaphore
 	streams       *streams
 }
@@ -80,8 +80,8 @@ func NewServer(config Config) *Server {
 		log:           newAccessLog(config.Logger, config.TrustedProxies, config.Served),
 		metrics:       newMetrics(config.Registry, config.Served),
 		tracing:       tracing{config.Tracer},
-		requests:      newRequestBuffer(config),
-		slots:         newSemaphore(config.MaxInFlight, config.InFlight, config.Refused.WithLabelValues("in_flight")),
+		requests:      newRequestBuffers(config),
+		slots:         newSemaphore(config.MaxInFlight, config.InFlight, config.Refused),
 		streams: &streams{
 			slots: make(chan struct{}, maxStreams), lifetime: config.StreamLifetime, end: config.StreamCtx,
 			refused: config.Refused.WithLabelValues("streams"),
@@ -96,6 +96,7 @@ func NewServer(config Config) *Server {
 // Begin begins a call as soon as its headers are there. It returns the context of the call, which ends at its deadline,
 // so that every call ends. Only a stream has none. Serve has to be called with that context.
 func (s *Server) Begin(ctx context.Context, c *Call) context.Context {
+	c.gone = ctx.Done()
 	ctx = NewContext(ctx, c)
 	if c.Method.Stream {
 		ctx, c.cancel = context.WithCancel(ctx)
@@ -126,13 +127,17 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 		return seamerr.From(err)
 	}
 	if c.Method.Stream {
-		return s.streams.serve(ctx, f, s.panics)
+		return s.streams.serve(ctx, c, f)
 	}
 	if err := s.callerRate.take(c); err != nil {
 		return err
 	}
+	if connection, ok := c.Peer.Addr.(Connection); ok && !c.Method.Public {
+		connection.BeginCall() // Else it may have to make room for another.
+		defer connection.EndCall()
+	}
 	// The body is bounded in bytes and time, also while the call is in flight.
-	arrival := s.requests.add(f.Cut, !c.Method.Public)
+	arrival := s.requests.add(c, f)
 	defer arrival.release()
 	request := c.Method.NewRequest()
 	if err := arrival.decode(f, request); err != nil {
@@ -146,6 +151,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 	if err := s.rules.validate(c, request); err != nil {
 		return err
 	}
+	defer c.release()
 	err := f.Respond(ctx, func(ctx context.Context) (proto.Message, error) { return c.Method.Handle(ctx, request) })
 	if err == nil && c.SeamStatus != 0 {
 		s.authenticator.Accepted(c)
@@ -176,6 +182,13 @@ func (s *Server) end(
 // the function that recovered, while the stack still has the code that panicked.
 func (s *Server) Panicked(ctx context.Context, method string, value any) *seamerr.Error {
 	return s.panics.panicError(ctx, method, value)
+}
+
+// release frees the memory of the response.
+func (c *Call) release() {
+	if c.Release != nil {
+		c.Release()
+	}
 }
 
 func (m *Method) doesNotExist() bool { return m.NewRequest == nil && !m.Stream }

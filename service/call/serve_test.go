@@ -104,8 +104,8 @@ func (s *serving) step(name string) error {
 
 func (s *serving) holds() held {
 	return held{
-		s.server.requests.arriving(), s.server.requests.inMemory(),
-		len(s.server.slots.slots), count(s.t, s.server.slots.inFlight), len(s.server.streams.slots),
+		s.server.requests.authenticated.arriving(), s.server.requests.authenticated.inMemory(),
+		s.server.slots.taken(), count(s.t, s.server.slots.inFlight), len(s.server.streams.slots),
 	}
 }
 
@@ -219,8 +219,8 @@ func withoutSeam(s *serving) { s.seamStatus = 0 }
 func withoutToken(s *serving) { s.server.callerRate.wait(s.call.sharedKey()) }
 
 func withoutSlot(s *serving) {
-	s.server.slots = newSemaphore(0, s.server.slots.inFlight, s.server.slots.refused)
-	s.server.slots.waiters <- struct{}{}
+	s.server.slots = newSemaphore(0, s.server.slots.inFlight, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}))
+	s.server.slots.maxWaiters = 0
 }
 
 // TestServeOrder shows the order in which a call may be refused. A call that could be refused for several reasons is

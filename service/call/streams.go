@@ -24,36 +24,35 @@ type streams struct {
 	refused prometheus.Counter
 }
 
-// serve serves a stream.
-func (s *streams) serve(ctx context.Context, f Face, panics panicReporter) *seamerr.Error {
+// serve serves a stream. It cancels the stream's call at the end of its lifetime, which ends a read and a write.
+func (s *streams) serve(ctx context.Context, c *Call, f Face) *seamerr.Error {
 	select {
 	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
 	default:
 		s.refused.Inc()
-		return tooManyRequests("too many streams are open")
+		return s.refusal(c)
 	}
-	defer func() { <-s.slots }()
-	lifetime := time.NewTimer(s.lifetime)
+	drain := context.AfterFunc(s.end, c.Cancel)
+	defer drain()
+	lifetime := time.AfterFunc(s.lifetime, c.Cancel)
 	defer lifetime.Stop()
-	// The handler may be waiting for its caller and cannot be interrupted. When this returns, grpc-go ends the stream,
-	// and with it the wait.
-	ended := make(chan *seamerr.Error, 1)
-	go func() {
-		var failure *seamerr.Error
-		defer func() {
-			if value := recover(); value != nil {
-				failure = panics.panicError(ctx, FromContext(ctx).Method.FullMethod, value)
-			}
-			ended <- failure
-		}()
-		failure = seamerr.From(f.Respond(ctx, nil))
-	}()
-	select {
-	case failure := <-ended:
-		return failure
-	case <-s.end.Done():
+	err := f.Respond(ctx, nil)
+	switch {
+	case !drain():
 		return seamerr.StreamEnded("the server is draining", errors.New("drain"))
-	case <-lifetime.C:
+	case !lifetime.Stop():
 		return seamerr.StreamEnded("the stream has reached its maximum age", nil)
+	default:
+		return seamerr.From(err)
 	}
+}
+
+// refusal refuses a stream beyond the limit. A client library that watches the health then goes on without, and takes
+// the server for healthy: with any other code it would fail each of its calls.
+func (s *streams) refusal(c *Call) *seamerr.Error {
+	if c.Method.Public {
+		return seamerr.Unsupported("Another health watch")
+	}
+	return tooManyRequests("too many streams are open")
 }

@@ -2,7 +2,6 @@ package call
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,21 +24,22 @@ func (f streamFace) Respond(ctx context.Context, _ func(context.Context) (proto.
 	return f.handle(ctx)
 }
 
-// TestStreams shows that the number of streams is limited, that none outlives its lifetime or the service, and that a
-// panic ends only its own stream.
+// TestStreams shows that the number of streams is limited, and that none outlives its lifetime or the service.
 func TestStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draining, drain := context.WithCancel(context.Background())
 		refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
-		panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
-		logger, log := newLog(slog.LevelInfo)
 		s := &streams{slots: make(chan struct{}, maxStreams), lifetime: time.Minute, end: draining, refused: refused}
-		// What grpc-go does when the stream has been served.
-		ctx, end := context.WithCancel(NewContext(t.Context(), &Call{Method: &Method{FullMethod: "/s/Watch", Stream: true}}))
-		defer end()
+		public := true
 		open := func(handle func(context.Context) error) <-chan *seamerr.Error {
 			ended := make(chan *seamerr.Error, 1)
-			go func() { ended <- s.serve(ctx, streamFace{handle: handle}, panicReporter{logger, panics}) }()
+			c := &Call{Method: &Method{FullMethod: "/s/Watch", Stream: true, Public: public}}
+			ctx, cancel := context.WithCancel(t.Context())
+			c.cancel = cancel
+			go func() {
+				defer cancel()
+				ended <- s.serve(ctx, c, streamFace{handle: handle})
+			}()
 			synctest.Wait()
 			return ended
 		}
@@ -51,20 +51,19 @@ func TestStreams(t *testing.T) {
 		for range 256 {
 			all = append(all, open(watch))
 		}
-		if e := <-open(watch); e.GRPCCode() != codes.ResourceExhausted || count(t, refused) != 1 {
-			t.Errorf("one too many: %v, %v counted", e, count(t, refused))
+		// A client library takes a server without health watches for healthy, and fails its calls after any other code.
+		if e := <-open(watch); e.GRPCCode() != codes.Unimplemented || count(t, refused) != 1 {
+			t.Errorf("one watch too many: %v, %v counted", e, count(t, refused))
+		}
+		public = false
+		if e := <-open(watch); e.GRPCCode() != codes.ResourceExhausted || count(t, refused) != 2 {
+			t.Errorf("one stream too many: %v, %v counted", e, count(t, refused))
 		}
 		time.Sleep(time.Minute)
 		for _, stream := range all {
 			if e := <-stream; e.Type != "stream_ended" || e.GRPCCode() != codes.Unavailable {
 				t.Fatalf("after its lifetime a stream ends with %+v", e)
 			}
-		}
-		if e := <-open(func(context.Context) error { panic("x") }); e.GRPCCode() != codes.Internal || count(t, panics) != 1 {
-			t.Errorf("a panic: %v, %v counted", e, count(t, panics))
-		}
-		if line := log.only(t); line["msg"] != "panic" || line["method"] != "/s/Watch" {
-			t.Errorf("the log of the panic is %v", line)
 		}
 		if e := <-open(func(context.Context) error { return nil }); e != nil {
 			t.Errorf("a stream with an end of its own: %v", e)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
@@ -26,6 +28,8 @@ const (
 	// windowBytes is the flow-control window, how much of a request a client may send before the service reads it: the
 	// minimum of HTTP/2. It is fixed, since a window that grows with the bandwidth gives each stream megabytes.
 	windowBytes = 64 << 10
+	// maxStreamMessageBytes bounds a message of a stream. The largest is the name of a symbol or a file.
+	maxStreamMessageBytes = 4 << 10
 	// streamWorkers is how many goroutines are kept for calls. Such a goroutine has grown its stack already, which
 	// otherwise costs a tenth of the CPU of a call. Calls beyond get a new one.
 	streamWorkers = 256
@@ -86,7 +90,9 @@ func New(config Config) *grpc.Server {
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 			return f.serve(stream.Context(), nil)
 		}),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.MaxHeaderListSize(config.MaxHeaderBytes),
+		grpc.MaxRecvMsgSize(maxStreamMessageBytes), // Those of unary methods are read by unaryCall.
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(windowBytes),
 		grpc.InitialConnWindowSize(4*windowBytes),
@@ -125,8 +131,8 @@ func New(config Config) *grpc.Server {
 	return server
 }
 
-// tap gets the headers of each stream first, and begins its call. It refuses the paths that grpc-go would refuse by
-// itself.
+// tap gets the headers of each stream first, and begins its call. It returns no error: after one, grpc-go does not cancel
+// the context of the stream, which stays in memory until the deadline of the client.
 func (f *face) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	c := &call.Call{Face: call.FaceGRPC, Metadata: info.Header, Method: f.methods[info.FullMethodName]}
 	if c.Method == nil {
@@ -135,11 +141,12 @@ func (f *face) tap(ctx context.Context, info *tap.Info) (context.Context, error)
 	if from, ok := peer.FromContext(ctx); ok {
 		c.Peer = *from
 	}
-	ctx = f.calls.Begin(ctx, c)
+	begun := f.calls.Begin(ctx, c)
 	if path, rooted := strings.CutPrefix(info.FullMethodName, "/"); !rooted || !strings.Contains(path, "/") {
-		return nil, f.serve(ctx, nil)
+		_ = f.serve(begun, nil) // It logs and counts the call. grpc-go refuses such a path by itself.
+		return ctx, nil
 	}
-	return ctx, nil
+	return begun, nil
 }
 
 // serve serves the call of a context, and writes the error of one that fails.
@@ -162,5 +169,7 @@ func (f *face) stream(
 	if !call.FromContext(stream.Context()).Method.Stream {
 		return handler(service, stream)
 	}
-	return f.serve(stream.Context(), streamCall{run: func() error { return handler(service, stream) }})
+	return f.serve(stream.Context(), streamCall{stream: stream, run: func(stream grpc.ServerStream) error {
+		return handler(service, stream)
+	}})
 }

@@ -74,11 +74,15 @@ func (u *unaryCall) Respond(ctx context.Context, handle func(context.Context) (p
 		return err
 	}
 	_ = grpc.SetHeader(ctx, u.call.ResponseMetadata(nil)) // It fails only outside of a stream.
-	return u.stream.SendMsg(response)                     //nolint:wrapcheck // It is a status.
+	return u.write(ctx, response)
 }
 
 // messageHeaderBytes is the length of the prefix of each message: a compressed flag and the length.
 const messageHeaderBytes = 5
+
+// pieceBytes is how much of a message is read at once. grpc-go keeps some 20 bytes for each frame of a piece, and a frame
+// may have one byte.
+const pieceBytes = 1 << 10
 
 // Read reads the next part of the message. It copies the bytes, so that a message in frames of one byte each takes no
 // more memory than any other.
@@ -98,7 +102,7 @@ func (u *unaryCall) Read(p []byte) (int, error) {
 			return 0, seamerr.InvalidMessage(errors.New("more than one message was sent"))
 		}
 	}
-	piece, err := u.reader.Read(min(u.left, len(p)))
+	piece, err := u.reader.Read(min(u.left, len(p), pieceBytes))
 	if err != nil {
 		return 0, readError(err)
 	}
@@ -133,31 +137,6 @@ func (u *unaryCall) Decode(body []byte, request proto.Message) *seamerr.Error {
 		return seamerr.InvalidMessage(errors.New("not a message of the contract"))
 	}
 	return nil
-}
-
-// streamCall is the call of a streaming method, whose messages grpc-go reads.
-type streamCall struct {
-	call.Face // Nothing of it is used but Respond.
-
-	run func() error
-}
-
-// Respond implements call.Face.
-func (s streamCall) Respond(ctx context.Context, _ func(context.Context) (proto.Message, error)) error {
-	if t, ok := grpc.ServerTransportStreamFromContext(ctx).(compressedStream); !ok || isCompressed(t) {
-		return seamerr.Unsupported("Compression of messages")
-	}
-	return s.run()
-}
-
-// compressedStream is a stream that knows the grpc-encoding of its request.
-type compressedStream interface{ RecvCompress() string }
-
-// isCompressed says whether a request may be compressed. grpc-go refuses only encodings that no library of the process
-// has registered, and the exporters of spans register gzip: few bytes of it would decompress to many.
-func isCompressed(stream compressedStream) bool {
-	encoding := stream.RecvCompress()
-	return encoding != "" && encoding != "identity"
 }
 
 // readError returns the error of an incomplete message.

@@ -54,7 +54,8 @@ func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Reques
 	if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
 		md["x-forwarded-for"] = hops
 	}
-	from := peer.Peer{Addr: address(r.RemoteAddr)}
+	from := peer.Peer{}
+	from.Addr, _ = r.Context().Value(peerKey{}).(net.Addr)
 	if r.TLS != nil {
 		from.AuthInfo = credentials.TLSInfo{
 			State:          *r.TLS,
@@ -178,13 +179,13 @@ func isJSON(contentType string) bool {
 	return err == nil && mediaType == "application/json"
 }
 
-// address is a caller's address in the form of net/http.
-type address string
+// peerKey is the key of the address of the peer in the context of a connection.
+type peerKey struct{}
 
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
+// WithPeer returns the context of a connection with the address of its peer. It is for http.Server.ConnContext: a request
+// has that address as a text only.
+func WithPeer(ctx context.Context, address net.Addr) context.Context {
+	return context.WithValue(ctx, peerKey{}, address)
+}
 
-var (
-	_ net.Addr  = address("")
-	_ call.Face = (*restCall)(nil)
-)
+var _ call.Face = (*restCall)(nil)

@@ -66,7 +66,7 @@ func (c *Client) ended(ctx context.Context, s *callState, x *exchange) {
 	if x.err != nil {
 		c.failed(ctx, s.deadline, x, a)
 	} else {
-		c.received(ctx, s.deadline, s.call, x, a)
+		c.received(ctx, s, x)
 		a.sent = true
 	}
 	if a.outcome == connectionLost || a.outcome == truncated {
@@ -118,8 +118,8 @@ func isNotProcessed(err error) bool {
 }
 
 // received reads the response of an exchange.
-func (c *Client) received(ctx context.Context, deadline time.Time, call *Call, x *exchange, a *attempt) {
-	response, text := x.response, x.text
+func (c *Client) received(ctx context.Context, s *callState, x *exchange) {
+	call, a, response, text := s.call, &s.last, x.response, x.text
 	redact := redactor{header: call.Header}
 	a.seamRequestID, a.httpStatus = seamRequestID(response.Header, redact), response.StatusCode
 	if response.StatusCode == http.StatusSwitchingProtocols {
@@ -129,14 +129,17 @@ func (c *Client) received(ctx context.Context, deadline time.Time, call *Call, x
 	good := response.StatusCode >= 200 && response.StatusCode <= 299
 	if x.bodyErr != nil {
 		cause := fmt.Errorf("read Seam's %d response: %w", response.StatusCode, fromOutside(x.bodyErr))
-		if a.interrupted(ctx, deadline, cause) {
+		if a.interrupted(ctx, s.deadline, cause) {
 			return
 		}
 		if good {
 			// The request has been applied, so this is not a lost connection.
 			a.outcome, a.err = truncated, seamerr.InvalidResponse(cause)
-			if errors.Is(x.bodyErr, errTooLarge) {
+			switch {
+			case errors.Is(x.bodyErr, errTooLarge):
 				a.outcome = tooLarge
+			case errors.Is(x.bodyErr, errNoMemory):
+				a.outcome, a.err = outOfMemory, noMemory()
 			}
 			return
 		}
@@ -147,6 +150,10 @@ func (c *Client) received(ctx context.Context, deadline time.Time, call *Call, x
 		return
 	}
 	if len(text) == 0 && call.Success.isVoid(response.StatusCode) {
+		return
+	}
+	if !call.BodyOnly && len(text) > firstReservation/(1+messageFactor) && !x.memory.grow(messageFactor*len(text)) {
+		a.outcome, a.err = outOfMemory, noMemory()
 		return
 	}
 	envelope, err := call.decode(c.codec, text)

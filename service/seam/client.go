@@ -43,8 +43,9 @@ type Config struct {
 	MaxConnectionAge time.Duration
 	// Logger gets a line when the circuit breaker opens or closes.
 	Logger *slog.Logger
-	// Registry gets the metrics.
-	Registry prometheus.Registerer
+	// Registry gets the metrics, and OverMemory counts the responses for which there was no memory.
+	Registry   prometheus.Registerer
+	OverMemory prometheus.Counter
 	// Tracer makes a span of each attempt, nil for none.
 	Tracer trace.Tracer
 }
@@ -57,6 +58,7 @@ type Client struct {
 	codec  *seamjson.Codec
 	// maxResponseBytes bounds what is read of one response.
 	maxResponseBytes int
+	memory           *memory
 	pool             *pool
 	// requests are the requests that have what all those to an endpoint have in common, by path.
 	requests  map[string]*http.Request
@@ -92,7 +94,8 @@ func New(config Config) *Client {
 		c.requests[e.Path] = newRequest(&endpoint, e.Path)
 	}
 	c.abandoned = newAbandoned(config.MaxIdleConnections)
-	c.metrics = newMetrics(config.Registry, c.breakers, c.budget, c.abandoned)
+	c.memory = newMemory(config, c.maxResponseBytes)
+	c.metrics = newMetrics(config.Registry, c.breakers, c.budget, c.abandoned, c.memory)
 	c.pool = newPool(config, c.metrics)
 	return c
 }
@@ -140,13 +143,31 @@ type Response struct {
 	// of their documented type.
 	Body    []byte
 	Skipped []string
+
+	memory *reservation
+}
+
+// Release frees the memory of the response. Call it once the response has been written to the caller, also after an
+// error.
+func (r *Response) Release() {
+	if r.memory != nil {
+		r.memory.release()
+	}
 }
 
 // Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
-// can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded.
+// can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded, and has to be released.
 func (c *Client) Do(ctx context.Context, call *Call) (*Response, error) {
 	s := &callState{call: call, header: call.Header}
-	if err := c.do(ctx, s); err != nil {
+	returned := false
+	defer func() {
+		if !returned { // By a panic, after which nobody has the response.
+			s.response.Release()
+		}
+	}()
+	err := c.do(ctx, s)
+	returned = true
+	if err != nil {
 		return &s.response, err
 	}
 	return &s.response, nil
@@ -176,6 +197,10 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 	}
 	response := &s.response
 	if refusal := c.abandoned.allow(s.call.Caller); refusal != nil {
+		return refusal
+	}
+	var refusal *seamerr.Error
+	if response.memory, refusal = c.memory.reserve(s.call.Caller); refusal != nil {
 		return refusal
 	}
 	for {

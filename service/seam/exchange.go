@@ -26,6 +26,7 @@ type exchange struct {
 	body   bytes.Reader
 	began  time.Time
 	cancel context.CancelFunc
+	memory *reservation
 
 	// wroteHeaders is true once the headers of the request have been written, and connection is the one it is sent on.
 	wroteHeaders atomic.Bool
@@ -52,7 +53,8 @@ const (
 // startExchange sends the request of an attempt. The exchange ends at the deadline, unless that is zero. Its context is
 // not that of the call, which it may outlive.
 func (c *Client) startExchange(s *callState, deadline time.Time) *exchange {
-	x := &exchange{began: time.Now(), ended: make(chan struct{})}
+	x := &exchange{began: time.Now(), ended: make(chan struct{}), memory: s.response.memory}
+	x.memory.hold()
 	x.body.Reset(s.text)
 	x.WroteHeaders = func() { x.wroteHeaders.Store(true) }
 	x.GotConn = func(info httptrace.GotConnInfo) { x.connection.Store(c.pool.used(info.Conn)) }
@@ -95,6 +97,7 @@ func (c *Client) run(x *exchange, request *http.Request) {
 		if !x.state.CompareAndSwap(exchangeRuns, exchangeEnded) {
 			c.abandoned.remove(x)
 		}
+		x.memory.release()
 		close(x.ended)
 		c.metrics.inFlight.Add(-1)
 		c.exchanges.Done()
@@ -129,8 +132,8 @@ func (x *exchange) read(limit int) {
 	if n := x.response.ContentLength; n > 0 && n <= int64(limit) {
 		most, first, times = int(n)+1, firstKnownBuffer, knownGrowth
 	}
-	text := make([]byte, 0, min(most, first))
-	for arrived := 0; ; {
+	text := x.grown(nil, min(most, first))
+	for arrived := 0; x.bodyErr == nil; {
 		n, err := body.Read(text[len(text):cap(text)])
 		arrived += n
 		if text = text[:len(text)+n]; x.state.Load() == exchangeAbandoned {
@@ -147,9 +150,18 @@ func (x *exchange) read(limit int) {
 			x.bodyErr = err
 			return
 		case len(text) == cap(text):
-			text = append(make([]byte, 0, min(most, times*cap(text))), text...)
+			text = x.grown(text, min(most, times*cap(text)))
 		}
 	}
+}
+
+// grown returns the text in a larger buffer. Beyond firstReservation, the memory for it has to be reserved.
+func (x *exchange) grown(text []byte, size int) []byte {
+	if more := size - max(cap(text), firstReservation); more > 0 && !x.memory.grow(more) {
+		x.bodyErr = errNoMemory
+		return text
+	}
+	return append(make([]byte, 0, size), text...)
 }
 
 var errTooLarge = errors.New("the response is longer than the limit")

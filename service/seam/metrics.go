@@ -29,7 +29,9 @@ type endpointSeries struct {
 	seconds  prometheus.Observer
 }
 
-func newMetrics(registry prometheus.Registerer, b *breakers, retries *budget, left *abandoned) *metrics {
+func newMetrics(
+	registry prometheus.Registerer, b *breakers, retries *budget, left *abandoned, responses *memory,
+) *metrics {
 	m := &metrics{
 		endpoints: map[string]*endpointSeries{},
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
@@ -67,6 +69,10 @@ func newMetrics(registry prometheus.Registerer, b *breakers, retries *budget, le
 		{
 			"abandoned", "Requests to Seam in flight whose calls have ended, because the caller left or its deadline passed.",
 			func() float64 { return float64(left.count.Load()) },
+		},
+		{
+			"response_bytes", "Bytes of memory that are reserved for responses, until they are written to the callers.",
+			responses.inUse,
 		},
 	} {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

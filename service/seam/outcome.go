@@ -21,6 +21,7 @@ const (
 	truncated
 	malformed
 	tooLarge
+	outOfMemory
 	canceled
 )
 
@@ -88,6 +89,8 @@ func (o outcome) facts() outcomeFacts {
 		malformed: {"malformed", retryIfIdempotent, appliedMaybe, breakerSuccess},
 		// A 2xx above the size limit, as it would be again.
 		tooLarge: {"too_large", retryNever, appliedMaybe, breakerSuccess},
+		// A 2xx for which there is no memory here.
+		outOfMemory: {"out_of_memory", retryNever, appliedMaybe, breakerIgnores},
 		// The caller canceled the call, or its deadline has passed.
 		canceled: {"canceled", retryNever, appliedMaybeIfSent, breakerByDuration},
 	}[o]

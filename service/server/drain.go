@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/rest"
 )
 
 // acceptGrace is how long a connection that was accepted just before the shutdown may take to send its request: after
@@ -57,18 +59,19 @@ func (s *Server) drain(delay time.Duration) error {
 // acceptedKey is the key of the time at which a connection of the REST face was accepted, in its requests' contexts.
 type acceptedKey struct{}
 
-func acceptedNow(ctx context.Context, _ net.Conn) context.Context {
-	return context.WithValue(ctx, acceptedKey{}, time.Now())
+func acceptedNow(ctx context.Context, connection net.Conn) context.Context {
+	return rest.WithPeer(context.WithValue(ctx, acceptedKey{}, time.Now()), connection.RemoteAddr())
 }
 
 // closingConnections makes clients reconnect, as the gRPC server does by itself: while the service drains and still
 // accepts calls, so that no client sends a request on a connection that is being closed; and when the connection is
 // older than maxAge, if that is not 0, so that a load balancer can rebalance. Over HTTP/2 net/http sends a graceful
-// GOAWAY.
+// GOAWAY. A connection over which a body came in chunks is closed as well: net/http drops a Content-Length beside them,
+// so that nobody can see whether the two differ, and RFC 9112, 6.1 then asks to close the connection.
 func (s *Server) closingConnections(maxAge time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		accepted, _ := r.Context().Value(acceptedKey{}).(time.Time)
-		if !s.ready.Load() || (maxAge > 0 && time.Since(accepted) > maxAge) {
+		if !s.ready.Load() || (maxAge > 0 && time.Since(accepted) > maxAge) || len(r.TransferEncoding) > 0 {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)

@@ -31,6 +31,7 @@ func (s *Server) newSeamClient(
 		MaxConnectionAge:   cfg.MaxConnectionAge,
 		Logger:             s.logger,
 		Registry:           m.registry,
+		OverMemory:         m.refused.WithLabelValues("response_bytes"),
 		Tracer:             s.tracer(),
 	}), nil
 }

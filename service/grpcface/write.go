@@ -1,0 +1,85 @@
+package grpcface
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clientsession/client-session-service/service/call"
+	"github.com/clientsession/client-session-service/service/seamerr"
+)
+
+const (
+	// smallResponse is the length of a response for which no call waits: the response of any RPC but List. To wait would
+	// write the status in a packet of its own.
+	smallResponse = 4 << 10
+	// resetTime is how long after the deadline of a call grpc-go may take to reset the stream of a response that its client
+	// does not read. It does so only for a deadline of the client's own.
+	resetTime = time.Second
+)
+
+// write writes the response, and returns once the bytes of a long one have left: until then they are in memory, and the
+// call holds what it holds. grpc-go by itself returns when it has queued them, however slowly the client reads.
+func (u *unaryCall) write(ctx context.Context, message proto.Message) error {
+	response := &response{message: message, written: make(chan struct{})}
+	if err := u.stream.SendMsg(response); err != nil {
+		return err //nolint:wrapcheck // It is a status.
+	}
+	if response.length <= smallResponse {
+		return nil
+	}
+	select {
+	case <-response.written:
+		return nil
+	case <-ctx.Done():
+	}
+	reset := time.NewTimer(resetTime)
+	defer reset.Stop()
+	select {
+	case <-response.written:
+		return nil
+	case <-u.call.Gone():
+	case <-reset.C:
+		// grpc-go has no other way to end the stream and to free its memory.
+		if connection, ok := u.call.Peer.Addr.(call.Connection); ok {
+			_ = connection.Close()
+		}
+	}
+	return seamerr.Canceled(errors.New("the response was not read in time"))
+}
+
+// response is a response that tells when it has been written. It is the pool of its own bytes, since grpc-go returns
+// them to their pool when they have left.
+type response struct {
+	message proto.Message
+	length  int
+	written chan struct{}
+}
+
+// Get implements mem.BufferPool. grpc-go does not call it.
+func (*response) Get(length int) *[]byte { return new(make([]byte, length)) }
+
+// Put implements mem.BufferPool.
+func (r *response) Put(*[]byte) { close(r.written) }
+
+// codec is the codec of protobuf, and encodes a response for write.
+type codec struct{ encoding.CodecV2 }
+
+// Marshal implements encoding.CodecV2.
+func (c codec) Marshal(value any) (mem.BufferSlice, error) {
+	r, ok := value.(*response)
+	if !ok {
+		return c.CodecV2.Marshal(value) //nolint:wrapcheck // It is grpc-go's.
+	}
+	data, err := proto.Marshal(r.message)
+	if err != nil {
+		return nil, fmt.Errorf("encode the response: %w", err)
+	}
+	r.message, r.length = nil, len(data) // The message is garbage while its bytes are written.
+	return mem.BufferSlice{mem.NewBuffer(&data, r)}, nil
+}
