@@ -47,7 +47,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case config.Healthcheck:
 		err = healthcheck(cfg.AdminListen)
 	case config.Serve, config.Sandbox:
-		return start(cfg, newLogger(cfg, stderr), stderr)
+		return start(cfg, stderr)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "client-session-service: %v\n", err)
@@ -67,12 +67,19 @@ func usageError(stderr io.Writer, violations error) int {
 // megabytes. The variables GOGC and GOMEMLIMIT have precedence, as in any program in Go.
 const gcPercent = 400
 
-func start(cfg config.Config, logger *slog.Logger, stderr io.Writer) int {
+func start(cfg config.Config, stderr io.Writer) int {
+	logger, queue := newLog(cfg, stderr)
+	defer queue.flush()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	slog.SetDefault(slog.New(server.StandardLog{Handler: logger.Handler()})) // The standard log writes to this one.
-	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A reader of the log that goes away must not end the process.
+	signal.Ignore(syscall.SIGPIPE)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // As it is below nohup.
+		ends = append(ends, syscall.SIGHUP)
+	}
+	signalled, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
@@ -81,7 +88,7 @@ func start(cfg config.Config, logger *slog.Logger, stderr io.Writer) int {
 		end()
 	})
 
-	err := serve(ctx, cfg, logger)
+	err := serve(ctx, cfg, logger, queue)
 	if invalid, ok := errors.AsType[server.ConfigError](err); ok {
 		return usageError(stderr, invalid)
 	}
@@ -92,7 +99,7 @@ func start(cfg config.Config, logger *slog.Logger, stderr io.Writer) int {
 	return 0
 }
 
-func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, queue *logQueue) error {
 	if cfg.Command == config.Sandbox {
 		return server.RunSandbox(ctx, cfg, logger)
 	}
@@ -100,13 +107,6 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
+	s.CountDroppedLines(queue.droppedLines)
 	return s.Run(ctx)
-}
-
-func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
-	}
-	return slog.New(slog.NewTextHandler(out, options))
 }

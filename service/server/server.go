@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -27,8 +28,9 @@ import (
 
 // Server is the service with its listeners open. Nothing is served before Run.
 type Server struct {
-	logger *slog.Logger
-	ready  atomic.Bool
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	ready    atomic.Bool
 
 	grpcListener, httpListener, adminListener net.Listener
 
@@ -73,6 +75,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		}
 	}()
 	metrics := newMetrics(cfg)
+	s.registry = metrics.registry
 	used, err := s.readFiles(cfg, metrics)
 	if err != nil {
 		return nil, ConfigError{err}
