@@ -5,7 +5,8 @@
 // previous one stays in use.
 //
 // A file that is still being written can be valid so far, without a restriction that comes after. So a new content is
-// applied only when two polls in a row have read the same.
+// applied only when two polls in a row have read the same. Where the content differs at every poll, it is enough that it
+// stays the same for settleTime.
 package reload
 
 import (
@@ -31,9 +32,20 @@ type Files struct {
 	// seen is what the last poll read, nil when it failed to read.
 	seen     [][]byte
 	failures prometheus.Counter
+	// unsettled is how many polls in a row have read new contents that differ from those of the poll before.
+	unsettled int
 	// failing is true when the last poll failed.
 	failing bool
 }
+
+const (
+	// maxUnsettled is how many polls wait for the next one to read the same.
+	maxUnsettled = 3
+	// settleTime is how long contents that differ at every poll have to stay the same: longer than a file is written.
+	settleTime = 500 * time.Millisecond
+)
+
+var errUnsettled = errors.New("the contents change all the time")
 
 // Read reads the files and applies their contents. It fails if apply does: a service does not start with invalid files.
 // what names the files in the log, and in each line of the error. Where it is one file, each violation names it too; of
@@ -64,7 +76,7 @@ func prefixed(text string, err error) error {
 }
 
 // Poll reads the files every interval until ctx ends. It applies new contents at the second poll that reads them, so
-// within twice the interval. A failed reload is logged and counted at every poll, and the previous contents stay in
+// within twice the interval, or at the third poll that reads others than the one before. A failed reload is logged and counted at every poll, and the previous contents stay in
 // use. One Poll runs at a time.
 func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.Logger) {
 	ticker := time.NewTicker(interval)
@@ -82,12 +94,21 @@ func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.L
 func (f *Files) refresh(ctx context.Context, logger *slog.Logger) {
 	contents, err := f.read()
 	changed := err == nil && !same(contents, f.contents)
-	settled := same(contents, f.seen)
+	settled := !changed || same(contents, f.seen)
 	f.seen = contents
-	if changed && !settled {
-		return
+	if f.unsettled++; settled {
+		f.unsettled = 0
 	}
-	if changed {
+	switch {
+	case f.unsettled >= maxUnsettled:
+		if err = f.settle(ctx, contents); err == nil {
+			err = f.apply(contents)
+		} else if ctx.Err() != nil {
+			return
+		}
+	case !settled:
+		return
+	case changed:
 		err = f.apply(contents)
 	}
 	if err != nil {
@@ -102,6 +123,22 @@ func (f *Files) refresh(ctx context.Context, logger *slog.Logger) {
 		logger.LogAttrs(ctx, slog.LevelInfo, "reloaded", slog.String("what", f.what), slog.Bool("changed", changed))
 	}
 	f.contents, f.failing = contents, false
+}
+
+// settle fails unless the contents stay the same for settleTime.
+func (f *Files) settle(ctx context.Context, contents [][]byte) error {
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	now, err := f.read()
+	if err == nil && !same(now, contents) {
+		err = fmt.Errorf("%s: %w", f.what, errUnsettled)
+	}
+	return err
 }
 
 func same(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }

@@ -23,7 +23,7 @@ func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 		"seen twice":                {"b,b", "a,b", 0},
 		"seen once":                 {"b", "a", 0},
 		"seen once, then as before": {"b,a,b,a,a", "a", 0},
-		"never twice the same":      {"b,c,d,e,b,c", "a", 0},
+		"never twice the same":      {"b,c,d,e,b,c", "a,d,e,b,c", 0},
 		"half, then whole":          {"b,bc,bc", "a,bc", 0},
 		"half, more, then whole":    {"b,bc,bcd,bcd,bcd", "a,bcd", 0},
 		"gone in between":           {"b,-,b", "a", 1},
