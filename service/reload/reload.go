@@ -102,14 +102,14 @@ func (f *Files) refresh(ctx context.Context, logger *slog.Logger) {
 	switch {
 	case f.unsettled >= maxUnsettled:
 		if err = f.settle(ctx, contents); err == nil {
-			err = f.apply(contents)
+			err = f.reapply(contents)
 		} else if ctx.Err() != nil {
 			return
 		}
 	case !settled:
 		return
 	case changed:
-		err = f.apply(contents)
+		err = f.reapply(contents)
 	}
 	if err != nil {
 		f.failing = true
@@ -123,6 +123,16 @@ func (f *Files) refresh(ctx context.Context, logger *slog.Logger) {
 		logger.LogAttrs(ctx, slog.LevelInfo, "reloaded", slog.String("what", f.what), slog.Bool("changed", changed))
 	}
 	f.contents, f.failing = contents, false
+}
+
+// reapply applies new contents. A panic over them is an error: on the goroutine of Poll it would end the process.
+func (f *Files) reapply(contents [][]byte) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("%s: panic with a value of type %T", f.what, value)
+		}
+	}()
+	return f.apply(contents)
 }
 
 // settle fails unless the contents stay the same for settleTime.

@@ -16,7 +16,9 @@ func handleLogLevel(mux *http.ServeMux, level *slog.LevelVar, logger *slog.Logge
 	mux.HandleFunc("PUT /loglevel", func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16))
 		var next slog.Level
-		if err != nil || next.UnmarshalText([]byte(strings.TrimSpace(string(text)))) != nil {
+		name := strings.TrimSpace(string(text))
+		// A level between or beyond those that have a name, such as error+100, could silence the log.
+		if err != nil || next.UnmarshalText([]byte(name)) != nil || strings.ContainsAny(name, "+-") {
 			http.Error(w, "the level is one of debug, info, warn, error", http.StatusBadRequest)
 			return
 		}

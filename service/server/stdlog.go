@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"github.com/clientsession/client-session-service/service/text"
 )
@@ -12,9 +13,18 @@ import (
 // This handler removes what is quoted.
 type StandardLog struct{ slog.Handler }
 
-// Handle writes the line without the quotes.
+// Handle writes the line without the quotes. A client that leaves instead of a TLS handshake, as health checks of TCP do,
+// is a line of the level debug.
 func (l StandardLog) Handle(ctx context.Context, line slog.Record) error {
-	muted := slog.NewRecord(line.Time, slog.LevelWarn, "standard log", line.PC)
+	level := slog.LevelWarn
+	if strings.HasPrefix(line.Message, "http: TLS handshake error from ") &&
+		(strings.HasSuffix(line.Message, ": EOF") || strings.HasSuffix(line.Message, ": connection reset by peer")) {
+		level = slog.LevelDebug
+	}
+	if !l.Handler.Enabled(ctx, level) {
+		return nil
+	}
+	muted := slog.NewRecord(line.Time, level, "standard log", line.PC)
 	muted.AddAttrs(slog.String("text", text.Foreign(line.Message)))
 	return l.Handler.Handle(ctx, muted)
 }

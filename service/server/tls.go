@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -159,7 +161,11 @@ type loggedCredentials struct {
 func (c loggedCredentials) ServerHandshake(connection net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secure, info, err := c.TransportCredentials.ServerHandshake(connection)
 	if err != nil {
-		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "TLS handshake failed",
+		level := slog.LevelWarn
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+			level = slog.LevelDebug // The client left at once, as health checks of TCP do.
+		}
+		c.logger.LogAttrs(context.Background(), level, "TLS handshake failed",
 			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", text.Foreign(err.Error())))
 	}
 	return secure, info, err
