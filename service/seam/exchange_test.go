@@ -18,6 +18,7 @@ func TestAbandonedBodyIsNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			body := bytes.NewReader(make([]byte, length))
 			x := &exchange{response: &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body), ContentLength: -1}}
+			x.memory = &reservation{memory: newMemory(Config{}, length)}
 			x.state.Store(test.state)
 			x.read(length)
 			if x.bodyErr != nil || body.Len() != 0 || len(x.text) != test.kept || test.kept == 0 && cap(x.text) > firstBuffer {

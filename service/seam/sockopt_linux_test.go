@@ -16,7 +16,7 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	transport := newTransport(nil, 7, newMetrics(prometheus.NewRegistry(), nil, nil, nil))
+	transport := newTransport(nil, 7, newMetrics(prometheus.NewRegistry(), nil, nil, nil, nil))
 	opened, err := transport.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
