@@ -105,11 +105,13 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 // call sends a request to Seam with the caller's credential and records Seam's response.
 func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, response proto.Message) error {
 	c := call.FromContext(ctx)
-	result, err := s.seam.Do(ctx, &seam.Call{
+	toSeam := &seam.Call{
 		Endpoint: endpoint, Header: c.SeamHeader, Caller: seam.Caller{Key: c.CallerKey, Proven: c.Proven},
 		ServiceCredential: c.ServiceCredential, CallerRetries: c.Retries(), In: request, Out: response,
 		BodyOnly: c.Face == call.FaceREST,
-	})
+	}
+	result, err := s.seam.Do(ctx, toSeam)
+	c.Release = toSeam.Release
 	return s.ended(c, result, err)
 }
 
@@ -117,7 +119,7 @@ func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, res
 func (s *Service) ended(c *call.Call, result *seam.Response, err error) error {
 	c.SeamRequestID, c.SeamStatus = result.SeamRequestID, result.HTTPStatus
 	c.Attempts, c.RetryReason, c.Skipped = result.Attempts, result.RetryReason, result.Skipped
-	c.SeamDuration, c.Release = result.Duration, result.Release
+	c.SeamDuration = result.Duration
 	if c.Face == call.FaceREST {
 		c.SeamBody = result.Body
 	}

@@ -125,6 +125,16 @@ type Call struct {
 	// Out then stays empty where possible.
 	In, Out  proto.Message
 	BodyOnly bool
+
+	memory *reservation
+}
+
+// Release frees the memory of the response. Call it once the response has been written to the caller, also after an
+// error.
+func (c *Call) Release() {
+	if c.memory != nil {
+		c.memory.release()
+	}
 }
 
 // Response is the result of a call beside the message.
@@ -143,26 +153,17 @@ type Response struct {
 	// of their documented type.
 	Body    []byte
 	Skipped []string
-
-	memory *reservation
-}
-
-// Release frees the memory of the response. Call it once the response has been written to the caller, also after an
-// error.
-func (r *Response) Release() {
-	if r.memory != nil {
-		r.memory.release()
-	}
 }
 
 // Do makes a call, which ends with ctx. A failed request is retried at most twice, and only where a retry is safe and
-// can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded, and has to be released.
+// can help. Every error is an *seamerr.Error. The Response is set as far as Seam has responded. The call has to be
+// released.
 func (c *Client) Do(ctx context.Context, call *Call) (*Response, error) {
 	s := &callState{call: call, header: call.Header}
 	returned := false
 	defer func() {
-		if !returned { // By a panic, after which nobody has the response.
-			s.response.Release()
+		if !returned { // By a panic, after which nobody releases it.
+			call.Release()
 		}
 	}()
 	err := c.do(ctx, s)
@@ -200,7 +201,7 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 		return refusal
 	}
 	var refusal *seamerr.Error
-	if response.memory, refusal = c.memory.reserve(s.call.Caller); refusal != nil {
+	if s.call.memory, refusal = c.memory.reserve(s.call.Caller); refusal != nil {
 		return refusal
 	}
 	for {
