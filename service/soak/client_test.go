@@ -27,6 +27,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // The faces of the service.
@@ -55,17 +56,17 @@ type caller struct {
 }
 
 // newCaller returns a caller with so many connections to the gRPC face, which are made when they are first used.
-func newCaller(t *testing.T, service *process, conns int, options ...grpc.DialOption) *caller {
+func newCaller(t *testing.T, service servicetest.Addresses, conns int, options ...grpc.DialOption) *caller {
 	t.Helper()
 	c := &caller{
-		base: "http://" + service.ready.HTTP,
+		base: "http://" + service.HTTP,
 		http: &http.Client{Transport: &http.Transport{
 			MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
 		}},
 	}
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	for range conns {
-		conn, err := grpc.NewClient(service.ready.GRPC, options...)
+		conn, err := grpc.NewClient(service.GRPC, options...)
 		if err != nil {
 			t.Fatal(err)
 		}

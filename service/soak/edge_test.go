@@ -24,7 +24,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // edgeConfiguration is an Envoy in front of Seam, with its default settings but for the addresses and the certificate.
@@ -75,7 +75,7 @@ func startEdge(t *testing.T) *edge {
 	}
 	t.Cleanup(func() { _ = seam.Close() })
 	_, port, _ := net.SplitHostPort(seam.Addr())
-	authority, folder := seamtest.NewAuthority(t, "edge"), t.TempDir()
+	authority, folder := servicetest.NewAuthority(t, "edge"), t.TempDir()
 	certificate, key := authority.Issue(t, "seam")
 	for name, text := range map[string][]byte{"cert.pem": certificate, "key.pem": key, "ca.pem": authority.PEM} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
@@ -84,10 +84,8 @@ func startEdge(t *testing.T) *edge {
 	}
 	ports := map[string]string{envoyGRPC: freePort(t), envoyAdmin: freePort(t)}
 	e.envoy = startEnvoy(t, fmt.Sprintf(edgeConfiguration, folder, port), startNames(t), ports)
-	at := anywhere()
-	service := start(t, "--grpc-listen", at.grpc, "--http-listen", at.http, "--admin-listen", at.admin,
-		"--seam-endpoint", "https://127.0.0.1:"+ports[envoyGRPC], "--seam-ca-file", filepath.Join(folder, "ca.pem"))
-	conn, err := grpc.NewClient(service.ready.GRPC,
+	service := servicetest.StartReady(t, append(servicetest.Listen(), "--seam-endpoint="+"https://127.0.0.1:"+ports[envoyGRPC], "--seam-ca-file="+filepath.Join(folder, "ca.pem"))...)
+	conn, err := grpc.NewClient(service.GRPC,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
 	if err != nil {
 		t.Fatal(err)

@@ -8,17 +8,19 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestFleetRollingRestart shows that a restart of all replicas, one after the other, loses no call on either face.
 func TestFleetRollingRestart(t *testing.T) {
-	f := startFleet(t, binary)
+	f := startFleet(t, servicetest.Binary(t))
 	began := time.Now()
 	stop := f.load(fleetDeadline)
 	time.Sleep(2 * time.Second)
 	for _, address := range f.running() {
 		took := f.stop(address)
-		f.startAt(binary, address)
+		f.startAt(servicetest.Binary(t), address)
 		t.Logf("%s: drained in %s, Envoy sends it calls again %s after its start", address, milliseconds(took),
 			milliseconds(f.envoy.await(t, f.running()...)))
 	}
@@ -35,7 +37,7 @@ func TestFleetUpgrade(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	old := f.running()
 	for i, address := range old {
-		f.start(binary, replica(i+4))
+		f.start(servicetest.Binary(t), replica(i+4))
 		f.envoy.await(t, f.running()...)
 		f.names.remove(address)
 		f.stop(address)

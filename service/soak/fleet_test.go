@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,13 +20,14 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 const (
 	// fleetRate is the calls a second on each face.
 	fleetRate = 200
-	// fleetSeamDelay is how many milliseconds Seam takes, so that calls are in flight at every moment.
-	fleetSeamDelay = 100
+	// fleetSeamDelay is how long Seam takes, so that calls are in flight at every moment.
+	fleetSeamDelay = 100 * time.Millisecond
 	// fleetDeadline is how long clients wait.
 	fleetDeadline = 20 * time.Second
 )
@@ -34,7 +35,7 @@ const (
 // fleet is some replicas behind Envoy, with a Seam, and clients that call through Envoy. No client retries.
 type fleet struct {
 	t     *testing.T
-	seam  *process
+	seam  *seam
 	names *nameServer
 	envoy *envoy
 	// ports are those of all replicas, by the port that the configuration of Envoy has.
@@ -58,7 +59,7 @@ func startFleet(t *testing.T, program string) *fleet {
 func startFleetBehind(t *testing.T, program, configuration string, ports map[string]string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, seam: startSeam(t), names: startNames(t), ports: map[string]string{}, replicas: map[string]*process{}}
-	f.seam.inject(t, fault{DelayMS: fleetSeamDelay})
+	f.seam.inject(t, sandbox.Fault{Delay: fleetSeamDelay})
 	for _, port := range []string{envoyGRPC, envoyREST, envoyAdmin, replicaGRPC, replicaREST, replicaAdmin} {
 		free := freePort(t)
 		for slices.Contains(slices.Collect(maps.Values(f.ports)), free) {
@@ -72,9 +73,9 @@ func startFleetBehind(t *testing.T, program, configuration string, ports map[str
 	}
 	f.envoy = startEnvoy(t, configuration, f.names, f.ports)
 	f.envoy.await(t, f.running()...)
-	f.clients = newCaller(t, &process{ready: readyLine{
+	f.clients = newCaller(t, servicetest.Addresses{
 		GRPC: net.JoinHostPort("127.0.0.1", f.ports[envoyGRPC]), HTTP: net.JoinHostPort("127.0.0.1", f.ports[envoyREST]),
-	}}, 4, grpc.WithDisableRetry())
+	}, 4, grpc.WithDisableRetry())
 	return f
 }
 
@@ -88,30 +89,28 @@ func (f *fleet) start(program, address string) {
 // startAt starts a replica with its default settings, but that its connections are replaced all the time.
 func (f *fleet) startAt(program, address string) {
 	f.t.Helper()
-	p := launch(f.t, nil, program, append(f.seam.asSeam(),
+	command := exec.Command(program, append(f.seam.flags,
 		"--grpc-listen", net.JoinHostPort(address, f.ports[replicaGRPC]),
 		"--http-listen", net.JoinHostPort(address, f.ports[replicaREST]),
 		"--admin-listen", net.JoinHostPort(address, f.ports[replicaAdmin]),
 		"--max-connection-age", "5s")...)
-	p.awaitReady()
+	command.Env = []string{}
+	p := servicetest.Start(f.t, command)
+	p.AwaitReady()
 	f.replicas[address] = p
 }
 
 // kill ends a replica without any drain, and returns when it is gone.
 func (f *fleet) kill(address string) {
 	f.t.Helper()
-	p := f.replicas[address]
-	if err := p.command.Process.Signal(syscall.SIGKILL); err != nil {
-		f.t.Fatal(err)
-	}
-	<-p.ended
+	f.replicas[address].Kill()
 	delete(f.replicas, address)
 }
 
 // stop drains a replica, which has to end with exit code 0.
 func (f *fleet) stop(address string) time.Duration {
 	f.t.Helper()
-	took := f.replicas[address].stop()
+	took := f.replicas[address].Stop()
 	delete(f.replicas, address)
 	return took
 }
@@ -138,7 +137,7 @@ func fleetCall(i int) (rpc, proto.Message, proto.Message) {
 
 // load calls both faces until it is stopped, and returns what the calls were.
 func (f *fleet) load(restDeadline time.Duration) (stop func() *tally) {
-	f.used = readProcessors(f.t, f.seam, f.envoy.process)
+	f.used = readProcessors(f.t, f.seam.process, f.envoy.process)
 	var calls tally
 	var faces sync.WaitGroup
 	stopping := make(chan struct{})
@@ -164,7 +163,7 @@ func (f *fleet) load(restDeadline time.Duration) (stop func() *tally) {
 // end stops Envoy, which then writes the rest of its access log, and the replicas, without their drain.
 func (f *fleet) end() {
 	f.t.Helper()
-	f.envoy.stop()
+	f.envoy.Stop()
 	for _, address := range f.running() {
 		f.kill(address)
 	}

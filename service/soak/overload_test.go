@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // TestOverload shows what ten times as many calls as the service takes do to it: those that it accepts are nearly as
@@ -18,19 +20,19 @@ import (
 func TestOverload(t *testing.T) {
 	const (
 		maxInFlight = 20
-		seamDelay   = 100 // milliseconds
-		capacity    = maxInFlight * 1000 / seamDelay
+		seamDelay   = 100 * time.Millisecond
+		capacity    = maxInFlight * int(time.Second/seamDelay)
 		deadline    = 10 * time.Second
 	)
 	seam := startSeam(t)
-	seam.inject(t, fault{DelayMS: seamDelay})
+	seam.inject(t, sandbox.Fault{Delay: seamDelay})
 	service := startService(t, seam, anywhere(),
 		"--max-in-flight", strconv.Itoa(maxInFlight), "--drain-delay", "0s")
-	clients := newCaller(t, service, 4)
+	clients := newCaller(t, service.Addresses, 4)
 
 	phase := func(name string, during time.Duration, perSecond int) *tally {
 		var calls tally
-		before := readProcessors(t, seam, service)
+		before := readProcessors(t, seam.process, service)
 		openLoop(during, perSecond, func(i int) {
 			face := []string{faceGRPC, faceREST}[i%2]
 			calls.measure(record{face: face}, func() reply { return clients.grantOver(face, deadline) })
@@ -46,12 +48,12 @@ func TestOverload(t *testing.T) {
 	// The first calls open connections and fill pools, which is not what is compared.
 	phase("warm-up", 3*time.Second, capacity*8/10)
 	before := phase("before", 15*time.Second, capacity*8/10)
-	idle := service.memory(t, "VmRSS")
+	idle := readLoad(t, service).rss
 	during := phase("overload", time.Minute, capacity*10)
 	overloadEnded := time.Now()
-	peak := service.memory(t, "VmHWM")
+	peak := peakMemory(t, service)
 	after := phase("after", 5*time.Second, capacity*8/10)
-	t.Logf("memory: %s before, %s at its peak, heap after a collection %s", idle, peak, service.heap(t))
+	t.Logf("memory: %s before, %s at its peak, heap after a collection %s", idle, peak, heap(service))
 
 	for _, face := range []string{faceGRPC, faceREST} {
 		rejected := during.that(over(face), refused)

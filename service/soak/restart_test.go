@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // retryPolicy is what clients/README.md recommends, for all calls and with a wait for a connection: a service that is
@@ -30,16 +32,16 @@ func TestRestart(t *testing.T) {
 		restarts  = 3
 		interval  = 10 * time.Second
 		deadline  = 10 * time.Second
-		seamDelay = 30 // milliseconds, so that calls are in flight when the shutdown begins
+		seamDelay = 30 * time.Millisecond // So that calls are in flight when the shutdown begins
 	)
 	seam := startSeam(t)
-	seam.inject(t, fault{DelayMS: seamDelay})
+	seam.inject(t, sandbox.Fault{Delay: seamDelay})
 	at := fixedAddresses(t)
 	flags := []string{"--drain-delay", "1s"}
 	service := startService(t, seam, at, flags...)
-	clients := newCaller(t, service, 4, grpc.WithDefaultServiceConfig(retryPolicy))
+	clients := newCaller(t, service.Addresses, 4, grpc.WithDefaultServiceConfig(retryPolicy))
 	// Those who connect anew for each call, as curl does, meet the end at every moment of a connection's life.
-	fleeting := newCaller(t, service, 0)
+	fleeting := newCaller(t, service.Addresses, 0)
 	fleeting.http.Transport = &http.Transport{DisableKeepAlives: true}
 	// The kernel resets the connections that wait in the queue of a listener that closes; no program has accepted them,
 	// nor can any accept all and stop at once. They are few, and told apart by having been reset before any response.
@@ -63,7 +65,7 @@ func TestRestart(t *testing.T) {
 	for range restarts {
 		time.Sleep(interval)
 		told := time.Now()
-		drain := service.stop()
+		drain := service.Stop()
 		service = startService(t, seam, at, flags...)
 		done = append(done, restart{told, time.Now()})
 		t.Logf("restart at %s: drained in %s, the new process was ready %s later",
