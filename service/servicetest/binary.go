@@ -32,6 +32,10 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(folder)
+	if err := os.Chmod(folder, 0o755); err != nil { // A process may run as another user than the test.
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
@@ -51,13 +55,35 @@ func Binary(t testing.TB) string {
 }
 
 func build(folder string) (string, error) {
+	checkout, err := findCheckout()
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(folder, "client-session-service")
-	command := exec.Command("go", "build", "-trimpath", "-ldflags=-X main.version="+Version, "-o", path,
-		"github.com/clientsession/client-session-service/cmd/client-session-service")
+	command := exec.Command("go", "build", "-C", checkout, "-trimpath", "-ldflags=-X main.version="+Version,
+		"-o", path, "./cmd/client-session-service")
 	if out, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the service: %w\n%s", err, out)
 	}
 	return path, nil
+}
+
+// findCheckout returns the folder above the test that has the service.
+func findCheckout() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "cmd", "client-session-service")); err == nil {
+			return folder, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("no folder above the test has the service")
+		}
+		folder = parent
+	}
 }
 
 // Command returns a command of the binary. Its environment is empty: every flag is also an environment variable, and a
