@@ -84,7 +84,7 @@ func TestUnreadRequests(t *testing.T) {
 	t.Logf("memory %.0f -> %.0f MiB, %.0f streams and %.0f goroutines at once; %d good calls, %d failed, median %s, p99 %s; back after %s",
 		before/(1<<20), peak/(1<<20), streams, goroutines, len(took), failed, took[len(took)/2], took[len(took)*99/100], time.Since(ended))
 	// Some 80 MiB is usual with this GOMEMLIMIT, and some 120 without one. How far the heap overshoots depends on the
-	// collector and the machine, so the bound is wider; without the limits it is more than a gigabyte.
+	// collector and the machine, so the bound is wider; without the limits it is some 300 MiB.
 	if peak-before > 128<<20 {
 		t.Errorf("the clients cost %.0f MiB", (peak-before)/(1<<20))
 	}

@@ -11,7 +11,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -101,6 +103,23 @@ type reply struct {
 func (a reply) ok() bool       { return a.outcome == codes.OK.String() || a.outcome == "200" }
 func (a reply) refused() bool  { return a.kind == "overloaded" }
 func (a reply) String() string { return a.outcome + " " + a.kind }
+
+// envoyReason is what Envoy says in place of a response of the service.
+var envoyReason = regexp.MustCompile(`reset reason: ([a-z ]+)|(no healthy upstream|The replica did not respond)`)
+
+// why is the cause of a failure: the service's type of error, what Envoy says, or the error of the client.
+func (a reply) why() string {
+	switch said := envoyReason.FindString(fmt.Sprint(a.cause)); {
+	case a.ok():
+		return ""
+	case said != "":
+		return "envoy: " + strings.TrimPrefix(said, "reset reason: ")
+	case a.kind != "":
+		return a.kind
+	default:
+		return fmt.Sprint(a.cause)
+	}
+}
 
 // call makes one call over a face. The response's message, if there is one, is read into out.
 func (c *caller) call(ctx context.Context, face string, r rpc, in, out proto.Message) reply {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -143,7 +142,7 @@ func (f *fleet) load(restDeadline time.Duration) (stop func() *tally) {
 	stopping := make(chan struct{})
 	for face, deadline := range map[string]time.Duration{faceGRPC: fleetDeadline, faceREST: restDeadline} {
 		faces.Go(func() {
-			openLoopUntil(stopping, fleetRate, func(i int) {
+			openLoop(stopping, fleetRate, func(i int) {
 				call, in, out := fleetCall(i)
 				calls.measure(record{face: face, rpc: call.name}, func() reply {
 					ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -167,45 +166,6 @@ func (f *fleet) end() {
 	for _, address := range f.running() {
 		f.kill(address)
 	}
-}
-
-// safe says that a call may be sent twice.
-func safe(r record) bool { return r.rpc != "Create" }
-
-// envoyReason is what Envoy says in place of a response of the service.
-var envoyReason = regexp.MustCompile(`reset reason: ([a-z ]+)|(no healthy upstream|The replica did not respond)`)
-
-// why is the cause of a failure: the service's type of error, what Envoy says, or the error of the client.
-func (a reply) why() string {
-	switch said := envoyReason.FindString(fmt.Sprint(a.cause)); {
-	case a.ok():
-		return ""
-	case said != "":
-		return "envoy: " + strings.TrimPrefix(said, "reset reason: ")
-	case a.kind != "":
-		return a.kind
-	default:
-		return fmt.Sprint(a.cause)
-	}
-}
-
-// table counts the calls by face, by whether they are safe to send twice, by outcome and by cause.
-func (l tallied) table() string {
-	groups := map[string]tallied{}
-	for _, r := range l {
-		kind := "safe, idempotent"
-		if !safe(r) {
-			kind = "Create"
-		}
-		row := fmt.Sprintf("  %-5s %-17s %-18s %-45.45s", r.face, kind, r.reply.outcome, r.reply.why())
-		groups[row] = append(groups[row], r)
-	}
-	text := fmt.Sprintf("  %-5s %-17s %-18s %-45s %7s %11s %11s\n", "face", "calls", "outcome", "cause", "count", "p50", "slowest")
-	for _, row := range slices.Sorted(maps.Keys(groups)) {
-		text += fmt.Sprintf("%s %7d %11s %11s\n", row, len(groups[row]),
-			milliseconds(groups[row].percentile(50)), milliseconds(groups[row].percentile(100)))
-	}
-	return text
 }
 
 // report prints what the clients got, and what Envoy did for that.

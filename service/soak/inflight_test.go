@@ -48,7 +48,7 @@ func (c crowd) run(t *testing.T) {
 		deadline = 50 * time.Second
 	)
 	seam := startSeam(t)
-	service := startService(t, seam, anywhere(), "--max-in-flight", "10000",
+	service := startService(t, seam, "--max-in-flight", "10000",
 		"--default-timeout", "60s", "--max-timeout", "60s", "--drain-delay", "0s")
 	clients := newCaller(t, service.Addresses, conns)
 	// The first calls open the connections over gRPC and fill pools, which is no cost of a call in flight.
@@ -91,7 +91,7 @@ func (c crowd) run(t *testing.T) {
 		c.face, idle.rss, most.rss, most.inFlight, (most.rss-idle.rss)/size(max(1, most.inFlight)),
 		each(most.goroutines, idle.goroutines), each(most.descriptors, idle.descriptors))
 	if len(good) != c.calls {
-		t.Errorf("not all succeeded:\n%s\nsuch as:\n%s", all.that().outcomes(), all.that(not(ok)).examples())
+		t.Errorf("not all succeeded:\n%s\nsuch as:\n%s", all.that().table(), all.that(not(ok)).examples())
 	}
 	if c.together && most.inFlight < c.calls {
 		t.Errorf("only %d of %d calls were ever in flight at the same time", most.inFlight, c.calls)

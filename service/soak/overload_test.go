@@ -26,14 +26,14 @@ func TestOverload(t *testing.T) {
 	)
 	seam := startSeam(t)
 	seam.inject(t, sandbox.Fault{Delay: seamDelay})
-	service := startService(t, seam, anywhere(),
+	service := startService(t, seam,
 		"--max-in-flight", strconv.Itoa(maxInFlight), "--drain-delay", "0s")
 	clients := newCaller(t, service.Addresses, 4)
 
 	phase := func(name string, during time.Duration, perSecond int) *tally {
 		var calls tally
 		before := readProcessors(t, seam.process, service)
-		openLoop(during, perSecond, func(i int) {
+		openLoop(time.After(during), perSecond, func(i int) {
 			face := []string{faceGRPC, faceREST}[i%2]
 			calls.measure(record{face: face}, func() reply { return clients.grantOver(face, deadline) })
 		})
@@ -88,7 +88,7 @@ func TestOverload(t *testing.T) {
 	}
 	for _, calls := range []*tally{before, during, after} {
 		if other := calls.that(not(ok), not(refused)); len(other) > 0 {
-			t.Errorf("calls failed otherwise:\n%s\nsuch as:\n%s", calls.that().outcomes(), other.examples())
+			t.Errorf("calls failed otherwise:\n%s\nsuch as:\n%s", calls.that().table(), other.examples())
 		}
 	}
 }

@@ -20,26 +20,19 @@ func TestMain(m *testing.M) { os.Exit(servicetest.Main(m)) }
 
 type process = servicetest.Process
 
-// startService runs the service against that Seam, at the addresses.
-func startService(t *testing.T, seam *seam, at servicetest.Addresses, flags ...string) *process {
+// startService runs the service against that Seam. It finds free ports, unless the flags say other addresses.
+func startService(t *testing.T, seam *seam, flags ...string) *process {
 	t.Helper()
-	return servicetest.StartReady(t, slices.Concat([]string{
-		"--grpc-listen", at.GRPC, "--http-listen", at.HTTP, "--admin-listen", at.Admin, "--pprof",
-	}, seam.flags, flags)...)
+	return servicetest.StartReady(t, slices.Concat(servicetest.Listen(), []string{"--pprof"}, seam.flags, flags)...)
 }
 
-// anywhere lets the service find free ports.
-func anywhere() servicetest.Addresses {
-	return servicetest.Addresses{GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0"}
-}
-
-// fixedAddresses returns addresses that a process can be started on again. Their ports are not those that the kernel
-// gives to outgoing connections: while the port is closed, a client that dials could be given the very port it dials,
-// and would be connected to itself.
-func fixedAddresses(t *testing.T) servicetest.Addresses {
+// listenAgain are flags by which a process can be started again at the same addresses. Their ports are not those that
+// the kernel gives to outgoing connections: while the port is closed, a client that dials could be given the very port
+// it dials, and would be connected to itself.
+func listenAgain(t *testing.T) []string {
 	t.Helper()
 	free := func() string { return net.JoinHostPort("127.0.0.1", freePort(t)) }
-	return servicetest.Addresses{GRPC: free(), HTTP: free(), Admin: free()}
+	return []string{"--grpc-listen", free(), "--http-listen", free(), "--admin-listen", free()}
 }
 
 // freePort returns such a port, which is free at all addresses of the machine.

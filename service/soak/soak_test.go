@@ -24,7 +24,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("seed %d", seed)
 	seam := startSeam(t)
 	// The end of the service is not what this is about.
-	service := startService(t, seam, anywhere(), "--drain-delay", "0s")
+	service := startService(t, seam, "--drain-delay", "0s")
 
 	run := func(during time.Duration, stream uint64) *virtualUsers {
 		v := &virtualUsers{clients: newCaller(t, service.Addresses, 4), random: rand.New(rand.NewPCG(seed, stream))}
@@ -42,7 +42,7 @@ func TestSoak(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			openLoop(during, steps, func(int) { v.step() })
+			openLoop(time.After(during), steps, func(int) { v.step() })
 		}()
 		select {
 		case <-ended:
@@ -62,7 +62,7 @@ func TestSoak(t *testing.T) {
 
 	t.Logf("%d calls in %s, p50 %s, p99 %s, slowest %s; %s:\n%s",
 		len(calls.that()), soakTime, milliseconds(calls.that().percentile(50)),
-		milliseconds(calls.that().percentile(99)), milliseconds(calls.that().percentile(100)), use, calls.that().outcomes())
+		milliseconds(calls.that().percentile(99)), milliseconds(calls.that().percentile(100)), use, calls.that().table())
 	now := service.Metrics()
 	t.Logf("Seam: %.0f requests for %.0f calls, %.0f retries denied, %.0f calls refused while a breaker was open, "+
 		"which was %d times; %.0f connections opened",
