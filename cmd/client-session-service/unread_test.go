@@ -43,11 +43,14 @@ func TestUnreadRequests(t *testing.T) {
 	protocols.SetUnencryptedHTTP2(true)
 	overGRPC := &http.Client{Transport: &http.Transport{Protocols: protocols}}
 	var clients sync.WaitGroup
-	for range 1000 {
+	for i := range 1000 {
+		header := http.Header{"Te": {"trailers"}, "Authorization": {fmt.Sprint("Bearer seam_unknown", i)}}
 		clients.Go(func() {
-			sendUnread(ctx, overGRPC, "http://"+s.GRPC+grantMethod, "application/grpc", "\x00\x00\x02\x00\x00")
+			sendUnread(ctx, overGRPC, "http://"+s.GRPC+grantMethod, header, "application/grpc", "\x00\x00\x02\x00\x00")
 		})
-		clients.Go(func() { sendUnread(ctx, http.DefaultClient, "http://"+s.HTTP+grantPath, "application/json", "") })
+		clients.Go(func() {
+			sendUnread(ctx, http.DefaultClient, "http://"+s.HTTP+grantPath, header, "application/json", "")
+		})
 	}
 	peak, streams := before, 0.0
 	var took []time.Duration
@@ -101,14 +104,17 @@ func TestUnreadRequests(t *testing.T) {
 }
 
 // sendUnread sends a request that lacks a byte, and waits for the response. The beginning of its body is given.
-func sendUnread(ctx context.Context, client *http.Client, url, contentType, beginning string) {
+func sendUnread(
+	ctx context.Context, client *http.Client, url string, header http.Header, contentType, beginning string,
+) {
 	body := &unreadBody{strings.NewReader(beginning + strings.Repeat("\x00", unreadBytes-1)), ctx.Done()}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
 		panic(err)
 	}
 	request.ContentLength = int64(len(beginning)) + unreadBytes
-	request.Header = http.Header{"Content-Type": {contentType}, "Te": {"trailers"}, "Authorization": {"Bearer seam_unknown"}}
+	request.Header = header.Clone()
+	request.Header.Set("Content-Type", contentType)
 	if response, err := client.Do(request); err == nil {
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()

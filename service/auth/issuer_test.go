@@ -92,6 +92,12 @@ func (i issuer) claims(at time.Time, change map[string]any) map[string]any {
 	return claims
 }
 
+// try makes a call with a token at a time, to callers of its own, so that no result is cached from another call.
+func (i issuer) try(t *testing.T, at time.Time, text string) outcome {
+	t.Helper()
+	return grant(t, newCallers(t, i.rule(), func() time.Time { return at }), bearer(text), nil)
+}
+
 // jwtHarness is an issuer, callers whose tokens it makes, and their clock.
 type jwtHarness struct {
 	issuer

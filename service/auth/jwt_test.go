@@ -85,8 +85,7 @@ func TestJWT(t *testing.T) {
 		"payload is no JSON":    {"e30.e30e.e30", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Each has callers of its own, so that no result is cached from another.
-			got := grant(t, newCallers(t, from.rule(), func() time.Time { return at }), bearer(test.token), nil)
+			got := from.try(t, at, test.token)
 			if got.served != test.good {
 				t.Errorf("served: %t (%s)", got.served, got.cause())
 			}

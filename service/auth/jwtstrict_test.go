@@ -53,8 +53,7 @@ func TestClaimsMatchExactly(t *testing.T) {
 		"audience beside a number":     {map[string]any{"aud": []any{1, "client-sessions"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			callers := newCallers(t, from.rule(), func() time.Time { return at })
-			got := grant(t, callers, bearer(rsaKey().Sign(t, from.claims(at, test.change))), nil)
+			got := from.try(t, at, rsaKey().Sign(t, from.claims(at, test.change)))
 			if got.served != test.good || (!test.good && got.code() != codes.Unauthenticated) {
 				t.Errorf("served: %t, code %s (%s)", got.served, got.code(), got.cause())
 			}
@@ -86,9 +85,7 @@ func TestDuplicateClaimsAreRefused(t *testing.T) {
 		"bad UTF-8":               {and("\"x\":\"\xff\""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			callers := newCallers(t, from.rule(), func() time.Time { return at })
-			got := grant(t, callers, bearer(rsaKey().Sign(t, json.RawMessage(test.payload))), nil)
-			if got.served != test.good {
+			if got := from.try(t, at, rsaKey().Sign(t, json.RawMessage(test.payload))); got.served != test.good {
 				t.Errorf("served: %t (%s)", got.served, got.cause())
 			}
 		})
@@ -109,7 +106,7 @@ func TestTokenTypeIsChecked(t *testing.T) {
 			options.WithHeader(jose.HeaderType, kind)
 		}
 		text := signWith(t, jose.RS256, rsaKey().Private, from.claims(at, nil), options)
-		if got := grant(t, newCallers(t, from.rule()), bearer(text), nil); got.served != good {
+		if got := from.try(t, at, text); got.served != good {
 			t.Errorf("typ %v: served %t (%s)", kind, got.served, got.cause())
 		}
 	}
@@ -137,7 +134,7 @@ func TestKeyUse(t *testing.T) {
 			key.Algorithm, key.Use = string(test.published), test.use
 			from := newIssuer(t, key.Public())
 			text := signWith(t, test.algorithm, jwk(rsaKey().Private, "rsa"), from.claims(time.Now(), nil), nil)
-			if got := grant(t, newCallers(t, from.rule()), bearer(text), nil); got.served != test.good {
+			if got := from.try(t, time.Now(), text); got.served != test.good {
 				t.Errorf("served: %t (%s)", got.served, got.cause())
 			}
 		})
@@ -162,7 +159,7 @@ func TestKeySet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			from := newIssuer(t)
 			from.PublishText(test.document)
-			got := grant(t, newCallers(t, from.rule()), bearer(rsaKey().Sign(t, from.claims(time.Now(), nil))), nil)
+			got := from.try(t, time.Now(), rsaKey().Sign(t, from.claims(time.Now(), nil)))
 			if got.served != test.good || strings.Contains(got.cause(), "secret") || len(got.cause()) > 1000 {
 				t.Errorf("served: %t (%.1000s)", got.served, got.cause())
 			}

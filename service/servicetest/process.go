@@ -158,7 +158,8 @@ func (p *Process) Stop() time.Duration {
 	p.t.Helper()
 	began := time.Now()
 	p.Signal(syscall.SIGTERM)
-	if p.ExitCode(); p.failure != nil {
+	_ = p.ExitCode()
+	if p.failure != nil {
 		p.t.Errorf("%s ended with %v", p.name(), p.failure)
 	}
 	return time.Since(began)
@@ -168,7 +169,7 @@ func (p *Process) Stop() time.Duration {
 func (p *Process) Kill() {
 	p.t.Helper()
 	p.Signal(syscall.SIGKILL)
-	p.ExitCode()
+	_ = p.ExitCode()
 }
 
 // ExitCode waits until the process ends, and returns its exit code, -1 if a signal ended it.

@@ -1,7 +1,6 @@
 package chart_test
 
 import (
-	"context"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -66,7 +65,7 @@ func newPod(t *testing.T, objects []runtime.Object, outside secrets, args ...str
 			t.Fatalf("no argument is %s%d, for the port of that name:\n%s", flag, port.ContainerPort, before)
 		}
 	}
-	p.Cmd = exec.CommandContext(context.Background(), binary, append(strings.Split(arguments, "\n"), args...)...)
+	p.Cmd = exec.Command(binary, append(strings.Split(arguments, "\n"), args...)...)
 	p.Env = []string{} // Nil would stand for that of the test.
 	for _, variable := range p.container.Env {
 		value := variable.Value

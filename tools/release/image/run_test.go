@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -74,7 +73,7 @@ func unpack(t *testing.T) string {
 // /proc, no /dev and no /tmp, which a container would have. Who is not root gets a user namespace for it.
 func command(t *testing.T, root string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(context.Background(), program, args...)
+	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.Env = "/", []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
