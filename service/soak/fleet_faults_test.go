@@ -12,13 +12,12 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/sandbox"
-	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestFleetKilledReplica shows that when a replica is killed, nothing is lost but calls that were in flight on it and may
 // not be sent twice, and that these end with a code that clients do not retry.
 func TestFleetKilledReplica(t *testing.T) {
-	f := startFleet(t, servicetest.Binary(t))
+	f := startFleet(t)
 	began := time.Now()
 	stop := f.load(fleetDeadline)
 	time.Sleep(2 * time.Second)
@@ -29,7 +28,7 @@ func TestFleetKilledReplica(t *testing.T) {
 		o.known = time.Now()
 		o.out = f.envoy.await(t, f.running()...)
 		time.Sleep(2 * time.Second)
-		f.startAt(servicetest.Binary(t), address)
+		f.startAt(address)
 		o.back = f.envoy.await(t, f.running()...)
 		all = append(all, o)
 	}
@@ -86,11 +85,11 @@ func (f *fleet) checkLost(calls *tally, lines []forwarded, all ...outage) {
 // TestFleetCutOffReplica shows the same when the network of a replica drops all packets: its calls in flight wait until
 // TCP gives up, and Envoy sends it no more calls until it is back.
 func TestFleetCutOffReplica(t *testing.T) {
-	f := startFleet(t, servicetest.Binary(t))
+	f := startFleet(t)
 	// Envoy reaches one replica through a network that can be cut.
 	f.names.remove(replica(3))
 	f.kill(replica(3))
-	f.startAt(servicetest.Binary(t), replica(13))
+	f.startAt(replica(13))
 	n := &network{t: t}
 	t.Cleanup(n.end)
 	for _, port := range []string{replicaGRPC, replicaREST, replicaAdmin} {
@@ -128,7 +127,7 @@ func TestFleetHungSeam(t *testing.T) {
 		grace       = 5 * time.Second
 		recovery    = 15 * time.Second
 	)
-	f := startFleet(t, servicetest.Binary(t))
+	f := startFleet(t)
 	began := time.Now()
 	stop := f.load(restTimeout + grace)
 	time.Sleep(3 * time.Second)

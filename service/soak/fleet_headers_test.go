@@ -16,14 +16,13 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
-	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestFleetHeaders shows what Envoy does to headers: the caller's request id gets through, no caller can turn on retries or
 // timeouts of Envoy, and responses have nothing of Envoy in them.
 func TestFleetHeaders(t *testing.T) {
 	const id = "front-desk-42"
-	f := startFleet(t, servicetest.Binary(t))
+	f := startFleet(t)
 	headers := map[string]string{
 		"authorization": "Bearer " + sandbox.APIKey, "x-request-id": id,
 		"x-envoy-retry-on": "5xx", "x-envoy-retry-grpc-on": "internal", "x-envoy-max-retries": "3",

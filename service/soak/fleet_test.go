@@ -33,7 +33,10 @@ const (
 
 // fleet is some replicas behind Envoy, with a Seam, and clients that call through Envoy. No client retries.
 type fleet struct {
-	t     *testing.T
+	t *testing.T
+	// program is what the next replica runs.
+	program string
+
 	seam  *seam
 	names *nameServer
 	envoy *envoy
@@ -48,16 +51,16 @@ type fleet struct {
 // replica is the address of a replica: each has one of its own, and all have the same ports, as in Kubernetes.
 func replica(i int) string { return fmt.Sprintf("127.99.0.%d", i) }
 
-// startFleet starts three replicas of a program behind Envoy.
-func startFleet(t *testing.T, program string) *fleet {
+// startFleet starts three replicas of the service behind Envoy.
+func startFleet(t *testing.T) *fleet {
 	t.Helper()
-	return startFleetBehind(t, program, envoyFile(t, "envoy.yaml"), nil)
+	return startFleetBehind(t, servicetest.Binary(t), envoyFile(t, "envoy.yaml"), nil)
 }
 
-// startFleetBehind does the same with another configuration of Envoy, and ports that it has besides.
+// startFleetBehind does the same with a program and a configuration of Envoy, and ports that this has besides.
 func startFleetBehind(t *testing.T, program, configuration string, ports map[string]string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, seam: startSeam(t), names: startNames(t), ports: map[string]string{}, replicas: map[string]*process{}}
+	f := &fleet{t: t, program: program, seam: startSeam(t), names: startNames(t), ports: map[string]string{}, replicas: map[string]*process{}}
 	f.seam.inject(t, sandbox.Fault{Delay: fleetSeamDelay})
 	for _, port := range []string{envoyGRPC, envoyREST, envoyAdmin, replicaGRPC, replicaREST, replicaAdmin} {
 		free := freePort(t)
@@ -68,7 +71,7 @@ func startFleetBehind(t *testing.T, program, configuration string, ports map[str
 	}
 	maps.Copy(f.ports, ports)
 	for i := range 3 {
-		f.start(program, replica(i+1))
+		f.start(replica(i + 1))
 	}
 	f.envoy = startEnvoy(t, configuration, f.names, f.ports)
 	f.envoy.await(t, f.running()...)
@@ -79,16 +82,16 @@ func startFleetBehind(t *testing.T, program, configuration string, ports map[str
 }
 
 // start starts a replica, and its address gets into DNS when it is ready.
-func (f *fleet) start(program, address string) {
+func (f *fleet) start(address string) {
 	f.t.Helper()
-	f.startAt(program, address)
+	f.startAt(address)
 	f.names.add(address)
 }
 
 // startAt starts a replica with its default settings, but that its connections are replaced all the time.
-func (f *fleet) startAt(program, address string) {
+func (f *fleet) startAt(address string) {
 	f.t.Helper()
-	command := exec.Command(program, append(f.seam.flags,
+	command := exec.Command(f.program, append(f.seam.flags,
 		"--grpc-listen", net.JoinHostPort(address, f.ports[replicaGRPC]),
 		"--http-listen", net.JoinHostPort(address, f.ports[replicaREST]),
 		"--admin-listen", net.JoinHostPort(address, f.ports[replicaAdmin]),

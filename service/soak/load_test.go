@@ -116,10 +116,12 @@ func (l tallied) table() string {
 		row := fmt.Sprintf("  %-5s %-17s %-18s %-45.45s", r.face, kind, r.reply.outcome, r.reply.why())
 		groups[row] = append(groups[row], r)
 	}
-	text := fmt.Sprintf("  %-5s %-17s %-18s %-45s %7s %11s %11s\n", "face", "calls", "outcome", "cause", "count", "p50", "slowest")
+	text := fmt.Sprintf("  %-5s %-17s %-18s %-45s %7s %11s %11s %11s\n",
+		"face", "calls", "outcome", "cause", "count", "p50", "p99", "slowest")
 	for _, row := range slices.Sorted(maps.Keys(groups)) {
-		text += fmt.Sprintf("%s %7d %11s %11s\n", row, len(groups[row]),
-			milliseconds(groups[row].percentile(50)), milliseconds(groups[row].percentile(100)))
+		calls := groups[row]
+		text += fmt.Sprintf("%s %7d %11s %11s %11s\n", row, len(calls), milliseconds(calls.percentile(50)),
+			milliseconds(calls.percentile(99)), milliseconds(calls.percentile(100)))
 	}
 	return text
 }

@@ -60,9 +60,7 @@ func TestSoak(t *testing.T) {
 	use := used.use(t)
 	after := settle(t, service, before)
 
-	t.Logf("%d calls in %s, p50 %s, p99 %s, slowest %s; %s:\n%s",
-		len(calls.that()), soakTime, milliseconds(calls.that().percentile(50)),
-		milliseconds(calls.that().percentile(99)), milliseconds(calls.that().percentile(100)), use, calls.that().table())
+	t.Logf("%d calls in %s; %s:\n%s", len(calls.that()), soakTime, use, calls.that().table())
 	now := service.Metrics()
 	t.Logf("Seam: %.0f requests for %.0f calls, %.0f retries denied, %.0f calls refused while a breaker was open, "+
 		"which was %d times; %.0f connections opened",
