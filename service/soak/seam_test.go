@@ -37,10 +37,8 @@ func startSeam(t *testing.T) *seam {
 	}
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM(authority)
-	return &seam{
-		p, []string{"--seam-endpoint", p.Seam, "--seam-ca-file", file},
-		&http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted}},
-	}
+	client := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	return &seam{p, []string{"--seam-endpoint", p.Seam, "--seam-ca-file", file}, client}
 }
 
 // inject makes Seam do wrong, or only slowly.
