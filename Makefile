@@ -87,8 +87,8 @@ bench-go: ## Run the benchmarks in Go
 
 lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contract, the workflows and the changelog
 	$(LINT) run --build-tags soak,fleet
-	@set -e; for module in clients/go tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
-	@set -e; for module in . gen/go clients/go tools/chart tools/release; do go -C $$module mod tidy -diff; done
+	@set -e; for module in clients/go service/servicetest tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
+	@set -e; for module in . gen/go clients/go service/servicetest tools/chart tools/release; do go -C $$module mod tidy -diff; done
 	$(ACTIONLINT) -shellcheck= -pyflakes=
 	@grep -qF "## [$$(cat VERSION)]" CHANGELOG.md || { echo "CHANGELOG.md has no heading for $$(cat VERSION), the content of VERSION"; exit 1; }
 	$(BUF) lint

@@ -7,6 +7,7 @@ require (
 	buf.build/go/protovalidate v1.4.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/clientsession/client-session-service/gen/go v0.0.0
+	github.com/clientsession/client-session-service/service/servicetest v0.0.0
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/go-jose/go-jose/v4 v4.1.4
 	github.com/go-json-experiment/json v1.27.2
@@ -67,3 +68,6 @@ tool (
 // The stubs of this very checkout, so that a plain clone builds. The service is released as a binary and an image, and
 // nothing imports its module, so that the replacement stands in nobody's way.
 replace github.com/clientsession/client-session-service/gen/go => ./gen/go
+
+// The same, for what the tests need.
+replace github.com/clientsession/client-session-service/service/servicetest => ./service/servicetest

@@ -3,7 +3,6 @@ package main_test
 import (
 	"bufio"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,17 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestBytesAfterResponseAreNotLogged shows that bytes after the end of a response are not logged: they can be the rest
 // of a response with a token. net/http's transport writes them to the standard log by itself.
 func TestBytesAfterResponseAreNotLogged(t *testing.T) {
-	authority := seamtest.NewAuthority(t, "Seam")
+	authority := servicetest.NewAuthority(t, "Seam")
 	trusted := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(trusted, authority.PEM, 0o600); err != nil {
 		t.Fatal(err)
@@ -32,10 +29,16 @@ func TestBytesAfterResponseAreNotLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = seam.Close() })
-	const token, logged = "seam_cst1secret", "Unsolicited response"
+	const token = "seam_cst1secret"
 	go respondAndGoOn(seam, `{"token":"`+token+`"}`)
-	log := logOfTwoCalls(t, logged, "--seam-endpoint=https://"+seam.Addr().String(), "--seam-ca-file="+trusted)
-	if !strings.Contains(log, logged) || strings.Contains(log, token) {
+	service := servicetest.StartReady(t,
+		listen("--seam-endpoint=https://"+seam.Addr().String(), "--seam-ca-file="+trusted)...)
+	for range 2 {
+		_ = get(t, "http://"+service.HTTP+"/client_sessions/get", "Bearer seam_apikey")
+	}
+	service.AwaitLog("Unsolicited response")
+	service.Stop()
+	if log := service.Log(); strings.Contains(log, token) {
 		t.Errorf("the log is %s; want it not to quote the bytes after a response", log)
 	}
 }
@@ -56,55 +59,4 @@ func respondAndGoOn(listener net.Listener, more string) {
 			}
 		}()
 	}
-}
-
-// logOfTwoCalls returns the log of a service that gets two calls, and ends when it has logged a text.
-func logOfTwoCalls(t *testing.T, until string, args ...string) string {
-	t.Helper()
-	cmd := command(t, build(t), append(args, "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0",
-		"--admin-listen=127.0.0.1:0", "--drain-delay=0s")...)
-	lines := bufio.NewScanner(begin(t, cmd))
-	var log strings.Builder
-	var terminate sync.Once // A second signal would end the service before it has drained.
-	for calls := 0; lines.Scan(); {
-		log.WriteString(lines.Text())
-		var line struct{ Msg, HTTP string }
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			t.Errorf("%q: %v", lines.Text(), err)
-		}
-		switch line.Msg {
-		case "ready":
-			for range 2 {
-				get(t, "http://"+line.HTTP+"/client_sessions/get")
-			}
-		case "call":
-			calls++
-		}
-		if calls == 2 && strings.Contains(log.String(), until) {
-			terminate.Do(func() {
-				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	if code := exitCode(t, cmd.Wait()); code != 0 {
-		t.Errorf("exit code is %d", code)
-	}
-	return log.String()
-}
-
-func get(t *testing.T, url string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer seam_apikey")
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close()
 }

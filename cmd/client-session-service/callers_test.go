@@ -1,21 +1,18 @@
 package main_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestCallersCommands shows that `callers check` takes what `callers token` prints, and reports every violation in a file.
 func TestCallersCommands(t *testing.T) {
-	binary := build(t)
-	out, err := command(t, binary, "callers", "token").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, line, _ := strings.Cut(string(out), "line, for the callers file: ")
+	out := servicetest.Run(t, servicetest.Command(t, "callers", "token")).Stdout
+	_, line, _ := strings.Cut(out, "line, for the callers file: ")
 	for name, test := range map[string]struct {
 		content string
 		code    int
@@ -33,17 +30,11 @@ func TestCallersCommands(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := command(t, binary, "callers", "check", path)
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			if code := exitCode(t, cmd.Run()); code != test.code || (code == 0) != (stderr.Len() == 0) {
-				t.Errorf("exit code %d, want %d: %s", code, test.code, &stderr)
+			got := servicetest.Run(t, servicetest.Command(t, "callers", "check", path))
+			if got.Code != test.code || (got.Code == 0) != (got.Stderr == "") {
+				t.Errorf("exit code %d, want %d: %s", got.Code, test.code, got.Stderr)
 			}
-			for _, want := range test.stderr {
-				if !strings.Contains(stderr.String(), want) {
-					t.Errorf("no %q in %s", want, &stderr)
-				}
-			}
+			checkHas(t, "stderr", got.Stderr, test.stderr...)
 		})
 	}
 }

@@ -1,28 +1,18 @@
 package main_test
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestHealthcheck shows that the command tells by its exit code whether a service is ready, wherever it finds the address.
 func TestHealthcheck(t *testing.T) {
-	binary := build(t)
-	service := command(t, binary, "--sandbox", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=:0", "--drain-delay=0s")
-	lines := bufio.NewScanner(begin(t, service))
-	var ready struct{ Msg, Admin string }
-	for ready.Msg != "ready" && lines.Scan() {
-		if err := json.Unmarshal(lines.Bytes(), &ready); err != nil {
-			t.Fatal(err)
-		}
-	}
+	ready := servicetest.StartReady(t, listen("--sandbox", "--admin-listen=:0")...)
 	_, port, err := net.SplitHostPort(ready.Admin)
 	if err != nil {
 		t.Fatal(err)
@@ -53,22 +43,13 @@ func TestHealthcheck(t *testing.T) {
 		"another violation": {"--max-in-flight=none", "", "--max-in-flight: ", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := command(t, binary, "healthcheck", test.arg)
+			cmd := servicetest.Command(t, "healthcheck", test.arg)
 			cmd.Env = append(cmd.Env, test.env)
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if code := exitCode(t, cmd.Run()); code != test.code || !strings.Contains(out.String(), test.want) || test.want == "" && out.Len() > 0 {
-				t.Errorf("exit code is %d, want %d; it says %q", code, test.code, out.String())
+			got := servicetest.Run(t, cmd)
+			said := got.Stdout + got.Stderr
+			if got.Code != test.code || !strings.Contains(said, test.want) || test.want == "" && said != "" {
+				t.Errorf("exit code is %d, want %d; it says %q", got.Code, test.code, said)
 			}
 		})
-	}
-	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for lines.Scan() {
-		continue
-	}
-	if code := exitCode(t, service.Wait()); code != 0 {
-		t.Errorf("the service ends with %d", code)
 	}
 }

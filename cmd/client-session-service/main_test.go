@@ -1,96 +1,24 @@
 package main_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
-// binary is where TestMain has the command built, when the first test asks for it.
-var binary string
-
-// buildOnce builds the command. To link it takes seconds, so all tests share it.
-var buildOnce = sync.OnceValues(func() ([]byte, error) {
-	return exec.CommandContext(context.Background(), "go", "build", "-ldflags=-X main.version=v1-test", "-o", binary, ".").CombinedOutput()
-})
-
-func TestMain(m *testing.M) {
-	directory, err := os.MkdirTemp("", "command")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(directory, "client-session-service")
-	code := m.Run()
-	_ = os.RemoveAll(directory)
-	os.Exit(code)
-}
-
-// build returns the command's binary. These tests are about the process, its exit code and its output.
-func build(t *testing.T) string {
-	t.Helper()
-	if out, err := buildOnce(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return binary
-}
-
-// command is the binary with its own environment. It is killed when it does not end in time.
-func command(t *testing.T, binary string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.WaitDelay = 5 * time.Second
-	return cmd
-}
-
-// begin starts the binary and returns its log.
-func begin(t *testing.T, cmd *exec.Cmd) io.Reader {
-	t.Helper()
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return stderr
-}
-
-func exitCode(t *testing.T, err error) int {
-	t.Helper()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		return exit.ExitCode()
-	default:
-		t.Fatal(err)
-		return -1
-	}
-}
-
+// TestProcess shows what a command that ends by itself says, and its exit code.
 func TestProcess(t *testing.T) {
-	binary := build(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free := []string{"--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--sandbox"}
+	address := taken.Addr().String()
 
 	for name, test := range map[string]struct {
 		args           []string
@@ -99,7 +27,7 @@ func TestProcess(t *testing.T) {
 		stdout, stderr []string
 	}{
 		"help":         {[]string{"--help"}, nil, 0, []string{"Usage: client-session-service"}, nil},
-		"version":      {[]string{"--version"}, nil, 0, []string{"v1-test"}, nil},
+		"version":      {[]string{"--version"}, nil, 0, []string{servicetest.Version}, nil},
 		"unknown flag": {[]string{"--nope"}, nil, 2, nil, []string{"unknown flag --nope"}},
 		"all violations": {
 			[]string{"--grpc-listen=x", "--log-level=loud"},
@@ -123,7 +51,7 @@ func TestProcess(t *testing.T) {
 			[]string{"--seam-endpoint: http:// to another machine", "set --allow-plaintext-upstream", "--cors-origin: * "},
 		},
 		"every file": {
-			append(free[:4:4], "--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem",
+			listen("--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem",
 				"--tls-client-ca-file=no/clients.pem", "--seam-api-key-file=no/key", "--callers-file=no/callers.yaml"),
 			nil, 2, nil,
 			[]string{
@@ -131,126 +59,75 @@ func TestProcess(t *testing.T) {
 				"\n--tls-client-ca-file: open no/clients.pem", "\n--seam-api-key-file: open no/key", "\n--callers-file: open no/callers.yaml",
 			},
 		},
-		"taken gRPC port":  {append(free[1:], "--grpc-listen="+taken.Addr().String()), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
-		"taken REST port":  {append(free, "--http-listen="+taken.Addr().String()), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
-		"taken admin port": {append(free, "--admin-listen="+taken.Addr().String()), nil, 1, nil, []string{"--admin-listen: ", "address already in use"}},
+		"taken gRPC port":  {listen("--sandbox", "--grpc-listen="+address), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
+		"taken REST port":  {listen("--sandbox", "--http-listen="+address), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
+		"taken admin port": {listen("--sandbox", "--admin-listen="+address), nil, 1, nil, []string{"--admin-listen: ", "address already in use"}},
 		"several taken": {
-			append(free, "--http-listen="+taken.Addr().String()),
-			[]string{"SANDBOX_LISTEN=" + taken.Addr().String()},
+			listen("--sandbox", "--http-listen="+address),
+			[]string{"SANDBOX_LISTEN=" + address},
 			1, nil,
 			[]string{"--http-listen: ", "--sandbox-listen: "},
 		},
 		"sandbox's authority":  {[]string{"sandbox", "--listen=127.0.0.1:0", "--write-ca-file=no/ca.pem"}, nil, 1, nil, []string{"--write-ca-file: open no/ca.pem"}},
-		"sandbox's port taken": {[]string{"sandbox", "--listen=" + taken.Addr().String()}, nil, 1, nil, []string{"--listen: ", "address already in use"}},
+		"sandbox's port taken": {[]string{"sandbox", "--listen=" + address}, nil, 1, nil, []string{"--listen: ", "address already in use"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := command(t, binary, test.args...)
-			cmd.Env = append(cmd.Env, test.env...)
-			var stdout, stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			if code := exitCode(t, cmd.Run()); code != test.code {
-				t.Errorf("exit code is %d, want %d; stderr: %s", code, test.code, stderr.String())
+			command := servicetest.Command(t, test.args...)
+			command.Env = append(command.Env, test.env...)
+			got := servicetest.Run(t, command)
+			if got.Code != test.code {
+				t.Errorf("exit code is %d, want %d; stderr: %s", got.Code, test.code, got.Stderr)
 			}
-			for stream, want := range map[*bytes.Buffer][]string{&stdout: test.stdout, &stderr: test.stderr} {
-				for _, text := range want {
-					if !strings.Contains(stream.String(), text) {
-						t.Errorf("no %q in %s", text, stream.String())
-					}
-				}
-				if len(want) == 0 && stream.Len() != 0 {
-					t.Errorf("unexpected output: %s", stream.String())
-				}
+			checkHas(t, "stdout", got.Stdout, test.stdout...)
+			checkHas(t, "stderr", got.Stderr, test.stderr...)
+			if test.stdout == nil && got.Stdout != "" || test.stderr == nil && got.Stderr != "" {
+				t.Errorf("unexpected output: %s%s", got.Stdout, got.Stderr)
 			}
 		})
 	}
+}
 
+// TestSignal shows that either signal ends the service and the sandbox in good order.
+func TestSignal(t *testing.T) {
 	for name, test := range map[string]struct {
 		args   []string
 		signal os.Signal
 	}{
-		"SIGTERM ends it":              {free, syscall.SIGTERM},
-		"SIGINT ends it":               {free, syscall.SIGINT},
+		"SIGTERM ends it":              {listen("--sandbox"), syscall.SIGTERM},
+		"SIGINT ends it":               {listen("--sandbox"), syscall.SIGINT},
 		"SIGTERM ends the sandbox":     {[]string{"sandbox", "--listen=127.0.0.1:0"}, syscall.SIGTERM},
-		"SIGTERM ends it, text in log": {append([]string{"--log-format=text"}, free...), syscall.SIGTERM},
+		"SIGTERM ends it, text in log": {listen("--sandbox", "--log-format=text"), syscall.SIGTERM},
 	} {
-		t.Run(name, func(t *testing.T) { startAndStop(t, binary, test.args, test.signal) })
+		t.Run(name, func(t *testing.T) {
+			p := servicetest.StartReady(t, test.args...)
+			wants := map[string]int{p.Seam + "/client_sessions/get": http.StatusUnauthorized}
+			if p.HTTP != "" {
+				wants["http://"+p.HTTP+"/client_sessions/get"] = http.StatusUnauthorized
+				wants["http://"+p.Admin+"/readyz"] = http.StatusOK
+			}
+			for url, want := range wants {
+				if got := get(t, url, ""); got != want {
+					t.Errorf("%s responds with %d, want %d", url, got, want)
+				}
+			}
+			p.Signal(test.signal)
+			if code := p.ExitCode(); code != 0 || !strings.Contains(p.Log(), "stopped") {
+				t.Errorf("exit code is %d; log: %s", code, p.Log())
+			}
+		})
 	}
 }
 
 // TestSecondSignal shows that a second signal ends the service without waiting for the drain.
 func TestSecondSignal(t *testing.T) {
-	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--sandbox", "--drain-delay=10m")
-	stderr := begin(t, cmd)
-	lines := bufio.NewScanner(stderr)
-	for _, message := range []string{`"ready"`, `"draining"`} {
-		for lines.Scan() && !strings.Contains(lines.Text(), message) {
-			continue
-		}
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if rest, err := io.ReadAll(stderr); err != nil || len(rest) > 0 {
-		t.Errorf("it says %q, %v", rest, err)
-	}
-	if code := exitCode(t, cmd.Wait()); code != -1 {
+	p := servicetest.StartReady(t, append(servicetest.Listen(), "--sandbox", "--drain-delay=10m")...)
+	p.Signal(syscall.SIGTERM)
+	p.AwaitLog(`"draining"`)
+	p.Signal(syscall.SIGTERM)
+	if code := p.ExitCode(); code != -1 {
 		t.Errorf("exit code %d, want none: the signal ends it", code)
 	}
-}
-
-// startAndStop starts the service, waits until it is ready, makes a request and stops it.
-func startAndStop(t *testing.T, binary string, args []string, signal os.Signal) {
-	t.Helper()
-	cmd := command(t, binary, args...)
-	stderr := begin(t, cmd)
-	lines := bufio.NewScanner(stderr)
-	var log strings.Builder
-	for lines.Scan() {
-		log.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "msg=ready") {
-			break
-		}
-		var line struct{ Msg, HTTP, Seam, Admin string }
-		if err := json.Unmarshal(lines.Bytes(), &line); err == nil && line.Msg == "ready" {
-			if line.HTTP != "" {
-				wantStatus(t, "http://"+line.HTTP+"/client_sessions/get", http.StatusUnauthorized)
-				wantStatus(t, "http://"+line.Admin+"/readyz", http.StatusOK)
-			}
-			wantStatus(t, line.Seam+"/client_sessions/get", http.StatusUnauthorized)
-			break
-		}
-	}
-	if err := cmd.Process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
-	rest, err := io.ReadAll(stderr)
-	if err != nil {
-		t.Error(err)
-	}
-	if code := exitCode(t, cmd.Wait()); code != 0 {
-		t.Errorf("exit code is %d; log: %s%s", code, log.String(), rest)
-	}
-	if !strings.Contains(log.String(), "ready") || !strings.Contains(string(rest), "stopped") {
-		t.Errorf("log is %s%s; want it to say that it is ready, and later that it stopped", log.String(), rest)
-	}
-}
-
-// wantStatus makes a request on a connection that is closed afterwards: a kept one would be cut off when the service
-// ends.
-func wantStatus(t *testing.T, url string, want int) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != want {
-		t.Errorf("%s responds with %d, want %d", url, response.StatusCode, want)
+	if _, rest, _ := strings.Cut(p.Log(), `"draining"`); strings.Count(rest, "\n") != 1 {
+		t.Errorf("after the second signal it says %q", rest)
 	}
 }

@@ -1,13 +1,12 @@
 package main_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
-	"syscall"
 	"testing"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestProxy shows that requests to Seam go through the proxy that the environment names, as those of other programs do.
@@ -20,24 +19,11 @@ func TestProxy(t *testing.T) {
 		w.WriteHeader(http.StatusBadGateway)
 	}))
 	defer proxy.Close()
-	cmd := command(t, build(t), "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--drain-delay=0s", "--seam-endpoint=https://seam.example")
-	cmd.Env = append(cmd.Env, "HTTPS_PROXY="+proxy.URL)
-	for lines := bufio.NewScanner(begin(t, cmd)); lines.Scan(); {
-		var line struct{ Msg, HTTP string }
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			t.Errorf("%q: %v", lines.Text(), err)
-		}
-		if line.Msg == "ready" {
-			get(t, "http://"+line.HTTP+"/client_sessions/get")
-			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if code := exitCode(t, cmd.Wait()); code != 0 {
-		t.Errorf("exit code is %d", code)
-	}
+	command := servicetest.Command(t, listen("--seam-endpoint=https://seam.example")...)
+	command.Env = append(command.Env, "HTTPS_PROXY="+proxy.URL)
+	service := servicetest.Start(t, command)
+	service.AwaitReady()
+	_ = get(t, "http://"+service.HTTP+"/client_sessions/get", "Bearer seam_apikey")
 	if request := asked.Load(); request == nil || *request != "CONNECT seam.example:443" {
 		t.Errorf("the proxy is asked for %v", request)
 	}

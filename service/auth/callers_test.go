@@ -82,18 +82,18 @@ func TestIdentify(t *testing.T) {
 		"like a JWT":              {metadata: bearer("a.b.c"), code: codes.Unauthenticated},
 		"huge":                    {metadata: bearer(strings.Repeat("a", 1<<20)), code: codes.Unauthenticated},
 
-		"SPIFFE id":                     {from: verified("spiffe://example.org/orders", ""), caller: "mesh/orders"},
-		"DNS name":                      {from: verified("", "batch.example.org"), caller: "batch"},
-		"certificate and empty header":  {metadata: metadata.Pairs("authorization", ""), from: verified("", "batch.example.org"), caller: "batch"},
-		"token before certificate":      {metadata: bearer(token), from: verified("", "batch.example.org"), caller: "frontend"},
-		"wrong token and certificate":   {metadata: bearer(last), from: verified("", "batch.example.org"), code: codes.Unauthenticated},
-		"certificate that may not":      {from: verified("", "reader.example.org"), caller: "reader", code: codes.PermissionDenied},
-		"certificate not verified":      {from: unverified("spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
-		"certificate of two":            {from: verified("spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
-		"unknown certificate":           {from: verified("spiffe://example.org/ordersx", "x.batch.example.org"), code: codes.Unauthenticated},
-		"SPIFFE id as a DNS name":       {from: verified("", "spiffe://example.org/orders"), code: codes.Unauthenticated},
-		"SPIFFE id of a longer path":    {from: verified("spiffe://example.org/orders/x", ""), code: codes.Unauthenticated},
-		"name in the common name alone": {from: commonName("batch.example.org"), code: codes.Unauthenticated},
+		"SPIFFE id":                     {from: verified(t, "spiffe://example.org/orders", ""), caller: "mesh/orders"},
+		"DNS name":                      {from: verified(t, "", "batch.example.org"), caller: "batch"},
+		"certificate and empty header":  {metadata: metadata.Pairs("authorization", ""), from: verified(t, "", "batch.example.org"), caller: "batch"},
+		"token before certificate":      {metadata: bearer(token), from: verified(t, "", "batch.example.org"), caller: "frontend"},
+		"wrong token and certificate":   {metadata: bearer(last), from: verified(t, "", "batch.example.org"), code: codes.Unauthenticated},
+		"certificate that may not":      {from: verified(t, "", "reader.example.org"), caller: "reader", code: codes.PermissionDenied},
+		"certificate not verified":      {from: unverified(t, "spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
+		"certificate of two":            {from: verified(t, "spiffe://example.org/orders", "batch.example.org"), code: codes.Unauthenticated},
+		"unknown certificate":           {from: verified(t, "spiffe://example.org/ordersx", "x.batch.example.org"), code: codes.Unauthenticated},
+		"SPIFFE id as a DNS name":       {from: verified(t, "", "spiffe://example.org/orders"), code: codes.Unauthenticated},
+		"SPIFFE id of a longer path":    {from: verified(t, "spiffe://example.org/orders/x", ""), code: codes.Unauthenticated},
+		"name in the common name alone": {from: commonName(t, "batch.example.org"), code: codes.Unauthenticated},
 		"connection without TLS":        {from: &peer.Peer{Addr: &net.TCPAddr{}}, code: codes.Unauthenticated},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestCallersRPCs(t *testing.T) {
 		}
 	}
 	for _, method := range []string{"/seam.clientsession.v1.ClientSessionService/Delete", "/other.Service/Anything"} {
-		if got := callRPC(t, callers, method, nil, verified("spiffe://example.org/orders", "")); !got.served {
+		if got := callRPC(t, callers, method, nil, verified(t, "spiffe://example.org/orders", "")); !got.served {
 			t.Errorf("*: %s gets %v", method, got.err)
 		}
 	}

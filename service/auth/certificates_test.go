@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestCertificateNames shows which caller a certificate with several names is that of.
@@ -30,7 +32,7 @@ callers:
 		"two SPIFFE ids and a name":   {[]string{"spiffe://example.org/x", "spiffe://example.org/y"}, []string{"both.example.org"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leaf := mesh().issue(&x509.Certificate{DNSNames: test.names, URIs: parseURIs(test.uris...)})
+			leaf := meshAuthority(t).Sign(t, client(test.uris, test.names))
 			got := grant(t, newCallers(t, file), nil, connection(leaf))
 			if got.caller != test.caller || (test.caller == "" && got.code() != codes.Unauthenticated) {
 				t.Errorf("caller %q, code %s (%s)", got.caller, got.code(), got.cause())
@@ -44,45 +46,47 @@ callers:
 func TestCertificatesOnOpenConnections(t *testing.T) {
 	const file = `callers: [{name: shop, dns_name: shop.example.org, rpcs: ["*"]}]`
 	now := time.Now()
-	lasting := func(d time.Duration) *x509.Certificate { return &x509.Certificate{NotAfter: now.Add(d)} }
-	shop := func(d time.Duration) *x509.Certificate {
-		leaf := lasting(d)
-		leaf.DNSNames = []string{"shop.example.org"}
-		return leaf
+	shop := func(signer *servicetest.Authority, lifetime time.Duration, use x509.ExtKeyUsage) *x509.Certificate {
+		return signer.Sign(t, &x509.Certificate{
+			DNSNames: []string{"shop.example.org"}, NotAfter: now.Add(lifetime), ExtKeyUsage: []x509.ExtKeyUsage{use},
+		})
 	}
-	root, other := newAuthority(lasting(time.Hour)), newAuthority(lasting(time.Hour))
-	between, short := root.authority(lasting(time.Hour)), root.authority(lasting(time.Minute))
-	crossed := other.authorityWithKey(lasting(time.Hour), between)
-	late := newAuthority(&x509.Certificate{NotBefore: now.Add(time.Minute), NotAfter: now.Add(time.Hour)})
-	lateCrossed := late.authorityWithKey(lasting(time.Hour), between)
-	server := shop(time.Hour)
-	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	leaf := func(signer *servicetest.Authority) *x509.Certificate {
+		return shop(signer, time.Hour, x509.ExtKeyUsageClientAuth)
+	}
+	root, other := servicetest.NewAuthority(t, "root"), servicetest.NewAuthority(t, "other")
+	between := root.Intermediate(t, "between")
+	short := root.Intermediate(t, "short", func(c *x509.Certificate) { c.NotAfter = now.Add(time.Minute) })
+	late := servicetest.NewAuthority(t, "late", func(c *x509.Certificate) { c.NotBefore = now.Add(time.Minute) })
+	crossed, lateCrossed := other.CrossSign(t, between), late.CrossSign(t, between)
+	trusted, others, trustedLate := root.Pool(), other.Pool(), late.Pool()
+	minute := shop(root, time.Minute, x509.ExtKeyUsageClientAuth)
 
 	for name, test := range map[string]struct {
 		chain []*x509.Certificate
 		// before and after are the authorities of the first call and of the second, which comes later by a while.
-		before, after *authority
+		before, after *x509.CertPool
 		while         time.Duration
 		good          bool
 	}{
-		"all as before":              {chain(root.issue(shop(time.Hour))), root, root, time.Minute, true},
-		"at the last moment":         {chain(root.issue(shop(time.Minute))), root, root, 59 * time.Second, true},
-		"expired":                    {chain(root.issue(shop(time.Minute))), root, root, 61 * time.Second, false},
-		"intermediate":               {chain(between.issue(shop(time.Hour)), between.certificate), root, root, time.Minute, true},
-		"intermediate expired":       {chain(short.issue(shop(time.Hour)), short.certificate), root, root, 61 * time.Second, false},
-		"authority expired":          {chain(root.issue(shop(3 * time.Hour))), root, root, 2 * time.Hour, false},
-		"another authority":          {chain(root.issue(shop(time.Hour))), root, other, 0, false},
-		"no authorities":             {chain(root.issue(shop(time.Hour))), root, nil, 0, false},
-		"the same in another bundle": {chain(root.issue(shop(time.Hour))), root, root.again(), 0, true},
-		"cross-signed":               {chain(between.issue(shop(time.Hour)), between.certificate, crossed.certificate), root, other, 0, true},
-		"cross-signed, not sent":     {chain(between.issue(shop(time.Hour)), between.certificate), root, other, 0, false},
-		"a server's":                 {chain(root.issue(server)), nil, root, 0, false},
-		"authority not valid yet":    {chain(between.issue(shop(time.Hour)), between.certificate, lateCrossed.certificate), root, late, 0, false},
+		"all as before":              {chain(leaf(root)), trusted, trusted, time.Minute, true},
+		"at the last moment":         {chain(minute), trusted, trusted, 59 * time.Second, true},
+		"expired":                    {chain(minute), trusted, trusted, 61 * time.Second, false},
+		"intermediate":               {chain(leaf(between), between.Certificate), trusted, trusted, time.Minute, true},
+		"intermediate expired":       {chain(leaf(short), short.Certificate), trusted, trusted, 61 * time.Second, false},
+		"authority expired":          {chain(shop(root, 3*time.Hour, x509.ExtKeyUsageClientAuth)), trusted, trusted, 2 * time.Hour, false},
+		"another authority":          {chain(leaf(root)), trusted, others, 0, false},
+		"no authorities":             {chain(leaf(root)), trusted, nil, 0, false},
+		"the same in another bundle": {chain(leaf(root)), trusted, root.Pool(), 0, true},
+		"cross-signed":               {chain(leaf(between), between.Certificate, crossed.Certificate), trusted, others, 0, true},
+		"cross-signed, not sent":     {chain(leaf(between), between.Certificate), trusted, others, 0, false},
+		"a server's":                 {chain(shop(root, time.Hour, x509.ExtKeyUsageServerAuth)), nil, trusted, 0, false},
+		"authority not valid yet":    {chain(leaf(between), between.Certificate, lateCrossed.Certificate), trusted, trustedLate, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := &clock{now: now}
 			authorities := test.before
-			callers := callersTrusting(t, file, func() *x509.CertPool { return authorities.pool() }, at.Now)
+			callers := callersTrusting(t, file, func() *x509.CertPool { return authorities }, at.Now)
 			from := connection(test.chain...)
 			for range 2 {
 				if got := grant(t, callers, nil, from); got.served != (test.before != nil) {
@@ -98,7 +102,7 @@ func TestCertificatesOnOpenConnections(t *testing.T) {
 				}
 			}
 			switch {
-			case test.after == late:
+			case test.after == trustedLate:
 				at.advance(61 * time.Second) // It has become valid in the same bundle.
 			case test.while == 0:
 				authorities = test.before

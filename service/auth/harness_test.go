@@ -40,7 +40,8 @@ func newCallers(t testing.TB, file string, now ...func() time.Time) *auth.Caller
 	if len(now) > 0 {
 		clock = now[0]
 	}
-	return callersTrusting(t, file, mesh().pool, clock)
+	_ = meshAuthority(t)
+	return callersTrusting(t, file, func() *x509.CertPool { return mesh.pool }, clock)
 }
 
 func callersTrusting(t testing.TB, file string, authorities func() *x509.CertPool, now func() time.Time) *auth.Callers {

@@ -5,52 +5,40 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-)
 
-// signer is a key of an issuer.
-type signer struct {
-	private   crypto.Signer
-	id        string
-	algorithm jose.SignatureAlgorithm
-}
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/servicetest"
+)
 
 // The keys are made once: an RSA key takes a while.
 var (
-	rsaKey     = sync.OnceValue(func() signer { return newRSA("rsa") })
-	otherKey   = sync.OnceValue(func() signer { return newRSA("other") })
-	ellipticES = sync.OnceValue(func() signer {
+	rsaKey     = sync.OnceValue(func() servicetest.Key { return servicetest.NewKey("rsa") })
+	otherKey   = sync.OnceValue(func() servicetest.Key { return servicetest.NewKey("other") })
+	ellipticES = sync.OnceValue(func() *jose.JSONWebKey {
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			panic(err)
 		}
-		return signer{private, "es", jose.ES256}
+		return &jose.JSONWebKey{Key: private, KeyID: "es", Algorithm: string(jose.ES256), Use: "sig"}
 	})
 )
 
-func newRSA(id string) signer {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return signer{private, id, jose.RS256}
+// forger signs with another key than the id says.
+func forger() servicetest.Key { return servicetest.Key{ID: rsaKey().ID, Private: otherKey().Private} }
+
+// jwk is a key that signs or verifies, by its id.
+func jwk(key crypto.PrivateKey, id string) jose.JSONWebKey {
+	return jose.JSONWebKey{Key: key, KeyID: id}
 }
 
-// sign returns a token with the claims.
-func (s signer) sign(t testing.TB, claims map[string]any) string {
-	t.Helper()
-	return signWith(t, s.algorithm, jose.JSONWebKey{Key: s.private, KeyID: s.id}, claims, nil)
-}
-
+// signWith returns a token that is signed in another way than that of the keys.
 func signWith(
 	t testing.TB, algorithm jose.SignatureAlgorithm, key any, claims map[string]any, options *jose.SignerOptions,
 ) string {
@@ -59,13 +47,7 @@ func signWith(
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signText(t, made, marshal(t, claims))
-}
-
-// signText signs any text, also one that is no good JSON.
-func signText(t testing.TB, made jose.Signer, payload []byte) string {
-	t.Helper()
-	signed, err := made.Sign(payload)
+	signed, err := made.Sign(marshal(t, claims))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,85 +67,22 @@ func marshal(t testing.TB, value any) []byte {
 	return text
 }
 
-// issuer is an issuer of tokens: a discovery document and keys over HTTP.
-type issuer struct {
-	*httptest.Server
+// issuer is an issuer of tokens whose claims a rule names.
+type issuer struct{ *servicetest.Issuer }
 
-	mu   sync.Mutex
-	keys []signer
-	// edit changes a key before it is published; document is published in place of all keys.
-	edit     func(*jose.JSONWebKey)
-	document []byte
-	down     bool
-	requests int
-}
-
-func newIssuer(t testing.TB, keys ...signer) *issuer {
+func newIssuer(t testing.TB, keys ...any) issuer {
 	t.Helper()
-	i := &issuer{keys: keys}
-	i.Server = httptest.NewServer(http.HandlerFunc(i.serve))
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) serve(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.requests++
-	if i.down {
-		http.Error(w, "down", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if r.URL.Path == "/.well-known/openid-configuration" {
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
-		return
-	}
-	if i.document != nil {
-		_, _ = w.Write(i.document)
-		return
-	}
-	set := jose.JSONWebKeySet{}
-	for _, key := range i.keys {
-		public := jose.JSONWebKey{
-			Key: key.private.Public(), KeyID: key.id, Algorithm: string(key.algorithm), Use: "sig",
-		}
-		if i.edit != nil {
-			i.edit(&public)
-		}
-		set.Keys = append(set.Keys, public)
-	}
-	_ = json.NewEncoder(w).Encode(set)
-}
-
-// publish replaces the issuer's keys.
-func (i *issuer) publish(keys ...signer) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.keys = keys
-}
-
-func (i *issuer) setDown(down bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.down = down
-}
-
-// requestCount returns how many requests the issuer got.
-func (i *issuer) requestCount() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.requests
+	return issuer{servicetest.StartIssuer(t, keys...)}
 }
 
 // rule is a callers file in which tokens of the issuer are those of one caller.
-func (i *issuer) rule() string {
+func (i issuer) rule() string {
 	return `callers: [{name: orders, rpcs: [GrantAccess], jwt: {issuer: "` + i.URL +
 		`", audience: client-sessions, subject: orders, claims: {team: checkout}}}]`
 }
 
 // claims are those of a good token at the time, with changes: nil takes a claim away.
-func (i *issuer) claims(at time.Time, change map[string]any) map[string]any {
+func (i issuer) claims(at time.Time, change map[string]any) map[string]any {
 	claims := map[string]any{
 		"iss": i.URL, "aud": "client-sessions", "sub": "orders", "team": "checkout",
 		"iat": at.Unix(), "exp": at.Add(time.Hour).Unix(),
@@ -171,4 +90,62 @@ func (i *issuer) claims(at time.Time, change map[string]any) map[string]any {
 	maps.Copy(claims, change)
 	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 	return claims
+}
+
+// try makes a call with a token at a time, to callers of its own, so that no result is cached from another call.
+func (i issuer) try(t *testing.T, at time.Time, text string) outcome {
+	t.Helper()
+	return grant(t, newCallers(t, i.rule(), func() time.Time { return at }), bearer(text), nil)
+}
+
+// jwtHarness is an issuer, callers whose tokens it makes, and their clock.
+type jwtHarness struct {
+	issuer
+	*clock
+
+	t       *testing.T
+	callers *auth.Callers
+}
+
+func startJWT(t *testing.T) *jwtHarness {
+	t.Helper()
+	h := &jwtHarness{newIssuer(t, rsaKey()), &clock{now: time.Now()}, t, nil}
+	h.callers = newCallers(t, h.rule(), h.Now)
+	return h
+}
+
+// sign returns a token of a key with changed claims.
+func (h *jwtHarness) sign(key servicetest.Key, change map[string]any) string {
+	h.t.Helper()
+	return key.Sign(h.t, h.claims(h.Now(), change))
+}
+
+// try makes a call with a token.
+func (h *jwtHarness) try(text string) outcome {
+	h.t.Helper()
+	return grant(h.t, h.callers, bearer(text), nil)
+}
+
+// served makes a call with a token that has to be served.
+func (h *jwtHarness) served(text, when string) {
+	h.t.Helper()
+	if got := h.try(text); !got.served {
+		h.t.Errorf("%s: %s", when, got.cause())
+	}
+}
+
+// refused makes a call with a token that has to be refused.
+func (h *jwtHarness) refused(text, when string) {
+	h.t.Helper()
+	if h.try(text).served {
+		h.t.Errorf("%s: served", when)
+	}
+}
+
+// use loads a callers file.
+func (h *jwtHarness) use(file string) {
+	h.t.Helper()
+	if err := h.callers.Load([]byte(file)); err != nil {
+		h.t.Fatal(err)
+	}
 }

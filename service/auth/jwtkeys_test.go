@@ -1,104 +1,125 @@
 package auth_test
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/auth"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// These tests are about how long the keys of an issuer and its tokens are cached.
-
-func startJWT(t *testing.T, keys ...signer) (*issuer, *clock, func(text string) outcome, func(file string)) {
-	t.Helper()
-	at := &clock{now: time.Now()}
-	from := newIssuer(t, keys...)
-	callers := newCallers(t, from.rule(), at.Now)
-	try := func(text string) outcome {
-		t.Helper()
-		return grant(t, callers, bearer(text), nil)
-	}
-	use := func(file string) {
-		t.Helper()
-		if err := callers.Load([]byte(file)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return from, at, try, use
-}
+// These tests are about how the keys of an issuer are fetched.
 
 // TestKeyRotation shows that a new key of the issuer is in use within the interval, and that an old one is refused
-// as soon as the new keys are known.
+// as soon as the new keys are known, also for a token that is cached.
 func TestKeyRotation(t *testing.T) {
-	from, at, try, _ := startJWT(t, rsaKey())
-	old := func(id string) string { return rsaKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
-	fresh := func(id string) string { return otherKey().sign(t, from.claims(at.Now(), map[string]any{"jti": id})) }
-	if got := try(old("1")); !got.served {
-		t.Fatal(got.cause())
-	}
-	from.publish(otherKey())
-	if got := try(fresh("1")); got.served {
-		t.Error("the issuer was asked again before the interval was over")
-	}
-	at.advance(5 * time.Second)
-	if got := try(fresh("2")); !got.served {
-		t.Errorf("the new key after the interval: %s", got.cause())
-	}
-	if try(old("2")).served {
-		t.Error("a token that the removed key signed is good")
-	}
+	h := startJWT(t)
+	cached := h.sign(rsaKey(), nil)
+	h.served(cached, "the key of before")
+	h.Publish(t, otherKey())
+	h.refused(h.sign(otherKey(), map[string]any{"jti": "1"}), "before the interval is over")
+	h.advance(5 * time.Second)
+	h.served(h.sign(otherKey(), map[string]any{"jti": "2"}), "the new key after the interval")
+	h.refused(h.sign(rsaKey(), map[string]any{"jti": "3"}), "the old key")
+	h.refused(cached, "the old key, cached")
 }
 
-// TestIssuerDown shows that every token is refused while the keys cannot be fetched, and that the service recovers.
+// TestWithdrawnKeysExpire shows that a key which the issuer has withdrawn is refused in the end, though no token of
+// another key tells of it, also for a token that is cached and has not expired.
+func TestWithdrawnKeysExpire(t *testing.T) {
+	h := startJWT(t)
+	cached, fresh := h.sign(rsaKey(), nil), h.sign(rsaKey(), map[string]any{"jti": "2"})
+	for range 5 {
+		h.served(cached, "published")
+		h.advance(10 * time.Minute)
+	}
+	h.served(cached, "published")
+	h.Publish(t, otherKey())
+	h.advance(10 * time.Minute)
+	h.refused(cached, "ten minutes after its key was withdrawn, cached")
+	h.refused(fresh, "ten minutes after its key was withdrawn")
+}
+
+// TestKeysAreFetchedInBackground shows that keys in use are fetched in the background before they are too old: no call
+// waits for it, and an issuer that is down then has time to recover.
+func TestKeysAreFetchedInBackground(t *testing.T) {
+	h := startJWT(t)
+	text := h.sign(rsaKey(), nil)
+	served := func() bool { return h.try(text).served }
+	if !served() {
+		t.Fatal("not served")
+	}
+	h.SetDown(true)
+	h.advance(5 * time.Minute)
+	before := h.Requests()
+	seamtest.Eventually(t, "the issuer is asked for its keys", func() bool { return served() && h.Requests() > before })
+	h.SetDown(false)
+	h.advance(4 * time.Minute)
+	before = h.Requests()
+	seamtest.Eventually(t, "it is asked again", func() bool { return served() && h.Requests() == before+2 })
+	h.SetDown(true)
+	h.advance(4 * time.Minute)
+	h.served(text, "keys that are four minutes old")
+	h.SetDown(false)
+	h.Publish(t, otherKey())
+	h.advance(time.Minute)
+	seamtest.Eventually(t, "the token of a withdrawn key is refused", func() bool { return !served() })
+}
+
+// TestIssuerDown shows that every token is refused while the keys cannot be fetched, that the log then does not quote
+// what the issuer says, and that the service recovers. Once the keys are known, a short outage has no effect.
 func TestIssuerDown(t *testing.T) {
-	from, at, try, _ := startJWT(t, rsaKey())
-	from.setDown(true)
-	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	h := startJWT(t)
+	h.SetDown(true)
+	text := h.sign(rsaKey(), nil)
 	for range 3 {
-		got := try(text)
-		if got.served || !strings.Contains(got.cause(), "the keys of the token's issuer could not be fetched") {
+		got := h.try(text)
+		if got.served || !strings.Contains(got.cause(), "the keys of the token's issuer could not be fetched") ||
+			!strings.Contains(got.cause(), "503") || strings.Contains(got.cause(), "maintenance") {
 			t.Fatalf("while the issuer is down: %q", got.cause())
 		}
 	}
-	from.setDown(false)
-	if got := try(text); got.served {
-		t.Error("the issuer was asked again before the interval was over")
-	}
-	at.advance(5 * time.Second)
-	if got := try(text); !got.served {
-		t.Fatalf("the issuer is back: %s", got.cause())
-	}
-	from.setDown(true)
-	at.advance(time.Minute)
-	if got := try(otherKey().sign(t, from.claims(at.Now(), nil))); got.served {
-		t.Error("an unknown key is good while the issuer is down")
-	}
+	h.SetDown(false)
+	h.refused(text, "before the interval is over")
+	h.advance(5 * time.Second)
+	h.served(text, "the issuer is back")
+	h.SetDown(true)
+	h.advance(time.Minute)
+	h.served(h.sign(rsaKey(), map[string]any{"jti": "2"}), "a known key while the issuer is down")
+	h.refused(h.sign(otherKey(), nil), "an unknown key while the issuer is down")
 }
 
 // TestIssuerUnreachable shows that an issuer whose connections are refused is the same as one that is down.
 func TestIssuerUnreachable(t *testing.T) {
-	from, at, try, _ := startJWT(t, rsaKey())
-	from.Close()
-	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); got.served || got.cause() == "" {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	from := newIssuer(t)
+	from.URL = gone.URL
+	got := from.try(t, time.Now(), rsaKey().Sign(t, from.claims(time.Now(), nil)))
+	if got.served || !strings.Contains(got.cause(), "could not be fetched") {
 		t.Error("a token of an issuer that cannot be reached is good")
 	}
 }
 
 // TestIssuerIsNotFlooded shows that invalid tokens make at most one request to the issuer in an interval.
 func TestIssuerIsNotFlooded(t *testing.T) {
-	from, at, try, _ := startJWT(t, rsaKey())
-	if got := try(rsaKey().sign(t, from.claims(at.Now(), nil))); !got.served {
-		t.Fatal(got.cause())
-	}
-	before := from.requestCount() // The discovery document and the keys.
+	h := startJWT(t)
+	h.served(h.sign(rsaKey(), nil), "the first")
+	before := h.Requests() // The discovery document and the keys.
 	if before != 2 {
 		t.Errorf("the issuer got %d requests for one token", before)
 	}
 	invalid := make([]string, 60)
 	for i := range invalid {
-		claims := from.claims(at.Now(), map[string]any{"jti": strconv.Itoa(i)})
-		invalid[i] = otherKey().sign(t, claims)
+		claims := h.claims(h.Now(), map[string]any{"jti": strconv.Itoa(i)})
+		invalid[i] = otherKey().Sign(t, claims)
 		if i%2 == 0 {
 			invalid[i] = unsigned(t, `{"alg":"RS256","kid":"k`+strconv.Itoa(i)+`"}`, claims, "x")
 		}
@@ -106,100 +127,77 @@ func TestIssuerIsNotFlooded(t *testing.T) {
 	for round := range 3 {
 		var all sync.WaitGroup
 		for _, text := range invalid {
-			all.Go(func() {
-				if try(text).served {
-					t.Error("an invalid token is accepted")
-				}
-			})
+			all.Go(func() { h.refused(text, "an invalid token") })
 		}
 		all.Wait()
-		if got := from.requestCount() - before; got > round {
+		if got := h.Requests() - before; got > round {
 			t.Errorf("round %d: the issuer got %d requests", round, got)
 		}
-		at.advance(5 * time.Second)
+		h.advance(5 * time.Second)
 	}
 }
 
 // TestIssuerThatIsDownIsNotFlooded shows the same for an issuer that has never responded.
 func TestIssuerThatIsDownIsNotFlooded(t *testing.T) {
-	from, at, try, _ := startJWT(t, rsaKey())
-	from.setDown(true)
-	text := rsaKey().sign(t, from.claims(at.Now(), nil))
+	h := startJWT(t)
+	h.SetDown(true)
+	text := h.sign(rsaKey(), nil)
 	var all sync.WaitGroup
 	for range 50 {
-		all.Go(func() { _ = try(text) })
+		all.Go(func() { h.refused(text, "the issuer is down") })
 	}
 	all.Wait()
-	if got := from.requestCount(); got != 1 {
+	if got := h.Requests(); got != 1 {
 		t.Errorf("the issuer got %d requests", got)
 	}
 }
 
-// TestCachedCaller shows that a token is not verified twice, and that the cached caller does not outlive the token.
-func TestCachedCaller(t *testing.T) {
-	from, at, try, _ := startJWT(t, rsaKey())
-	text := rsaKey().sign(t, from.claims(at.Now(), map[string]any{"exp": at.Now().Add(time.Minute).Unix()}))
-	for range 3 {
-		if got := try(text); !got.served {
-			t.Fatal(got.cause())
-		}
-	}
-	at.advance(time.Minute + 25*time.Second)
-	if got := try(text); !got.served {
-		t.Errorf("within the leeway: %s", got.cause())
-	}
-	at.advance(10 * time.Second)
-	if got := try(text); got.served {
-		t.Error("the cached caller is used past the token's expiry")
-	}
-}
-
-// TestNewCallersFileInvalidatesCache shows that a new callers file is in use at once, also for tokens that are cached.
-func TestNewCallersFileInvalidatesCache(t *testing.T) {
-	from, at, try, use := startJWT(t, rsaKey())
-	text := rsaKey().sign(t, from.claims(at.Now(), nil))
-	for range 2 {
-		if got := try(text); got.caller != "orders" {
-			t.Fatal(got.cause())
-		}
-	}
-	use(strings.Replace(from.rule(), "name: orders", "name: renamed", 1))
-	if got := try(text); got.caller != "renamed" {
-		t.Errorf("after a new name: %q", got.caller)
-	}
-	use(strings.Replace(from.rule(), "rpcs: [GrantAccess]", "rpcs: [Get]", 1))
-	if got := try(text); got.served {
-		t.Error("an RPC that was taken away is still allowed")
-	}
-	use(strings.Replace(from.rule(), "subject: orders", "subject: others", 1))
-	if got := try(text); got.served {
-		t.Error("a subject that was taken away is still a caller")
-	}
-	use("callers: [{name: a, token_sha256: [" + digest(token) + "], rpcs: [GrantAccess]}]")
-	if got := try(text); got.served {
-		t.Error("a caller that was taken away may still call")
-	}
-	// The keys of the issuer outlive the file: nothing is asked anew when it comes back.
-	before := from.requestCount()
-	use(from.rule())
-	if got := try(text); got.caller != "orders" || from.requestCount() != before {
-		t.Errorf("back again: caller %q, %d requests", got.caller, from.requestCount()-before)
-	}
-}
-
-// TestRulesOfOneIssuer shows that two callers of one issuer are distinguished by their rules.
-func TestRulesOfOneIssuer(t *testing.T) {
-	from, at, try, use := startJWT(t, rsaKey())
-	rule := func(name, audience, subject string) string {
-		return "{name: " + name + ", rpcs: [GrantAccess], jwt: {issuer: \"" + from.URL + "\", audience: " + audience + ", subject: " + subject + "}}"
-	}
-	use("callers: [" + rule("a", "x", "one") + ", " + rule("b", "x", "two") + ", " + rule("c", "y", "one") + "]")
-	for _, test := range []struct{ audience, subject, caller string }{
-		{"x", "one", "a"}, {"x", "two", "b"}, {"y", "one", "c"}, {"y", "two", ""}, {"z", "one", ""},
+// TestKeysOverPlainHTTP shows that keys are not fetched from where they could be tampered with in transit.
+func TestKeysOverPlainHTTP(t *testing.T) {
+	for name, test := range map[string]struct{ keysURL, redirect string }{
+		"the address of the keys": {"http://keys.example/keys", ""},
+		"a redirect":              {"/keys", "http://keys.example/keys"},
+		"redirects without end":   {"/keys", "/keys"},
 	} {
-		text := rsaKey().sign(t, from.claims(at.Now(), map[string]any{"aud": test.audience, "sub": test.subject}))
-		if got := try(text); got.caller != test.caller {
-			t.Errorf("audience %s, subject %s is %q", test.audience, test.subject, got.caller)
-		}
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(nil)
+			server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					http.Redirect(w, r, test.redirect, http.StatusFound)
+					return
+				}
+				keysURL := test.keysURL
+				if strings.HasPrefix(keysURL, "/") {
+					keysURL = server.URL + keysURL
+				}
+				_ = json.NewEncoder(w).Encode(map[string]any{"issuer": server.URL, "jwks_uri": keysURL})
+			})
+			server.Start()
+			defer server.Close()
+			from := newIssuer(t)
+			from.URL = server.URL
+			transport := &recorder{}
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			callers := auth.NewCallers(rpcNames(), &http.Client{Transport: transport}, noAuthorities, time.Now)
+			if err := callers.Load([]byte(from.rule())); err != nil {
+				t.Fatal(err)
+			}
+			text := rsaKey().Sign(t, from.claims(time.Now(), nil))
+			if got := grant(t, callers, bearer(text), nil); got.served {
+				t.Error("served")
+			}
+			if len(transport.requests) == 0 || len(transport.requests) > 5 ||
+				slices.ContainsFunc(transport.requests, func(address string) bool { return strings.Contains(address, "keys.example") }) {
+				t.Errorf("asked %q", transport.requests)
+			}
+		})
 	}
+}
+
+// recorder records the requests.
+type recorder struct{ requests []string }
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.requests = append(r.requests, request.URL.String())
+	return http.DefaultTransport.RoundTrip(request)
 }

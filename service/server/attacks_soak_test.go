@@ -3,19 +3,14 @@
 package server_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +21,7 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/server"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestAttackSoak tries all of the attacks again and again on one real process, with good calls beside them all the
@@ -125,45 +121,25 @@ func startProcessWithCredential(t *testing.T) *credentialHarness {
 	seam := sandbox.New(sandbox.Options{})
 	var cfg config.Config
 	seamURL, client := server.StartSeam(t, seam, &cfg)
-	folder := t.TempDir()
-	file, sign := writeCallers(t, folder)
-	binary := filepath.Join(folder, "client-session-service")
-	if out, err := exec.Command("go", "build", "-ldflags=-X main.version=test", "-o", binary, "../../cmd/client-session-service").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	cmd := exec.Command(binary, "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--seam-endpoint="+seamURL, "--seam-ca-file="+cfg.SeamCAFile, "--callers-file="+file, "--drain-delay=0s")
-	cmd.Env = append(os.Environ(), "SEAM_API_KEY="+sandbox.APIKey)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	file, sign := writeCallers(t, t.TempDir())
+	command := servicetest.Command(t, append(servicetest.Listen(),
+		"--seam-endpoint="+seamURL, "--seam-ca-file="+cfg.SeamCAFile, "--callers-file="+file, "--drain-delay=0s")...)
+	command.Env = append(command.Env, "SEAM_API_KEY="+sandbox.APIKey)
+	process := servicetest.Start(t, command)
+	process.AwaitReady()
 	h := &credentialHarness{harness: &harness{t: t, sandbox: seam, seamURL: seamURL, log: &logBuffer{}}, sign: sign, jobsToken: sign(nil)}
-	lines := bufio.NewScanner(stderr)
-	lines.Buffer(nil, 1<<20)
-	for h.at.HTTP == "" && lines.Scan() {
-		_ = json.Unmarshal(lines.Bytes(), &h.at) // The line that says that it is ready has the addresses.
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for lines.Scan() {
-			_, _ = h.log.Write(append(lines.Bytes(), '\n'))
-		}
-	}()
+	h.at = server.Addresses(process.Addresses)
 	h.http = &http.Client{Transport: client}
+	var err error
 	if h.conn, err = grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
 		t.Fatal(err)
 	}
 	h.stop = sync.OnceValue(func() error {
 		_ = h.conn.Close()
 		h.http.CloseIdleConnections()
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
-		return cmd.Wait()
+		process.Stop()
+		_, err := io.WriteString(h.log, process.Log())
+		return err
 	})
 	t.Cleanup(func() { _ = h.stop() })
 	return h

@@ -1,17 +1,10 @@
 package server_test
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
-	"math/big"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,6 +15,7 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // The bearer tokens of the callers in these tests. The sandbox's API key is the service's own.
@@ -57,7 +51,8 @@ func startWithCredential(t *testing.T, change ...func(*config.Config)) *credenti
 // writeCallers writes a callers file into a folder, and starts the issuer of the tokens of jobs.
 func writeCallers(t *testing.T, folder string) (file string, sign func(claims map[string]any) string) {
 	t.Helper()
-	issuer, signAll := startIssuer(t)
+	key := issuerKey()
+	issuer := servicetest.StartIssuer(t, key).URL
 	file = filepath.Join(folder, "callers.yaml")
 	content := `
 callers:
@@ -71,7 +66,7 @@ callers:
 	return file, func(claims map[string]any) string {
 		all := map[string]any{"iss": issuer, "aud": "sessions", "sub": "jobs", "exp": time.Now().Add(time.Hour).Unix()}
 		maps.Copy(all, claims)
-		return signAll(all)
+		return key.Sign(t, all)
 	}
 }
 
@@ -114,42 +109,7 @@ func (h *credentialHarness) upstream(t *testing.T) int {
 }
 
 // issuerKey is the key of every issuer: to make one takes longer than most tests.
-var issuerKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
-
-// startIssuer runs an issuer of tokens, and returns its address and what signs its tokens.
-func startIssuer(t *testing.T) (string, func(claims map[string]any) string) {
-	t.Helper()
-	key, err := issuerKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := base64.RawURLEncoding.EncodeToString
-	mux := http.NewServeMux()
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": server.URL, "jwks_uri": server.URL + "/keys"})
-	})
-	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{map[string]string{
-			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "k",
-			"n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes()),
-		}}})
-	})
-	return server.URL, func(claims map[string]any) string {
-		payload, err := json.Marshal(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := encode([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + encode(payload)
-		sum := sha256.Sum256([]byte(text))
-		signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text + "." + encode(signature)
-	}
-}
+var issuerKey = sync.OnceValue(func() servicetest.Key { return servicetest.NewKey("k") })
 
 func sha256Of(token string) string {
 	sum := sha256.Sum256([]byte(token))

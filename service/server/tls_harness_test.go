@@ -28,7 +28,7 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // StartSeam runs a sandbox until the test ends, over TLS and HTTP/2 as Seam is reached, and has a service use it. The
@@ -173,7 +173,7 @@ func writeFiles(t *testing.T, dir string, files map[string][]byte) {
 }
 
 // writePair writes a new certificate of the authority and returns the PEM of its key.
-func writePair(t *testing.T, dir string, signer *seamtest.Authority) []byte {
+func writePair(t *testing.T, dir string, signer *servicetest.Authority) []byte {
 	t.Helper()
 	certificate, key := signer.Issue(t, "server")
 	writeFiles(t, dir, map[string][]byte{"tls.crt": certificate, "tls.key": key})

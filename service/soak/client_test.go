@@ -11,7 +11,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // The faces of the service.
@@ -55,17 +58,17 @@ type caller struct {
 }
 
 // newCaller returns a caller with so many connections to the gRPC face, which are made when they are first used.
-func newCaller(t *testing.T, service *process, conns int, options ...grpc.DialOption) *caller {
+func newCaller(t *testing.T, service servicetest.Addresses, conns int, options ...grpc.DialOption) *caller {
 	t.Helper()
 	c := &caller{
-		base: "http://" + service.ready.HTTP,
+		base: "http://" + service.HTTP,
 		http: &http.Client{Transport: &http.Transport{
 			MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
 		}},
 	}
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	for range conns {
-		conn, err := grpc.NewClient(service.ready.GRPC, options...)
+		conn, err := grpc.NewClient(service.GRPC, options...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,6 +103,23 @@ type reply struct {
 func (a reply) ok() bool       { return a.outcome == codes.OK.String() || a.outcome == "200" }
 func (a reply) refused() bool  { return a.kind == "overloaded" }
 func (a reply) String() string { return a.outcome + " " + a.kind }
+
+// envoyReason is what Envoy says in place of a response of the service.
+var envoyReason = regexp.MustCompile(`reset reason: ([a-z ]+)|(no healthy upstream|The replica did not respond)`)
+
+// why is the cause of a failure: the service's type of error, what Envoy says, or the error of the client.
+func (a reply) why() string {
+	switch said := envoyReason.FindString(fmt.Sprint(a.cause)); {
+	case a.ok():
+		return ""
+	case said != "":
+		return "envoy: " + strings.TrimPrefix(said, "reset reason: ")
+	case a.kind != "":
+		return a.kind
+	default:
+		return fmt.Sprint(a.cause)
+	}
+}
 
 // call makes one call over a face. The response's message, if there is one, is read into out.
 func (c *caller) call(ctx context.Context, face string, r rpc, in, out proto.Message) reply {

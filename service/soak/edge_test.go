@@ -18,13 +18,12 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // edgeConfiguration is an Envoy in front of Seam, with its default settings but for the addresses and the certificate.
@@ -75,7 +74,7 @@ func startEdge(t *testing.T) *edge {
 	}
 	t.Cleanup(func() { _ = seam.Close() })
 	_, port, _ := net.SplitHostPort(seam.Addr())
-	authority, folder := seamtest.NewAuthority(t, "edge"), t.TempDir()
+	authority, folder := servicetest.NewAuthority(t, "edge"), t.TempDir()
 	certificate, key := authority.Issue(t, "seam")
 	for name, text := range map[string][]byte{"cert.pem": certificate, "key.pem": key, "ca.pem": authority.PEM} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
@@ -84,16 +83,9 @@ func startEdge(t *testing.T) *edge {
 	}
 	ports := map[string]string{envoyGRPC: freePort(t), envoyAdmin: freePort(t)}
 	e.envoy = startEnvoy(t, fmt.Sprintf(edgeConfiguration, folder, port), startNames(t), ports)
-	at := anywhere()
-	service := start(t, "--grpc-listen", at.grpc, "--http-listen", at.http, "--admin-listen", at.admin,
-		"--seam-endpoint", "https://127.0.0.1:"+ports[envoyGRPC], "--seam-ca-file", filepath.Join(folder, "ca.pem"))
-	conn, err := grpc.NewClient(service.ready.GRPC,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	e.client = clientsessionv1.NewClientSessionServiceClient(conn)
+	service := servicetest.StartReady(t, append(servicetest.Listen(), "--seam-endpoint="+"https://127.0.0.1:"+ports[envoyGRPC], "--seam-ca-file="+filepath.Join(folder, "ca.pem"))...)
+	caller := newCaller(t, service.Addresses, 1, grpc.WithDisableRetry())
+	e.client = clientsessionv1.NewClientSessionServiceClient(caller.conns[0])
 	return e
 }
 
@@ -112,18 +104,6 @@ func (e *edge) stat(t *testing.T, name string) int {
 	return n
 }
 
-// every calls f at a rate, each on a goroutine of its own, and waits for all.
-func every(interval, whole time.Duration, f func(i int)) {
-	var calls sync.WaitGroup
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for i := range int(whole / interval) {
-		<-ticker.C
-		calls.Go(func() { f(i) })
-	}
-	calls.Wait()
-}
-
 // TestFleetStrictEdge shows that a caller whose calls are canceled or time out costs another caller nothing, although
 // Envoy, with its default settings, closes a connection on which too many streams are reset.
 func TestFleetStrictEdge(t *testing.T) {
@@ -132,14 +112,14 @@ func TestFleetStrictEdge(t *testing.T) {
 	another := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+sandbox.APIKey)
 	for name, attack := range map[string]func(e *edge){
 		"60 calls a second with a deadline of 300 ms": func(e *edge) {
-			every(time.Second/60, whole, func(int) {
+			openLoop(time.After(whole), 60, func(int) {
 				ctx, cancel := context.WithTimeout(one, 300*time.Millisecond)
 				defer cancel()
 				_, _ = e.client.List(ctx, &clientsessionv1.ListRequest{})
 			})
 		},
 		"80 calls at once that are canceled": func(e *edge) {
-			every(time.Second, whole, func(int) {
+			openLoop(time.After(whole), 1, func(int) {
 				ctx, cancel := context.WithTimeout(one, time.Minute)
 				var calls sync.WaitGroup
 				for range 80 {
@@ -164,7 +144,7 @@ func TestFleetStrictEdge(t *testing.T) {
 			var attacking sync.WaitGroup
 			attacking.Go(func() { attack(e) })
 			var calls, failed, unknown atomic.Int32
-			every(25*time.Millisecond, whole, func(i int) {
+			openLoop(time.After(whole), 40, func(i int) {
 				ctx, cancel := context.WithTimeout(another, 20*time.Second)
 				defer cancel()
 				var err error

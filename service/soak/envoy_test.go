@@ -9,12 +9,15 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // envoy is an Envoy with the configuration of deploy/envoy.
@@ -70,21 +73,18 @@ func startEnvoy(t *testing.T, configuration string, names *nameServer, ports map
 	}
 	defer accessLog.Close()
 	e := &envoy{admin: "http://127.0.0.1:" + ports[envoyAdmin], accessLog: accessLog.Name()}
-	e.process = launch(t, accessLog, "../../.tools/envoy/bin/envoy", "--config-path", file, "--concurrency", "1",
+	command := exec.Command("../../.tools/envoy/bin/envoy", "--config-path", file, "--concurrency", "1",
 		"--log-level", "warning", "--use-dynamic-base-id",
 		"--config-yaml", fmt.Sprintf(resolver, names.conn.LocalAddr().(*net.UDPAddr).Port))
+	command.Stdout, command.Env = accessLog, []string{}
+	e.process = servicetest.Start(t, command)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, err := e.get("/ready")
 		if err == nil {
 			return e
 		}
-		select {
-		case <-e.ended:
-			t.Fatalf("Envoy ended before it was ready: %v\n%s", e.failure, e.tail(20))
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("Envoy was not ready within a minute: %v", err)
+		if e.Ended() || time.Now().After(deadline) {
+			t.Fatalf("Envoy was not ready within a minute: %v\n%s", err, e.Log())
 		}
 	}
 }

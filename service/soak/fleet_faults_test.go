@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // TestFleetKilledReplica shows that when a replica is killed, nothing is lost but calls that were in flight on it and may
 // not be sent twice, and that these end with a code that clients do not retry.
 func TestFleetKilledReplica(t *testing.T) {
-	f := startFleet(t, binary)
+	f := startFleet(t)
 	began := time.Now()
 	stop := f.load(fleetDeadline)
 	time.Sleep(2 * time.Second)
@@ -26,7 +28,7 @@ func TestFleetKilledReplica(t *testing.T) {
 		o.known = time.Now()
 		o.out = f.envoy.await(t, f.running()...)
 		time.Sleep(2 * time.Second)
-		f.startAt(binary, address)
+		f.startAt(address)
 		o.back = f.envoy.await(t, f.running()...)
 		all = append(all, o)
 	}
@@ -83,11 +85,11 @@ func (f *fleet) checkLost(calls *tally, lines []forwarded, all ...outage) {
 // TestFleetCutOffReplica shows the same when the network of a replica drops all packets: its calls in flight wait until
 // TCP gives up, and Envoy sends it no more calls until it is back.
 func TestFleetCutOffReplica(t *testing.T) {
-	f := startFleet(t, binary)
+	f := startFleet(t)
 	// Envoy reaches one replica through a network that can be cut.
 	f.names.remove(replica(3))
 	f.kill(replica(3))
-	f.startAt(binary, replica(13))
+	f.startAt(replica(13))
 	n := &network{t: t}
 	t.Cleanup(n.end)
 	for _, port := range []string{replicaGRPC, replicaREST, replicaAdmin} {
@@ -125,12 +127,12 @@ func TestFleetHungSeam(t *testing.T) {
 		grace       = 5 * time.Second
 		recovery    = 15 * time.Second
 	)
-	f := startFleet(t, binary)
+	f := startFleet(t)
 	began := time.Now()
 	stop := f.load(restTimeout + grace)
 	time.Sleep(3 * time.Second)
 	f.seam.clearFaults(t)
-	f.seam.inject(t, fault{DelayMS: int(time.Hour.Milliseconds())})
+	f.seam.inject(t, sandbox.Fault{Delay: time.Hour})
 	hung := time.Now()
 	open := map[string]time.Duration{}
 	looks, out := 0, 0
@@ -140,14 +142,14 @@ func TestFleetHungSeam(t *testing.T) {
 			out++
 		}
 		for address, p := range f.replicas {
-			cutOff := p.metrics(t).sum(t, "client_session_service_upstream_callers_cut_off")
+			cutOff := p.Metric("client_session_service_upstream_callers_cut_off")
 			if _, known := open[address]; cutOff > 0 && !known {
 				open[address] = time.Since(hung).Round(time.Millisecond)
 			}
 		}
 	}
 	f.seam.clearFaults(t)
-	f.seam.inject(t, fault{DelayMS: fleetSeamDelay})
+	f.seam.inject(t, sandbox.Fault{Delay: fleetSeamDelay})
 	mended := time.Now()
 	time.Sleep(recovery + 2*time.Second)
 	calls := stop()

@@ -22,7 +22,7 @@ import (
 // timeouts of Envoy, and responses have nothing of Envoy in them.
 func TestFleetHeaders(t *testing.T) {
 	const id = "front-desk-42"
-	f := startFleet(t, binary)
+	f := startFleet(t)
 	headers := map[string]string{
 		"authorization": "Bearer " + sandbox.APIKey, "x-request-id": id,
 		"x-envoy-retry-on": "5xx", "x-envoy-retry-grpc-on": "internal", "x-envoy-max-retries": "3",
@@ -40,7 +40,7 @@ func TestFleetHeaders(t *testing.T) {
 		}
 	}
 	// If Envoy retried, the second request would succeed.
-	once := fault{Path: "/client_sessions/create", Times: 1, DelayMS: fleetSeamDelay, Status: http.StatusInternalServerError}
+	once := sandbox.Fault{Path: "/client_sessions/create", Times: 1, Delay: fleetSeamDelay, Status: http.StatusInternalServerError}
 	f.seam.clearFaults(t)
 
 	f.seam.inject(t, once)

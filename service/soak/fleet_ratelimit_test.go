@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestFleetRateLimit shows what the pieces of deploy/envoy/ratelimit.yaml do: all calls of both faces together are bounded,
@@ -24,7 +26,7 @@ func TestFleetRateLimit(t *testing.T) {
 		during, margin = 5 * time.Second, 2 * time.Second
 	)
 	service := startRateLimits(t, limit)
-	f := startFleetBehind(t, binary, withRateLimit(t), map[string]string{rateLimitGRPC: service.port})
+	f := startFleetBehind(t, servicetest.Binary(t), withRateLimit(t), map[string]string{rateLimitGRPC: service.port})
 	began := time.Now()
 	stop := f.load(fleetDeadline)
 	time.Sleep(during)

@@ -8,17 +8,19 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestFleetRollingRestart shows that a restart of all replicas, one after the other, loses no call on either face.
 func TestFleetRollingRestart(t *testing.T) {
-	f := startFleet(t, binary)
+	f := startFleet(t)
 	began := time.Now()
 	stop := f.load(fleetDeadline)
 	time.Sleep(2 * time.Second)
 	for _, address := range f.running() {
 		took := f.stop(address)
-		f.startAt(binary, address)
+		f.startAt(address)
 		t.Logf("%s: drained in %s, Envoy sends it calls again %s after its start", address, milliseconds(took),
 			milliseconds(f.envoy.await(t, f.running()...)))
 	}
@@ -29,13 +31,14 @@ func TestFleetRollingRestart(t *testing.T) {
 // TestFleetUpgrade shows the same of an upgrade from the last release to this checkout as Kubernetes does it: a new replica
 // starts at an address of its own, and when it is ready, an old one leaves DNS and drains. Meanwhile both serve.
 func TestFleetUpgrade(t *testing.T) {
-	f := startFleet(t, lastRelease(t))
+	f := startFleetBehind(t, lastRelease(t), envoyFile(t, "envoy.yaml"), nil)
+	f.program = servicetest.Binary(t)
 	began := time.Now()
 	stop := f.load(fleetDeadline)
 	time.Sleep(2 * time.Second)
 	old := f.running()
 	for i, address := range old {
-		f.start(binary, replica(i+4))
+		f.start(replica(i + 4))
 		f.envoy.await(t, f.running()...)
 		f.names.remove(address)
 		f.stop(address)

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"regexp"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,21 +19,25 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 const (
 	// fleetRate is the calls a second on each face.
 	fleetRate = 200
-	// fleetSeamDelay is how many milliseconds Seam takes, so that calls are in flight at every moment.
-	fleetSeamDelay = 100
+	// fleetSeamDelay is how long Seam takes, so that calls are in flight at every moment.
+	fleetSeamDelay = 100 * time.Millisecond
 	// fleetDeadline is how long clients wait.
 	fleetDeadline = 20 * time.Second
 )
 
 // fleet is some replicas behind Envoy, with a Seam, and clients that call through Envoy. No client retries.
 type fleet struct {
-	t     *testing.T
-	seam  *process
+	t *testing.T
+	// program is what the next replica runs.
+	program string
+
+	seam  *seam
 	names *nameServer
 	envoy *envoy
 	// ports are those of all replicas, by the port that the configuration of Envoy has.
@@ -48,17 +51,17 @@ type fleet struct {
 // replica is the address of a replica: each has one of its own, and all have the same ports, as in Kubernetes.
 func replica(i int) string { return fmt.Sprintf("127.99.0.%d", i) }
 
-// startFleet starts three replicas of a program behind Envoy.
-func startFleet(t *testing.T, program string) *fleet {
+// startFleet starts three replicas of the service behind Envoy.
+func startFleet(t *testing.T) *fleet {
 	t.Helper()
-	return startFleetBehind(t, program, envoyFile(t, "envoy.yaml"), nil)
+	return startFleetBehind(t, servicetest.Binary(t), envoyFile(t, "envoy.yaml"), nil)
 }
 
-// startFleetBehind does the same with another configuration of Envoy, and ports that it has besides.
+// startFleetBehind does the same with a program and a configuration of Envoy, and ports that this has besides.
 func startFleetBehind(t *testing.T, program, configuration string, ports map[string]string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, seam: startSeam(t), names: startNames(t), ports: map[string]string{}, replicas: map[string]*process{}}
-	f.seam.inject(t, fault{DelayMS: fleetSeamDelay})
+	f := &fleet{t: t, program: program, seam: startSeam(t), names: startNames(t), ports: map[string]string{}, replicas: map[string]*process{}}
+	f.seam.inject(t, sandbox.Fault{Delay: fleetSeamDelay})
 	for _, port := range []string{envoyGRPC, envoyREST, envoyAdmin, replicaGRPC, replicaREST, replicaAdmin} {
 		free := freePort(t)
 		for slices.Contains(slices.Collect(maps.Values(f.ports)), free) {
@@ -68,50 +71,48 @@ func startFleetBehind(t *testing.T, program, configuration string, ports map[str
 	}
 	maps.Copy(f.ports, ports)
 	for i := range 3 {
-		f.start(program, replica(i+1))
+		f.start(replica(i + 1))
 	}
 	f.envoy = startEnvoy(t, configuration, f.names, f.ports)
 	f.envoy.await(t, f.running()...)
-	f.clients = newCaller(t, &process{ready: readyLine{
+	f.clients = newCaller(t, servicetest.Addresses{
 		GRPC: net.JoinHostPort("127.0.0.1", f.ports[envoyGRPC]), HTTP: net.JoinHostPort("127.0.0.1", f.ports[envoyREST]),
-	}}, 4, grpc.WithDisableRetry())
+	}, 4, grpc.WithDisableRetry())
 	return f
 }
 
 // start starts a replica, and its address gets into DNS when it is ready.
-func (f *fleet) start(program, address string) {
+func (f *fleet) start(address string) {
 	f.t.Helper()
-	f.startAt(program, address)
+	f.startAt(address)
 	f.names.add(address)
 }
 
 // startAt starts a replica with its default settings, but that its connections are replaced all the time.
-func (f *fleet) startAt(program, address string) {
+func (f *fleet) startAt(address string) {
 	f.t.Helper()
-	p := launch(f.t, nil, program, append(f.seam.asSeam(),
+	command := exec.Command(f.program, append(f.seam.flags,
 		"--grpc-listen", net.JoinHostPort(address, f.ports[replicaGRPC]),
 		"--http-listen", net.JoinHostPort(address, f.ports[replicaREST]),
 		"--admin-listen", net.JoinHostPort(address, f.ports[replicaAdmin]),
 		"--max-connection-age", "5s")...)
-	p.awaitReady()
+	command.Env = []string{}
+	p := servicetest.Start(f.t, command)
+	p.AwaitReady()
 	f.replicas[address] = p
 }
 
 // kill ends a replica without any drain, and returns when it is gone.
 func (f *fleet) kill(address string) {
 	f.t.Helper()
-	p := f.replicas[address]
-	if err := p.command.Process.Signal(syscall.SIGKILL); err != nil {
-		f.t.Fatal(err)
-	}
-	<-p.ended
+	f.replicas[address].Kill()
 	delete(f.replicas, address)
 }
 
 // stop drains a replica, which has to end with exit code 0.
 func (f *fleet) stop(address string) time.Duration {
 	f.t.Helper()
-	took := f.replicas[address].stop()
+	took := f.replicas[address].Stop()
 	delete(f.replicas, address)
 	return took
 }
@@ -138,13 +139,13 @@ func fleetCall(i int) (rpc, proto.Message, proto.Message) {
 
 // load calls both faces until it is stopped, and returns what the calls were.
 func (f *fleet) load(restDeadline time.Duration) (stop func() *tally) {
-	f.used = readProcessors(f.t, f.seam, f.envoy.process)
+	f.used = readProcessors(f.t, f.seam.process, f.envoy.process)
 	var calls tally
 	var faces sync.WaitGroup
 	stopping := make(chan struct{})
 	for face, deadline := range map[string]time.Duration{faceGRPC: fleetDeadline, faceREST: restDeadline} {
 		faces.Go(func() {
-			openLoopUntil(stopping, fleetRate, func(i int) {
+			openLoop(stopping, fleetRate, func(i int) {
 				call, in, out := fleetCall(i)
 				calls.measure(record{face: face, rpc: call.name}, func() reply {
 					ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -164,49 +165,10 @@ func (f *fleet) load(restDeadline time.Duration) (stop func() *tally) {
 // end stops Envoy, which then writes the rest of its access log, and the replicas, without their drain.
 func (f *fleet) end() {
 	f.t.Helper()
-	f.envoy.stop()
+	f.envoy.Stop()
 	for _, address := range f.running() {
 		f.kill(address)
 	}
-}
-
-// safe says that a call may be sent twice.
-func safe(r record) bool { return r.rpc != "Create" }
-
-// envoyReason is what Envoy says in place of a response of the service.
-var envoyReason = regexp.MustCompile(`reset reason: ([a-z ]+)|(no healthy upstream|The replica did not respond)`)
-
-// why is the cause of a failure: the service's type of error, what Envoy says, or the error of the client.
-func (a reply) why() string {
-	switch said := envoyReason.FindString(fmt.Sprint(a.cause)); {
-	case a.ok():
-		return ""
-	case said != "":
-		return "envoy: " + strings.TrimPrefix(said, "reset reason: ")
-	case a.kind != "":
-		return a.kind
-	default:
-		return fmt.Sprint(a.cause)
-	}
-}
-
-// table counts the calls by face, by whether they are safe to send twice, by outcome and by cause.
-func (l tallied) table() string {
-	groups := map[string]tallied{}
-	for _, r := range l {
-		kind := "safe, idempotent"
-		if !safe(r) {
-			kind = "Create"
-		}
-		row := fmt.Sprintf("  %-5s %-17s %-18s %-45.45s", r.face, kind, r.reply.outcome, r.reply.why())
-		groups[row] = append(groups[row], r)
-	}
-	text := fmt.Sprintf("  %-5s %-17s %-18s %-45s %7s %11s %11s\n", "face", "calls", "outcome", "cause", "count", "p50", "slowest")
-	for _, row := range slices.Sorted(maps.Keys(groups)) {
-		text += fmt.Sprintf("%s %7d %11s %11s\n", row, len(groups[row]),
-			milliseconds(groups[row].percentile(50)), milliseconds(groups[row].percentile(100)))
-	}
-	return text
 }
 
 // report prints what the clients got, and what Envoy did for that.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // TestInFlight shows that the service holds ten thousand calls at once while Seam takes its time, and what each of
@@ -40,41 +42,29 @@ type crowd struct {
 	together  bool
 }
 
-// load is what the service looks like at one moment.
-type load struct {
-	inFlight, goroutines, descriptors int
-	rss                               size
-}
-
-func (p *process) load(t *testing.T) load {
-	t.Helper()
-	now := p.metrics(t)
-	return load{now.started(t) - now.handled(t), now.goroutines(t), p.descriptors(t), p.memory(t, "VmRSS")}
-}
-
 func (c crowd) run(t *testing.T) {
 	const (
 		conns    = 100 // The service takes 100 calls on a connection.
 		deadline = 50 * time.Second
 	)
 	seam := startSeam(t)
-	service := startService(t, seam, anywhere(), "--max-in-flight", "10000",
+	service := startService(t, seam, "--max-in-flight", "10000",
 		"--default-timeout", "60s", "--max-timeout", "60s", "--drain-delay", "0s")
-	clients := newCaller(t, service, conns)
+	clients := newCaller(t, service.Addresses, conns)
 	// The first calls open the connections over gRPC and fill pools, which is no cost of a call in flight.
 	for range 10 * conns {
 		if got := clients.grantOver(c.face, deadline); !got.ok() {
 			t.Fatalf("the first calls end with %s: %v", got, got.cause)
 		}
 	}
-	seam.inject(t, fault{DelayMS: int(c.seamDelay.Milliseconds())})
-	idle := service.load(t)
+	seam.inject(t, sandbox.Fault{Delay: c.seamDelay})
+	idle := readLoad(t, service)
 
 	var all tally
 	var wait sync.WaitGroup
 	var left atomic.Int64
 	left.Store(int64(c.calls))
-	before := readProcessors(t, seam, service)
+	before := readProcessors(t, seam.process, service)
 	began := time.Now()
 	for range c.calls {
 		wait.Go(func() {
@@ -84,7 +74,7 @@ func (c crowd) run(t *testing.T) {
 	}
 	most := idle
 	for left.Load() > 0 {
-		if now := service.load(t); now.inFlight > most.inFlight {
+		if now := readLoad(t, service); now.inFlight > most.inFlight {
 			most = now
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -101,7 +91,7 @@ func (c crowd) run(t *testing.T) {
 		c.face, idle.rss, most.rss, most.inFlight, (most.rss-idle.rss)/size(max(1, most.inFlight)),
 		each(most.goroutines, idle.goroutines), each(most.descriptors, idle.descriptors))
 	if len(good) != c.calls {
-		t.Errorf("not all succeeded:\n%s\nsuch as:\n%s", all.that().outcomes(), all.that(not(ok)).examples())
+		t.Errorf("not all succeeded:\n%s\nsuch as:\n%s", all.that().table(), all.that(not(ok)).examples())
 	}
 	if c.together && most.inFlight < c.calls {
 		t.Errorf("only %d of %d calls were ever in flight at the same time", most.inFlight, c.calls)

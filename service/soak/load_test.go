@@ -4,6 +4,7 @@ package soak_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -11,20 +12,10 @@ import (
 	"time"
 )
 
-// openLoop issues calls at a fixed rate, whether or not earlier ones have ended, as many independent clients
-// do, and returns when all have ended. A call that is late because the machine was busy is made up for at once.
-func openLoop(during time.Duration, perSecond int, issue func(i int)) {
-	var calls sync.WaitGroup
-	began := time.Now()
-	for i := range int(during.Seconds() * float64(perSecond)) {
-		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(perSecond))))
-		calls.Go(func() { issue(i) })
-	}
-	calls.Wait()
-}
-
-// openLoopUntil does the same until it is told to stop.
-func openLoopUntil(stop <-chan struct{}, perSecond int, issue func(i int)) {
+// openLoop issues calls at a fixed rate until it is told to stop, whether or not earlier ones have ended, as many
+// independent clients do, and returns when all have ended. A call that is late because the machine was busy is made up
+// for at once.
+func openLoop[T any](stop <-chan T, perSecond int, issue func(i int)) {
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	began := time.Now()
@@ -87,6 +78,9 @@ func over(face string) func(record) bool { return func(r record) bool { return r
 func ok(r record) bool                   { return r.reply.ok() }
 func refused(r record) bool              { return r.reply.refused() }
 
+// safe says that a call may be sent twice.
+func safe(r record) bool { return r.rpc != "Create" }
+
 func ended(outcome string) func(record) bool {
 	return func(r record) bool { return r.reply.outcome == outcome }
 }
@@ -111,18 +105,25 @@ func (l tallied) percentile(hundredths float64) time.Duration {
 	return times[max(0, int(math.Ceil(hundredths/100*float64(len(times))))-1)]
 }
 
-// outcomes counts the calls by face and outcome, a line each.
-func (l tallied) outcomes() string {
-	counts := map[string]int{}
+// table counts the calls by face, by whether they are safe to send twice, by outcome and by cause.
+func (l tallied) table() string {
+	groups := map[string]tallied{}
 	for _, r := range l {
-		counts[fmt.Sprintf("%-5s %-20s %-30s", r.face, r.reply.outcome, r.reply.kind)]++
+		kind := "safe, idempotent"
+		if !safe(r) {
+			kind = "Create"
+		}
+		row := fmt.Sprintf("  %-5s %-17s %-18s %-45.45s", r.face, kind, r.reply.outcome, r.reply.why())
+		groups[row] = append(groups[row], r)
 	}
-	lines := make([]string, 0, len(counts))
-	for what, count := range counts {
-		lines = append(lines, fmt.Sprintf("  %s %7d", what, count))
+	text := fmt.Sprintf("  %-5s %-17s %-18s %-45s %7s %11s %11s %11s\n",
+		"face", "calls", "outcome", "cause", "count", "p50", "p99", "slowest")
+	for _, row := range slices.Sorted(maps.Keys(groups)) {
+		calls := groups[row]
+		text += fmt.Sprintf("%s %7d %11s %11s %11s\n", row, len(calls), milliseconds(calls.percentile(50)),
+			milliseconds(calls.percentile(99)), milliseconds(calls.percentile(100)))
 	}
-	slices.Sort(lines)
-	return strings.Join(lines, "\n")
+	return text
 }
 
 // examples shows a few of the calls with the time of day, to find them in the log of the service.

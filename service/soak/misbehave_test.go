@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // The times of a Seam that misbehaves.
@@ -25,7 +27,7 @@ const (
 )
 
 // misbehave makes Seam fail at random until it is stopped.
-func misbehave(t *testing.T, seam *process, random *rand.Rand, stop <-chan struct{}) {
+func misbehave(t *testing.T, seam *seam, random *rand.Rand, stop <-chan struct{}) {
 	outage, reset := time.NewTimer(firstOutage), time.NewTicker(resetInterval)
 	defer outage.Stop()
 	defer reset.Stop()
@@ -37,7 +39,7 @@ func misbehave(t *testing.T, seam *process, random *rand.Rand, stop <-chan struc
 			seam.reset(t)
 		case <-outage.C:
 			seam.clearFaults(t)
-			seam.inject(t, fault{Status: http.StatusServiceUnavailable})
+			seam.inject(t, sandbox.Fault{Status: http.StatusServiceUnavailable})
 			select {
 			case <-stop:
 			case <-time.After(outageTime):
@@ -53,13 +55,14 @@ func misbehave(t *testing.T, seam *process, random *rand.Rand, stop <-chan struc
 }
 
 // randomFault chooses a fault for a few requests, of any path.
-func randomFault(random *rand.Rand) fault {
+func randomFault(random *rand.Rand) sandbox.Fault {
 	const page = "<html><body><h1>Bad Gateway</h1></body></html>"
 	few := 1 + random.IntN(8)
+	upTo := func(most int) time.Duration { return time.Duration(1+random.IntN(most)) * time.Millisecond }
 	if random.IntN(40) == 0 {
-		return fault{Times: 1, Disconnect: "endless"} // Each is read up to the limit of a response, which is megabytes.
+		return sandbox.Fault{Times: 1, Disconnect: "endless"} // Each is read up to the limit of a response, which is megabytes.
 	}
-	faults := []fault{
+	faults := []sandbox.Fault{
 		{Times: few, Disconnect: "reset"},
 		{Times: few, Disconnect: "truncate"},
 		{Times: few, Status: http.StatusInternalServerError},
@@ -68,9 +71,9 @@ func randomFault(random *rand.Rand) fault {
 		{Times: few, Status: http.StatusOK, Body: page, ContentType: "text/html"},
 		{Times: few, RateLimit: true},
 		{Times: few, RateLimit: true, RetryAfter: 1},
-		{Times: few, DelayMS: 1 + random.IntN(200)},
-		{Times: few, DelayMS: 1 + random.IntN(2000)},
-		{Times: few, DelayMS: 1 + random.IntN(500), Disconnect: "reset"},
+		{Times: few, Delay: upTo(200)},
+		{Times: few, Delay: upTo(2000)},
+		{Times: few, Delay: upTo(500), Disconnect: "reset"},
 	}
 	return faults[random.IntN(len(faults))]
 }

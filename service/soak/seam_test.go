@@ -10,63 +10,72 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
+
+	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
-// fault is what Seam is to do wrong, as the sandbox's route /_sandbox/faults takes it. Times is how many requests it
-// is for, 0 for all that follow.
-type fault struct {
-	Path        string `json:"path,omitempty"`
-	Times       int    `json:"times"`
-	DelayMS     int    `json:"delay_ms,omitempty"`
-	Status      int    `json:"status,omitempty"`
-	Body        string `json:"body,omitempty"`
-	ContentType string `json:"content_type,omitempty"`
-	Disconnect  string `json:"disconnect,omitempty"`
-	RateLimit   bool   `json:"rate_limit,omitempty"`
-	RetryAfter  int    `json:"retry_after,omitempty"`
+// seam is a process of the in-memory Seam, over TLS and HTTP/2 as the real one is reached. It may be controlled from any
+// goroutine.
+type seam struct {
+	*process
+
+	// flags are those by which a service uses this Seam.
+	flags []string
+	http  *http.Transport
 }
 
-// inject makes Seam do wrong, or only slowly.
-func (p *process) inject(t *testing.T, f fault) {
+func startSeam(t *testing.T) *seam {
 	t.Helper()
-	body, err := json.Marshal(f)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	p := servicetest.StartReady(t, "sandbox", "--listen", "127.0.0.1:0", "--write-ca-file", file)
+	authority, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.control(t, http.MethodPost, "/_sandbox/faults", body)
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authority)
+	client := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	return &seam{p, []string{"--seam-endpoint", p.Seam, "--seam-ca-file", file}, client}
+}
+
+// inject makes Seam do wrong, or only slowly.
+func (s *seam) inject(t *testing.T, f sandbox.Fault) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"path": f.Path, "times": f.Times, "delay_ms": f.Delay.Milliseconds(), "status": f.Status, "body": f.Body,
+		"content_type": f.ContentType, "disconnect": f.Disconnect, "rate_limit": f.RateLimit, "retry_after": f.RetryAfter,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.control(t, http.MethodPost, "faults", body)
 }
 
 // clearFaults makes Seam do right again.
-func (p *process) clearFaults(t *testing.T) {
+func (s *seam) clearFaults(t *testing.T) {
 	t.Helper()
-	p.control(t, http.MethodDelete, "/_sandbox/faults", nil)
+	s.control(t, http.MethodDelete, "faults", nil)
 }
 
 // reset takes Seam back to what it started with.
-func (p *process) reset(t *testing.T) {
+func (s *seam) reset(t *testing.T) {
 	t.Helper()
-	p.control(t, http.MethodPost, "/_sandbox/reset", nil)
+	s.control(t, http.MethodPost, "reset", nil)
 }
 
-// control asks one of the sandbox's own routes. It may be called from any goroutine.
-func (p *process) control(t *testing.T, method, path string, body []byte) {
+// control asks one of the sandbox's own routes.
+func (s *seam) control(t *testing.T, method, route string, body []byte) {
 	t.Helper()
-	request, err := http.NewRequest(method, p.ready.Seam+path, bytes.NewReader(body))
+	request, err := http.NewRequest(method, s.Seam+"/_sandbox/"+route, bytes.NewReader(body))
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	request.Header.Set("Content-Type", "application/json")
-	authority, err := os.ReadFile(p.authority)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	trusted := x509.NewCertPool()
-	trusted.AppendCertsFromPEM(authority)
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted}}
-	response, err := transport.RoundTrip(request)
+	response, err := s.http.RoundTrip(request)
 	if err != nil {
 		t.Error(err)
 		return
@@ -74,6 +83,6 @@ func (p *process) control(t *testing.T, method, path string, body []byte) {
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("%s %s gets %d %s, %v", method, path, response.StatusCode, text, err)
+		t.Errorf("%s %s gets %d %s, %v", method, route, response.StatusCode, text, err)
 	}
 }

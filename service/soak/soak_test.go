@@ -24,10 +24,10 @@ func TestSoak(t *testing.T) {
 	t.Logf("seed %d", seed)
 	seam := startSeam(t)
 	// The end of the service is not what this is about.
-	service := startService(t, seam, anywhere(), "--drain-delay", "0s")
+	service := startService(t, seam, "--drain-delay", "0s")
 
 	run := func(during time.Duration, stream uint64) *virtualUsers {
-		v := &virtualUsers{clients: newCaller(t, service, 4), random: rand.New(rand.NewPCG(seed, stream))}
+		v := &virtualUsers{clients: newCaller(t, service.Addresses, 4), random: rand.New(rand.NewPCG(seed, stream))}
 		stop, stopped := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -42,7 +42,7 @@ func TestSoak(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			openLoop(during, steps, func(int) { v.step() })
+			openLoop(time.After(during), steps, func(int) { v.step() })
 		}()
 		select {
 		case <-ended:
@@ -55,27 +55,25 @@ func TestSoak(t *testing.T) {
 	// read. And both times without a connection, so that the same is compared.
 	first := run(warmUp, 0)
 	before := settle(t, service, standing{})
-	used := readProcessors(t, seam, service)
+	used := readProcessors(t, seam.process, service)
 	calls := run(soakTime, 2)
 	use := used.use(t)
 	after := settle(t, service, before)
 
-	t.Logf("%d calls in %s, p50 %s, p99 %s, slowest %s; %s:\n%s",
-		len(calls.that()), soakTime, milliseconds(calls.that().percentile(50)),
-		milliseconds(calls.that().percentile(99)), milliseconds(calls.that().percentile(100)), use, calls.that().outcomes())
-	now := service.metrics(t)
+	t.Logf("%d calls in %s; %s:\n%s", len(calls.that()), soakTime, use, calls.that().table())
+	now := service.Metrics()
 	t.Logf("Seam: %.0f requests for %.0f calls, %.0f retries denied, %.0f calls refused while a breaker was open, "+
 		"which was %d times; %.0f connections opened",
-		now.sum(t, "client_session_service_upstream_attempts_total"), now.sum(t, "grpc_server_handled_total"),
-		now.sum(t, "client_session_service_upstream_retries_denied_total"),
-		now.sum(t, "client_session_service_upstream_refused_total"),
-		strings.Count(service.logged(t), `"to":"open"`),
-		now.sum(t, "client_session_service_upstream_connections_total"))
+		now.Sum(t, "client_session_service_upstream_attempts_total"), now.Sum(t, "grpc_server_handled_total"),
+		now.Sum(t, "client_session_service_upstream_retries_denied_total"),
+		now.Sum(t, "client_session_service_upstream_refused_total"),
+		strings.Count(service.Log(), `"to":"open"`),
+		now.Sum(t, "client_session_service_upstream_connections_total"))
 	t.Logf("idle before: %s", before)
-	t.Logf("idle after:  %s; peak of memory %s", after, service.memory(t, "VmHWM"))
-	compareCounts(t, now, first, calls)
+	t.Logf("idle after:  %s; peak of memory %s", after, peakMemory(t, service))
+	compareCounts(t, readLoad(t, service), first, calls)
 	after.compare(t, before)
-	if panics := now.sum(t, "client_session_service_panics_total"); panics != 0 {
+	if panics := now.Sum(t, "client_session_service_panics_total"); panics != 0 {
 		t.Errorf("%.0f calls panicked", panics)
 	}
 	for _, v := range []*virtualUsers{first, calls} {
@@ -102,20 +100,10 @@ func soakTime(t *testing.T) time.Duration {
 	return duration
 }
 
-// logged returns the log.
-func (p *process) logged(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(p.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // compareCounts compares what the clients sent with what the service counted. A call whose client stayed for its
 // response has reached the service; one whose client left may have ended before it was sent, and may be counted or not.
 // Every accepted call must have got its response, also where the client did not wait for it any more.
-func compareCounts(t *testing.T, now metrics, runs ...*virtualUsers) {
+func compareCounts(t *testing.T, now load, runs ...*virtualUsers) {
 	t.Helper()
 	stayed, left := 0, 0
 	for _, v := range runs {
@@ -125,7 +113,7 @@ func compareCounts(t *testing.T, now metrics, runs ...*virtualUsers) {
 			t.Errorf("%d calls were issued and %d ended", issued, ended)
 		}
 	}
-	started, handled := now.started(t), now.handled(t)
+	started, handled := now.started, now.handled
 	t.Logf("clients: %d calls that waited for their response and %d that left; service: %d taken, %d handled",
 		stayed, left, started, handled)
 	if started != handled {

@@ -32,11 +32,11 @@ func settle(t *testing.T, service *process, downTo standing) standing {
 	began := time.Now()
 	for {
 		time.Sleep(time.Second)
-		now := service.load(t)
+		now := readLoad(t, service)
 		waited := time.Since(began)
 		if waited > 90*time.Second || waited > time.Minute &&
 			(now.goroutines <= downTo.goroutines && now.descriptors <= downTo.descriptors || downTo == standing{}) {
-			return standing{now.goroutines, now.descriptors, service.heap(t)}
+			return standing{now.goroutines, now.descriptors, heap(service)}
 		}
 	}
 }

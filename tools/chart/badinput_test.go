@@ -1,16 +1,15 @@
 package chart_test
 
 import (
-	"bytes"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestInvalidValues shows that helm refuses values, and that what it says names the value and the mend.
@@ -108,9 +107,10 @@ func TestInvalidValues(t *testing.T) {
 // TestInvalidFilesOfPods shows what a pod says whose ConfigMap or Secret has an error: exit code 2, and the file, the
 // place and the mend. Kubernetes restarts it, and the replicas of before go on.
 func TestInvalidFilesOfPods(t *testing.T) {
-	ours := newAuthority(t)
-	certificate, key := ours.issue(t, time.Hour)
-	expired, keyOfExpired := ours.issue(t, -time.Minute)
+	ours := servicetest.NewAuthority(t, "ours")
+	certificate, key := issue(t, ours)
+	ours.Lifetime = -time.Minute
+	expired, keyOfExpired := issue(t, ours)
 	for name, test := range map[string]struct {
 		outside map[string]string // In place of the valid ones, by Secret and key.
 		set     string
@@ -155,20 +155,17 @@ func TestInvalidFilesOfPods(t *testing.T) {
 				name, key, _ := strings.Cut(at, "/")
 				outside[name][key] = content
 			}
-			p := newPod(t, objects, outside)
-			var stderr bytes.Buffer
-			p.Stderr = &stderr
-			err := p.Run()
-			if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 2 {
-				t.Errorf("%v, want exit code 2", err)
+			got := servicetest.Run(t, newPod(t, objects, outside).Cmd)
+			if got.Code != 2 {
+				t.Errorf("exit code %d, want 2", got.Code)
 			}
 			for _, want := range append(test.want, "invalid configuration") {
-				if !strings.Contains(stderr.String(), want) {
-					t.Errorf("it does not say %q:\n%s", want, stderr.String())
+				if !strings.Contains(got.Stderr, want) {
+					t.Errorf("it does not say %q:\n%s", want, got.Stderr)
 				}
 			}
-			if strings.Contains(stderr.String(), "passw0rd") {
-				t.Errorf("it quotes a key:\n%s", stderr.String())
+			if strings.Contains(got.Stderr, "passw0rd") {
+				t.Errorf("it quotes a key:\n%s", got.Stderr)
 			}
 		})
 	}

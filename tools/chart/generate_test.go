@@ -41,7 +41,7 @@ func values(t *testing.T, prefix string, mapping *yaml.Node) (all []value) {
 			if err := pair[1].Decode(&preset); err != nil {
 				t.Fatal(err)
 			}
-			v.preset = compact(t, preset)
+			v.preset = strings.TrimSpace(encode(t, preset, ""))
 		}
 		if v.comment != "" {
 			all = append(all, v)
@@ -53,15 +53,17 @@ func values(t *testing.T, prefix string, mapping *yaml.Node) (all []value) {
 	return all
 }
 
-func compact(t *testing.T, content any) string {
+// encode returns JSON, on one line without an indent.
+func encode(t *testing.T, content any, indent string) string {
 	t.Helper()
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(content); err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(text.String())
+	return text.String()
 }
 
 func readValues(t *testing.T) []value {
@@ -122,14 +124,7 @@ func TestSchema(t *testing.T) {
 	}
 	noOthers(t, schema, "", known)
 	property(t, schema, "config")["properties"] = settings(t)
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(schema); err != nil {
-		t.Fatal(err)
-	}
-	golden(t, path, text.String())
+	golden(t, path, encode(t, schema, "  "))
 }
 
 // property returns the schema of a value.

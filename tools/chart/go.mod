@@ -5,6 +5,7 @@ go 1.26.7
 tool helm.sh/helm/v4/cmd/helm
 
 require (
+	github.com/clientsession/client-session-service/service/servicetest v0.0.0
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.2
 	go.yaml.in/yaml/v3 v3.0.5
 	google.golang.org/grpc v1.83.1
@@ -136,3 +137,6 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+// That of this very checkout, which has no dependencies.
+replace github.com/clientsession/client-session-service/service/servicetest => ../../service/servicetest

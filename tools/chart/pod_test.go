@@ -1,76 +1,34 @@
 package chart_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
-// binaryPath is the service, built once in a folder that TestMain removes and that any user can read.
-var binaryPath = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaryDir, "client-session-service")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-C", root, "-trimpath", "-o", path,
-		"./cmd/client-session-service").CombinedOutput()
-	if err != nil {
-		return string(out), err
-	}
-	return path, nil
-})
-
-var binaryDir string
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaryDir, err = os.MkdirTemp("", "chart"); err != nil {
-		panic(err)
-	}
-	if err := os.Chmod(binaryDir, 0o755); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(binaryDir)
-	os.Exit(code)
-}
-
-func binary(t *testing.T) string {
-	t.Helper()
-	path, err := binaryPath()
-	if err != nil {
-		t.Fatalf("%v: %s", err, path)
-	}
-	return path
-}
+func TestMain(m *testing.M) { os.Exit(servicetest.Main(m)) }
 
 // secrets are the contents of Secrets, or of ConfigMaps, that are not the chart's, by name and key.
 type secrets map[string]map[string]string
 
-// pod is a process that stands in for the container of a rendered Deployment: with its arguments, its environment, its
+// pod is a command that stands in for the container of a rendered Deployment: with its arguments, its environment, its
 // volumes and its user. The volumes are in a folder of the test, and the ports are free ones of loopback.
 type pod struct {
 	*exec.Cmd
 
 	deployment *appsv1.Deployment
 	container  corev1.Container
-	// The addresses of the listeners, by the names of the container's ports.
-	addresses map[string]string
-
-	stderr io.Reader
-	log    bytes.Buffer
 }
 
 // newPod returns a pod that has not started. The arguments come after the container's.
@@ -82,7 +40,8 @@ func newPod(t *testing.T, objects []runtime.Object, outside secrets, args ...str
 	deployment := only[*appsv1.Deployment](objects)[0]
 	spec := deployment.Spec.Template.Spec
 	p := &pod{deployment: deployment, container: spec.Containers[0]}
-	dir, err := os.MkdirTemp(binaryDir, "volumes") //nolint:usetesting // No other user can enter t.TempDir.
+	binary := servicetest.Binary(t)
+	dir, err := os.MkdirTemp(filepath.Dir(binary), "volumes") //nolint:usetesting // No other user can enter t.TempDir.
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,11 +65,7 @@ func newPod(t *testing.T, objects []runtime.Object, outside secrets, args ...str
 			t.Fatalf("no argument is %s%d, for the port of that name:\n%s", flag, port.ContainerPort, before)
 		}
 	}
-	path := binary(t)
-	// A pod that ought to end, and does not, fails its own test and not all.
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	p.Cmd = exec.CommandContext(ctx, path, append(strings.Split(arguments, "\n"), args...)...)
+	p.Cmd = exec.Command(binary, append(strings.Split(arguments, "\n"), args...)...)
 	p.Env = []string{} // Nil would stand for that of the test.
 	for _, variable := range p.container.Env {
 		value := variable.Value
@@ -184,46 +139,4 @@ func writeVolume(
 			t.Fatal(err)
 		}
 	}
-}
-
-// begin starts the pod and waits until it logs that it is ready.
-func (p *pod) begin(t *testing.T) {
-	t.Helper()
-	stderr, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.stderr = stderr
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		p.log.Write(append(lines.Bytes(), '\n'))
-		if p.addresses = addresses(lines.Text()); p.addresses != nil {
-			return
-		}
-	}
-	t.Fatalf("it ends before it is ready, %v:\n%s", p.Wait(), p.log.String())
-}
-
-// addresses returns those of the line that says that the service is ready, in either format, else nil.
-func addresses(line string) map[string]string {
-	found := map[string]string{}
-	var object map[string]any
-	if json.Unmarshal([]byte(line), &object) == nil && object["msg"] == "ready" {
-		for name, value := range object {
-			found[name], _ = value.(string)
-		}
-		return found
-	}
-	if !strings.Contains(line, " msg=ready ") {
-		return nil
-	}
-	for field := range strings.FieldsSeq(line) {
-		if name, value, ok := strings.Cut(field, "="); ok {
-			found[name] = value
-		}
-	}
-	return found
 }

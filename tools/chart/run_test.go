@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
-	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +20,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 const (
@@ -30,14 +30,14 @@ const (
 	accessToken = "seam_at1Sand_sandboxsandboxsandboxsan"
 	token       = "css_token"
 	tokenHash   = "token_sha256: [b40745ebe8b110142fffcaa492dd4a84632c71e7455677802f4bb23d432e6e7f]"
-	callersFile = "callers:\n- name: door-service\n  dns_name: client.example.com\n  rpcs: [List]\n"
+	callersFile = "callers:\n- name: door-service\n  dns_name: shop.example.com\n  rpcs: [List]\n"
 )
 
 // TestRenderedPodsServe starts the service as the pods of each set would start it, against a sandbox of its own, and
 // ends it as the kubelet does.
 func TestRenderedPodsServe(t *testing.T) {
-	ours := newAuthority(t)
-	serverCertificate, serverKey := ours.issue(t, time.Hour)
+	ours := servicetest.NewAuthority(t, "ours")
+	serverCertificate, serverKey := issue(t, ours)
 	certificate := map[string]string{"tls.crt": serverCertificate, "tls.key": serverKey}
 	for set, test := range map[string]struct {
 		outside secrets
@@ -48,37 +48,40 @@ func TestRenderedPodsServe(t *testing.T) {
 		"defaults": {secrets{}, apiKey, nil},
 		"mesh":     {secrets{}, apiKey, nil},
 		"production": {
-			secrets{"seam-api-key": {"api-key": apiKey}, "client-session-service-tls": certificate}, token, ours.client(t, false),
+			secrets{"seam-api-key": {"api-key": apiKey}, "client-session-service-tls": certificate}, token, ours.Client(t, nil),
 		},
 		"monitoring": {
 			secrets{
 				"seam-access-token": {"token": accessToken},
-				"session-callers":   {"callers.yaml": strings.ReplaceAll(callersFile, "dns_name: client.example.com", tokenHash)},
+				"session-callers":   {"callers.yaml": strings.ReplaceAll(callersFile, "dns_name: shop.example.com", tokenHash)},
 			}, token, nil,
 		},
 		"everything": {
 			secrets{
 				"seam-api-key": {"key": apiKey}, "session-callers": {"callers": callersFile},
-				"client-session-service-tls": certificate, "client-session-service-ca": {"ca.crt": ours.pem},
-				"seam-ca": {"ca.crt": ours.pem},
-			}, "", ours.client(t, true),
+				"client-session-service-tls": certificate, "client-session-service-ca": {"ca.crt": string(ours.PEM)},
+				"seam-ca": {"ca.crt": string(ours.PEM)},
+			}, "", ours.Client(t, ours),
 		},
 	} {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel() // Each drains for seconds.
 			objects := decode(t, render(t, set))
-			p := newPod(t, objects, test.outside, "--seam-endpoint="+startSandbox(t))
-			p.begin(t)
+			// Seam is in plain text, as no set trusts the authority of a sandbox.
+			seam := servicetest.StartReady(t, "sandbox", "--listen=127.0.0.1:0")
+			pod := newPod(t, objects, test.outside, "--seam-endpoint="+seam.Seam)
+			p := &running{pod, servicetest.Start(t, pod.Cmd)}
+			p.AwaitReady()
 			for _, probe := range []*corev1.Probe{p.container.StartupProbe, p.container.ReadinessProbe, p.container.LivenessProbe} {
-				at := "http://" + p.addresses[probe.HTTPGet.Port.StrVal] + probe.HTTPGet.Path
-				if code, text := get(t, http.DefaultClient, at, ""); code != http.StatusOK {
-					t.Errorf("%s: %d %s", at, code, text)
+				_ = p.Get(probe.HTTPGet.Path) // Which fails the test unless the status is 200.
+				if probe.HTTPGet.Port.StrVal != "admin" {
+					t.Errorf("the probe %s is of the port %s", probe.HTTPGet.Path, probe.HTTPGet.Port.StrVal)
 				}
 			}
 			p.checkMemoryLimit(t)
 			anonymous := test.tls
 			if test.token == "" {
-				anonymous = ours.client(t, false)
+				anonymous = ours.Client(t, nil)
 			}
 			// The ports of the Services, as NOTES.txt gives them.
 			for _, service := range only[*corev1.Service](objects) {
@@ -90,8 +93,21 @@ func TestRenderedPodsServe(t *testing.T) {
 	}
 }
 
+// issue returns a certificate and its key as the contents of a Secret.
+func issue(t *testing.T, signer *servicetest.Authority) (certificate, key string) {
+	t.Helper()
+	certificatePEM, keyPEM := signer.Issue(t, "test")
+	return string(certificatePEM), string(keyPEM)
+}
+
+// running is a pod that has started.
+type running struct {
+	*pod
+	*servicetest.Process
+}
+
 // at is the address to which a Service sends what comes to its port of that name.
-func (p *pod) at(t *testing.T, service *corev1.Service, name string) string {
+func (p *running) at(t *testing.T, service *corev1.Service, name string) string {
 	t.Helper()
 	labels := p.deployment.Spec.Template.Labels
 	for key, value := range service.Spec.Selector {
@@ -101,7 +117,7 @@ func (p *pod) at(t *testing.T, service *corev1.Service, name string) string {
 	}
 	for _, port := range service.Spec.Ports {
 		if port.Name == name {
-			return p.addresses[port.TargetPort.StrVal]
+			return map[string]string{"grpc": p.GRPC, "http": p.HTTP, "admin": p.Admin}[port.TargetPort.StrVal]
 		}
 	}
 	t.Fatalf("the Service %s has no port %s", service.Name, name)
@@ -109,15 +125,9 @@ func (p *pod) at(t *testing.T, service *corev1.Service, name string) string {
 }
 
 // checkMemoryLimit shows that GOMEMLIMIT is in force, and is what the chart says of it.
-func (p *pod) checkMemoryLimit(t *testing.T) {
+func (p *running) checkMemoryLimit(t *testing.T) {
 	t.Helper()
-	_, metrics := get(t, http.DefaultClient, "http://"+p.addresses["admin"]+"/metrics", "")
-	_, after, _ := strings.Cut(metrics, "\ngo_gc_gomemlimit_bytes ")
-	line, _, _ := strings.Cut(after, "\n")
-	got, err := strconv.ParseFloat(line, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := p.Metric("go_gc_gomemlimit_bytes")
 	limit, limited := p.container.Resources.Limits[corev1.ResourceMemory]
 	want := float64(int64(limit.AsApproximateFloat64() * 0.9))
 	if !limited {
@@ -131,45 +141,20 @@ func (p *pod) checkMemoryLimit(t *testing.T) {
 }
 
 // end sends SIGTERM. The kubelet would kill the process at the end of the grace period.
-func (p *pod) end(t *testing.T) {
+func (p *running) end(t *testing.T) {
 	t.Helper()
 	grace := time.Duration(*p.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
-	begun := time.Now()
-	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	rest, err := io.ReadAll(p.stderr)
-	if err != nil {
-		t.Error(err)
-	}
-	p.log.Write(rest)
-	if err := p.Wait(); err != nil || !strings.Contains(string(rest), "stopped") {
-		t.Errorf("%v; log:\n%s", err, p.log.String())
-	}
-	if took := time.Since(begun); took > grace {
+	if took := p.Stop(); took > grace {
 		t.Errorf("it took %s to end, and has %s", took, grace)
 	}
+	if !strings.Contains(p.Log(), "stopped") {
+		t.Error("it does not say that it stopped")
+	}
 	for _, secret := range []string{apiKey, accessToken, token} {
-		if strings.Contains(p.log.String(), secret) {
+		if strings.Contains(p.Log(), secret) {
 			t.Errorf("the log has a credential")
 		}
 	}
-}
-
-// startSandbox starts Seam's stand-in and returns its URL.
-func startSandbox(t *testing.T) string {
-	t.Helper()
-	// The context of the test ends before its cleanup, and would kill it.
-	p := &pod{Cmd: exec.CommandContext(context.WithoutCancel(t.Context()), binary(t), "sandbox", "--listen=127.0.0.1:0")}
-	p.begin(t)
-	t.Cleanup(func() {
-		_ = p.Process.Signal(syscall.SIGTERM)
-		_, _ = io.Copy(io.Discard, p.stderr)
-		if err := p.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p.addresses["seam"]
 }
 
 func get(t *testing.T, client *http.Client, url, token string) (code int, text string) {

@@ -9,6 +9,7 @@ tool (
 )
 
 require (
+	github.com/clientsession/client-session-service/service/servicetest v0.0.0
 	github.com/google/go-containerregistry v0.22.1
 	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
 )
@@ -76,3 +77,6 @@ require (
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
 )
+
+// That of this very checkout, which has no dependencies.
+replace github.com/clientsession/client-session-service/service/servicetest => ../../service/servicetest

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -19,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 const nobody = 65532
@@ -74,7 +73,7 @@ func unpack(t *testing.T) string {
 // /proc, no /dev and no /tmp, which a container would have. Who is not root gets a user namespace for it.
 func command(t *testing.T, root string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.Env = "/", []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
@@ -87,42 +86,12 @@ func command(t *testing.T, root string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// addresses are what the line "ready" in the log says.
-type addresses struct{ Msg, HTTP, Admin string }
-
-// start starts the service of the image and returns its addresses, and its log once stop has ended it.
-func start(t *testing.T, root string, flags ...string) (ready addresses, stop func() string) {
+// start starts the service of the image and returns when it is ready. It takes root, or user namespaces for everybody.
+func start(t *testing.T, root string, flags ...string) *servicetest.Process {
 	t.Helper()
-	cmd := command(t, root, append([]string{
-		"--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s",
-	}, flags...)...)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: to run the image takes root, or user namespaces for everybody", err)
-	}
-	var said bytes.Buffer
-	lines := bufio.NewScanner(io.TeeReader(stderr, &said))
-	for ready.Msg != "ready" {
-		if !lines.Scan() {
-			t.Fatalf("the service ended: %v\n%s", cmd.Wait(), &said)
-		}
-		_ = json.Unmarshal(lines.Bytes(), &ready)
-	}
-	return ready, func() string {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		for lines.Scan() {
-			continue
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the service ended: %v", err)
-		}
-		return said.String()
-	}
+	p := servicetest.Start(t, command(t, root, append(append(servicetest.Listen(), "--drain-delay=0s"), flags...)...))
+	p.AwaitReady()
+	return p
 }
 
 // post makes a call over REST and returns the status and the body.
@@ -154,17 +123,17 @@ func TestImageRuns(t *testing.T) {
 	if out, err := command(t, root, "--version").CombinedOutput(); strings.TrimSpace(string(out)) != want || err != nil {
 		t.Errorf("--version says %q (%v), want %q", out, err, want)
 	}
-	ready, stop := start(t, root, "--sandbox")
-	if out, err := command(t, root, "healthcheck", "--admin-listen="+ready.Admin).CombinedOutput(); err != nil {
+	service := start(t, root, "--sandbox")
+	if out, err := command(t, root, "healthcheck", "--admin-listen="+service.Admin).CombinedOutput(); err != nil {
 		t.Errorf("healthcheck: %v: %s", err, out)
 	}
 	grant := `{"client_session_id": "3ada79d3-2848-4320-b2ef-a82e1e6dafac",
 		"connected_account_ids": ["c35ecf64-474a-466a-95a6-7b35cb4c8bb4"]}`
-	if got := post(t, ready.HTTP, "/client_sessions/grant_access", grant); !strings.HasPrefix(got, `200 {"client_session":`) {
+	if got := post(t, service.HTTP, "/client_sessions/grant_access", grant); !strings.HasPrefix(got, `200 {"client_session":`) {
 		t.Errorf("GrantAccess gets %s", got)
 	}
-	stop()
-	if out, err := command(t, root, "healthcheck", "--admin-listen="+ready.Admin).CombinedOutput(); err == nil {
+	service.Stop()
+	if out, err := command(t, root, "healthcheck", "--admin-listen="+service.Admin).CombinedOutput(); err == nil {
 		t.Errorf("healthcheck passes without a service: %s", out)
 	}
 }
@@ -184,9 +153,10 @@ func TestImageTrustsItsRoots(t *testing.T) {
 	root := unpack(t)
 	revoke := `{"client_session_id": "3ada79d3-2848-4320-b2ef-a82e1e6dafac"}`
 
-	ready, stop := start(t, root, "--seam-endpoint="+seam.URL)
-	got := post(t, ready.HTTP, "/client_sessions/revoke", revoke)
-	said := stop()
+	service := start(t, root, "--seam-endpoint="+seam.URL)
+	got := post(t, service.HTTP, "/client_sessions/revoke", revoke)
+	service.Stop()
+	said := service.Log()
 	if !strings.Contains(got, "upstream_unreachable") || !strings.Contains(said, "unknown authority") || requests.Load() > 0 {
 		t.Errorf("with an unknown authority, a call gets %s; Seam gets %d requests; the log is %s", got, requests.Load(), said)
 	}
@@ -203,9 +173,8 @@ func TestImageTrustsItsRoots(t *testing.T) {
 	if err := os.WriteFile(path, append(bundle, authority...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ready, stop = start(t, root, "--seam-endpoint="+seam.URL)
-	if got := post(t, ready.HTTP, "/client_sessions/revoke", revoke); got != `200 {"ok": true}` || requests.Load() != 1 {
+	service = start(t, root, "--seam-endpoint="+seam.URL)
+	if got := post(t, service.HTTP, "/client_sessions/revoke", revoke); got != `200 {"ok": true}` || requests.Load() != 1 {
 		t.Errorf("with a known authority, a call gets %s; Seam gets %d requests", got, requests.Load())
 	}
-	stop()
 }
