@@ -2,6 +2,8 @@ package rest_test
 
 import (
 	"cmp"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,5 +62,22 @@ func TestBodies(t *testing.T) {
 				t.Errorf("the log is %s", &h.log)
 			}
 		})
+	}
+}
+
+// TestAnnouncedLength shows that a body that is announced to be too large is refused before any of it is there.
+func TestAnnouncedLength(t *testing.T) {
+	h := start(t)
+	body, never := io.Pipe()
+	defer never.Close()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url.String()+grantPath, body)
+	h.must(err)
+	request.ContentLength = 1 << 20
+	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	got, err := h.client.Do(request)
+	h.must(err)
+	defer got.Body.Close()
+	if got.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("got %s", got.Status)
 	}
 }
