@@ -1,12 +1,13 @@
-package server_test
+package rest_test
 
 import (
 	"context"
 	"encoding/json"
-	"io"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,73 +16,40 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/legacy"
+	"go.yaml.in/yaml/v3"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/gen/openapi"
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// openAPI validates requests and responses by the document that the service serves.
-type openAPI struct {
-	t        *testing.T
-	document *openapi3.T
-	router   routers.Router
-}
-
-func (h *harness) openAPI() openAPI {
-	h.t.Helper()
-	got := h.send(http.MethodGet, "/openapi.json", "", "Authorization", "", "Content-Type", "")
-	parsed, err := parseOpenAPI(got.text)
+// document is the OpenAPI document, parsed and validated once for all tests.
+var document = sync.OnceValue(func() *openapi3.T {
+	parsed, err := openapi3.NewLoader().LoadFromData(openapi.JSON)
+	if err == nil {
+		err = parsed.Validate(context.Background(), openapi3.EnableExamplesValidation())
+	}
 	if err != nil {
-		h.t.Fatalf("%d %.100s: %v", got.status, got.text, err)
+		panic(err)
 	}
-	return openAPI{h.t, parsed.document, parsed.router}
-}
+	return parsed
+})
 
-// parseOpenAPI parses and validates a document, once for all tests that are served the same.
-func parseOpenAPI(text string) (openAPI, error) {
-	parsedOpenAPI.mu.Lock()
-	defer parsedOpenAPI.mu.Unlock()
-	if parsedOpenAPI.text == text {
-		return parsedOpenAPI.openAPI, nil
-	}
-	document, err := openapi3.NewLoader().LoadFromData([]byte(text))
+// validatorInput is a request without a credential, for the validator.
+func validatorInput(t *testing.T, method, path, body string) *openapi3filter.RequestValidationInput {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if err != nil {
-		return openAPI{}, err
-	}
-	if err := document.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
-		return openAPI{}, err
-	}
-	router, err := legacy.NewRouter(document)
-	if err != nil {
-		return openAPI{}, err
-	}
-	parsedOpenAPI.text, parsedOpenAPI.openAPI = text, openAPI{document: document, router: router}
-	return parsedOpenAPI.openAPI, nil
-}
-
-var parsedOpenAPI struct {
-	mu sync.Mutex
-	openAPI
-
-	text string
-}
-
-// input is a request without a credential, for the validator.
-func (o openAPI) input(method, path, body string) *openapi3filter.RequestValidationInput {
-	o.t.Helper()
-	request, err := http.NewRequestWithContext(o.t.Context(), method, path, strings.NewReader(body))
-	if err != nil {
-		o.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	route, _, err := o.router.FindRoute(request)
-	if err != nil {
-		o.t.Fatalf("%s %s: %v", method, path, err)
+	item := document().Paths.Value(request.URL.Path)
+	route := &routers.Route{
+		Spec: document(), Path: request.URL.Path, PathItem: item, Method: method, Operation: item.GetOperation(method),
 	}
 	// Without this the validator takes any text for a UUID.
 	uuid := openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC9562)
@@ -89,15 +57,6 @@ func (o openAPI) input(method, path, body string) *openapi3filter.RequestValidat
 		AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
 		SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.WithStringFormatValidator("uuid", uuid)},
 	}}
-}
-
-// response returns why a response is not one of the document.
-func (o openAPI) response(method, path, body string, got restResponse) error {
-	o.t.Helper()
-	return openapi3filter.ValidateResponse(o.t.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: o.input(method, path, body),
-		Status:                 got.status, Header: got.header, Body: io.NopCloser(strings.NewReader(got.text)),
-	})
 }
 
 // openAPIRoute is an operation, with the example of its request.
@@ -121,13 +80,14 @@ func (r openAPIRoute) form(members map[string]any) (path, body string) {
 	return r.path + "?" + query.Encode(), ""
 }
 
-func (o openAPI) routes() map[string]openAPIRoute {
-	routes := map[string]openAPIRoute{}
-	for path, item := range o.document.Paths.Map() {
+func openAPIRoutes() map[string]openAPIRoute {
+	routes, schemas := map[string]openAPIRoute{}, document().Components.Schemas
+	for path, item := range document().Paths.Map() {
 		for method, operation := range item.Operations() {
-			request := o.document.Components.Schemas[operation.OperationID+"Request"]
+			request := schemas[operation.OperationID+"Request"]
 			if request == nil { // The other forms of a method have their HTTP method in the name.
-				request = o.document.Components.Schemas[strings.TrimSuffix(operation.OperationID, method[:1]+strings.ToLower(method[1:]))+"Request"]
+				name := strings.TrimSuffix(operation.OperationID, method[:1]+strings.ToLower(method[1:]))
+				request = schemas[name+"Request"]
 			}
 			routes[method+" "+path] = openAPIRoute{
 				method, path, operation, request.Value.Properties, request.Value.Examples[0].(map[string]any),
@@ -137,27 +97,29 @@ func (o openAPI) routes() map[string]openAPIRoute {
 	return routes
 }
 
+// TestOpenAPIForms shows that both forms of the document say the same.
+func TestOpenAPIForms(t *testing.T) {
+	var one, other any
+	err := errors.Join(yaml.Unmarshal(openapi.JSON, &one), yaml.Unmarshal(openapi.YAML, &other)) // JSON is YAML too.
+	if err != nil || !reflect.DeepEqual(one, other) {
+		t.Errorf("the two forms differ, %v", err)
+	}
+}
+
 // TestOpenAPIRoutes shows that the document has each route of the contract in each of its methods, and no other.
 func TestOpenAPIRoutes(t *testing.T) {
-	t.Parallel()
 	var want []string
 	methods := clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.Services().Get(0).Methods()
 	for i := range methods.Len() {
 		rule := proto.GetExtension(methods.Get(i).Options(), annotations.E_Http).(*annotations.HttpRule)
 		for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
-			for method, path := range map[string]string{
-				http.MethodGet: binding.GetGet(), http.MethodPut: binding.GetPut(), http.MethodPost: binding.GetPost(),
-				http.MethodDelete: binding.GetDelete(), http.MethodPatch: binding.GetPatch(),
-			} {
-				if path != "" {
-					want = append(want, method+" "+path)
-				}
-			}
+			fields := binding.ProtoReflect()
+			pattern := fields.WhichOneof(fields.Descriptor().Oneofs().ByName("pattern")) // It has the name of the method.
+			want = append(want, strings.ToUpper(string(pattern.Name()))+" "+fields.Get(pattern).String())
 		}
 	}
 	slices.Sort(want)
-	got := slices.Sorted(maps.Keys(start(t).openAPI().routes()))
-	if !slices.Equal(got, want) || len(got) != 12 {
+	if got := slices.Sorted(maps.Keys(openAPIRoutes())); !slices.Equal(got, want) || len(got) != 12 {
 		t.Errorf("the document has %q, the contract %q", got, want)
 	}
 }
@@ -167,7 +129,6 @@ func TestOpenAPIRoutes(t *testing.T) {
 func TestOpenAPIRequests(t *testing.T) {
 	t.Parallel()
 	h := start(t)
-	o := h.openAPI()
 	const id = sandbox.SessionID
 	values := []any{
 		nil, "", "x", id, "2027-11-15T18:00:46.279Z", "2027-11-15T18:00:46+02:00", "2027-11-15", 1, true,
@@ -180,7 +141,7 @@ func TestOpenAPIRequests(t *testing.T) {
 		[]any{nil},
 	}
 	accepted, refused := 0, 0
-	for name, route := range o.routes() {
+	for name, route := range openAPIRoutes() {
 		for _, member := range append(slices.Sorted(maps.Keys(route.members)), "unknown_member") {
 			for _, value := range values {
 				if _, text := value.(string); route.operation.RequestBody == nil && (!text || member == "unknown_member") {
@@ -191,9 +152,11 @@ func TestOpenAPIRequests(t *testing.T) {
 				path, body := route.form(members)
 				before := len(h.sandbox.Requests())
 				got := h.send(route.method, path, body)
-				allowed := openapi3filter.ValidateRequest(t.Context(), o.input(route.method, path, body)) == nil
+				input := validatorInput(t, route.method, path, body)
+				allowed := openapi3filter.ValidateRequest(t.Context(), input) == nil
 				if sent := len(h.sandbox.Requests()) > before; sent != allowed {
-					t.Errorf("%s %s %s: allowed by the document: %t; the service responds with %d %s", name, path, body, allowed, got.status, got.text)
+					t.Errorf("%s %s %s: allowed by the document: %t; the service responds with %d %s",
+						name, path, body, allowed, got.status, got.text)
 				}
 				if allowed {
 					accepted++
@@ -219,9 +182,8 @@ func TestOpenAPICredentials(t *testing.T) {
 		"":                      {"Authorization", ""},
 	}
 	h := start(t)
-	o := h.openAPI()
-	for name, route := range o.routes() {
-		requirements := o.document.Security
+	for name, route := range openAPIRoutes() {
+		requirements := document().Security
 		if route.operation.Security != nil {
 			requirements = *route.operation.Security
 		}
