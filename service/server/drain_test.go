@@ -64,20 +64,7 @@ func TestDrainTimeout(t *testing.T) {
 		_, err := h.client().GrantAccess(authorized(t), grantByID())
 		overGRPC <- err
 	}()
-	go func() {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(byID))
-		if err != nil {
-			overREST <- err
-			return
-		}
-		request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-		request.Header.Set("Content-Type", "application/json")
-		response, err := h.http.Do(request)
-		if err == nil {
-			err = response.Body.Close()
-		}
-		overREST <- err
-	}()
+	go func() { overREST <- h.postGrant(t.Context(), byID) }()
 	seamtest.Eventually(t, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
 	began := time.Now()
 	err := h.stop()

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,12 +140,12 @@ func (h *harness) send(method, path, body string, header ...string) restResponse
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-	for i := 0; i < len(header); i += 2 {
-		if header[i+1] == "" {
-			request.Header.Del(header[i])
+	for name, value := range pairs(header) {
+		if value == "" {
+			request.Header.Del(name)
 			continue
 		}
-		request.Header.Set(header[i], header[i+1])
+		request.Header.Set(name, value)
 	}
 	response, err := h.http.Do(request)
 	if err != nil {
@@ -161,6 +163,21 @@ func (h *harness) send(method, path, body string, header ...string) restResponse
 func (h *harness) grant(body string, header ...string) restResponse {
 	h.t.Helper()
 	return h.send(http.MethodPost, "/client_sessions/grant_access", body, header...)
+}
+
+// postGrant posts a grant in a context of its own, and returns what went wrong with the connection.
+func (h *harness) postGrant(ctx context.Context, body string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := h.http.Do(request)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
 }
 
 // members decodes a response's JSON.
@@ -199,8 +216,8 @@ func (h *harness) ask(method, address, body string, header ...string) (int, stri
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	for i := 0; i < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
+	for name, value := range pairs(header) {
+		request.Header.Set(name, value)
 	}
 	if host := request.Header.Get("Host"); host != "" {
 		request.Host = host
@@ -215,6 +232,17 @@ func (h *harness) ask(method, address, body string, header ...string) (int, stri
 		h.t.Fatal(err)
 	}
 	return response.StatusCode, string(text)
+}
+
+// pairs walks a list of names and values.
+func pairs(list []string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for pair := range slices.Chunk(list, 2) {
+			if !yield(pair[0], pair[1]) {
+				return
+			}
+		}
+	}
 }
 
 func parseURL(t testing.TB, text string) *url.URL {

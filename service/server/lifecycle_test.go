@@ -179,31 +179,6 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestCallerCancels shows that the request to Seam is canceled with its call.
-func TestCallerCancels(t *testing.T) {
-	h := start(t)
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(authorized(t))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = h.client().GrantAccess(ctx, grantByID())
-	}()
-	for len(h.sandbox.Requests()) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	<-done
-	if err := h.stop(); err != nil { // It would take a minute if the request to Seam lived on.
-		t.Error(err)
-	}
-	if calls := h.log.calls(t); len(calls) != 1 || calls[0]["code"] != "Canceled" {
-		t.Errorf("the log has %v", calls)
-	}
-}
-
 // TestTakenAddresses shows that a start reports every address that cannot be had, and gives the others back.
 func TestTakenAddresses(t *testing.T) {
 	h := start(t)

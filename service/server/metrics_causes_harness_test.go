@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,14 +120,7 @@ func longBodies(t *testing.T, h *credentialHarness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(func() { cancel(); running.Wait() })
 	for range 20 {
-		running.Go(func() {
-			request, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(body))
-			request.Header.Set("Content-Type", "application/json")
-			request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-			if response, err := h.http.Do(request); err == nil {
-				_ = response.Body.Close()
-			}
-		})
+		running.Go(func() { _ = h.postGrant(ctx, body) })
 	}
 }
 
@@ -160,7 +152,11 @@ func upstream(fault seamtest.Fault) func(*testing.T, *config.Config) {
 	return func(t *testing.T, cfg *config.Config) {
 		t.Helper()
 		fault.TLS = true
-		pointAt(t, seamtest.New(t, fault))(cfg)
+		roots, err := seamtest.TrustFile(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(t, seamtest.New(t, fault).URL), roots
 	}
 }
 

@@ -109,7 +109,10 @@ func metricCauses() []metricCause {
 		{series: attempts + `"rejected"}`, cause: faulty(sandbox.Fault{Status: 404})},
 		{series: attempts + `"rate_limited"}`, cause: faulty(sandbox.Fault{RateLimit: true})},
 		{series: attempts + `"not_sent"}`, configure: upstream(seamtest.Fault{Down: true}), cause: granted},
-		{series: attempts + `"not_processed"}`, cause: granted, configure: upstream(seamtest.Fault{Stream: resetsStream(http2.ErrCodeRefusedStream)})},
+		{
+			series: attempts + `"not_processed"}`, cause: granted,
+			configure: upstream(seamtest.Fault{Stream: func(s seamtest.Stream) seamtest.Then { return s.Reset(http2.ErrCodeRefusedStream) }}),
+		},
 		{series: attempts + `"unavailable"}`, cause: faulty(sandbox.Fault{Status: 503})},
 		{series: attempts + `"failed"}`, cause: faulty(sandbox.Fault{Status: 500})},
 		{series: attempts + `"connection_lost"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectReset})},

@@ -27,7 +27,7 @@ const (
 )
 
 // TestSpans shows the spans of a call that is retried: one of the call, in the caller's trace, and one of each request
-// to Seam, whose context Seam gets. The log has the trace's id.
+// to Seam, whose context Seam gets. The log has the trace's id, the attempts, and why there were several.
 func TestSpans(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		for _, face := range []string{"grpc", "rest"} {
@@ -84,8 +84,9 @@ func TestSpans(t *testing.T) {
 						t.Errorf("request %d has the context %q, %q", i, got, header.Get("Tracestate"))
 					}
 				}
-				if got := h.log.calls(t)[0]["trace_id"]; got != remoteTrace {
-					t.Errorf("the log has the trace id %v", got)
+				line := h.log.calls(t)[0]
+				if line["trace_id"] != remoteTrace || line["attempts"] != 2.0 || line["retry_reason"] != "HTTP status 503, empty body" {
+					t.Errorf("the log has %v", line)
 				}
 			})
 		}
