@@ -72,22 +72,14 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 		options.Level = cfg.LogLevel
 	}
 	logger := slog.New(slog.NewJSONHandler(h.log, options))
-	s, err := server.New(cfg, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s *server.Server
+	s, h.stop = server.Start(t, cfg, logger)
 	h.at = s.Addresses()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	h.stop = sync.OnceValue(func() error {
-		cancel()
-		return <-ended
-	})
 	h.http = &http.Client{
 		Transport:     client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	var err error
 	h.conn, err = grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
