@@ -39,6 +39,7 @@ type harness struct {
 	sandbox *sandbox.Sandbox
 	seamURL string
 	log     *logBuffer
+	server  *server.Server
 	at      server.Addresses
 	conn    *grpc.ClientConn
 	http    *http.Client
@@ -72,9 +73,8 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 		options.Level = cfg.LogLevel
 	}
 	logger := slog.New(slog.NewJSONHandler(h.log, options))
-	var s *server.Server
-	s, h.stop = server.Start(t, cfg, logger)
-	h.at = s.Addresses()
+	h.server, h.stop = server.Start(t, cfg, logger)
+	h.at = h.server.Addresses()
 	h.http = &http.Client{
 		Transport:     client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -69,6 +69,17 @@ func Start(t testing.TB, cfg config.Config, logger *slog.Logger) (s *Server, sto
 	})
 }
 
+// Methods are the methods that the gRPC face serves.
+func Methods(s *Server) []string {
+	var methods []string
+	for service, info := range s.grpcServer.GetServiceInfo() {
+		for _, method := range info.Methods {
+			methods = append(methods, "/"+service+"/"+method.Name)
+		}
+	}
+	return methods
+}
+
 // logText keeps what is logged.
 type logText struct {
 	mu   sync.Mutex
