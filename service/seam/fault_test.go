@@ -1,43 +1,65 @@
 package seam_test
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/dns/dnsmessage"
 	"google.golang.org/grpc/codes"
 
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
-// upstreamFault is one thing that an upstream does with a connection or a stream, and what becomes of a call of each
-// semantics.
+// upstreamFault is one thing that an upstream does with a connection or a stream, and what becomes of the calls.
 type upstreamFault struct {
 	seamtest.Fault
 
 	name string
-	want [3]result
+	// once is the end of a write that is not idempotent, again that of an idempotent one, and read that of a safe call.
+	once, again, read ending
 	// noAddress is what the name server says in place of the upstream's address.
 	noAddress dnsmessage.RCode
-	// timeout is the deadline of the calls, which they have to end at. Without one they have to end by themselves.
+	// timeout is the deadline of the calls, 40 seconds if zero. Where it is late, they end by it.
 	timeout time.Duration
+	late    bool
 }
+
+// ending is what becomes of a call.
+type ending struct {
+	attempts int
+	code     codes.Code
+	status   int
+	// unknown and noRetry are OutcomeUnknown and NoRetry of the error.
+	unknown, noRetry bool
+}
+
+// endsAs has all calls end in the same way.
+func endsAs(f *upstreamFault, e ending) { f.once, f.again, f.read = e, e, e }
 
 // overProtocols is a response over HTTP/1.1 and over HTTP/2, to calls that end in the same way.
 func overProtocols(name string, r seamtest.Reply, ends func(*upstreamFault)) []upstreamFault {
 	faults := []upstreamFault{
-		{name: overHTTP1 + ", " + name, Fault: seamtest.Fault{Request: r.OverHTTP1}},
-		{name: overHTTP2 + ", " + name, Fault: seamtest.Fault{Stream: r.OverHTTP2}},
+		{name: "HTTP/1.1, " + name, Fault: seamtest.Fault{Request: r.OverHTTP1}},
+		{name: "HTTP/2, " + name, Fault: seamtest.Fault{Stream: r.OverHTTP2}},
 	}
 	for i := range faults {
 		ends(&faults[i])
@@ -47,20 +69,24 @@ func overProtocols(name string, r seamtest.Reply, ends func(*upstreamFault)) []u
 
 // timesOut: the response does not come before the deadline, which leaves no time for a second request.
 func timesOut(f *upstreamFault) {
-	f.timeout = 1500 * time.Millisecond
-	f.want = [3]result{
-		{1, codes.DeadlineExceeded, 424, true, true},
-		{1, codes.DeadlineExceeded, 504, true, false},
-		{1, codes.DeadlineExceeded, 504, false, false},
-	}
+	f.timeout, f.late = 1500*time.Millisecond, true
+	f.once = ending{1, codes.DeadlineExceeded, 424, true, true}
+	f.again = ending{1, codes.DeadlineExceeded, 504, true, false}
+	f.read = ending{1, codes.DeadlineExceeded, 504, false, false}
 }
 
+// isLost: the request was sent and there is no response.
 func isLost(f *upstreamFault) {
-	f.want = ambiguous(codes.Unavailable, 503, result{code: codes.Unknown, status: 424})
+	f.once = ending{1, codes.Unknown, 424, true, true}
+	f.again = ending{3, codes.Unavailable, 503, true, true}
+	f.read = ending{3, codes.Unavailable, 503, false, true}
 }
 
+// isMalformed: the response is a 2xx that is truncated or malformed.
 func isMalformed(f *upstreamFault) {
-	f.want = ambiguous(codes.Internal, 502, result{code: codes.Internal, status: 424})
+	f.once = ending{1, codes.Internal, 424, true, true}
+	f.again = ending{3, codes.Internal, 502, true, true}
+	f.read = ending{3, codes.Internal, 502, false, true}
 }
 
 // connectionFaults come before a response, and most of them before a request.
@@ -77,7 +103,7 @@ func connectionFaults() []upstreamFault {
 		play("TLS port closes at once", func(*seamtest.Upstream, net.Conn) {}),
 	}
 	for i := range neverSent {
-		neverSent[i].want = same(result{3, codes.Unavailable, 503, false, true})
+		endsAs(&neverSent[i], ending{3, codes.Unavailable, 503, false, true})
 	}
 	handshake, unread := play("TLS handshake hangs", seamtest.HangOn), play("does not read", func(u *seamtest.Upstream, conn net.Conn) {
 		if _, err := u.Secure(conn); err == nil {
@@ -87,7 +113,7 @@ func connectionFaults() []upstreamFault {
 	})
 	timesOut(&handshake)
 	timesOut(&unread)
-	handshake.want = same(result{1, codes.DeadlineExceeded, 504, false, false}) // Nothing was sent.
+	endsAs(&handshake, ending{1, codes.DeadlineExceeded, 504, false, false}) // Nothing was sent.
 	return append([]upstreamFault{handshake, unread}, neverSent...)
 }
 
@@ -100,15 +126,24 @@ func responseFaults() []upstreamFault {
 	short, shortAndClosed := ofLength("30"), ofLength("30")
 	shortAndClosed.Then = seamtest.Close // Over HTTP/1.1 what is left of the body would be the next response.
 	long := overProtocols("Content-Length too long", ofLength("3000"), timesOut)
-	long[1].timeout = 0
+	long[1].timeout, long[1].late = 0, false
 	isMalformed(&long[1]) // The stream ends, where a connection is waited for.
+	// Two of three seconds have passed when the response comes, so that another attempt would only end in a timeout.
+	noTime := upstreamFault{name: "503 that leaves no time for an attempt as long", timeout: 3 * time.Second}
+	noTime.Request = func(conn net.Conn) seamtest.Then {
+		time.Sleep(2 * time.Second)
+		return seamtest.Say(seamtest.Response("503 Service Unavailable", ""), seamtest.KeepOpen)(conn)
+	}
+	noTime.once = ending{1, codes.Unknown, 503, true, true}
+	noTime.again = ending{1, codes.Unavailable, 503, true, false}
+	noTime.read = ending{1, codes.Unavailable, 503, false, false}
 	return slices.Concat(
 		overProtocols("no response", seamtest.Reply{Then: seamtest.Hang}, timesOut),
 		overProtocols("half a response", seamtest.Reply{Status: 200, Body: `{"ok":`, Then: seamtest.Hang}, timesOut),
 		overProtocols("headers byte by byte", seamtest.Reply{Status: 200, SlowHead: true, Header: http.Header{"Server": {slow}}}, timesOut),
 		overProtocols("body byte by byte", seamtest.Reply{Status: 200, SlowBody: true, Body: slow}, timesOut),
 		overProtocols("slow storm of 103", seamtest.Reply{Interim: 103, Interims: 1000, SlowHead: true}, timesOut),
-		long,
+		long, []upstreamFault{noTime},
 		overProtocols("storm of 103", seamtest.Reply{Interim: 103, Interims: 3000}, isLost),
 		overProtocols("storm of 100", seamtest.Reply{Interim: 100, Interims: 3000}, isLost),
 		overProtocols("closed in the headers", seamtest.Reply{Status: 200, CutHead: true, Then: seamtest.Close}, isLost),
@@ -153,12 +188,12 @@ func (f upstreamFault) play(t *testing.T, host string, lookUp func(dnsmessage.RC
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := newClient(t, "https://"+host+":"+at.Port())
+	client := clientOf(t, &url.URL{Scheme: "https", Host: host + ":" + at.Port()})
 	good := func() {
 		t.Helper()
 		for _, at := range []seam.Endpoint{seam.Create(), seam.GrantAccess(), seam.Get()} {
-			if _, _, err := send(t.Context(), t, client, seam.Call{Endpoint: at}); err != nil {
-				t.Errorf("%s while all is well: %v, cause %v", at.Path, err, err.Cause)
+			if _, err := client.Do(t.Context(), smallest(at)); err != nil {
+				t.Errorf("%s while all is well: %v", at.Path, err)
 			}
 		}
 	}
@@ -170,8 +205,8 @@ func (f upstreamFault) play(t *testing.T, host string, lookUp func(dnsmessage.RC
 		lookUp(f.noAddress)
 	}
 	var calls sync.WaitGroup
-	for i, at := range []seam.Endpoint{nonIdempotent: seam.Create(), idempotent: seam.GrantAccess(), safe: seam.Get()} {
-		calls.Go(func() { f.check(t, client, at, f.want[i]) })
+	for at, want := range map[seam.Endpoint]ending{seam.Create(): f.once, seam.GrantAccess(): f.again, seam.Get(): f.read} {
+		calls.Go(func() { f.check(t, client, at, want) })
 		if f.timeout == 0 {
 			calls.Wait() // Calls that share a connection would end with it together.
 		}
@@ -183,27 +218,60 @@ func (f upstreamFault) play(t *testing.T, host string, lookUp func(dnsmessage.RC
 	u.Hangup() // It ends when the client has closed all of its connections too.
 }
 
-// check makes a call and compares how it ends, and when.
-func (f upstreamFault) check(t *testing.T, client *seam.Client, at seam.Endpoint, want result) {
+// clientOf returns a client that trusts the upstreams and lives as long as the test.
+func clientOf(t *testing.T, endpoint *url.URL) *seam.Client {
 	t.Helper()
-	const slack = 15 * time.Second // On a machine that is busy with other things.
-	timeout := 40 * time.Second    // Of which an attempt may take half, which is more than the slack.
-	if f.timeout != 0 {
-		timeout = f.timeout
+	codec, err := seamjson.New(
+		clientsessionv1.File_seam_clientsession_v1_client_session_service_proto,
+		clientsessionv1.File_seam_clientsession_v1_client_session_proto)
+	if err != nil {
+		t.Fatal(err)
 	}
+	path, err := seamtest.TrustFile(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certificate)
+	client := seam.New(seam.Config{
+		Endpoint: endpoint, UserAgent: "test/1", Codec: codec, CAs: roots, MaxIdleConnections: 1024,
+		Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	})
+	t.Cleanup(client.Close)
+	return client
+}
+
+// smallest is the smallest call to an endpoint. What the messages hold does not matter to the client.
+func smallest(at seam.Endpoint) *seam.Call {
+	return &seam.Call{
+		Endpoint: at, Header: http.Header{"Authorization": {"Bearer seam_apikey_0123456789"}},
+		In: &clientsessionv1.GrantAccessRequest{}, Out: &clientsessionv1.GrantAccessResponse{},
+	}
+}
+
+// check makes a call and compares how it ends, and when.
+func (f upstreamFault) check(t *testing.T, client *seam.Client, at seam.Endpoint, want ending) {
+	t.Helper()
+	const slack = 15 * time.Second // On a machine that is busy with other things: less than an attempt of 40 s may take.
+	timeout := cmp.Or(f.timeout, 40*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	began := time.Now()
-	response, _, err := send(ctx, t, client, seam.Call{Endpoint: at})
+	response, err := client.Do(ctx, smallest(at))
 	took := time.Since(began)
-	if err == nil {
-		t.Errorf("%s succeeds", at.Path)
+	e, ok := errors.AsType[*seamerr.Error](err)
+	if !ok {
+		t.Errorf("%s ends with %v", at.Path, err)
 		return
 	}
-	if got := (result{response.Attempts, err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.NoRetry}); got != want {
-		t.Errorf("%s ends as %+v, want %+v (cause %v)", at.Path, got, want, err.Cause)
+	if got := (ending{response.Attempts, e.GRPCCode(), e.HTTPStatus, e.OutcomeUnknown, e.NoRetry}); got != want {
+		t.Errorf("%s ends as %+v, want %+v (cause %v)", at.Path, got, want, e.Cause)
 	}
-	if f.timeout != 0 && took < timeout-20*time.Millisecond || took > f.timeout+slack {
+	if f.late && (took < timeout-20*time.Millisecond || took > timeout+slack) || !f.late && took > slack {
 		t.Errorf("%s took %s", at.Path, took)
 	}
 }
