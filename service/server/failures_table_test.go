@@ -168,6 +168,13 @@ func failures() []failureCase {
 			text: "Seam's response could not be understood, and the outcome is unknown", local: true, reached: 3, unknown: true,
 		},
 		{
+			name:  "response over the limit",
+			fault: sandbox.Fault{Status: 200, Body: `{"ok":true}` + strings.Repeat(" ", 1<<20)},
+			body:  byID, message: grantByID(),
+			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",
+			text: "Seam's response could not be understood, and the outcome is unknown", local: true, reached: 1, unknown: true,
+		},
+		{
 			name: "redirect", fault: sandbox.Fault{Status: 307, Header: map[string]string{"location": "http://127.0.0.1:1/"}},
 			body: byID, message: grantByID(),
 			code: codes.Internal, status: 502, errorType: "upstream_response_invalid",

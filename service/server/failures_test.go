@@ -42,7 +42,7 @@ func TestFailures(t *testing.T) {
 					if c.seamDown {
 						cfg.SeamEndpoint = parseURL(t, "https://127.0.0.1:1")
 					}
-					cfg.DefaultTimeout = cmp.Or(c.timeout, cfg.DefaultTimeout)
+					cfg.DefaultTimeout, cfg.MaxResponseMiB = cmp.Or(c.timeout, cfg.DefaultTimeout), 1
 				})
 			}
 			t.Run("grpc", func(t *testing.T) { c.replay(t, h, c.checkGRPC) })

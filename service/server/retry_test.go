@@ -32,6 +32,14 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 		})
 		return err
 	}
+	keyless := func(ctx context.Context, _ *harness, c client) error {
+		_, err := c.Create(ctx, &clientsessionv1.CreateRequest{})
+		return err
+	}
+	keylessGet := func(ctx context.Context, _ *harness, c client) error {
+		_, err := c.GetOrCreate(ctx, &clientsessionv1.GetOrCreateRequest{})
+		return err
+	}
 	for name, test := range map[string]struct {
 		fault sandbox.Fault
 		call  func(context.Context, *harness, client) error
@@ -42,6 +50,8 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 		"a gRPC client's retry policy, not idempotent, 500":     {sandbox.Fault{Status: 500}, create, 1},
 		"a gRPC client's retry policy, not idempotent, a reset": {sandbox.Fault{Disconnect: sandbox.DisconnectReset}, create, 1},
 		"a gRPC client's retry policy, not idempotent, cut off": {sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, create, 1},
+		"a gRPC client's retry policy, create without a key":    {sandbox.Fault{Status: 503}, keyless, 1},
+		"a gRPC client's retry policy, get or create without":   {sandbox.Fault{Status: 503}, keylessGet, 1},
 		"an SDK that makes three attempts": {
 			sandbox.Fault{Status: 503},
 			func(_ context.Context, h *harness, _ client) error {

@@ -60,7 +60,12 @@ func sharedRequests(t *testing.T) []request {
 	for i := range file.Forms {
 		file.Forms[i].Name = file.Forms[i].Method + " " + file.Forms[i].Path
 	}
-	all := slices.DeleteFunc(slices.Concat(file.Forms, file.Requests), func(r request) bool {
+	again := request{ // PUT of the same returns the session that exists.
+		Name: "create: an existing key", Method: http.MethodPost, Path: "/client_sessions/create",
+		JSON:   json.RawMessage(`{"user_identifier_key":"` + sandbox.UserIdentifierKey + `"}`),
+		Expect: "400 client_session_token_already_exists",
+	}
+	all := slices.DeleteFunc(slices.Concat(file.Forms, file.Requests, []request{again}), func(r request) bool {
 		return r.Long != 0 || r.rpc() == "" || r.Method == http.MethodOptions
 	})
 	if len(all) < 80 {
@@ -115,6 +120,11 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("over REST:\ngot  %v\nwant %v", got, want)
 			}
 			grpc.checkMessage(t, r, want)
+			for _, asked := range slices.Concat(rest.sandbox.Requests(), grpc.sandbox.Requests()) {
+				if asked.Path != r.Path {
+					t.Errorf("Seam was asked at %s", asked.Path)
+				}
+			}
 		})
 	}
 }
