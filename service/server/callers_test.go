@@ -153,9 +153,7 @@ func TestCallerCancelsMidBody(t *testing.T) {
 // request to Seam is not retried.
 func TestCallerCancelsMidCall(t *testing.T) {
 	h := start(t)
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: time.Minute})
 	for name, call := range map[string]func(*testing.T, context.Context){
 		"canceled over gRPC": func(_ *testing.T, ctx context.Context) { _, _ = h.client().GrantAccess(ctx, grantByID()) },
 		"connection closed over gRPC": func(t *testing.T, ctx context.Context) {
@@ -197,9 +195,7 @@ func TestCallerDeadline(t *testing.T) {
 	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
 		t.Fatal(err)
 	}
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: time.Minute})
 	// The service has 20 ms to say so before the caller's own clock does, which a busy machine may need for itself.
 	for range 20 {
 		ctx, cancel := context.WithTimeout(authorized(t), 300*time.Millisecond)
@@ -220,9 +216,7 @@ func TestNoDeadlineOverREST(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DefaultTimeout = 10 * time.Second })
 	for _, value := range []string{"1n", "1m", "20m", "0S", "soon", "-1S", "99999999H"} {
-		if err := h.sandbox.Inject(sandbox.Fault{Delay: 40 * time.Millisecond, Times: 1}); err != nil {
-			t.Fatal(err)
-		}
+		h.inject(sandbox.Fault{Delay: 40 * time.Millisecond, Times: 1})
 		if got := h.grant(byID, "Grpc-Timeout", value); got.status != http.StatusOK {
 			t.Errorf("%s: got %d %s", value, got.status, got.text)
 		}

@@ -84,9 +84,7 @@ func TestServiceCredentialRefused(t *testing.T) {
 	if metrics := h.metrics(t); !strings.Contains(metrics, "\nclient_session_service_service_credential_refused_total 2\n") {
 		t.Error("the metric does not count 2")
 	}
-	if err := h.stop(); err != nil {
-		t.Error(err)
-	}
+	h.end()
 	loud := slices.DeleteFunc(h.log.calls(t), func(line map[string]any) bool { return line["level"] != "ERROR" })
 	if len(loud) != 2 || loud[0]["caller"] != "orders" || loud[0]["seam_status"] != 401.0 {
 		t.Errorf("the errors in the log are %v", loud)
@@ -120,9 +118,7 @@ func TestAnonymous(t *testing.T) {
 			if wantStatus == http.StatusOK && h.upstream(t) != 1 {
 				t.Error("the call did not reach Seam once")
 			}
-			if err := h.stop(); err != nil {
-				t.Error(err)
-			}
+			h.end()
 			warned := strings.Contains(h.log.String(), `"level":"WARN","msg":"unauthenticated clients may use the service credential"`)
 			if warned != (test.want == "1") {
 				t.Errorf("there is a warning: %t", warned)

@@ -24,9 +24,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	h.client() // Connected below, before the drain.
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2})
 	overGRPC, overREST := make(chan error, 1), make(chan restResponse, 1)
 	go func() {
 		_, err := h.client().GrantAccess(authorized(t), grantByID())
@@ -106,9 +104,7 @@ func TestDrainDelay(t *testing.T) {
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DrainTimeout = 300 * time.Millisecond })
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: time.Minute})
 	overGRPC, overREST := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := h.client().GrantAccess(authorized(t), grantByID())

@@ -56,9 +56,7 @@ func (c failureCase) replay(t *testing.T, h *harness, check func(*testing.T, *ha
 	before := h.grants()
 	h.sandbox.ClearRequests()
 	if !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
-		if err := h.sandbox.Inject(c.fault); err != nil {
-			t.Fatal(err)
-		}
+		h.inject(c.fault)
 	}
 	response := check(t, h)
 	h.sandbox.ClearFaults()

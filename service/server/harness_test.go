@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -12,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -99,6 +97,22 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 
 func (h *harness) client() clientsessionv1.ClientSessionServiceClient {
 	return clientsessionv1.NewClientSessionServiceClient(h.conn)
+}
+
+// end stops the service, so that the log has all lines about its calls.
+func (h *harness) end() {
+	h.t.Helper()
+	if err := h.stop(); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// inject has Seam fail.
+func (h *harness) inject(fault sandbox.Fault) {
+	h.t.Helper()
+	if err := h.sandbox.Inject(fault); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // authorized returns a context whose calls carry the sandbox's API key.
@@ -247,22 +261,7 @@ func parseURL(t testing.TB, text string) *url.URL {
 }
 
 // logBuffer keeps what the service logs.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
+type logBuffer struct{ server.LogText }
 
 // calls returns the lines about calls.
 func (b *logBuffer) calls(t *testing.T) []map[string]any {

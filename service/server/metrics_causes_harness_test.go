@@ -50,15 +50,8 @@ func requesting(method, path string, header ...string) func(*testing.T, *credent
 func faulty(fault sandbox.Fault) func(*testing.T, *credentialHarness) {
 	return func(t *testing.T, h *credentialHarness) {
 		t.Helper()
-		inject(t, h, fault)
+		h.inject(fault)
 		h.grant(byID)
-	}
-}
-
-func inject(t *testing.T, h *credentialHarness, fault sandbox.Fault) {
-	t.Helper()
-	if err := h.sandbox.Inject(fault); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -114,7 +107,7 @@ func incomplete(requests int) func(*testing.T, *credentialHarness) {
 // longBodies makes calls that are as long as may be, until those that Seam holds up have all of the memory for requests.
 func longBodies(t *testing.T, h *credentialHarness) {
 	t.Helper()
-	inject(t, h, sandbox.Fault{Delay: time.Minute})
+	h.inject(sandbox.Fault{Delay: time.Minute})
 	body := byID + strings.Repeat(" ", 127<<10)
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())

@@ -146,7 +146,7 @@ func metricCauses() []metricCause {
 		{series: own + "upstream_callers_cut_off", cause: repeated(30, faulty(sandbox.Fault{Status: 503}))},
 		{series: own + "upstream_breaker_state", configure: manyCallers, cause: func(t *testing.T, h *credentialHarness) {
 			t.Helper()
-			inject(t, h, sandbox.Fault{Status: 503})
+			h.inject(sandbox.Fault{Status: 503})
 			for i := range callerCount {
 				h.grant(byID, "Authorization", "Bearer "+callerToken(i))
 			}

@@ -64,9 +64,7 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t)
-			if err := h.sandbox.Inject(test.fault); err != nil {
-				t.Fatal(err)
-			}
+			h.inject(test.fault)
 			conn, err := grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
 				grpc.WithDefaultServiceConfig(retryPolicy))
 			if err != nil {

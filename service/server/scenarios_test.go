@@ -237,9 +237,7 @@ func TestResponseWithoutSession(t *testing.T) {
 		if body == "" {
 			fault.Status = http.StatusNoContent
 		}
-		if err := h.sandbox.Inject(fault); err != nil {
-			t.Fatal(err)
-		}
+		h.inject(fault)
 		got, err := h.client().GrantAccess(authorized(t), grantByID())
 		if err != nil || !got.GetOk() || got.ClientSession != nil { //nolint:protogetter // Presence.
 			t.Errorf("%q over gRPC: got %v, %v", body, got, err)

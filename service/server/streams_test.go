@@ -30,9 +30,7 @@ func TestPathWithoutMethod(t *testing.T) {
 	if n := h.metric(t, counter); n != 1 {
 		t.Errorf("%g calls of an unknown method are counted", n)
 	}
-	if err := h.stop(); err != nil {
-		t.Error(err)
-	}
+	h.end()
 	if lines := h.log.calls(t); len(lines) != 1 || lines[0]["code"] != codes.Unimplemented.String() {
 		t.Errorf("the lines are %v", lines)
 	}
@@ -84,9 +82,7 @@ func TestStreamsOfUnauthenticatedClients(t *testing.T) {
 	seamtest.Eventually(t, "the streams are gone", func() bool {
 		return strings.Contains(h.metrics(t), "client_session_service_grpc_streams 0\n")
 	})
-	if err := h.stop(); err != nil {
-		t.Error(err)
-	}
+	h.end()
 	if n := strings.Count(h.log.String(), "/grpc.health.v1.Health/Watch"); n != streams {
 		t.Errorf("%d lines about streams", n)
 	}

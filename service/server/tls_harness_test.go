@@ -80,19 +80,19 @@ func Methods(s *Server) []string {
 	return methods
 }
 
-// logText keeps what is logged.
-type logText struct {
+// LogText keeps what is logged.
+type LogText struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *logText) Write(p []byte) (int, error) {
+func (l *LogText) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logText) String() string {
+func (l *LogText) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
@@ -104,7 +104,7 @@ type tlsHarness struct {
 	*Server
 
 	t   *testing.T
-	log *logText
+	log *LogText
 	// authorization is the credential of the callers, none if empty.
 	authorization string
 }
@@ -122,7 +122,7 @@ func tlsConfig(dir string) config.Config {
 // startTLS runs the service until the test ends.
 func startTLS(t *testing.T, cfg config.Config) *tlsHarness {
 	t.Helper()
-	h := &tlsHarness{t: t, log: &logText{}, authorization: "Bearer " + sandbox.APIKey}
+	h := &tlsHarness{t: t, log: &LogText{}, authorization: "Bearer " + sandbox.APIKey}
 	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second

@@ -103,7 +103,7 @@ func TestInvalidFilesStopTheStart(t *testing.T) {
 type certificatesInBubble struct {
 	*serverCertificates
 
-	log      logText
+	log      LogText
 	failures failureCounter
 }
 
