@@ -98,14 +98,15 @@ func connectionFaults() []upstreamFault {
 		{name: "no such host", noAddress: dnsmessage.RCodeNameError},
 		{name: "name server fails", noAddress: dnsmessage.RCodeServerFailure},
 		play("plain text on a TLS port", func(_ *seamtest.Upstream, conn net.Conn) {
-			_, _ = io.WriteString(conn, seamtest.Response("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"))
+			_, _ = io.WriteString(conn, seamtest.Response("400 Bad Request", "an HTTP request to an HTTPS server\n"))
 		}),
 		play("TLS port closes at once", func(*seamtest.Upstream, net.Conn) {}),
 	}
 	for i := range neverSent {
 		endsAs(&neverSent[i], ending{3, codes.Unavailable, 503, false, true})
 	}
-	handshake, unread := play("TLS handshake hangs", seamtest.HangOn), play("does not read", func(u *seamtest.Upstream, conn net.Conn) {
+	handshake := play("TLS handshake hangs", seamtest.HangOn)
+	unread := play("does not read", func(u *seamtest.Upstream, conn net.Conn) {
 		if _, err := u.Secure(conn); err == nil {
 			<-u.Healed()
 			seamtest.HangOn(u, conn)
@@ -120,6 +121,7 @@ func connectionFaults() []upstreamFault {
 // responseFaults come with a response or in place of it.
 func responseFaults() []upstreamFault {
 	slow := strings.Repeat("x", 1000)
+	slowHead := seamtest.Reply{Status: 200, SlowHead: true, Header: http.Header{"Server": {slow}}}
 	ofLength := func(length string) seamtest.Reply {
 		return seamtest.Reply{Status: 200, Header: http.Header{"Content-Length": {length}}, Body: seamtest.Success}
 	}
@@ -140,7 +142,7 @@ func responseFaults() []upstreamFault {
 	return slices.Concat(
 		overProtocols("no response", seamtest.Reply{Then: seamtest.Hang}, timesOut),
 		overProtocols("half a response", seamtest.Reply{Status: 200, Body: `{"ok":`, Then: seamtest.Hang}, timesOut),
-		overProtocols("headers byte by byte", seamtest.Reply{Status: 200, SlowHead: true, Header: http.Header{"Server": {slow}}}, timesOut),
+		overProtocols("headers byte by byte", slowHead, timesOut),
 		overProtocols("body byte by byte", seamtest.Reply{Status: 200, SlowBody: true, Body: slow}, timesOut),
 		overProtocols("slow storm of 103", seamtest.Reply{Interim: 103, Interims: 1000, SlowHead: true}, timesOut),
 		long, []upstreamFault{noTime},
@@ -205,7 +207,9 @@ func (f upstreamFault) play(t *testing.T, host string, lookUp func(dnsmessage.RC
 		lookUp(f.noAddress)
 	}
 	var calls sync.WaitGroup
-	for at, want := range map[seam.Endpoint]ending{seam.Create(): f.once, seam.GrantAccess(): f.again, seam.Get(): f.read} {
+	for at, want := range map[seam.Endpoint]ending{
+		seam.Create(): f.once, seam.GrantAccess(): f.again, seam.Get(): f.read,
+	} {
 		calls.Go(func() { f.check(t, client, at, want) })
 		if f.timeout == 0 {
 			calls.Wait() // Calls that share a connection would end with it together.

@@ -35,8 +35,8 @@ func TestConnectionAgeOverREST(t *testing.T) {
 				t.Parallel()
 				cfg := test.cfg
 				cfg.MaxConnectionAge = age
-				// A client may have one connection more than it needs still in the making when the test ends. net/http waits for
-				// it in vain if its handshake ends after the shutdown began.
+				// A client may have one connection more than it needs still in the making when the test ends. net/http
+				// waits for it in vain if its handshake ends after the shutdown began.
 				cfg.DrainDelay = acceptGrace
 				list := startTLS(t, cfg).onHTTP(test.client)
 				const callers, moves = 4, 3

@@ -125,7 +125,8 @@ func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 	}
 	seamtest.Eventually(t, "the call to have its line in the log", func() bool {
 		return slices.ContainsFunc(h.log.calls(t), func(line map[string]any) bool {
-			return line["code"] == c.code.String() && slices.Contains(ids, fmt.Sprint(cmp.Or(line["seam_request_id"], line["call_id"])))
+			id := fmt.Sprint(cmp.Or(line["seam_request_id"], line["call_id"]))
+			return line["code"] == c.code.String() && slices.Contains(ids, id)
 		})
 	})
 	if len(header.Get("seam-request-id")) > 0 {
@@ -149,7 +150,7 @@ func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 // labels are those of the call in the metrics, which have nothing of the name of an unknown method.
 func (c failureCase) labels() string {
 	if c.rpc != "" {
-		return `grpc_method="unknown",grpc_service="unknown",grpc_type="unary"`
+		return unknownLabels
 	}
 	return rpcLabels
 }

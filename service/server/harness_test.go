@@ -173,7 +173,8 @@ func (h *harness) grant(body string, header ...string) restResponse {
 
 // postGrant posts a grant in a context of its own, and returns what went wrong with the connection.
 func (h *harness) postGrant(ctx context.Context, body string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(body))
+	to := "http://" + h.at.HTTP + grantPath
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(body))
 	if err != nil {
 		return err
 	}

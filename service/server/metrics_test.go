@@ -127,7 +127,8 @@ func TestMetricsAreBounded(t *testing.T) {
 		if err := h.conn.Invoke(ctx, rpc, &emptypb.Empty{}, &emptypb.Empty{}); err == nil {
 			t.Errorf("%s succeeds", rpc)
 		}
-		method, path := []string{http.MethodPost, "M" + own}[i%2], []string{"/" + own, "/client_sessions/" + own, grantPath}[i%3]
+		method := []string{http.MethodPost, "M" + own}[i%2]
+		path := []string{"/" + own, "/client_sessions/" + own, grantPath}[i%3]
 		got := h.send(method, path+"?"+own+"=1", own, "Authorization", own, "X-Request-Id", own,
 			"Seam-Workspace", own, "User-Agent", own, "Origin", own, "Content-Type", own)
 		if got.status < http.StatusBadRequest {

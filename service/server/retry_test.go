@@ -45,13 +45,13 @@ func TestRetriesDoNotMultiply(t *testing.T) {
 		call  func(context.Context, *harness, client) error
 		want  int
 	}{
-		"a gRPC client's retry policy":                          {sandbox.Fault{Status: 503}, grant, 3},
-		"a gRPC client's retry policy, not idempotent, 503":     {sandbox.Fault{Status: 503}, create, 1},
-		"a gRPC client's retry policy, not idempotent, 500":     {sandbox.Fault{Status: 500}, create, 1},
-		"a gRPC client's retry policy, not idempotent, a reset": {sandbox.Fault{Disconnect: sandbox.DisconnectReset}, create, 1},
-		"a gRPC client's retry policy, not idempotent, cut off": {sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, create, 1},
-		"a gRPC client's retry policy, create without a key":    {sandbox.Fault{Status: 503}, keyless, 1},
-		"a gRPC client's retry policy, get or create without":   {sandbox.Fault{Status: 503}, keylessGet, 1},
+		"a gRPC client, idempotent":                  {sandbox.Fault{Status: 503}, grant, 3},
+		"a gRPC client, not idempotent, 503":         {sandbox.Fault{Status: 503}, create, 1},
+		"a gRPC client, not idempotent, 500":         {sandbox.Fault{Status: 500}, create, 1},
+		"a gRPC client, not idempotent, a reset":     {sandbox.Fault{Disconnect: sandbox.DisconnectReset}, create, 1},
+		"a gRPC client, not idempotent, cut off":     {sandbox.Fault{Disconnect: sandbox.DisconnectTruncate}, create, 1},
+		"a gRPC client, create without a key":        {sandbox.Fault{Status: 503}, keyless, 1},
+		"a gRPC client, get_or_create without a key": {sandbox.Fault{Status: 503}, keylessGet, 1},
 		"an SDK that makes three attempts": {
 			sandbox.Fault{Status: 503},
 			func(_ context.Context, h *harness, _ client) error {

@@ -181,8 +181,9 @@ func counting() (dial func(context.Context, string) (net.Conn, error), dials *at
 func (h *tlsHarness) onHTTP(client *tls.Config) tlsCall {
 	dial, dials := counting()
 	transport := &http.Transport{
-		TLSClientConfig: client.Clone(), ForceAttemptHTTP2: client != nil && len(client.NextProtos) == 0, MaxIdleConnsPerHost: 16,
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) },
+		TLSClientConfig: client.Clone(), ForceAttemptHTTP2: client != nil && len(client.NextProtos) == 0,
+		MaxIdleConnsPerHost: 16,
+		DialContext:         func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) },
 	}
 	h.t.Cleanup(transport.CloseIdleConnections)
 	scheme := "https://"

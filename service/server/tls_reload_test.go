@@ -31,7 +31,9 @@ func TestChangedCertificate(t *testing.T) {
 	}
 	next, before := seamtest.NewAuthority(t, "next"), h.certificates.certificate.Load()
 	writePair(t, dir, next)
-	seamtest.Eventually(t, "the new certificate is read", func() bool { return h.certificates.certificate.Load() != before })
+	seamtest.Eventually(t, "the new certificate is read", func() bool {
+		return h.certificates.certificate.Load() != before
+	})
 	h.onBoth(t, func(t *testing.T, on func(*tls.Config) tlsCall) {
 		on(next.Client(t, nil)).want(t, http.StatusOK)
 		_, err := on(ours.Client(t, nil))()
