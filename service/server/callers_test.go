@@ -190,14 +190,13 @@ func TestCallerCancelsMidCall(t *testing.T) {
 
 // TestCallerDeadline shows that a call ends at the deadline of its caller over gRPC, who hears of it from the service.
 func TestCallerDeadline(t *testing.T) {
-	t.Parallel()
 	h := start(t)
 	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil { // Makes the connections.
 		t.Fatal(err)
 	}
 	h.inject(sandbox.Fault{Delay: time.Minute})
 	// The service has 20 ms to say so before the caller's own clock does, which a busy machine may need for itself.
-	for range 20 {
+	for range 50 {
 		ctx, cancel := context.WithTimeout(authorized(t), 300*time.Millisecond)
 		_, err := h.client().GrantAccess(ctx, grantByID())
 		cancel()
