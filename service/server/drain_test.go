@@ -1,6 +1,9 @@
 package server_test
 
 import (
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +17,51 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
+
+// TestDrain shows that calls in flight on both faces finish when the shutdown has begun, and that meanwhile it
+// says that it is not ready and takes no new calls.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.client() // Connected below, before the drain.
+	h.inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2})
+	overGRPC, overREST := make(chan error, 1), make(chan restResponse, 1)
+	go func() {
+		_, err := h.client().GrantAccess(authorized(t), grantByID())
+		overGRPC <- err
+	}()
+	go func() { overREST <- h.grant(byID) }()
+	for len(h.sandbox.Requests()) < 2 { // Both are in flight once they have reached Seam.
+		time.Sleep(time.Millisecond)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.stop() }()
+	for { // The drain has begun once the service is not ready any more.
+		code, _ := h.admin("/readyz")
+		if code == http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if code, _ := h.admin("/livez"); code != http.StatusOK {
+		t.Errorf("a service that drains is not live: %d", code)
+	}
+	if err := <-overGRPC; err != nil {
+		t.Errorf("the gRPC call in flight ended with %v", err)
+	}
+	if got := <-overREST; got.status != http.StatusOK {
+		t.Errorf("the REST call in flight ended with %d %s", got.status, got.text)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the drain ended with %v", err)
+	}
+	for _, address := range []string{h.at.GRPC, h.at.HTTP, h.at.Admin} {
+		if connection, err := net.Dial("tcp", address); err == nil {
+			_ = connection.Close()
+			t.Errorf("%s still takes connections", address)
+		}
+	}
+}
 
 // TestDrainDelay shows that after SIGTERM the service is not ready and still accepts calls, until load balancers have
 // noticed; callers over HTTP/1.1 get Connection: close.
@@ -56,28 +104,13 @@ func TestDrainDelay(t *testing.T) {
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(cfg *config.Config) { cfg.DrainTimeout = 300 * time.Millisecond })
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: time.Minute})
 	overGRPC, overREST := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := h.client().GrantAccess(authorized(t), grantByID())
 		overGRPC <- err
 	}()
-	go func() {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(byID))
-		if err != nil {
-			overREST <- err
-			return
-		}
-		request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-		request.Header.Set("Content-Type", "application/json")
-		response, err := h.http.Do(request)
-		if err == nil {
-			err = response.Body.Close()
-		}
-		overREST <- err
-	}()
+	go func() { overREST <- h.postGrant(t.Context(), byID) }()
 	seamtest.Eventually(t, "both calls are in flight", func() bool { return len(h.sandbox.Requests()) == 2 })
 	began := time.Now()
 	err := h.stop()
@@ -94,4 +127,33 @@ func TestDrainTimeout(t *testing.T) {
 		t.Error("the REST call that was cut off got a response")
 	}
 	h.stop = func() error { return nil } // What went wrong was meant to.
+}
+
+// TestDrainEndsStreams shows that a health watch reports the drain and does not delay it.
+func TestDrainEndsStreams(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	watch, err := healthv1.NewHealthClient(h.conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.stop() }()
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := watch.Recv(); status.Code(err) != codes.Unavailable || errors.Is(err, io.EOF) {
+		t.Errorf("the stream ends with %v", err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the drain waits for the stream")
+	}
 }

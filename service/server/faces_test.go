@@ -1,15 +1,9 @@
 package server_test
 
 import (
-	"errors"
-	"io"
 	"net/http"
 	"testing"
-	"time"
 
-	"google.golang.org/grpc/codes"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
@@ -50,34 +44,5 @@ func TestSettingsOfREST(t *testing.T) {
 		if got, text := c.h.ask(c.method, "http://"+c.h.at.HTTP+c.path, "", c.header...); got != c.status {
 			t.Errorf("%s: %d %s", name, got, text)
 		}
-	}
-}
-
-// TestDrainEndsStreams shows that a health watch reports the drain and does not delay it.
-func TestDrainEndsStreams(t *testing.T) {
-	t.Parallel()
-	h := start(t)
-	watch, err := healthv1.NewHealthClient(h.conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-		t.Fatalf("got %v, %v", got, err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- h.stop() }()
-	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("got %v, %v", got, err)
-	}
-	if _, err := watch.Recv(); status.Code(err) != codes.Unavailable || errors.Is(err, io.EOF) {
-		t.Errorf("the stream ends with %v", err)
-	}
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("the drain waits for the stream")
 	}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // secrets are the values in the cases that must not come out anywhere.
@@ -28,7 +30,7 @@ func secrets() []string {
 }
 
 // TestFailures replays every failing case over both faces: each says what it should, nothing is granted, and no secret
-// is in a response or in the log.
+// is in a response, in the log or in the metrics. Over gRPC each has its line in the log and its count in the metrics.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	healthy := start(t) // Serves all the cases in which Seam does nothing wrong.
@@ -54,9 +56,7 @@ func (c failureCase) replay(t *testing.T, h *harness, check func(*testing.T, *ha
 	before := h.grants()
 	h.sandbox.ClearRequests()
 	if !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
-		if err := h.sandbox.Inject(c.fault); err != nil {
-			t.Fatal(err)
-		}
+		h.inject(c.fault)
 	}
 	response := check(t, h)
 	h.sandbox.ClearFaults()
@@ -66,12 +66,12 @@ func (c failureCase) replay(t *testing.T, h *harness, check func(*testing.T, *ha
 	if after := h.grants(); after != before {
 		t.Errorf("something was granted: the session is now %s", after)
 	}
-	for _, secret := range secrets() {
-		if strings.Contains(response, secret) {
-			t.Errorf("the response holds the secret %s: %s", secret, response)
-		}
-		if strings.Contains(h.log.String(), secret) {
-			t.Errorf("the log holds the secret %s", secret)
+	_, metrics := h.admin("/metrics")
+	for where, text := range map[string]string{"response": response, "log": h.log.String(), "metrics": metrics} {
+		for _, secret := range secrets() {
+			if strings.Contains(text, secret) {
+				t.Errorf("the %s holds the secret %s: %.1000s", where, secret, text)
+			}
 		}
 	}
 	// The service is none the worse for it.
@@ -88,6 +88,8 @@ func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 	if c.credential != "none" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", cmp.Or(c.credential, "Bearer "+sandbox.APIKey))
 	}
+	counter := fmt.Sprintf(`grpc_server_handled_total{face="grpc",grpc_code=%q,%s}`, c.code.String(), c.labels())
+	counted := (&credentialHarness{harness: h}).metric(t, counter)
 	var header, trailer metadata.MD
 	err := h.invoke(ctx, cmp.Or(c.rpc, clientsessionv1.ClientSessionService_GrantAccess_FullMethodName),
 		c.message, c.raw, grpc.Header(&header), grpc.Trailer(&trailer))
@@ -118,6 +120,15 @@ func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 	if len(ids) != 1 || ids[0] == "" || d.request.GetRequestId() != ids[0] {
 		t.Errorf("RequestInfo names %q, the trailer %q: want the same one", d.request.GetRequestId(), ids)
 	}
+	if got := (&credentialHarness{harness: h}).metric(t, counter); got != counted+1 {
+		t.Errorf("%s is %g and was %g", counter, got, counted)
+	}
+	seamtest.Eventually(t, "the call to have its line in the log", func() bool {
+		return slices.ContainsFunc(h.log.calls(t), func(line map[string]any) bool {
+			id := fmt.Sprint(cmp.Or(line["seam_request_id"], line["call_id"]))
+			return line["code"] == c.code.String() && slices.Contains(ids, id)
+		})
+	})
 	if len(header.Get("seam-request-id")) > 0 {
 		t.Error("there are headers before the status, so no client would try again")
 	}
@@ -134,6 +145,14 @@ func (c failureCase) checkGRPC(t *testing.T, h *harness) string {
 		t.Errorf("the pushback is %q, want %q", got, c.pushback())
 	}
 	return text
+}
+
+// labels are those of the call in the metrics, which have nothing of the name of an unknown method.
+func (c failureCase) labels() string {
+	if c.rpc != "" {
+		return unknownLabels
+	}
+	return rpcLabels
 }
 
 // pushback is the pushback for the retry policy of a gRPC client: -1, no retry, for a call that was retried already.

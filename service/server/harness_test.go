@@ -1,16 +1,16 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +37,7 @@ type harness struct {
 	sandbox *sandbox.Sandbox
 	seamURL string
 	log     *logBuffer
+	server  *server.Server
 	at      server.Addresses
 	conn    *grpc.ClientConn
 	http    *http.Client
@@ -70,22 +71,13 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 		options.Level = cfg.LogLevel
 	}
 	logger := slog.New(slog.NewJSONHandler(h.log, options))
-	s, err := server.New(cfg, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.at = s.Addresses()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	h.stop = sync.OnceValue(func() error {
-		cancel()
-		return <-ended
-	})
+	h.server, h.stop = server.Start(t, cfg, logger)
+	h.at = h.server.Addresses()
 	h.http = &http.Client{
 		Transport:     client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	var err error
 	h.conn, err = grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +97,22 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 
 func (h *harness) client() clientsessionv1.ClientSessionServiceClient {
 	return clientsessionv1.NewClientSessionServiceClient(h.conn)
+}
+
+// end stops the service, so that the log has all lines about its calls.
+func (h *harness) end() {
+	h.t.Helper()
+	if err := h.stop(); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// inject has Seam fail.
+func (h *harness) inject(fault sandbox.Fault) {
+	h.t.Helper()
+	if err := h.sandbox.Inject(fault); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // authorized returns a context whose calls carry the sandbox's API key.
@@ -138,12 +146,12 @@ func (h *harness) send(method, path, body string, header ...string) restResponse
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-	for i := 0; i < len(header); i += 2 {
-		if header[i+1] == "" {
-			request.Header.Del(header[i])
+	for name, value := range pairs(header) {
+		if value == "" {
+			request.Header.Del(name)
 			continue
 		}
-		request.Header.Set(header[i], header[i+1])
+		request.Header.Set(name, value)
 	}
 	response, err := h.http.Do(request)
 	if err != nil {
@@ -161,6 +169,22 @@ func (h *harness) send(method, path, body string, header ...string) restResponse
 func (h *harness) grant(body string, header ...string) restResponse {
 	h.t.Helper()
 	return h.send(http.MethodPost, "/client_sessions/grant_access", body, header...)
+}
+
+// postGrant posts a grant in a context of its own, and returns what went wrong with the connection.
+func (h *harness) postGrant(ctx context.Context, body string) error {
+	to := "http://" + h.at.HTTP + grantPath
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := h.http.Do(request)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
 }
 
 // members decodes a response's JSON.
@@ -199,8 +223,8 @@ func (h *harness) ask(method, address, body string, header ...string) (int, stri
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	for i := 0; i < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
+	for name, value := range pairs(header) {
+		request.Header.Set(name, value)
 	}
 	if host := request.Header.Get("Host"); host != "" {
 		request.Host = host
@@ -217,6 +241,17 @@ func (h *harness) ask(method, address, body string, header ...string) (int, stri
 	return response.StatusCode, string(text)
 }
 
+// pairs walks a list of names and values.
+func pairs(list []string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for pair := range slices.Chunk(list, 2) {
+			if !yield(pair[0], pair[1]) {
+				return
+			}
+		}
+	}
+}
+
 func parseURL(t testing.TB, text string) *url.URL {
 	t.Helper()
 	parsed, err := url.Parse(text)
@@ -227,22 +262,7 @@ func parseURL(t testing.TB, text string) *url.URL {
 }
 
 // logBuffer keeps what the service logs.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
+type logBuffer struct{ server.LogText }
 
 // calls returns the lines about calls.
 func (b *logBuffer) calls(t *testing.T) []map[string]any {

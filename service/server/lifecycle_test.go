@@ -1,8 +1,6 @@
 package server_test
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +10,6 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/server"
 )
 
@@ -38,106 +35,6 @@ func TestHealth(t *testing.T) {
 		if got := listed.GetStatuses()[name].GetStatus(); got != healthv1.HealthCheckResponse_SERVING {
 			t.Errorf("health of %q is %v", name, got)
 		}
-	}
-}
-
-// TestMetrics shows that the calls of both faces are counted, each under its face, and that no secret is a label.
-func TestMetrics(t *testing.T) {
-	h := start(t)
-	h.grant(byID)
-	h.grant(`{}`)
-	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil {
-		t.Fatal(err)
-	}
-	_, text := h.admin("/metrics")
-	const handled = `grpc_server_handled_total{face="%s",grpc_code="%s",grpc_method="GrantAccess",` +
-		`grpc_service="seam.clientsession.v1.ClientSessionService",grpc_type="unary"} 1`
-	for _, want := range []string{
-		strings.NewReplacer(`face="%s"`, `face="rest"`, `code="%s"`, `code="OK"`).Replace(handled),
-		strings.NewReplacer(`face="%s"`, `face="rest"`, `code="%s"`, `code="InvalidArgument"`).Replace(handled),
-		strings.NewReplacer(`face="%s"`, `face="grpc"`, `code="%s"`, `code="OK"`).Replace(handled),
-		"client_session_service_panics_total 0", `client_session_service_build_info{version="test"} 1`, "go_goroutines ",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
-	for _, secret := range secrets() {
-		if strings.Contains(text, secret) {
-			t.Errorf("the metrics hold the secret %s", secret)
-		}
-	}
-}
-
-// TestDrain shows that calls in flight on both faces finish when the shutdown has begun, and that meanwhile it
-// says that it is not ready and takes no new calls.
-func TestDrain(t *testing.T) {
-	t.Parallel()
-	h := start(t)
-	h.client() // Connected below, before the drain.
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond, Times: 2}); err != nil {
-		t.Fatal(err)
-	}
-	overGRPC, overREST := make(chan error, 1), make(chan restResponse, 1)
-	go func() {
-		_, err := h.client().GrantAccess(authorized(t), grantByID())
-		overGRPC <- err
-	}()
-	go func() { overREST <- h.grant(byID) }()
-	for len(h.sandbox.Requests()) < 2 { // Both are in flight once they have reached Seam.
-		time.Sleep(time.Millisecond)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- h.stop() }()
-	for { // The drain has begun once the service is not ready any more.
-		code, _ := h.admin("/readyz")
-		if code == http.StatusServiceUnavailable {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if code, _ := h.admin("/livez"); code != http.StatusOK {
-		t.Errorf("a service that drains is not live: %d", code)
-	}
-	if err := <-overGRPC; err != nil {
-		t.Errorf("the gRPC call in flight ended with %v", err)
-	}
-	if got := <-overREST; got.status != http.StatusOK {
-		t.Errorf("the REST call in flight ended with %d %s", got.status, got.text)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("the drain ended with %v", err)
-	}
-	for _, address := range []string{h.at.GRPC, h.at.HTTP, h.at.Admin} {
-		if connection, err := net.Dial("tcp", address); err == nil {
-			_ = connection.Close()
-			t.Errorf("%s still takes connections", address)
-		}
-	}
-}
-
-// TestCallerCancels shows that the request to Seam is canceled with its call.
-func TestCallerCancels(t *testing.T) {
-	h := start(t)
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(authorized(t))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = h.client().GrantAccess(ctx, grantByID())
-	}()
-	for len(h.sandbox.Requests()) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	<-done
-	if err := h.stop(); err != nil { // It would take a minute if the request to Seam lived on.
-		t.Error(err)
-	}
-	if calls := h.log.calls(t); len(calls) != 1 || calls[0]["code"] != "Canceled" {
-		t.Errorf("the log has %v", calls)
 	}
 }
 

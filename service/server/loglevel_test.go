@@ -45,9 +45,7 @@ func TestLogLevelChanges(t *testing.T) {
 		}
 	}
 	check()
-	if err := h.stop(); err != nil {
-		t.Error(err)
-	}
+	h.end()
 	if n := strings.Count(h.log.String(), `"msg":"log level changed"`); n != 6 {
 		t.Errorf("%d changes are in the log", n)
 	}

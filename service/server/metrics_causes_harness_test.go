@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,15 +50,8 @@ func requesting(method, path string, header ...string) func(*testing.T, *credent
 func faulty(fault sandbox.Fault) func(*testing.T, *credentialHarness) {
 	return func(t *testing.T, h *credentialHarness) {
 		t.Helper()
-		inject(t, h, fault)
+		h.inject(fault)
 		h.grant(byID)
-	}
-}
-
-func inject(t *testing.T, h *credentialHarness, fault sandbox.Fault) {
-	t.Helper()
-	if err := h.sandbox.Inject(fault); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -115,20 +107,13 @@ func incomplete(requests int) func(*testing.T, *credentialHarness) {
 // longBodies makes calls that are as long as may be, until those that Seam holds up have all of the memory for requests.
 func longBodies(t *testing.T, h *credentialHarness) {
 	t.Helper()
-	inject(t, h, sandbox.Fault{Delay: time.Minute})
+	h.inject(sandbox.Fault{Delay: time.Minute})
 	body := byID + strings.Repeat(" ", 127<<10)
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(func() { cancel(); running.Wait() })
 	for range 20 {
-		running.Go(func() {
-			request, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.at.HTTP+grantPath, strings.NewReader(body))
-			request.Header.Set("Content-Type", "application/json")
-			request.Header.Set("Authorization", "Bearer "+sandbox.APIKey)
-			if response, err := h.http.Do(request); err == nil {
-				_ = response.Body.Close()
-			}
-		})
+		running.Go(func() { _ = h.postGrant(ctx, body) })
 	}
 }
 
@@ -160,7 +145,11 @@ func upstream(fault seamtest.Fault) func(*testing.T, *config.Config) {
 	return func(t *testing.T, cfg *config.Config) {
 		t.Helper()
 		fault.TLS = true
-		pointAt(t, seamtest.New(t, fault))(cfg)
+		roots, err := seamtest.TrustFile(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.SeamEndpoint, cfg.SeamCAFile = parseURL(t, seamtest.New(t, fault).URL), roots
 	}
 }
 

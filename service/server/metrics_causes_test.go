@@ -28,7 +28,11 @@ type metricCause struct {
 	cause func(*testing.T, *credentialHarness)
 }
 
-const rpcLabels = `grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService",grpc_type="unary"`
+// The labels of calls of GrantAccess and of an unknown method.
+const (
+	rpcLabels     = `grpc_method="GrantAccess",grpc_service="seam.clientsession.v1.ClientSessionService",grpc_type="unary"`
+	unknownLabels = `grpc_method="unknown",grpc_service="unknown",grpc_type="unary"`
+)
 
 // metricCauses has a row for each metric of the service, and one for each value of the labels that name a cause.
 func metricCauses() []metricCause {
@@ -43,7 +47,7 @@ func metricCauses() []metricCause {
 	return []metricCause{
 		{series: `grpc_server_started_total{face="grpc",` + rpcLabels + "}", cause: granted},
 		{series: `grpc_server_started_total{face="rest",` + rpcLabels + "}", cause: granted},
-		{series: `grpc_server_started_total{face="grpc",grpc_method="unknown",grpc_service="unknown",grpc_type="unary"}`, cause: unknownCall},
+		{series: `grpc_server_started_total{face="grpc",` + unknownLabels + "}", cause: unknownCall},
 		{series: `grpc_server_handled_total{face="grpc",grpc_code="OK",` + rpcLabels + "}", cause: granted},
 		{series: `grpc_server_handled_total{face="rest",grpc_code="InvalidArgument",` + rpcLabels + "}", cause: posting("{}")},
 		{series: `grpc_server_handling_seconds_count{face="grpc",` + rpcLabels + "}", cause: granted},
@@ -109,7 +113,12 @@ func metricCauses() []metricCause {
 		{series: attempts + `"rejected"}`, cause: faulty(sandbox.Fault{Status: 404})},
 		{series: attempts + `"rate_limited"}`, cause: faulty(sandbox.Fault{RateLimit: true})},
 		{series: attempts + `"not_sent"}`, configure: upstream(seamtest.Fault{Down: true}), cause: granted},
-		{series: attempts + `"not_processed"}`, cause: granted, configure: upstream(seamtest.Fault{Stream: resetsStream(http2.ErrCodeRefusedStream)})},
+		{
+			series: attempts + `"not_processed"}`, cause: granted,
+			configure: upstream(seamtest.Fault{Stream: func(s seamtest.Stream) seamtest.Then {
+				return s.Reset(http2.ErrCodeRefusedStream)
+			}}),
+		},
 		{series: attempts + `"unavailable"}`, cause: faulty(sandbox.Fault{Status: 503})},
 		{series: attempts + `"failed"}`, cause: faulty(sandbox.Fault{Status: 500})},
 		{series: attempts + `"connection_lost"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectReset})},
@@ -143,7 +152,7 @@ func metricCauses() []metricCause {
 		{series: own + "upstream_callers_cut_off", cause: repeated(30, faulty(sandbox.Fault{Status: 503}))},
 		{series: own + "upstream_breaker_state", configure: manyCallers, cause: func(t *testing.T, h *credentialHarness) {
 			t.Helper()
-			inject(t, h, sandbox.Fault{Status: 503})
+			h.inject(sandbox.Fault{Status: 503})
 			for i := range callerCount {
 				h.grant(byID, "Authorization", "Bearer "+callerToken(i))
 			}

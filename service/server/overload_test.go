@@ -26,9 +26,7 @@ import (
 // cancels the calls.
 func (h *harness) hold(calls int) (release func()) {
 	h.t.Helper()
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: time.Minute, Path: "/client_sessions/get"}); err != nil {
-		h.t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: time.Minute, Path: "/client_sessions/get"})
 	ctx, cancel := context.WithCancel(authorized(h.t))
 	var running sync.WaitGroup
 	for range calls {
@@ -193,9 +191,7 @@ func TestConnectionAge(t *testing.T) {
 	}
 	defer conn.Close()
 	client := clientsessionv1.NewClientSessionServiceClient(conn)
-	if err := h.sandbox.Inject(sandbox.Fault{Delay: 500 * time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Delay: 500 * time.Millisecond})
 	for range 3 { // Each call is in flight when its connection gets too old.
 		if _, err := client.GrantAccess(authorized(t), grantByID()); err != nil {
 			t.Errorf("got %v", err)

@@ -23,9 +23,7 @@ func TestPlaintextUpstreamWarns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, func(cfg *config.Config) { cfg.SeamEndpoint = parseURL(t, test.endpoint) }, test.change)
-			if err := h.stop(); err != nil {
-				t.Error(err)
-			}
+			h.end()
 			const warning = `"level":"WARN","msg":"requests to Seam, and the credentials in them, leave this machine unencrypted"`
 			if n := strings.Count(h.log.String(), warning); n != test.warnings {
 				t.Errorf("%d warnings, want %d", n, test.warnings)

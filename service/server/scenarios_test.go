@@ -1,264 +1,257 @@
 package server_test
 
-import "github.com/clientsession/client-session-service/service/sandbox"
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
 
-// scenario is a short sequence of requests as Seam documents them. Each is sent to the sandbox itself, to the REST
-// face and, as a message, to the gRPC face; all three must say the same.
-type scenario struct {
-	name  string
-	steps []step
-}
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
-// step is one request. The credential is the sandbox's API key where header is empty.
-type step struct {
-	rpc, method, query, body string
-	header                   []string
-	status                   int
-	errorType                string
-}
-
-func one(name string, s step) scenario { return scenario{name, []step{s}} }
-
-func bearer(token string, more ...string) []string {
-	return append([]string{"authorization", "Bearer " + token}, more...)
-}
-
-const (
-	mainID    = `{"client_session_id":"` + sandbox.SessionID + `"}`
-	otherUser = "new_user"
-	unknownID = "00000000-0000-4000-8000-000000000000"
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
+	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/seamjson"
+	"github.com/clientsession/client-session-service/service/server"
 )
 
-func scenarios() []scenario {
-	publishable := []string{"seam-publishable-key", sandbox.PublishableKey}
-	everything := `{"connect_webview_ids":["w1","w2"],"connected_account_ids":["a"],"customer_id":"c","customer_key":"k",` +
-		`"expires_at":"2030-01-02T03:04:05.678+02:00","user_identifier_key":"new_user",` +
-		`"user_identity_id":"` + sandbox.UserIdentityID + `"}`
-	badCreate := `{"connect_webview_ids":["a",1,null],"connected_account_ids":"a","customer_key":"","expires_at":"soon",` +
-		`"user_identifier_key":null,"user_identity_id":"x","user_identity_ids":["y","z"],"extra":1,"more":{}}`
-	return []scenario{
-		one("create, no fields", step{rpc: "Create", method: "PUT", status: 200}),
-		one("create, all fields", step{rpc: "Create", method: "PUT", body: everything, status: 200}),
-		{"create with PUT, user exists", []step{
-			{rpc: "Create", method: "PUT", body: everything, status: 200},
-			{rpc: "Create", method: "PUT", body: `{"user_identifier_key":"new_user","customer_key":"x"}`, status: 200},
-		}},
-		{"create with POST, user exists", []step{
-			{rpc: "Create", method: "POST", body: `{"user_identifier_key":"new_user"}`, status: 200},
-			{
-				rpc: "Create", method: "POST", body: `{"user_identifier_key":"new_user"}`,
-				status: 400, errorType: "client_session_token_already_exists",
-			},
-		}},
-		one("create, deprecated list", step{
-			rpc: "Create", method: "POST",
-			body: `{"user_identity_ids":["` + sandbox.UserIdentityID + `"]}`, status: 200,
-		}),
-		one("create, all violations at once",
-			step{rpc: "Create", method: "POST", body: badCreate, status: 400, errorType: "invalid_input"}),
-		one("create, date with a comma", step{
-			rpc: "Create", method: "PUT",
-			body: `{"expires_at":"2030-06-15T16:54:17,5Z"}`, status: 400, errorType: "invalid_input",
-		}),
-		one("create, date with an hour of one digit", step{
-			rpc: "Create", method: "PUT",
-			body: `{"expires_at":"2030-06-15T6:54:17Z"}`, status: 400, errorType: "invalid_input",
-		}),
-		one("create, query parameter", step{
-			rpc: "Create", method: "PUT", query: "customer_key=a&_strict=true",
-			status: 400, errorType: "invalid_query_params",
-		}),
-		one("create with a publishable key", step{
-			rpc: "Create", method: "PUT", header: publishable,
-			body: `{"user_identifier_key":"new_user"}`, status: 200,
-		}),
-		one("create with a publishable key, user in the header", step{
-			rpc: "Create", method: "POST", body: `{}`,
-			header: append(publishable, "seam-user-identifier-key", otherUser), status: 200,
-		}),
-		one("create with a publishable key, no user", step{
-			rpc: "Create", method: "PUT", header: publishable,
-			status: 401, errorType: "publishable_key_requires_user_identifier_key",
-		}),
-		one("create with a publishable key, resources", step{
-			rpc: "Create", method: "PUT", header: publishable,
-			body:   `{"user_identifier_key":"new_user","connected_account_ids":["a"]}`,
-			status: 403, errorType: "publishable_keys_must_create_empty_client_sessions",
-		}),
+// request is a request of clients/seam-sdk/raw_requests.json, whose other tests send it by other clients.
+type request struct {
+	Name, Method, Path, Query, Text string
+	JSON                            json.RawMessage
+	Headers                         map[string]*string
+	// Expect is the outcome at the sandbox, and Face that at the REST face where it is known to differ.
+	Expect, Face string
+	// Long is how many characters stand for a placeholder.
+	Long int
+}
 
-		one("get by id", step{rpc: "Get", method: "GET", query: "client_session_id=" + sandbox.SessionID, status: 200}),
-		one("get by key", step{rpc: "Get", method: "GET", query: "user_identifier_key=jane_doe&_strict=true", status: 200}),
-		one("get with POST", step{rpc: "Get", method: "POST", body: mainID, status: 200}),
-		one("get a session without a key", step{
-			rpc: "Get", method: "POST",
-			body: `{"client_session_id":"` + sandbox.KeylessSessionID + `"}`, status: 200,
-		}),
-		one("get, body wins over query", step{
-			rpc: "Get", method: "POST", query: "client_session_id=" + unknownID,
-			body: mainID, status: 200,
-		}),
-		one("get, query and body make one", step{
-			rpc: "Get", method: "GET", query: "user_identifier_key=nobody",
-			body: mainID, status: 404, errorType: "client_session_not_found",
-		}),
-		one("get without a selector",
-			step{rpc: "Get", method: "GET", query: "_strict=true", status: 400, errorType: "invalid_input"}),
-		one("get, id that is no UUID", step{
-			rpc: "Get", method: "GET", query: "client_session_id=1",
-			status: 400, errorType: "invalid_input",
-		}),
-		one("get, empty key", step{
-			rpc: "Get", method: "GET", query: "user_identifier_key=",
-			status: 400, errorType: "invalid_input",
-		}),
-		one("get, unknown parameter", step{
-			rpc: "Get", method: "GET", query: "client_session=1",
-			status: 400, errorType: "invalid_query_params",
-		}),
-		one("get, repeated parameter", step{
-			rpc: "Get", method: "GET",
-			query:  "user_identifier_key=a&user_identifier_key=b",
-			status: 400, errorType: "invalid_query_params",
-		}),
-		one("get, malformed query", step{
-			rpc: "Get", method: "GET", query: "user_identifier_key=%zz",
-			status: 400, errorType: "invalid_query_params",
-		}),
-		one("get, escaped parameter", step{rpc: "Get", method: "GET", query: "user_identifier_key=j%61ne_doe", status: 200}),
-		one("get, unknown session", step{
-			rpc: "Get", method: "GET", query: "client_session_id=" + unknownID,
-			status: 404, errorType: "client_session_not_found",
-		}),
-		one("get the session of another workspace", step{
-			rpc: "Get", method: "GET",
-			query: "client_session_id=" + sandbox.OtherSessionID, status: 404, errorType: "client_session_not_found",
-		}),
-		one("get with the token of the session", step{
-			rpc: "Get", method: "GET",
-			header: []string{"client-session-token", sandbox.SessionToken}, status: 200,
-		}),
-		one("get with the token as a bearer",
-			step{rpc: "Get", method: "GET", header: bearer(sandbox.SessionToken), status: 200}),
-		one("get with the token of a revoked session", step{
-			rpc: "Get", method: "GET",
-			header: bearer(sandbox.RevokedSessionToken), status: 401, errorType: "client_session_revoked",
-		}),
-		one("get with the token of an expired session", step{
-			rpc: "Get", method: "GET",
-			header: bearer(sandbox.ExpiredSessionToken), status: 401, errorType: "client_session_expired",
-		}),
-		one("get with the token of no session", step{
-			rpc: "Get", method: "GET",
-			header: bearer("seam_cst1Unknown"), status: 401, errorType: "client_session_not_found",
-		}),
-		one("get with an access token", step{
-			rpc: "Get", method: "POST", body: mainID,
-			header: bearer(sandbox.AccessToken, "seam-workspace", sandbox.WorkspaceID), status: 200,
-		}),
-		one("get with an access token and no workspace", step{
-			rpc: "Get", method: "POST", body: mainID,
-			header: bearer(sandbox.AccessToken), status: 401, errorType: "workspace_not_found",
-		}),
-		one("get with an unknown access token", step{
-			rpc: "Get", method: "POST", body: mainID,
-			header: bearer("seam_at1Unknown", "seam-workspace", sandbox.WorkspaceID),
-			status: 401, errorType: "unauthorized",
-		}),
-		one("get with a console token", step{
-			rpc: "Get", method: "POST", body: mainID,
-			header: bearer(sandbox.ConsoleToken, "seam-workspace", sandbox.WorkspaceID), status: 200,
-		}),
+// reply is what a response says, in a form that is the same for the sandbox and both faces.
+type reply struct {
+	status  int
+	members map[string]any
+}
 
-		{"get_or_create, replaces lists", []step{
-			{
-				rpc: "GetOrCreate", method: "POST", body: `{"user_identifier_key":"new_user","connect_webview_ids":["a","b"]}`,
-				status: 200,
-			},
-			{rpc: "GetOrCreate", method: "POST", body: `{"user_identifier_key":"new_user","connect_webview_ids":["c"],` +
-				`"connected_account_ids":["d"],"expires_at":"2031-01-01T00:00:00Z"}`, status: 200},
-		}},
-		{"get_or_create, no list is not an empty list", []step{
-			{rpc: "GetOrCreate", method: "POST", body: `{"user_identifier_key":"new_user","connect_webview_ids":["a"],` +
-				`"connected_account_ids":["b"]}`, status: 200},
-			{
-				rpc: "GetOrCreate", method: "POST", body: `{"user_identifier_key":"new_user","connect_webview_ids":[]}`,
-				status: 200,
-			},
-		}},
-		one("get_or_create, violations", step{
-			rpc: "GetOrCreate", method: "POST", body: badCreate,
-			status: 400, errorType: "invalid_input",
-		}),
+// outcome is the reply as the file says it.
+func (r reply) outcome() string {
+	if failure, ok := r.members["error"].(map[string]any); ok {
+		return fmt.Sprint(r.status, " ", failure["type"])
+	}
+	return strconv.Itoa(r.status)
+}
 
-		one("list all", step{rpc: "List", method: "GET", status: 200}),
-		one("list with POST", step{rpc: "List", method: "POST", body: `{"user_identifier_key":"jane_doe"}`, status: 200}),
-		one("list by id", step{rpc: "List", method: "GET", query: "client_session_id=" + sandbox.SessionID, status: 200}),
-		{"list those with a Connect Webview and those without", []step{
-			{
-				rpc: "GrantAccess", method: "PATCH", status: 200,
-				body: `{"user_identifier_key":"jane_doe","connect_webview_ids":["w"],"user_identity_id":"i"}`,
-			},
-			{rpc: "List", method: "GET", query: "connect_webview_id=w", status: 200},
-			{rpc: "List", method: "GET", query: "connect_webview_id=", status: 200},
-			{rpc: "List", method: "POST", body: `{"connect_webview_id":null}`, status: 200},
-			{rpc: "List", method: "POST", body: `{"user_identity_id":null}`, status: 200},
-			{rpc: "List", method: "POST", body: `{"user_identity_id":"i"}`, query: "user_identity_id=", status: 200},
-		}},
-		one("list those without a user", step{
-			rpc: "List", method: "GET",
-			query: "without_user_identifier_key=true&_strict=true", status: 200,
-		}),
-		one("list, boolean that is none", step{
-			rpc: "List", method: "GET", query: "without_user_identifier_key=1",
-			status: 400, errorType: "invalid_input",
-		}),
-		one("list, boolean of another case", step{
-			rpc: "List", method: "GET", query: "without_user_identifier_key=True",
-			status: 400, errorType: "invalid_input",
-		}),
-		one("list, violations", step{
-			rpc: "List", method: "POST",
-			body:   `{"client_session_id":"","connect_webview_id":1,"without_user_identifier_key":null}`,
-			status: 400, errorType: "invalid_input",
-		}),
-		one("list in the other workspace",
-			step{rpc: "List", method: "GET", header: bearer(sandbox.OtherAPIKey), status: 200}),
-		one("list with a publishable key", step{
-			rpc: "List", method: "GET", header: publishable,
-			status: 401, errorType: "unauthorized",
-		}),
+// sharedRequests are the requests of the file to the endpoints of the RPCs.
+func sharedRequests(t *testing.T) []request {
+	t.Helper()
+	var file struct {
+		Headers         map[string]*string
+		Forms, Requests []request
+	}
+	if err := json.Unmarshal([]byte(readFile(t, "../../clients/seam-sdk/raw_requests.json")), &file); err != nil {
+		t.Fatal(err)
+	}
+	for i := range file.Forms {
+		file.Forms[i].Name = file.Forms[i].Method + " " + file.Forms[i].Path
+	}
+	again := request{ // PUT of the same returns the session that exists.
+		Name: "create: an existing key", Method: http.MethodPost, Path: "/client_sessions/create",
+		JSON:   json.RawMessage(`{"user_identifier_key":"` + sandbox.UserIdentifierKey + `"}`),
+		Expect: "400 client_session_token_already_exists",
+	}
+	all := slices.DeleteFunc(slices.Concat(file.Forms, file.Requests, []request{again}), func(r request) bool {
+		return r.Long != 0 || r.rpc() == "" || r.Method == http.MethodOptions
+	})
+	for _, rpc := range server.RPCs() {
+		if !slices.ContainsFunc(all, func(r request) bool { return r.rpc() == rpc }) {
+			t.Errorf("no request calls %s", rpc)
+		}
+	}
+	for i, r := range all {
+		all[i].Headers = maps.Clone(file.Headers)
+		maps.Copy(all[i].Headers, r.Headers)
+	}
+	return all
+}
 
-		one("grant_access by query", step{
-			rpc: "GrantAccess", method: "PATCH",
-			query: "user_identifier_key=jane_doe&connected_account_ids=a&connected_account_ids=b", status: 200,
-		}),
-		one("grant_access, both selectors", step{
-			rpc: "GrantAccess", method: "POST",
-			body: `{"client_session_id":"` + sandbox.KeylessSessionID + `","user_identifier_key":"new_user"}`, status: 200,
-		}),
-		one("grant_access, unknown session", step{
-			rpc: "GrantAccess", method: "POST",
-			body: `{"user_identifier_key":"nobody"}`, status: 404, errorType: "client_session_not_found",
-		}),
-		one("grant_access, body that is no object",
-			step{rpc: "GrantAccess", method: "POST", body: `[1]`, status: 400, errorType: "invalid_input"}),
+// rpc is the RPC of the request's path, if any.
+func (r request) rpc() string {
+	resource, ok := strings.CutPrefix(r.Path, "/client_sessions/")
+	for _, rpc := range server.RPCs() {
+		if ok && strings.ReplaceAll(resource, "_", "") == strings.ToLower(rpc) {
+			return rpc
+		}
+	}
+	return ""
+}
 
-		{"revoke, and again", []step{
-			{rpc: "Revoke", method: "POST", body: mainID, status: 200},
-			{rpc: "Revoke", method: "POST", query: "client_session_id=" + sandbox.SessionID, status: 200},
-			{rpc: "Get", method: "GET", header: bearer(sandbox.SessionToken), status: 401, errorType: "client_session_revoked"},
-		}},
-		one("revoke, id missing",
-			step{rpc: "Revoke", method: "POST", body: `{}`, status: 400, errorType: "invalid_input"}),
-		one("revoke, empty id", step{
-			rpc: "Revoke", method: "POST", body: `{"client_session_id":""}`,
-			status: 400, errorType: "invalid_input",
-		}),
-		{"delete, and again", []step{
-			{rpc: "Delete", method: "DELETE", query: "client_session_id=" + sandbox.SessionID, status: 200},
-			{rpc: "Delete", method: "POST", body: mainID, status: 404, errorType: "client_session_not_found"},
-		}},
-		one("delete, id missing",
-			step{rpc: "Delete", method: "DELETE", status: 400, errorType: "invalid_input"}),
+func (r request) body() string {
+	if r.Text != "" {
+		return r.Text
+	}
+	return string(r.JSON)
+}
+
+// TestScenarios sends each request to the sandbox, to the REST face and, as a message, to the gRPC face; all three have
+// to say the same. The sandbox shares no code with the service, so it is the one that knows.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	seam, rest, grpc := start(t), start(t), start(t)
+	for _, r := range sharedRequests(t) {
+		t.Run(r.Name, func(t *testing.T) {
+			for _, h := range []*harness{seam, rest, grpc} {
+				h.t = t
+				h.sandbox.Reset()
+			}
+			want := seam.overHTTP(seam.seamURL, r)
+			if got := want.outcome(); got != r.Expect {
+				t.Fatalf("the sandbox says %s, want %s", got, r.Expect)
+			}
+			got := rest.overHTTP("http://"+rest.at.HTTP, r)
+			if r.Face != "" {
+				want = got
+				if got.outcome() != r.Face {
+					t.Errorf("over REST: %s, want %s", got.outcome(), r.Face)
+				}
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("over REST:\ngot  %v\nwant %v", got, want)
+			}
+			grpc.checkMessage(t, r, want)
+			for _, asked := range slices.Concat(rest.sandbox.Requests(), grpc.sandbox.Requests()) {
+				if asked.Path != r.Path {
+					t.Errorf("Seam was asked at %s", asked.Path)
+				}
+			}
+		})
+	}
+}
+
+// overHTTP sends a request to a server that speaks Seam's REST.
+func (h *harness) overHTTP(base string, r request) reply {
+	h.t.Helper()
+	out, err := http.NewRequestWithContext(h.t.Context(), r.Method, base+r.Path, strings.NewReader(r.body()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	out.URL.RawQuery = r.Query
+	for name, value := range r.Headers {
+		if value != nil {
+			out.Header.Set(name, *value)
+		}
+	}
+	response, err := h.http.Do(out)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if contentType := response.Header.Get("Content-Type"); contentType != "application/json" {
+		h.t.Errorf("%s: content type %q", base, contentType)
+	}
+	got := reply{status: response.StatusCode}
+	if err := json.NewDecoder(response.Body).Decode(&got.members); err != nil {
+		h.t.Fatalf("%s: %v", base, err)
+	}
+	if failure, ok := got.members["error"].(map[string]any); ok {
+		if failure["request_id"] != response.Header.Get("Seam-Request-Id") {
+			h.t.Errorf("request_id %v, header %q", failure["request_id"], response.Header.Get("Seam-Request-Id"))
+		}
+		failure["request_id"] = "some"
+	}
+	return got
+}
+
+// checkMessage sends a request over gRPC and compares the response with the one over REST.
+func (h *harness) checkMessage(t *testing.T, r request, want reply) {
+	t.Helper()
+	codec, err := seamjson.New(
+		clientsessionv1.File_seam_clientsession_v1_client_session_service_proto,
+		clientsessionv1.File_seam_clientsession_v1_client_session_proto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out := newMessage(t, r.rpc()+"Request"), newMessage(t, r.rpc()+"Response")
+	if violations, err := codec.UnmarshalRequest([]byte(r.body()), r.Query, in); err != nil || len(violations) > 0 {
+		return // No message can be wrong in this way; the REST face has shown what it says.
+	}
+	if create, ok := in.(*clientsessionv1.CreateRequest); ok && r.Method == http.MethodPost {
+		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
+	}
+	md := metadata.MD{}
+	for name, value := range r.Headers {
+		if value != nil && name != "content-type" {
+			md.Set(name, *value)
+		}
+	}
+	method := "/" + clientsessionv1.ClientSessionService_ServiceDesc.ServiceName + "/" + r.rpc()
+	if err := h.conn.Invoke(metadata.NewOutgoingContext(t.Context(), md), method, in, out); err != nil {
+		checkStatus(t, status.Convert(err), want)
+		return
+	}
+	text, err := json.Marshal(want.members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected := newMessage(t, r.rpc()+"Response")
+	if _, err := codec.UnmarshalResponse(text, expected); err != nil || want.status != http.StatusOK {
+		t.Fatalf("over REST it is %d %s, %v", want.status, text, err)
+	}
+	if !proto.Equal(out, expected) {
+		t.Errorf("over gRPC:\ngot  %v\nwant %v", out, expected)
+	}
+}
+
+// checkStatus compares an error over gRPC with the one over REST.
+func checkStatus(t *testing.T, st *status.Status, want reply) {
+	t.Helper()
+	failure, _ := want.members["error"].(map[string]any)
+	d := details(t, st)
+	errorType := fmt.Sprint(failure["type"])
+	if st.Message() != failure["message"] || d.info.GetReason() != strings.ToUpper(errorType) ||
+		d.info.GetMetadata()["type"] != errorType || d.info.GetMetadata()["http_status"] != strconv.Itoa(want.status) ||
+		d.request.GetRequestId() == "" {
+		t.Errorf("over gRPC: got %v, want %v", st.Proto(), want)
+	}
+	tree, _ := failure["validation_errors"].(map[string]any)
+	fields := slices.Sorted(slices.Values(d.fields()))
+	if paths := violationPaths(tree, ""); !slices.Equal(fields, paths) {
+		t.Errorf("over gRPC: violations of %q, want %q", fields, paths)
+	}
+}
+
+func newMessage(t *testing.T, name string) proto.Message {
+	t.Helper()
+	const contract protoreflect.FullName = "seam.clientsession.v1"
+	found, err := protoregistry.GlobalTypes.FindMessageByName(contract.Append(protoreflect.Name(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.New().Interface()
+}
+
+// TestResponseWithoutSession shows what a caller gets when Seam makes the grant and does not send the session.
+func TestResponseWithoutSession(t *testing.T) {
+	h := start(t)
+	for body, want := range map[string]string{`{}`: `{}`, ``: `{"ok":true}`} {
+		fault := sandbox.Fault{Status: http.StatusOK, Body: body}
+		if body == "" {
+			fault.Status = http.StatusNoContent
+		}
+		h.inject(fault)
+		got, err := h.client().GrantAccess(authorized(t), grantByID())
+		if err != nil || !got.GetOk() || got.ClientSession != nil { //nolint:protogetter // Presence.
+			t.Errorf("%q over gRPC: got %v, %v", body, got, err)
+		}
+		if got := h.grant(byID); got.status != http.StatusOK || got.text != want {
+			t.Errorf("%q over REST: got %d %s", body, got.status, got.text)
+		}
+		h.sandbox.ClearFaults()
 	}
 }

@@ -13,19 +13,20 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/servicetest"
@@ -52,110 +53,205 @@ func StartSeam(t testing.TB, s *sandbox.Sandbox, cfg *config.Config) (at string,
 	return seam.URL(), &http.Transport{DisableCompression: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
 }
 
-// tlsHarness is a server of each face with the certificate in a folder. Both tell who called by the certificate.
+// Start runs a service until stop is called, which returns how it ended.
+func Start(t testing.TB, cfg config.Config, logger *slog.Logger) (s *Server, stop func() error) {
+	t.Helper()
+	s, err := New(cfg, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	return s, sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+}
+
+// Methods are the methods that the gRPC face serves.
+func Methods(s *Server) []string {
+	var methods []string
+	for service, info := range s.grpcServer.GetServiceInfo() {
+		for _, method := range info.Methods {
+			methods = append(methods, "/"+service+"/"+method.Name)
+		}
+	}
+	return methods
+}
+
+// LogText keeps what is logged.
+type LogText struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *LogText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *LogText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// tlsHarness is a service with certificates. Where it has the authorities of client certificates, it holds the key, and
+// its one caller proves itself by a certificate.
 type tlsHarness struct {
-	t          *testing.T
-	grpc, http string
-	failures   failureCounter
+	*Server
 
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-type failureCounter struct {
-	prometheus.Counter
-
-	n atomic.Int64
-}
-
-func (c *failureCounter) Inc() { c.n.Add(1) }
-
-func (r *tlsHarness) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
-func (r *tlsHarness) logged() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.String()
+	t   *testing.T
+	log *LogText
+	// authorization is the credential of the callers, none if empty.
+	authorization string
 }
 
 // tlsConfig names the files in dir: tls.crt and tls.key, and ca.crt if it is there.
 func tlsConfig(dir string) config.Config {
 	cfg := config.Config{TLSCertFile: filepath.Join(dir, "tls.crt"), TLSKeyFile: filepath.Join(dir, "tls.key")}
-	if path := filepath.Join(dir, "ca.crt"); fileExists(path) {
+	path := filepath.Join(dir, "ca.crt")
+	if _, err := os.Stat(path); err == nil {
 		cfg.TLSClientCAFile = path
 	}
 	return cfg
 }
 
-func fileExists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
+// startTLS runs the service until the test ends.
 func startTLS(t *testing.T, cfg config.Config) *tlsHarness {
 	t.Helper()
-	r := &tlsHarness{t: t}
-	i, err := newServerCertificates(cfg, &r.failures)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logger := slog.New(slog.NewTextHandler(r, nil))
-	grpcServer := grpc.NewServer(append(i.grpcOptions(logger), grpc.UnaryInterceptor(tellCaller))...)
-	healthv1.RegisterHealthServer(grpcServer, health.NewServer())
-	httpServer := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Caller", caller(r.TLS))
-			_, _ = io.WriteString(w, r.Proto)
-		}),
-		ErrorLog: slog.NewLogLogger(StandardLog{logger.Handler()}, slog.LevelWarn),
-	}
-	var running sync.WaitGroup
-	serve := func(at *string, serve func(net.Listener) error) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	h := &tlsHarness{t: t, log: &LogText{}, authorization: "Bearer " + sandbox.APIKey}
+	cfg.GRPCListen, cfg.HTTPListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
+	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
+	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
+	if cfg.TLSClientCAFile != "" {
+		h.authorization, cfg.SeamAPIKey, cfg.CallersFile = "", sandbox.APIKey, filepath.Join(t.TempDir(), "callers.yaml")
+		const shop = "callers: [{name: shop, dns_name: shop.example.com, rpcs: ['*']}]"
+		if err := os.WriteFile(cfg.CallersFile, []byte(shop), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		*at = listener.Addr().String()
-		running.Go(func() {
-			if err := serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-				t.Error(err)
-			}
-		})
 	}
-	serve(&r.grpc, grpcServer.Serve)
-	serve(&r.http, func(listener net.Listener) error { return i.serveHTTP(httpServer, listener) })
-	ctx, cancel := context.WithCancel(context.Background())
-	if i != nil {
-		for _, files := range i.files {
-			running.Go(func() { files.Poll(ctx, time.Millisecond, logger) })
-		}
-	}
+	var stop func() error
+	h.Server, stop = Start(t, cfg, slog.New(slog.NewTextHandler(h.log, nil)))
 	t.Cleanup(func() {
-		cancel()
-		grpcServer.Stop()
-		_ = httpServer.Close()
-		running.Wait()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(h.log)
+		}
 	})
-	return r
+	return h
 }
 
-func caller(state *tls.ConnectionState) string {
-	if state == nil || len(state.VerifiedChains) == 0 {
-		return ""
-	}
-	return state.VerifiedChains[0][0].Subject.CommonName
+// startWithPair runs the service with a certificate of the authority in the folder.
+func startWithPair(t *testing.T) (h *tlsHarness, ours *servicetest.Authority, dir string) {
+	t.Helper()
+	ours, dir = servicetest.NewAuthority(t, "ours"), t.TempDir()
+	writePair(t, dir, ours)
+	return startTLS(t, tlsConfig(dir)), ours, dir
 }
 
-func tellCaller(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	from, _ := peer.FromContext(ctx)
-	if info, ok := from.AuthInfo.(credentials.TLSInfo); ok {
-		_ = grpc.SetHeader(ctx, metadata.Pairs("caller", caller(&info.State)))
+// tlsReply is what a face responds to a call.
+type tlsReply struct {
+	status int
+	// connections is how many connections the caller has made.
+	connections int
+	// proto and state are those of REST only.
+	proto string
+	state *tls.ConnectionState
+}
+
+// tlsCall lists sessions over one connection, which it keeps if it can.
+type tlsCall func() (tlsReply, error)
+
+// counting returns a dialer that counts.
+func counting() (dial func(context.Context, string) (net.Conn, error), dials *atomic.Int64) {
+	dials = &atomic.Int64{}
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		dials.Add(1)
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}, dials
+}
+
+// onHTTP and onGRPC return callers that share no connection with others, in plain text without a configuration.
+func (h *tlsHarness) onHTTP(client *tls.Config) tlsCall {
+	dial, dials := counting()
+	transport := &http.Transport{
+		TLSClientConfig: client.Clone(), ForceAttemptHTTP2: client != nil && len(client.NextProtos) == 0,
+		MaxIdleConnsPerHost: 16,
+		DialContext:         func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) },
 	}
-	return next(ctx, in)
+	h.t.Cleanup(transport.CloseIdleConnections)
+	scheme := "https://"
+	if client == nil {
+		scheme = "http://"
+	}
+	return func() (tlsReply, error) {
+		request, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost,
+			scheme+h.Addresses().HTTP+"/client_sessions/list", strings.NewReader("{}"))
+		if err != nil {
+			return tlsReply{}, err
+		}
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Authorization", h.authorization)
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			return tlsReply{}, err
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		err = errors.Join(err, response.Body.Close())
+		return tlsReply{response.StatusCode, int(dials.Load()), response.Proto, response.TLS}, err
+	}
+}
+
+func (h *tlsHarness) onGRPC(client *tls.Config) tlsCall {
+	dial, dials := counting()
+	transport := insecure.NewCredentials()
+	if client != nil {
+		transport = credentials.NewTLS(client)
+	}
+	connection, err := grpc.NewClient("passthrough:///"+h.Addresses().GRPC,
+		grpc.WithTransportCredentials(transport), grpc.WithContextDialer(dial))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = connection.Close() })
+	return func() (tlsReply, error) {
+		ctx := metadata.AppendToOutgoingContext(h.t.Context(), "authorization", h.authorization)
+		_, err := clientsessionv1.NewClientSessionServiceClient(connection).List(ctx, &clientsessionv1.ListRequest{})
+		reply := tlsReply{status: http.StatusOK, connections: int(dials.Load())}
+		if status.Code(err) == codes.Unauthenticated {
+			reply.status, err = http.StatusUnauthorized, nil
+		}
+		return reply, err
+	}
+}
+
+// onBoth runs a test for each face.
+func (h *tlsHarness) onBoth(t *testing.T, test func(t *testing.T, on func(*tls.Config) tlsCall)) {
+	t.Helper()
+	for name, on := range map[string]func(*tls.Config) tlsCall{"REST": h.onHTTP, "gRPC": h.onGRPC} {
+		t.Run(name, func(t *testing.T) { test(t, on) })
+	}
+}
+
+// want fails unless a call gets the status.
+func (call tlsCall) want(t *testing.T, status int) {
+	t.Helper()
+	if got, err := call(); err != nil || got.status != status {
+		t.Errorf("got %d, %v, want %d", got.status, err, status)
+	}
+}
+
+func refused(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want an error with %q", err, want)
+	}
 }
 
 // writeFiles replaces files of a folder, each at one stroke.
@@ -178,4 +274,13 @@ func writePair(t *testing.T, dir string, signer *servicetest.Authority) []byte {
 	certificate, key := signer.Issue(t, "server")
 	writeFiles(t, dir, map[string][]byte{"tls.crt": certificate, "tls.key": key})
 	return key
+}
+
+// goodFiles returns a folder of valid files.
+func goodFiles(t *testing.T) (dir string, ours *servicetest.Authority, cfg config.Config) {
+	t.Helper()
+	dir, ours = t.TempDir(), servicetest.NewAuthority(t, "ours")
+	writePair(t, dir, ours)
+	writeFiles(t, dir, map[string][]byte{"ca.crt": ours.PEM})
+	return dir, ours, tlsConfig(dir)
 }

@@ -1,92 +1,22 @@
 package server
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"net/http"
-	"os"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
-
-// reply is what a face responds to a call.
-type reply struct {
-	// caller is the name in the client's certificate as the face knows it.
-	caller string
-	// text is the protocol, for REST only.
-	text  string
-	state *tls.ConnectionState
-}
-
-// faceCall calls one face over one connection, which it keeps if it can.
-type faceCall func() (reply, error)
-
-// onHTTP and onGRPC return callers that share no connection with others.
-func (r *tlsHarness) onHTTP(client *tls.Config) faceCall {
-	transport := &http.Transport{TLSClientConfig: client.Clone(), ForceAttemptHTTP2: len(client.NextProtos) == 0}
-	r.t.Cleanup(transport.CloseIdleConnections)
-	return func() (reply, error) {
-		request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "https://"+r.http, http.NoBody)
-		if err != nil {
-			return reply{}, err
-		}
-		response, err := transport.RoundTrip(request)
-		if err != nil {
-			return reply{}, err
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		return reply{response.Header.Get("Caller"), string(text), response.TLS}, err
-	}
-}
-
-func (r *tlsHarness) onGRPC(client *tls.Config) faceCall {
-	return r.dial(credentials.NewTLS(client))
-}
-
-func (r *tlsHarness) dial(transport credentials.TransportCredentials) faceCall {
-	connection, err := grpc.NewClient(r.grpc, grpc.WithTransportCredentials(transport))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { _ = connection.Close() })
-	return func() (reply, error) {
-		ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
-		defer cancel()
-		var header metadata.MD
-		_, err := healthv1.NewHealthClient(connection).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.Header(&header))
-		return reply{caller: strings.Join(header.Get("caller"), " ")}, err
-	}
-}
-
-// onBoth runs a test for each face.
-func (r *tlsHarness) onBoth(t *testing.T, test func(t *testing.T, on func(*tls.Config) faceCall)) {
-	t.Helper()
-	for name, on := range map[string]func(*tls.Config) faceCall{"REST": r.onHTTP, "gRPC": r.onGRPC} {
-		t.Run(name, func(t *testing.T) { test(t, on) })
-	}
-}
-
-func refused(t *testing.T, err error, want string) {
-	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("got %v, want an error with %q", err, want)
-	}
-}
 
 func TestTLSVersions(t *testing.T) {
 	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
@@ -105,7 +35,7 @@ func TestTLSVersions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := tlsConfig(dir)
 			cfg.TLSMinVersion = test.least
-			startTLS(t, cfg).onBoth(t, func(t *testing.T, on func(*tls.Config) faceCall) {
+			startTLS(t, cfg).onBoth(t, func(t *testing.T, on func(*tls.Config) tlsCall) {
 				client := ours.Client(t, nil)
 				client.MinVersion, client.MaxVersion = test.client, test.client
 				got, err := on(client)()
@@ -125,7 +55,7 @@ func TestTLS12Suites(t *testing.T) {
 	writePair(t, dir, ours)
 	cfg := tlsConfig(dir)
 	cfg.TLSMinVersion = tls.VersionTLS12
-	r := startTLS(t, cfg)
+	h := startTLS(t, cfg)
 	for name, test := range map[string]struct {
 		suite uint16
 		good  bool
@@ -137,7 +67,7 @@ func TestTLS12Suites(t *testing.T) {
 		"AES-256-CBC":       {tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, false},
 	} {
 		// Over HTTP/2 other parts refuse CBC too, so REST is called over HTTP/1.1, and gRPC by its handshake alone.
-		for face, protocol := range map[string]string{r.http: "http/1.1", r.grpc: "h2"} {
+		for face, protocol := range map[string]string{h.Addresses().HTTP: "http/1.1", h.Addresses().GRPC: "h2"} {
 			client := ours.Client(t, nil)
 			client.MaxVersion, client.CipherSuites, client.NextProtos = tls.VersionTLS12, []uint16{test.suite}, []string{protocol}
 			connection, err := tls.Dial("tcp", face, client)
@@ -154,19 +84,17 @@ func TestTLS12Suites(t *testing.T) {
 }
 
 func TestTLSProtocols(t *testing.T) {
-	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
-	writePair(t, dir, ours)
-	r := startTLS(t, tlsConfig(dir))
-	if got, err := r.onHTTP(ours.Client(t, nil))(); err != nil || got.text != "HTTP/2.0" {
-		t.Errorf("a client that speaks HTTP/2 gets %q, %v", got.text, err)
+	h, ours, _ := startWithPair(t)
+	if got, err := h.onHTTP(ours.Client(t, nil))(); err != nil || got.proto != "HTTP/2.0" {
+		t.Errorf("a client that speaks HTTP/2 gets %q, %v", got.proto, err)
 	}
 	client := ours.Client(t, nil)
 	client.NextProtos = []string{"http/1.1"}
-	if got, err := r.onHTTP(client)(); err != nil || got.text != "HTTP/1.1" {
-		t.Errorf("a client that speaks HTTP/1.1 gets %q, %v", got.text, err)
+	if got, err := h.onHTTP(client)(); err != nil || got.proto != "HTTP/1.1" {
+		t.Errorf("a client that speaks HTTP/1.1 gets %q, %v", got.proto, err)
 	}
 	// Go lets such a client finish its handshake; gRPC then ends the connection.
-	connection, err := tls.Dial("tcp", r.grpc, client)
+	connection, err := tls.Dial("tcp", h.Addresses().GRPC, client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,12 +106,10 @@ func TestTLSProtocols(t *testing.T) {
 
 // TestHTTP2Limits reads the settings that the REST face opens a connection with.
 func TestHTTP2Limits(t *testing.T) {
-	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
-	writePair(t, dir, ours)
-	r := startTLS(t, tlsConfig(dir))
+	h, ours, _ := startWithPair(t)
 	client := ours.Client(t, nil)
 	client.NextProtos = []string{"h2"}
-	connection, err := tls.Dial("tcp", r.http, client)
+	connection, err := tls.Dial("tcp", h.Addresses().HTTP, client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,58 +136,51 @@ func TestHTTP2Limits(t *testing.T) {
 }
 
 func TestPlainTextIsRefused(t *testing.T) {
-	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
-	writePair(t, dir, ours)
-	r := startTLS(t, tlsConfig(dir))
-	response, err := http.Get("http://" + r.http)
-	if err != nil {
-		t.Fatal(err)
+	h, _, _ := startWithPair(t)
+	if got, err := h.onHTTP(nil)(); err != nil || got.status != http.StatusBadRequest {
+		t.Errorf("REST: %d, %v", got.status, err)
 	}
-	defer response.Body.Close()
-	text, _ := io.ReadAll(response.Body)
-	if response.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "HTTP request to an HTTPS server") {
-		t.Errorf("got %d %q", response.StatusCode, text)
-	}
-	_, err = r.dial(insecure.NewCredentials())()
-	if status.Code(err) != codes.Unavailable {
-		t.Errorf("got %v", err)
+	if _, err := h.onGRPC(nil)(); status.Code(err) != codes.Unavailable {
+		t.Errorf("gRPC: %v", err)
 	}
 	seamtest.Eventually(t, "the log says why", func() bool {
-		return strings.Contains(r.logged(), "first record does not look like a TLS handshake")
+		return strings.Contains(h.log.String(), "first record does not look like a TLS handshake")
 	})
 }
 
-func TestWithoutFilesIsPlainText(t *testing.T) {
-	if i, err := newServerCertificates(config.Config{}, nil); i != nil || err != nil {
-		t.Errorf("got %v, %v", i, err)
+// TestFailedHandshakeIsOneShortLine shows that no text of a client in a handshake is logged, over either face:
+// crypto/tls quotes the names of protocols that it does not know, which can be 50 KB.
+func TestFailedHandshakeIsOneShortLine(t *testing.T) {
+	h, ours, _ := startWithPair(t)
+	client := ours.Client(t, nil)
+	for range 200 {
+		client.NextProtos = append(client.NextProtos, "offered"+strings.Repeat("x", 240))
 	}
-	r := startTLS(t, config.Config{})
-	if _, err := r.dial(insecure.NewCredentials())(); err != nil {
-		t.Error(err)
+	for _, address := range []string{h.Addresses().GRPC, h.Addresses().HTTP} {
+		if connection, err := tls.Dial("tcp", address, client); err == nil {
+			t.Error("the handshake succeeds")
+			_ = connection.Close()
+		}
 	}
-	response, err := http.Get("http://" + r.http)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-}
-
-// noKeys fails if the text has anything of a key.
-func noKeys(t *testing.T, text string, keys ...[]byte) {
-	t.Helper()
-	for _, key := range keys {
-		for line := range strings.Lines(string(key)) {
-			if strings.Contains(text, strings.TrimSpace(line)) {
-				t.Errorf("key material in %q", text)
-			}
+	seamtest.Eventually(t, "two lines about handshakes", func() bool {
+		return strings.Count(h.log.String(), "TLS handshake") == 2
+	})
+	for line := range strings.Lines(h.log.String()) {
+		if len(line) > 400 || strings.Contains(line, "offered") {
+			t.Errorf("a line of %d bytes: %.1000s", len(line), line)
 		}
 	}
 }
 
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
+// TestServiceDoesNotStartWithInvalidFiles shows that the error names the setting, whichever it is.
+func TestServiceDoesNotStartWithInvalidFiles(t *testing.T) {
+	cfg := config.Config{
+		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
+		SeamEndpoint: &url.URL{Scheme: "https", Host: "seam.example.com"}, SeamCAFile: filepath.Join(t.TempDir(), "none"),
 	}
+	_, err := New(cfg, slog.New(slog.DiscardHandler))
+	refused(t, err, "--seam-ca-file: open "+cfg.SeamCAFile)
+	cfg.SeamCAFile, cfg.TLSCertFile, cfg.TLSKeyFile = "", cfg.SeamCAFile, cfg.SeamCAFile
+	_, err = New(cfg, slog.New(slog.DiscardHandler))
+	refused(t, err, "--tls-cert-file and --tls-key-file: open "+cfg.TLSCertFile)
 }

@@ -27,20 +27,16 @@ const (
 )
 
 // TestSpans shows the spans of a call that is retried: one of the call, in the caller's trace, and one of each request
-// to Seam, whose context Seam gets. The log has the trace's id.
+// to Seam, whose context Seam gets. The log has the trace's id, the attempts, and why there were several.
 func TestSpans(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		for _, face := range []string{"grpc", "rest"} {
 			t.Run(protocol+", "+face, func(t *testing.T) {
 				collector := startCollector(t, protocol)
 				h := start(t)
-				if err := h.sandbox.Inject(sandbox.Fault{Status: 503, Times: 1}); err != nil {
-					t.Fatal(err)
-				}
+				h.inject(sandbox.Fault{Status: 503, Times: 1})
 				h.tracedGrant(t, face, "traceparent", traceparent, "tracestate", tracestate, "x-request-id", "call-1")
-				if err := h.stop(); err != nil {
-					t.Error(err)
-				}
+				h.end()
 				spans, service := collector.spans(t)
 				if service["service.name"] != "client-session-service" || service["service.version"] != "test" {
 					t.Errorf("the service is %v", service)
@@ -84,8 +80,9 @@ func TestSpans(t *testing.T) {
 						t.Errorf("request %d has the context %q, %q", i, got, header.Get("Tracestate"))
 					}
 				}
-				if got := h.log.calls(t)[0]["trace_id"]; got != remoteTrace {
-					t.Errorf("the log has the trace id %v", got)
+				line := h.log.calls(t)[0]
+				if line["trace_id"] != remoteTrace || line["attempts"] != 2.0 || line["retry_reason"] != "HTTP status 503, empty body" {
+					t.Errorf("the log has %v", line)
 				}
 			})
 		}
@@ -113,18 +110,14 @@ func TestSpansOfRefusals(t *testing.T) {
 	if got := h.grant(`{}`, "traceparent", "00-x"); got.status != http.StatusBadRequest {
 		t.Errorf("got %d %s", got.status, got.text)
 	}
-	if err := h.sandbox.Inject(sandbox.Fault{Status: 500, Times: 3}); err != nil {
-		t.Fatal(err)
-	}
+	h.inject(sandbox.Fault{Status: 500, Times: 3})
 	if got := h.grant(byID); got.status != http.StatusInternalServerError {
 		t.Errorf("got %d %s", got.status, got.text)
 	}
 	if _, err := healthv1.NewHealthClient(h.conn).Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
 		t.Error(err)
 	}
-	if err := h.stop(); err != nil {
-		t.Error(err)
-	}
+	h.end()
 	spans, _ := collector.spans(t)
 	if len(spans) != 5 {
 		t.Fatalf("the spans are %+v", spans)
@@ -160,9 +153,7 @@ func TestUntraced(t *testing.T) {
 			for _, face := range []string{"grpc", "rest"} {
 				h.tracedGrant(t, face, "traceparent", traceparent, "tracestate", tracestate)
 			}
-			if err := h.stop(); err != nil {
-				t.Error(err)
-			}
+			h.end()
 			if spans, _ := collector.spans(t); len(spans) > 0 {
 				t.Errorf("the spans are %+v", spans)
 			}
@@ -191,9 +182,7 @@ func TestCollectorIsDown(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "100")
 			h := start(t)
 			h.tracedGrant(t, "grpc")
-			if err := h.stop(); err != nil {
-				t.Error(err)
-			}
+			h.end()
 			if log := h.log.String(); !strings.Contains(log, "spans were not exported") || strings.Contains(log, "collector1") {
 				t.Error("the log does not say what is wrong, or too much of it")
 			}
@@ -227,13 +216,9 @@ func TestSpansHaveNoSecret(t *testing.T) {
 	passing.tracedGrant(t, "grpc")
 	passing.tracedGrant(t, "rest")
 	for _, h := range []*harness{h.harness, passing} {
-		if err := h.sandbox.Inject(sandbox.Fault{Status: 400, Body: `{"error":{"type":"some_error","message":"` + sandbox.APIKey + `"}}`}); err != nil {
-			t.Fatal(err)
-		}
+		h.inject(sandbox.Fault{Status: 400, Body: `{"error":{"type":"some_error","message":"` + sandbox.APIKey + `"}}`})
 		h.grant(byID, "Authorization", "Bearer "+ordersToken)
-		if err := h.stop(); err != nil {
-			t.Error(err)
-		}
+		h.end()
 	}
 	if spans, _ := collector.spans(t); len(spans) < len(tried)/2 { // What is refused before it is a call has none.
 		t.Errorf("there are only %d spans", len(spans))
