@@ -21,7 +21,7 @@ import (
 	"github.com/clientsession/client-session-service/service/auth"
 	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/grpcface"
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,7 +61,7 @@ func start(t *testing.T, handle handler) *harness {
 		Authenticator: auth.NewPassThrough(), Rules: rules, MaxInFlight: 64,
 		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, StreamLifetime: time.Minute, StreamCtx: t.Context(),
 	})
-	authority := seamtest.NewAuthority(t, "ca")
+	authority := servicetest.NewAuthority(t, "ca")
 	certificate := credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{authority.Pair(t, "server")}})
 	server := grpcface.New(grpcface.Config{
 		Calls: calls, Methods: []*call.Method{call.Unary(grantMethod, handle)},

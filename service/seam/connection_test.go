@@ -16,6 +16,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // Each call that dials anew costs a TLS handshake, so connections must be kept: through errors as well as responses.
@@ -145,7 +146,7 @@ func TestPlainText(t *testing.T) {
 // An upstream whose certificate is not valid for Seam gets neither the request nor the credential.
 func TestTLSFailure(t *testing.T) {
 	t.Parallel()
-	untrusted, _ := startTLS(t, true, seamtest.NewAuthority(t, "untrusted").Pair(t, "seam"))
+	untrusted, _ := startTLS(t, true, servicetest.NewAuthority(t, "untrusted").Pair(t, "seam"))
 	trusted, _ := startTLS(t, true)
 	plain := servePlain(t, responding(200, seamtest.Success))
 	for name, test := range map[string]struct {

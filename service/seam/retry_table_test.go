@@ -15,6 +15,7 @@ import (
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // The semantics in the order of the columns of the table.
@@ -209,7 +210,7 @@ type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
 
 func failingTLS(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	u, _ := startTLS(t, true, seamtest.NewAuthority(t, "untrusted").Pair(t, "seam"))
+	u, _ := startTLS(t, true, servicetest.NewAuthority(t, "untrusted").Pair(t, "seam"))
 	return u.URL, &u.connections // No request is sent without a connection.
 }
 

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestConnectionAgeOverREST shows that a caller of the REST face is moved to a new connection when its own has its age,
 // and that none of the calls that it makes meanwhile fails.
 func TestConnectionAgeOverREST(t *testing.T) {
 	t.Parallel() // Each of six services drains for half a second.
-	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
+	ours, dir := servicetest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	secure := tlsConfig(dir)
 	plainH1 := ours.Client(t, nil)

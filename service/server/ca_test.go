@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 func TestLoadCAs(t *testing.T) {
-	one, two := seamtest.NewAuthority(t, "one"), seamtest.NewAuthority(t, "two")
+	one, two := servicetest.NewAuthority(t, "one"), servicetest.NewAuthority(t, "two")
 	path := filepath.Join(t.TempDir(), "ca.pem")
 	bundle := bytes.Join([][]byte{[]byte("# ours\n"), one.PEM, []byte("# theirs\n"), two.PEM}, nil)
 	if err := os.WriteFile(path, bundle, 0o600); err != nil {
@@ -37,7 +37,7 @@ func TestLoadCAs(t *testing.T) {
 }
 
 func TestLoadCAsFails(t *testing.T) {
-	good := seamtest.NewAuthority(t, "one").PEM
+	good := servicetest.NewAuthority(t, "one").PEM
 	const secret = "c2VjcmV0c2VjcmV0"
 	key := []byte("-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n")
 	strange := []byte("-----BEGIN CERTIFICATE-----\n" + secret + "\n-----END CERTIFICATE-----\n")

@@ -17,6 +17,7 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // These are the causes of metricCauses, and the configurations under which they happen.
@@ -156,7 +157,7 @@ func upstream(fault seamtest.Fault) func(*testing.T, *config.Config) {
 func withCertificate(t *testing.T, cfg *config.Config) {
 	t.Helper()
 	folder := t.TempDir()
-	certificate, key := seamtest.NewAuthority(t, "ca").Issue(t, "server")
+	certificate, key := servicetest.NewAuthority(t, "ca").Issue(t, "server")
 	cfg.TLSCertFile, cfg.TLSKeyFile = filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	for file, content := range map[string][]byte{cfg.TLSCertFile: certificate, cfg.TLSKeyFile: key} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestClientCertificates shows that the service authenticates a caller by its certificate, and refuses that of another
 // authority in the handshake.
 func TestClientCertificates(t *testing.T) {
 	_, ours, cfg := goodFiles(t)
-	h, untrusted := startTLS(t, cfg), seamtest.NewAuthority(t, "untrusted")
+	h, untrusted := startTLS(t, cfg), servicetest.NewAuthority(t, "untrusted")
 	h.onBoth(t, func(t *testing.T, on func(*tls.Config) tlsCall) {
 		on(ours.Client(t, ours)).want(t, http.StatusOK)
 		on(ours.Client(t, nil)).want(t, http.StatusUnauthorized)
@@ -51,7 +52,7 @@ func TestNoResumptionPastChangedAuthorities(t *testing.T) {
 			if !twice(startTLS(t, without), ours.Client(t, nil)).DidResume {
 				t.Error("a client without a certificate could not resume")
 			}
-			h, client, others := startTLS(t, cfg), ours.Client(t, ours), seamtest.NewAuthority(t, "others")
+			h, client, others := startTLS(t, cfg), ours.Client(t, ours), servicetest.NewAuthority(t, "others")
 			if twice(h, client).DidResume {
 				t.Error("a client with a certificate resumed")
 			}
@@ -74,11 +75,11 @@ func TestChangedAuthoritiesOnOpenConnections(t *testing.T) {
 	h.onBoth(t, func(t *testing.T, on func(*tls.Config) tlsCall) {
 		list := on(ours.Client(t, ours))
 		for _, step := range []struct {
-			trusted *seamtest.Authority
+			trusted *servicetest.Authority
 			status  int
 		}{
 			{ours, http.StatusOK},
-			{seamtest.NewAuthority(t, "others"), http.StatusUnauthorized},
+			{servicetest.NewAuthority(t, "others"), http.StatusUnauthorized},
 			{ours, http.StatusOK},
 		} {
 			if err := h.certificates.useClientCAs([][]byte{step.trusted.PEM}); err != nil {

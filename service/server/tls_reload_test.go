@@ -17,6 +17,7 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestChangedCertificate has the certificate of one authority replaced by that of another. A client that trusts the
@@ -29,7 +30,7 @@ func TestChangedCertificate(t *testing.T) {
 	for _, call := range old {
 		call.want(t, http.StatusOK)
 	}
-	next, before := seamtest.NewAuthority(t, "next"), h.certificates.certificate.Load()
+	next, before := servicetest.NewAuthority(t, "next"), h.certificates.certificate.Load()
 	writePair(t, dir, next)
 	seamtest.Eventually(t, "the new certificate is read", func() bool {
 		return h.certificates.certificate.Load() != before
@@ -51,7 +52,7 @@ func invalidFiles() map[string]func(t *testing.T, dir string) (key []byte) {
 	strange := func(name string) func(*testing.T, string) []byte {
 		return func(t *testing.T, dir string) []byte {
 			t.Helper()
-			_, key := seamtest.NewAuthority(t, "strange").Issue(t, "server")
+			_, key := servicetest.NewAuthority(t, "strange").Issue(t, "server")
 			writeFiles(t, dir, map[string][]byte{name: key})
 			return key
 		}
@@ -77,7 +78,7 @@ func invalidFiles() map[string]func(t *testing.T, dir string) (key []byte) {
 		},
 		pair + "the certificate in DIR/tls.crt expired on ": func(t *testing.T, dir string) []byte {
 			t.Helper()
-			authority := seamtest.NewAuthority(t, "ours")
+			authority := servicetest.NewAuthority(t, "ours")
 			authority.Lifetime = -time.Second
 			return writePair(t, dir, authority)
 		},

@@ -16,10 +16,11 @@ import (
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 func TestTLSVersions(t *testing.T) {
-	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
+	ours, dir := servicetest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	for name, test := range map[string]struct {
 		least, client uint16
@@ -51,7 +52,7 @@ func TestTLSVersions(t *testing.T) {
 
 // TestTLS12Suites shows that TLS 1.2 takes AEAD suites only: CBC's padding has been a way in more than once.
 func TestTLS12Suites(t *testing.T) {
-	ours, dir := seamtest.NewAuthority(t, "ours"), t.TempDir()
+	ours, dir := servicetest.NewAuthority(t, "ours"), t.TempDir()
 	writePair(t, dir, ours)
 	cfg := tlsConfig(dir)
 	cfg.TLSMinVersion = tls.VersionTLS12

@@ -7,19 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"testing"
-
-	"github.com/clientsession/client-session-service/service/servicetest"
 )
-
-// Authority is another name of servicetest.Authority.
-type Authority = servicetest.Authority
-
-// NewAuthority returns a new authority, which no pool has.
-func NewAuthority(t testing.TB, name string) *Authority {
-	t.Helper()
-	return servicetest.NewAuthority(t, name)
-}
 
 // serverCertificate is the one that all servers of httptest have, and all upstreams here.
 var serverCertificate = sync.OnceValue(func() tls.Certificate {
