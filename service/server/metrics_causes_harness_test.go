@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +116,19 @@ func longBodies(t *testing.T, h *credentialHarness) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 	for range 20 {
 		running.Go(func() { _ = h.postGrant(ctx, body) })
+	}
+}
+
+// longLists makes calls whose responses nobody reads, until they have all of a caller's memory for responses.
+func longLists(t *testing.T, h *credentialHarness) {
+	t.Helper()
+	h.injectList(2500)
+	for range 3 {
+		c := h.h2(t)
+		t.Cleanup(func() { _ = c.Close() })
+		if err := errors.Join(c.open(1, ":path", listMethod), c.WriteData(1, true, envelope(0, nil))); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -65,8 +65,12 @@ func metricCauses() []metricCause {
 			cause: requesting(http.MethodOptions, grantPath, "Origin", "https://a.example", "Access-Control-Request-Method", "POST"),
 		},
 
-		{series: own + "in_flight", cause: func(t *testing.T, h *credentialHarness) { t.Helper(); t.Cleanup(h.hold(1)) }},
-		{series: own + "upstream_in_flight", cause: func(t *testing.T, h *credentialHarness) { t.Helper(); t.Cleanup(h.hold(1)) }},
+		{series: own + "in_flight", cause: func(t *testing.T, h *credentialHarness) { t.Helper(); t.Cleanup(h.hold(1, ordersToken)) }},
+		{series: own + "upstream_in_flight", cause: func(t *testing.T, h *credentialHarness) { t.Helper(); t.Cleanup(h.hold(1, ordersToken)) }},
+		{
+			series: own + "upstream_response_bytes",
+			cause:  func(t *testing.T, h *credentialHarness) { t.Helper(); t.Cleanup(h.hold(1, ordersToken)) },
+		},
 		{series: own + "grpc_streams", cause: watching(1)},
 		{series: own + `connections{face="grpc"}`, cause: watching(1)},
 		{series: own + `connections{face="rest"}`, cause: dialing(1)},
@@ -74,13 +78,19 @@ func metricCauses() []metricCause {
 		{series: own + "request_buffer_bytes", cause: incomplete(1)},
 		{series: refused + `"in_flight"}`, configure: maxInFlight(1), cause: func(t *testing.T, h *credentialHarness) {
 			t.Helper()
-			t.Cleanup(h.hold(1))
+			t.Cleanup(h.hold(1, ordersToken))
 			h.grant(byID)
 		}},
 		{
 			series: refused + `"caller"}`, cause: repeated(3, granted),
 			configure: func(_ *testing.T, cfg *config.Config) { cfg.CallerRPS = 0.01 },
 		},
+		{series: refused + `"caller_share"}`, configure: maxInFlight(4), cause: func(t *testing.T, h *credentialHarness) {
+			t.Helper()
+			t.Cleanup(h.hold(3, ordersToken))
+			h.grant(byID)
+		}},
+		{series: refused + `"response_bytes"}`, cause: longLists},
 		{series: refused + `"streams"}`, cause: watching(257)},
 		{series: refused + `"request_buffer"}`, configure: maxInFlight(1), cause: incomplete(65)},
 		{series: refused + `"request_bytes"}`, configure: maxInFlight(64), cause: longBodies},
@@ -128,6 +138,9 @@ func metricCauses() []metricCause {
 		},
 		{series: attempts + `"truncated"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectTruncate})},
 		{series: attempts + `"malformed"}`, cause: faulty(sandbox.Fault{Status: 200, Body: "[]"})},
+		{
+			series: attempts + `"out_of_memory"}`, cause: longLists,
+		},
 		{
 			series: attempts + `"too_large"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectEndless}),
 			configure: func(_ *testing.T, cfg *config.Config) { cfg.MaxResponseMiB = 1 },

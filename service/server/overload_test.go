@@ -2,8 +2,11 @@ package server_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,15 +25,16 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// hold makes calls until Seam has that many requests, and has no response to any of them until release is called, which
-// cancels the calls.
-func (h *harness) hold(calls int) (release func()) {
+// hold makes calls with the API keys, in turn, until Seam has that many requests, and has no response to any of them until
+// release is called, which cancels the calls.
+func (h *harness) hold(calls int, keys ...string) (release func()) {
 	h.t.Helper()
 	h.inject(sandbox.Fault{Delay: time.Minute, Path: "/client_sessions/get"})
-	ctx, cancel := context.WithCancel(authorized(h.t))
+	ctx, cancel := context.WithCancel(h.t.Context())
 	var running sync.WaitGroup
-	for range calls {
-		running.Go(func() { _, _ = h.client().Get(ctx, &clientsessionv1.GetRequest{}) })
+	for i := range calls {
+		of := metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+keys[i%len(keys)])
+		running.Go(func() { _, _ = h.client().Get(of, &clientsessionv1.GetRequest{}) })
 	}
 	seamtest.Eventually(h.t, "the calls are in flight", func() bool { return len(h.sandbox.Requests()) == calls })
 	return func() {
@@ -44,7 +48,9 @@ func (h *harness) hold(calls int) (release func()) {
 // and that the service accepts calls again as soon as there is a free slot.
 func TestTooManyInFlight(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 4 })
-	release := h.hold(4)
+	h.grant(byID) // The first key is proven, and the other one is another caller.
+	h.sandbox.ClearRequests()
+	release := h.hold(4, sandbox.APIKey, sandbox.OtherAPIKey)
 	h.sandbox.ClearRequests()
 	began := time.Now()
 	var trailer metadata.MD
@@ -128,10 +134,10 @@ func TestCallerRateByName(t *testing.T) {
 	}
 }
 
-// TestTooManyConnections shows that a connection too many is closed at once, over each face, and that there is room for
-// another when one is closed.
+// TestTooManyConnections shows that at the limit the oldest connection that never had a call makes room for a new one,
+// over each face, and that the connection of a caller does not.
 func TestTooManyConnections(t *testing.T) {
-	h := start(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.MaxInFlight = 1 })
 	for name, address := range map[string]string{"gRPC": h.at.GRPC, "REST": h.at.HTTP} {
 		t.Run(name, func(t *testing.T) {
 			const limit = 1024 // The minimum limit, for any --max-in-flight.
@@ -149,24 +155,23 @@ func TestTooManyConnections(t *testing.T) {
 				open = append(open, connection)
 				return connection
 			}
-			// Whether a connection was closed: one that is not has nothing to read, or what a gRPC server says first.
+			// Whether a connection was closed, after what a gRPC server says first.
 			closed := func(connection net.Conn, within time.Duration) bool {
 				_ = connection.SetReadDeadline(time.Now().Add(within))
-				_, err := connection.Read(make([]byte, 1))
-				timeout, ok := err.(net.Error) //nolint:errorlint // A connection returns it bare.
-				return err != nil && (!ok || !timeout.Timeout())
+				_, err := io.Copy(io.Discard, connection)
+				return !errors.Is(err, os.ErrDeadlineExceeded)
 			}
-			for range limit {
+			h.check(t) // The connection of a caller is older than all others.
+			for range limit - 1 {
 				dial()
 			}
-			if closed(open[limit-1], 300*time.Millisecond) {
-				t.Error("the last connection within the limit was closed")
+			if closed(open[0], 300*time.Millisecond) {
+				t.Error("a connection within the limit was closed")
 			}
-			if !closed(dial(), 10*time.Second) {
-				t.Error("one connection too many was not closed")
+			if closed(dial(), 300*time.Millisecond) || !closed(open[0], 10*time.Second) {
+				t.Error("the oldest connection makes no room for a new one")
 			}
-			_ = open[0].Close()
-			seamtest.Eventually(t, "another connection is accepted", func() bool { return !closed(dial(), 300*time.Millisecond) })
+			h.check(t)
 		})
 	}
 	const none = `client_session_service_refused_total{limit="connections"} 0` + "\n" // The series exists from the start.

@@ -20,6 +20,7 @@ func TestTimeoutsOfREST(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.closeListeners()
+	defer s.grpcServer.Stop()
 	defer s.seamClient.Close()
 	for name, timeout := range map[string]struct{ got, least, most time.Duration }{
 		"headers":  {s.httpServer.ReadHeaderTimeout, time.Second, 10 * time.Second},
