@@ -123,7 +123,7 @@ func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 		"gone, then new":            {"a,-,b,b", "a,b", "missing,reloaded"},
 		"applied, then new":         {"a,b,b,b,c,c", "a,b,c", "reloaded,reloaded"},
 		"bad, seen once":            {"a,bad,b,b", "a,b", "reloaded"},
-		"bad at every poll":         {"a,bad secret,bad secret,bad secret,b,b", "a,b", "invalid,invalid,reloaded"},
+		"bad at every poll":         {"a,bad-secret,bad-secret,bad-secret,b,b", "a,b", "invalid,invalid,reloaded"},
 		"bad, then as before":       {"a,bad,bad,a,a", "a", "invalid,recovered"},
 		"one of two":                {"a+b,a+c,a+c,d+c,d+c", "a+b,a+c,d+c", "reloaded,reloaded"},
 		"one of two is bad":         {"a+b,a+bad,a+bad,a+bad,a+b,a+b", "a+b", "invalid,invalid,recovered"},

@@ -98,6 +98,7 @@ func TestCredentials(t *testing.T) {
 		"no publishable key":                    {[]string{"seam-publishable-key", sandbox.APIKey}, refused, everywhere},
 	} {
 		t.Run(name, func(t *testing.T) {
+			g := g.within(t)
 			for endpoint, call := range calls() {
 				g.Reset()
 				want := refused
@@ -146,6 +147,7 @@ func TestPublishableKey(t *testing.T) {
 	} {
 		for _, endpoint := range []string{"create", "get_or_create"} {
 			t.Run(name+" "+endpoint, func(t *testing.T) {
+				g := g.within(t)
 				g.Reset()
 				res := g.send("POST", "/client_sessions/"+endpoint, test.body,
 					append(test.headers, "seam-publishable-key", sandbox.PublishableKey)...)

@@ -81,6 +81,7 @@ func TestControlRejectsCrossOrigin(t *testing.T) {
 		"two ports":                          {[]string{"Host", "127.0.0.1:1" + port}, host},
 	} {
 		t.Run(name, func(t *testing.T) {
+			g := g.within(t)
 			g.Reset()
 			created := g.api("PUT", "create", byKey("someone")).session(`{}`)["client_session_id"].(string)
 			for _, route := range [][3]string{

@@ -181,6 +181,7 @@ func TestGrantAccess(t *testing.T) {
 		{"key of a revoked session", id + `"user_identifier_key":"revoked_user"}`, `{"user_identifier_key":"revoked_user"}`},
 	} {
 		t.Run(step.name, func(t *testing.T) {
+			g := g.within(t)
 			s := g.api("PATCH", "grant_access", step.body).session(step.want)
 			if s["client_session_id"] != sandbox.SessionID || s["token"] != sandbox.SessionToken {
 				t.Errorf("another session: %v", s)

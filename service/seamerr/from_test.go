@@ -50,6 +50,7 @@ func TestFrom(t *testing.T) {
 		"status failed":      {status.Error(codes.FailedPrecondition, "x"), codes.FailedPrecondition, 412, "failed_precondition", "x"},
 		"status unavailable": {status.Error(codes.Unavailable, "x"), codes.Unavailable, 503, "unavailable", "x"},
 		"status unknown":     {status.Error(codes.Unknown, "x"), codes.Unknown, 500, "unknown", "x"},
+		"status data loss":   {status.Error(codes.DataLoss, "x"), codes.DataLoss, 500, "data_loss", "x"},
 		"anything else":      {errors.New(secret), codes.Internal, 500, "internal_server_error", "Internal error"},
 	} {
 		t.Run(name, func(t *testing.T) {

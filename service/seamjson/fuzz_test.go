@@ -2,6 +2,7 @@ package seamjson
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"testing"
 	"unicode/utf8"
@@ -116,9 +117,7 @@ func responseDiffers(text []byte) bool {
 		return true
 	}
 	all := members(text)
-	for name, value := range members(all["client_session"]) {
-		all[name] = value
-	}
+	maps.Copy(all, members(all["client_session"]))
 	for name, value := range all {
 		switch {
 		case camelCase(name):
