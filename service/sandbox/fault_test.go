@@ -36,6 +36,7 @@ func TestFaultResponses(t *testing.T) {
 	} {
 		for _, noID := range []bool{false, true} {
 			g.send("POST", "/_sandbox/faults", fmt.Sprintf(`%s,"path":"/client_sessions/list","times":1,"no_request_id":%t}`, test.fault, noID)).ok()
+			g.send("GET", "/", "").fails(notFound) // The fault is for another path.
 			start := time.Now()
 			res := g.api("GET", "list", "")
 			if strings.Contains(test.fault, "delay") && time.Since(start) < 20*time.Millisecond {
