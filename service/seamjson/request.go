@@ -195,15 +195,12 @@ var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z
 
 // readValue reads one value. The violation is nil when the value is valid.
 func (r requestReader) readValue(f *field) (v protoreflect.Value, violation *seamerr.FieldViolation, err error) {
-	if kind := r.dec.PeekKind(); !f.accepts(kind) {
+	kind := r.dec.PeekKind()
+	if !f.accepts(kind) {
 		return v, new(seamerr.UnexpectedType(f.expects(), kindName(kind), f.name)), r.dec.SkipValue()
 	}
 	if f.kind == kindBool {
-		token, err := r.dec.ReadToken()
-		if err != nil {
-			return v, nil, err
-		}
-		return protoreflect.ValueOfBool(token.Bool()), nil, nil
+		return protoreflect.ValueOfBool(kind == 't'), nil, r.dec.SkipValue()
 	}
 	text, err := r.dec.readString()
 	if err != nil {

@@ -239,15 +239,12 @@ func (r responseReader) readList(f *field, o object) error {
 
 // lenientValue converts a value to the type of the field; ok is false where it cannot.
 func (r responseReader) lenientValue(f *field) (v protoreflect.Value, ok bool, err error) {
+	kind := r.PeekKind()
 	if f.kind == kindBool {
-		token, err := r.ReadToken()
-		if err != nil {
-			return v, false, err
-		}
-		return protoreflect.ValueOfBool(token.Bool()), true, nil
+		return protoreflect.ValueOfBool(kind == 't'), true, r.SkipValue()
 	}
 	var text string
-	if r.PeekKind() == '"' {
+	if kind == '"' {
 		text, err = r.readString()
 	} else {
 		var number jsontext.Value
