@@ -108,6 +108,11 @@ func TestParse(t *testing.T) {
 				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", WriteCAFile: "ca.pem", Log: config.Log{LogLevel: level(slog.LevelWarn), LogFormat: "json"}, Version: "v1"}
 			},
 		},
+		"healthcheck": {
+			[]string{"healthcheck", "--admin-listen=:9"},
+			nil,
+			func(c *config.Config) { c.Command, c.AdminListen = config.Healthcheck, ":9" },
+		},
 		// The commands that help with the callers file need no other configuration.
 		"token": {
 			[]string{"callers", "token"},
