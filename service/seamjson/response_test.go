@@ -175,6 +175,7 @@ func TestAdditionalMembers(t *testing.T) {
 		`"a":` + nested(9000) + `,"b":1`:            `{"b":1}`,
 		`"a":1e999,"b":1`:                           `{"b":1}`,
 		`"\u0061":1`:                                `{"a":1}`,
+		`"a\ud83db":1`:                              `{"a\ufffdb":1}`,
 		`"a":"` + strings.Repeat("x", 70_000) + `"`: `{}`,
 		`"additional_members":{"a":1}`:              `{"additional_members":{"a":1}}`,
 	} {
