@@ -107,16 +107,17 @@ func TestFromResponseWithoutEnvelope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := seamerr.FromResponse(502, test.contentType, []byte(test.body))
-			if want := "Seam responded with HTTP status 502 without an error of its own"; e.Type != "" || e.Message != want || e.HTTPStatus != 502 {
+			if want := "Seam responded with HTTP status 502 without an error of its own"; e.Type != "" || e.Message != want || e.HTTPStatus != 502 || e.Local {
 				t.Errorf("error is %+v", e)
 			}
 			if kept := e.Body != nil; kept != test.kept || (kept && (string(e.Body) != test.body || e.ContentType != test.contentType)) {
 				t.Errorf("%s %.100s is handed on", e.ContentType, e.Body)
 			}
 			status := e.GRPCStatus().Proto().String()
-			if strings.Contains(status, secret) || strings.Contains(status, seamerr.DomainSeam) {
+			if strings.Contains(status, secret) {
 				t.Errorf("the status is %s", status)
 			}
+			wantInfo(t, e, "BAD_GATEWAY", "client-session-service")
 			if made, err := e.Envelope(); made != nil || err != nil {
 				t.Errorf("envelope is %s, error %v; want none", made, err)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
@@ -60,6 +61,9 @@ func TestWithUnknownOutcome(t *testing.T) {
 				}
 				if !reflect.DeepEqual(*test.e, before) {
 					t.Errorf("the error that it was made of is now %+v", test.e)
+				}
+				if info := detail[*errdetails.ErrorInfo](e.GRPCStatus()); info[0].GetMetadata()["outcome"] != "unknown" {
+					t.Errorf("info is %v", info)
 				}
 				known, knownErr := before.Envelope()
 				body, err := e.Envelope()
