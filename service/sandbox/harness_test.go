@@ -162,7 +162,7 @@ func (r reply) responds(want string) map[string]any {
 	if failed {
 		got += fmt.Sprintf(" %v: %v", e["type"], e["message"])
 	}
-	if got != want || v["ok"] == failed || failed && e["request_id"] != id {
+	if got != want || v["ok"] != !failed || failed && e["request_id"] != id {
 		r.t.Errorf("%s: got %s\nwant %s\nbody %s", r.to, got, want, r.body)
 	}
 	return v

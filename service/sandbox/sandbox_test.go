@@ -51,14 +51,6 @@ func TestRawJSON(t *testing.T) {
 	}
 }
 
-func TestExtraMembers(t *testing.T) {
-	g := newHarness(t, sandbox.Options{ExtraMembers: true})
-	g.api("GET", "get?client_session_id="+sandbox.RevokedSessionID, "").session(
-		`{"revoked_at":"2026-01-02T02:04:05.678Z","publishable_key":null,"api_key_id":"1c2d3e4f-5a6b-4c7d-8e9f-0a1b2c3d4e07"}`)
-	g.send("PUT", "/client_sessions/create", byKey("x"), "seam-publishable-key", sandbox.PublishableKey).session(
-		`{"revoked_at":null,"publishable_key":"` + sandbox.PublishableKey + `","api_key_id":null}`)
-}
-
 // Two runs after a reset must be the same to the byte.
 func TestResetIsDeterministic(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
