@@ -86,8 +86,7 @@ func (r *harness) poll(paths []string, changes ...func()) {
 // events names the lines of the log, which must have no others: a failure tells the cause, and quotes no content.
 func (r *harness) events() string {
 	r.t.Helper()
-	const failed = ` level=ERROR msg="reload failed: the previous contents stay in use" what="the files" cause="`
-	const reloaded = ` level=INFO msg=reloaded what="the files" changed=`
+	const failed = `level=ERROR msg="reload failed: the previous contents stay in use" what="the files" cause="`
 	var events []string
 	for line := range strings.Lines(strings.ReplaceAll(r.log.String(), r.dir, "DIR")) {
 		_, text, _ := strings.Cut(line, " ")
@@ -96,9 +95,9 @@ func (r *harness) events() string {
 			failed + `it is invalid"`:                                    "invalid",
 			failed + `the files: open DIR/a: no such file or directory"`: "missing",
 			failed + `the files: open DIR/b: no such file or directory"`: "missing b",
-			reloaded + `true`:                                            "reloaded",
-			reloaded + `false`:                                           "recovered",
-		}[" "+strings.TrimSpace(text)]
+			`level=INFO msg=reloaded what="the files" changed=true`:      "reloaded",
+			`level=INFO msg=reloaded what="the files" changed=false`:     "recovered",
+		}[strings.TrimSpace(text)]
 		if !known {
 			r.t.Errorf("the log has %s", line)
 		}
