@@ -3,11 +3,14 @@ package config_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +50,8 @@ func TestParse(t *testing.T) {
 				"--log-format=text", "--cors-origin=https://a.example", "--cors-origin=http://localhost:3000", "--max-in-flight=64",
 				"--caller-rps=2.5", "--drain-delay=1s", "--drain-timeout=2s", "--max-connection-age=1h", "--reflection=off", "--max-response-mib=64",
 				"--allowed-host=sessions.example.com", "--allowed-host=Sessions", "--allowed-host=10.1.2.3", "--pprof",
+				"--tls-cert-file=/c", "--tls-key-file=/k", "--tls-client-ca-file=/a", "--tls-min-version=1.2", "--seam-ca-file=/s",
+				"--trusted-proxy=10.0.0.0/8", "--trusted-proxy=::1/128",
 			},
 			nil,
 			func(c *config.Config) {
@@ -61,57 +66,38 @@ func TestParse(t *testing.T) {
 				c.MaxInFlight, c.CallerRPS = 64, 2.5
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = time.Second, 2*time.Second, time.Hour
 				c.Reflection, c.MaxResponseMiB = config.ReflectionOff, 64
+				c.TLSCertFile, c.TLSKeyFile, c.TLSClientCAFile, c.TLSMinVersion = "/c", "/k", "/a", tls.VersionTLS12
+				c.SeamCAFile = "/s"
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 			},
 		},
 		"environment": {
 			nil,
 			map[string]string{
-				"GRPC_LISTEN": ":1", "HTTP_LISTEN": ":2", "ADMIN_LISTEN": ":3", "SEAM_ENDPOINT": "https://seam.example",
-				"SANDBOX": "true", "SANDBOX_LISTEN": ":4", "DEFAULT_TIMEOUT": "1s", "MAX_TIMEOUT": "2s", "LOG_LEVEL": "error",
-				"LOG_FORMAT": "text", "CORS_ORIGIN": "https://a.example,*", "MAX_IN_FLIGHT": "8", "CALLER_RPS": "100",
-				"DRAIN_DELAY": "3s", "DRAIN_TIMEOUT": "4s", "MAX_CONNECTION_AGE": "6s",
-				"ALLOWED_HOST": "a.example,b_c", "PPROF": "1",
+				"GRPC_LISTEN": ":1", "SEAM_ENDPOINT": "https://seam.example", "MAX_TIMEOUT": "2s", "LOG_LEVEL": "error",
+				"CORS_ORIGIN": "https://a.example,https://b.example", "MAX_IN_FLIGHT": "8", "CALLER_RPS": "100", "PPROF": "1",
+				"SEAM_API_KEY": apiKey, "CALLERS_FILE": "/callers.yaml",
 			},
 			func(c *config.Config) {
-				c.GRPCListen, c.HTTPListen, c.AdminListen = ":1", ":2", ":3"
-				c.SeamEndpoint = &url.URL{Scheme: "https", Host: "seam.example"}
-				c.Sandbox, c.SandboxListen = true, ":4"
-				c.DefaultTimeout, c.MaxTimeout = time.Second, 2*time.Second
-				c.LogLevel, c.LogFormat = level(slog.LevelError), "text"
-				c.CORSOrigins = []string{"https://a.example", "*"}
-				c.AllowedHosts = []string{"a.example", "b_c"}
-				c.Pprof = true
-				c.MaxInFlight, c.CallerRPS = 8, 100
-				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = 3*time.Second, 4*time.Second, 6*time.Second
+				c.GRPCListen, c.SeamEndpoint = ":1", &url.URL{Scheme: "https", Host: "seam.example"}
+				c.MaxTimeout, c.LogLevel = 2*time.Second, level(slog.LevelError)
+				c.CORSOrigins = []string{"https://a.example", "https://b.example"}
+				c.MaxInFlight, c.CallerRPS, c.Pprof = 8, 100, true
+				c.SeamAPIKey, c.CallersFile = apiKey, "/callers.yaml"
 			},
-		},
-		"a flag wins over the environment": {
-			[]string{"--grpc-listen=:1", "--log-level=warn"},
-			map[string]string{"GRPC_LISTEN": ":2", "LOG_LEVEL": "error"},
-			func(c *config.Config) { c.GRPCListen, c.LogLevel = ":1", level(slog.LevelWarn) },
-		},
-		"a valid flag overrides an invalid variable": {
-			[]string{"--max-timeout=1s"},
-			map[string]string{"MAX_TIMEOUT": "soon"},
-			func(c *config.Config) { c.MaxTimeout = time.Second },
 		},
 		"least load": {
-			[]string{"--max-in-flight=1", "--caller-rps=0.001", "--drain-delay=0s", "--drain-timeout=1ns", "--max-connection-age=1ms"},
-			nil,
+			[]string{"--max-in-flight=1", "--caller-rps=0", "--drain-delay=0s", "--drain-timeout=1ns", "--max-connection-age=1ms"},
+			map[string]string{"CALLER_RPS": "5"},
 			func(c *config.Config) {
-				c.MaxInFlight, c.CallerRPS = 1, 0.001
+				c.MaxInFlight, c.CallerRPS = 1, 0
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = 0, 1, time.Millisecond
 			},
 		},
 		"most load": {
-			[]string{"--max-in-flight=1048575", "--caller-rps=1e6"},
+			[]string{"--max-in-flight=1048575", "--caller-rps=1e6", "--max-response-mib=1024"},
 			nil,
-			func(c *config.Config) { c.MaxInFlight, c.CallerRPS = 1048575, 1e6 },
-		},
-		"any number of calls a caller": {
-			[]string{"--caller-rps=0"},
-			map[string]string{"CALLER_RPS": "5"},
-			func(c *config.Config) { c.CallerRPS = 0 },
+			func(c *config.Config) { c.MaxInFlight, c.CallerRPS, c.MaxResponseMiB = 1048575, 1e6, 1024 },
 		},
 		"zero without a unit": {[]string{"--drain-delay=0"}, nil, func(c *config.Config) { c.DrainDelay = 0 }},
 		"command named":       {[]string{"serve", "--sandbox"}, nil, func(c *config.Config) { c.Sandbox = true }},
@@ -120,6 +106,24 @@ func TestParse(t *testing.T) {
 			map[string]string{"SANDBOX_WRITE_CA_FILE": "ca.pem"},
 			func(c *config.Config) {
 				*c = config.Config{Command: config.Sandbox, SandboxListen: "127.0.0.1:5", WriteCAFile: "ca.pem", Log: config.Log{LogLevel: level(slog.LevelWarn), LogFormat: "json"}, Version: "v1"}
+			},
+		},
+		"healthcheck": {
+			[]string{"healthcheck", "--admin-listen=:9"},
+			nil,
+			func(c *config.Config) { c.Command, c.AdminListen = config.Healthcheck, ":9" },
+		},
+		// The commands that help with the callers file need no other configuration.
+		"token": {
+			[]string{"callers", "token"},
+			map[string]string{"SEAM_API_KEY": apiKey, "GRPC_LISTEN": "0.0.0.0:1"},
+			func(c *config.Config) { *c = config.Config{Command: config.NewToken, Version: "v1"} },
+		},
+		"check": {
+			[]string{"callers", "check", "a.yaml"},
+			map[string]string{"SEAM_API_KEY": apiKey, "GRPC_LISTEN": "0.0.0.0:1"},
+			func(c *config.Config) {
+				*c = config.Config{Command: config.CheckCallers, CallersFile: "a.yaml", Version: "v1"}
 			},
 		},
 	} {
@@ -141,99 +145,63 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseViolations(t *testing.T) {
-	for name, test := range map[string]struct {
-		args []string
-		want string
+	wants := map[string]string{
+		"--nope":               "unknown flag --nope",
+		"nope":                 "unexpected argument nope",
+		"--grpc-listen":        "--grpc-listen",
+		"callers check":        "expected \"<file>\"",
+		"sandbox --listen=x":   "--listen: \"x\" is not an address",
+		"sandbox --pprof":      "unknown flag --pprof",
+		"sandbox --log-level=": "--log-level: \"\" is none of debug, info, warn, error",
+	}
+	// A value of a kind is invalid for each flag of the kind. VALUE stands for the value.
+	for _, test := range []struct {
+		flag, want string
+		values     []string
 	}{
-		"no port":                  {[]string{"--grpc-listen=localhost"}, "--grpc-listen: \"localhost\" is not an address"},
-		"port alone":               {[]string{"--http-listen=8080"}, "--http-listen: \"8080\" is not an address"},
-		"port too high":            {[]string{"--http-listen=:65536"}, "--http-listen: \":65536\" is not an address"},
-		"named port":               {[]string{"--admin-listen=:http"}, "--admin-listen: \":http\" is not an address"},
-		"empty port":               {[]string{"--admin-listen=127.0.0.1:"}, "--admin-listen: \"127.0.0.1:\" is not an address"},
-		"host name":                {[]string{"--grpc-listen=example.com:1"}, "--grpc-listen: \"example.com:1\" is not an address"},
-		"URL":                      {[]string{"--grpc-listen=http://127.0.0.1:1"}, "--grpc-listen: \"http://127.0.0.1:1\" is not an address"},
-		"IPv6 unbracketed":         {[]string{"--grpc-listen=::1:1"}, "--grpc-listen: \"::1:1\" is not an address"},
-		"sandbox address":          {[]string{"--sandbox-listen=x"}, "--sandbox-listen: \"x\" is not an address"},
-		"no scheme":                {[]string{"--seam-endpoint=connect.getseam.com"}, "--seam-endpoint: needs http:// or https:// and a host"},
-		"other scheme":             {[]string{"--seam-endpoint=ftp://seam.example"}, "--seam-endpoint: needs http:// or https:// and a host"},
-		"no host":                  {[]string{"--seam-endpoint=https:///x"}, "--seam-endpoint: needs http:// or https:// and a host"},
-		"port without host":        {[]string{"--seam-endpoint=https://:1"}, "--seam-endpoint: needs http:// or https:// and a host"},
-		"user":                     {[]string{"--seam-endpoint=https://u:passw0rd@seam.example"}, "--seam-endpoint: must have no user, no query and no fragment"},
-		"query":                    {[]string{"--seam-endpoint=https://seam.example?key=passw0rd"}, "--seam-endpoint: must have no user, no query and no fragment"},
-		"fragment":                 {[]string{"--seam-endpoint=https://seam.example#x"}, "--seam-endpoint: must have no user, no query and no fragment"},
-		"invalid URL":              {[]string{"--seam-endpoint=https://u:passw0rd@seam.example:x"}, "--seam-endpoint: is not a URL"},
-		"timeout of zero":          {[]string{"--default-timeout=0s"}, "--default-timeout: \"0s\" is not a time above zero"},
-		"negative timeout":         {[]string{"--max-timeout=-1s"}, "--max-timeout: \"-1s\" is not a time above zero"},
-		"timeout, no unit":         {[]string{"--max-timeout=30"}, "--max-timeout: \"30\" is not a time above zero"},
-		"response of nothing":      {[]string{"--max-response-mib=0"}, "--max-response-mib: \"0\" is not a number from 1 to 1024"},
-		"response too long":        {[]string{"--max-response-mib=1025"}, "--max-response-mib: \"1025\" is not a number from 1 to 1024"},
-		"response with a unit":     {[]string{"--max-response-mib=8MiB"}, "--max-response-mib: \"8MiB\" is not a number from 1 to 1024"},
-		"reflection":               {[]string{"--reflection=maybe"}, "--reflection: \"maybe\" is none of auto, on, off"},
-		"level":                    {[]string{"--log-level=loud"}, "--log-level: \"loud\" is none of debug, info, warn, error"},
-		"format":                   {[]string{"--log-format=xml"}, "--log-format: \"xml\" is neither json nor text"},
-		"origin with a path":       {[]string{"--cors-origin=https://a.example/"}, "--cors-origin: \"https://a.example/\" is not an origin"},
-		"origin as a host":         {[]string{"--cors-origin=a.example"}, "--cors-origin: \"a.example\" is not an origin"},
-		"origin, second one":       {[]string{"--cors-origin=*", "--cors-origin=null"}, "--cors-origin: \"null\" is not an origin"},
-		"origin with a wildcard":   {[]string{"--cors-origin=https://*.example.com"}, "--cors-origin: \"https://*.example.com\" is not an origin"},
-		"origin with a wild port":  {[]string{"--cors-origin=https://a.example:*"}, "--cors-origin: \"https://a.example:*\" is not an origin"},
-		"origin of a wildcard":     {[]string{"--cors-origin=https://*"}, "--cors-origin: \"https://*\" is not an origin"},
-		"two wildcards":            {[]string{"--cors-origin=**"}, "--cors-origin: \"**\" is not an origin"},
-		"host with a port":         {[]string{"--allowed-host=a.example:80"}, "--allowed-host: \"a.example:80\" is not a host name"},
-		"host as a URL":            {[]string{"--allowed-host=http://a.example"}, "--allowed-host: \"http://a.example\" is not a host name"},
-		"host with a wildcard":     {[]string{"--allowed-host=*.example.com"}, "--allowed-host: \"*.example.com\" is not a host name"},
-		"any host":                 {[]string{"--allowed-host=*"}, "--allowed-host: \"*\" is not a host name"},
-		"host with a last dot":     {[]string{"--allowed-host=a.example."}, "--allowed-host: \"a.example.\" is not a host name"},
-		"no calls":                 {[]string{"--max-in-flight=0"}, "--max-in-flight: \"0\" is not a number from 1 to 1048575"},
-		"calls below zero":         {[]string{"--max-in-flight=-1"}, "--max-in-flight: \"-1\" is not a number from 1 to 1048575"},
-		"calls in words":           {[]string{"--max-in-flight=many"}, "--max-in-flight: \"many\" is not a number from 1 to 1048575"},
-		"too many calls":           {[]string{"--max-in-flight=1048576"}, "--max-in-flight: \"1048576\" is not a number from 1 to 1048575"},
-		"calls beyond any integer": {[]string{"--max-in-flight=99999999999999999999"}, "--max-in-flight: \"99999999999999999999\" is not a number from 1 to 1048575"},
-		"half a call":              {[]string{"--max-in-flight=1.5"}, "--max-in-flight: \"1.5\" is not a number from 1 to 1048575"},
-		"calls in hexadecimal":     {[]string{"--max-in-flight=0x10"}, "--max-in-flight: \"0x10\" is not a number from 1 to 1048575"},
-		"calls left empty":         {[]string{"--max-in-flight="}, "--max-in-flight: \"\" is not a number from 1 to 1048575"},
-		"rate of NaN":              {[]string{"--caller-rps=NaN"}, "--caller-rps: \"NaN\" is not a number from 0 to 1000000"},
-		"rate of Inf":              {[]string{"--caller-rps=Inf"}, "--caller-rps: \"Inf\" is not a number from 0 to 1000000"},
-		"rate of -Inf":             {[]string{"--caller-rps=-Inf"}, "--caller-rps: \"-Inf\" is not a number from 0 to 1000000"},
-		"rate below zero":          {[]string{"--caller-rps=-1"}, "--caller-rps: \"-1\" is not a number from 0 to 1000000"},
-		"rate just below 0":        {[]string{"--caller-rps=-0.001"}, "--caller-rps: \"-0.001\" is not a number from 0 to 1000000"},
-		"rate in words":            {[]string{"--caller-rps=fast"}, "--caller-rps: \"fast\" is not a number from 0 to 1000000"},
-		"rate with a unit":         {[]string{"--caller-rps=5/s"}, "--caller-rps: \"5/s\" is not a number from 0 to 1000000"},
-		"rate too high":            {[]string{"--caller-rps=1000001"}, "--caller-rps: \"1000001\" is not a number from 0 to 1000000"},
-		"rate beyond any float":    {[]string{"--caller-rps=1e999"}, "--caller-rps: \"1e999\" is not a number from 0 to 1000000"},
-		"rate left empty":          {[]string{"--caller-rps="}, "--caller-rps: \"\" is not a number from 0 to 1000000"},
-		"negative delay":           {[]string{"--drain-delay=-1s"}, "--drain-delay: \"-1s\" is not a time, such as 5s or 0s"},
-		"delay, no unit":           {[]string{"--drain-delay=5"}, "--drain-delay: \"5\" is not a time, such as 5s or 0s"},
-		"delay in words":           {[]string{"--drain-delay=later"}, "--drain-delay: \"later\" is not a time, such as 5s or 0s"},
-		"delay left empty":         {[]string{"--drain-delay="}, "--drain-delay: \"\" is not a time, such as 5s or 0s"},
-		"drain of zero":            {[]string{"--drain-timeout=0s"}, "--drain-timeout: \"0s\" is not a time above zero"},
-		"negative drain":           {[]string{"--drain-timeout=-1s"}, "--drain-timeout: \"-1s\" is not a time above zero"},
-		"drain, no unit":           {[]string{"--drain-timeout=20"}, "--drain-timeout: \"20\" is not a time above zero"},
-		"drain in words":           {[]string{"--drain-timeout=forever"}, "--drain-timeout: \"forever\" is not a time above zero"},
-		"drain left empty":         {[]string{"--drain-timeout="}, "--drain-timeout: \"\" is not a time above zero"},
-		"age of zero":              {[]string{"--max-connection-age=0s"}, "--max-connection-age: \"0s\" is not a time above zero"},
-		"negative age":             {[]string{"--max-connection-age=-1s"}, "--max-connection-age: \"-1s\" is not a time above zero"},
-		"age, no unit":             {[]string{"--max-connection-age=20"}, "--max-connection-age: \"20\" is not a time above zero"},
-		"age in words":             {[]string{"--max-connection-age=forever"}, "--max-connection-age: \"forever\" is not a time above zero"},
-		"age left empty":           {[]string{"--max-connection-age="}, "--max-connection-age: \"\" is not a time above zero"},
-		"unknown flag":             {[]string{"--nope"}, "unknown flag --nope"},
-		"unknown command":          {[]string{"nope"}, "unexpected argument nope"},
-		"no value":                 {[]string{"--grpc-listen"}, "--grpc-listen"},
-		"not a boolean":            {[]string{"--sandbox=perhaps"}, "--sandbox: \"perhaps\" is neither true nor false"},
-		"sandbox's address":        {[]string{"sandbox", "--listen=x"}, "--listen: \"x\" is not an address"},
-		"sandbox's level":          {[]string{"sandbox", "--log-level=loud"}, "--log-level: \"loud\""},
-		"flag of another":          {[]string{"sandbox", "--grpc-listen=:1"}, "unknown flag --grpc-listen"},
+		{"--grpc-listen", "VALUE is not an address", []string{
+			"localhost", "8080", ":65536", ":http", "127.0.0.1:", "example.com:1", "http://127.0.0.1:1", "::1:1",
+		}},
+		{"--seam-endpoint", "needs http:// or https:// and a host", []string{
+			"connect.getseam.com", "ftp://seam.example", "https:///x", "https://:1",
+		}},
+		{"--seam-endpoint", "must have no user, no query and no fragment", []string{
+			"https://u:passw0rd@seam.example", "https://seam.example?key=passw0rd", "https://seam.example?", "https://seam.example#x",
+		}},
+		{"--seam-endpoint", "is not a URL", []string{"https://u:passw0rd@seam.example:x"}},
+		{"--max-timeout", "VALUE is not a time above zero", []string{"0s", "-1s", "30", "forever", ""}},
+		{"--drain-delay", "VALUE is not a time, such as 5s or 0s", []string{"-1s", "5", "later", ""}},
+		{"--max-response-mib", "VALUE is not a number from 1 to 1024", []string{"0", "1025", "8MiB"}},
+		{"--max-in-flight", "VALUE is not a number from 1 to 1048575", []string{
+			"0", "-1", "many", "1048576", "99999999999999999999", "1.5", "0x10", "",
+		}},
+		{"--caller-rps", "VALUE is not a number from 0 to 1000000", []string{
+			"NaN", "Inf", "-Inf", "-0.001", "fast", "5/s", "1000001", "1e999", "",
+		}},
+		{"--reflection", "VALUE is none of auto, on, off", []string{"maybe"}},
+		{"--log-level", "VALUE is none of debug, info, warn, error", []string{"loud"}},
+		{"--log-format", "VALUE is neither json nor text", []string{"xml"}},
+		{"--tls-min-version", "VALUE is neither 1.3 nor 1.2", []string{"1.0"}},
+		{"--sandbox", "VALUE is neither true nor false", []string{"perhaps"}},
+		{"--trusted-proxy", "VALUE is not a network", []string{"10.0.0.1"}},
+		{"--cors-origin", "VALUE is not an origin", []string{
+			"https://a.example/", "a.example", "null", "https://*.example.com", "https://a.example:*", "https://*", "**",
+		}},
+		{"--allowed-host", "VALUE is not a host name", []string{"a.example:80", "http://a.example", "*.example.com", "*", "a.example."}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		for _, value := range test.values {
+			wants[test.flag+"="+value] = test.flag + ": " + strings.ReplaceAll(test.want, "VALUE", strconv.Quote(value))
+		}
+	}
+	for args, want := range wants {
+		t.Run(args, func(t *testing.T) {
 			var out bytes.Buffer
-			_, err := config.Parse(test.args, "v1", &out)
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Fatalf("error is %v\nwant %s", err, test.want)
+			_, err := config.Parse(strings.Split(args, " "), "v1", &out)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("error is %v\nwant %s", err, want)
 			}
-			if strings.Contains(err.Error(), "passw0rd") {
-				t.Errorf("the error quotes a password: %v", err)
-			}
-			if out.Len() != 0 {
-				t.Errorf("printed: %s", out.String())
+			if strings.Contains(err.Error(), "passw0rd") || out.Len() != 0 {
+				t.Errorf("a password is in the error, or something is printed: %v, %s", err, out.String())
 			}
 		})
 	}
@@ -264,6 +232,28 @@ func TestParseReportsAllViolations(t *testing.T) {
 	}
 	if len(lines) != 17 {
 		t.Errorf("%d lines", len(lines))
+	}
+}
+
+func TestParsePrints(t *testing.T) {
+	for args, wants := range map[string][]string{
+		"--help":                 {"Usage: client-session-service", "--version", "sandbox"},
+		"serve --help":           {"--grpc-listen", "($GRPC_LISTEN)", "--sandbox ", "($SANDBOX)", "--log-format", "($LOG_FORMAT)"},
+		"sandbox --help":         {"--listen", "($SANDBOX_LISTEN)"},
+		"--grpc-listen=x --help": {"Usage: "},
+		"--version":              {"v1\n"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			var out bytes.Buffer
+			if _, err := config.Parse(strings.Split(args, " "), "v1", &out); !errors.Is(err, config.ErrDone) {
+				t.Fatalf("error is %v", err)
+			}
+			for _, want := range wants {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("no %q in %s", want, out.String())
+				}
+			}
+		})
 	}
 }
 

@@ -1,9 +1,7 @@
 package config_test
 
 import (
-	"crypto/tls"
 	"io"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -34,12 +32,9 @@ func TestCredentialRules(t *testing.T) {
 		"no key, listening everywhere":   {args: []string{"--grpc-listen=0.0.0.0:1", "--http-listen=:2"}},
 		"key on loopback":                {env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"key on loopback, IPv6 and name": {args: []string{"--grpc-listen=[::1]:1", "--http-listen=localhost:2"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
-		"key on another loopback":        {args: []string{"--grpc-listen=127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"key, gRPC everywhere":           {args: []string{"--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
 		"key, REST everywhere":           {args: []string{"--http-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
 		"key, no host":                   {args: []string{"--http-listen=:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
-		"key, IPv6 everywhere":           {args: []string{"--grpc-listen=[::]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
-		"key, address of a network":      {args: []string{"--grpc-listen=192.168.0.1:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{exposed}},
 		"key, everywhere, by environment": {
 			env:        map[string]string{"SEAM_API_KEY": apiKey, "GRPC_LISTEN": "0.0.0.0:1"},
 			violations: []string{exposed},
@@ -63,22 +58,14 @@ func TestCredentialRules(t *testing.T) {
 		"access token":                                   {env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, credential: true},
 		"workspace alone":                                {env: map[string]string{"SEAM_WORKSPACE_ID": "w"}},
 		"sandbox ignores a key":                          {args: []string{"--sandbox", "--grpc-listen=0.0.0.0:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
-		"sandbox ignores a key file":                     {args: []string{"--sandbox", "--seam-api-key-file=/k"}},
-		"sandbox ignores every key":                      {args: []string{"--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey, "SEAM_PERSONAL_ACCESS_TOKEN": accessToken}},
 		"a key is no flag":                               {args: []string{"--seam-api-key=" + apiKey}, violations: []string{"--seam-api-key: is not a flag, which every user of the machine could read: set SEAM_API_KEY"}},
 		"an access token is no flag":                     {args: []string{"--seam-personal-access-token", accessToken}, violations: []string{"--seam-personal-access-token: is not a flag"}},
 		"every violation at once":                        {args: []string{"--grpc-listen=0.0.0.0:1", "--tls-min-version=1.1", "--trusted-proxy=x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--tls-min-version: ", "--trusted-proxy: ", exposed}},
 		"key over plaintext":                             {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
-		"key file over plaintext":                        {args: []string{"--seam-endpoint=http://10.0.0.1:80/seam", "--seam-api-key-file=/k"}, violations: []string{plaintext}},
 		"access token over plaintext":                    {args: []string{"--seam-endpoint=http://[2001:db8::1]"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, violations: []string{plaintext}},
-		"key to localhost by a longer name":              {args: []string{"--seam-endpoint=http://localhost.seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
-		"key to every address":                           {args: []string{"--seam-endpoint=http://0.0.0.0"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{plaintext}},
 		"key over plaintext, allowed":                    {args: []string{"--seam-endpoint=http://seam.example", "--allow-plaintext-upstream"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
-		"key over plaintext, allowed by environment":     {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "true"}, credential: true},
 		"key over plaintext, not allowed by environment": {args: []string{"--seam-endpoint=http://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey, "ALLOW_PLAINTEXT_UPSTREAM": "false"}, violations: []string{plaintext}},
 		"key over plaintext on loopback":                 {args: []string{"--seam-endpoint=http://127.9.9.9:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
-		"key over plaintext on loopback, IPv6":           {args: []string{"--seam-endpoint=http://[::1]:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
-		"key over plaintext to localhost":                {args: []string{"--seam-endpoint=http://localhost:1"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"key over TLS":                                   {args: []string{"--seam-endpoint=https://seam.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"key to no URL at all":                           {args: []string{"--seam-endpoint=http://seam.example:x"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{"--seam-endpoint: is not a URL"}},
 		"no key over plaintext":                          {args: []string{"--seam-endpoint=http://seam.example"}},
@@ -86,15 +73,12 @@ func TestCredentialRules(t *testing.T) {
 		"key for every page":                             {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_API_KEY": apiKey}, violations: []string{anyOrigin}},
 		"key for one page and every other":               {args: []string{"--cors-origin=https://a.example", "--cors-origin=*", "--seam-api-key-file=/k"}, violations: []string{anyOrigin}},
 		"key for every page, with callers":               {args: []string{"--callers-file=/c"}, env: map[string]string{"SEAM_API_KEY": apiKey, "CORS_ORIGIN": "*"}, violations: []string{anyOrigin}},
-		"access token for every page":                    {args: []string{"--cors-origin=*"}, env: map[string]string{"SEAM_PERSONAL_ACCESS_TOKEN": accessToken, "SEAM_WORKSPACE_ID": "w"}, violations: []string{anyOrigin}},
 		"key for one page":                               {args: []string{"--cors-origin=https://a.example"}, env: map[string]string{"SEAM_API_KEY": apiKey}, credential: true},
 		"no key, every page":                             {args: []string{"--cors-origin=*"}},
 		"sandbox for every page":                         {args: []string{"--cors-origin=*", "--sandbox"}, env: map[string]string{"SEAM_API_KEY": apiKey}},
 		"certificate without its key":                    {args: []string{"--tls-cert-file=/c"}, violations: []string{"--tls-cert-file: and --tls-key-file go together"}},
 		"key without its certificate":                    {args: []string{"--tls-key-file=/k"}, violations: []string{"--tls-cert-file: and --tls-key-file go together"}},
 		"callers' authorities alone":                     {args: []string{"--tls-client-ca-file=/a"}, violations: []string{"--tls-client-ca-file: needs --tls-cert-file and --tls-key-file"}},
-		"old TLS":                                        {args: []string{"--tls-min-version=1.0"}, violations: []string{`--tls-min-version: "1.0" is neither 1.3 nor 1.2`}},
-		"an address is no proxy network":                 {args: []string{"--trusted-proxy=10.0.0.1"}, violations: []string{`--trusted-proxy: "10.0.0.1" is not a network`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for variable, value := range test.env {
@@ -126,28 +110,6 @@ func TestCredentialRules(t *testing.T) {
 	}
 }
 
-// TestCredentialConfig shows which field each flag sets.
-func TestCredentialConfig(t *testing.T) {
-	t.Setenv("SEAM_API_KEY", apiKey)
-	t.Setenv("CALLERS_FILE", "/callers.yaml")
-	got, err := config.Parse([]string{
-		"--tls-cert-file=/c", "--tls-key-file=/k", "--tls-client-ca-file=/a", "--tls-min-version=1.2", "--seam-ca-file=/s",
-		"--trusted-proxy=10.0.0.0/8", "--trusted-proxy=::1/128",
-	}, "v1", io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.SeamAPIKey != apiKey || got.CallersFile != "/callers.yaml" || got.AllowAnonymous || got.SeamCAFile != "/s" {
-		t.Errorf("config is %+v", got)
-	}
-	if got.TLSCertFile != "/c" || got.TLSKeyFile != "/k" || got.TLSClientCAFile != "/a" || got.TLSMinVersion != tls.VersionTLS12 {
-		t.Errorf("TLS is %+v", got)
-	}
-	if len(got.TrustedProxies) != 2 || got.TrustedProxies[0] != netip.MustParsePrefix("10.0.0.0/8") {
-		t.Errorf("trusted proxies are %v", got.TrustedProxies)
-	}
-}
-
 // TestSandboxTakesNoKey shows that a real key from the environment is not part of the configuration of a service that
 // calls the sandbox, which needs no credential.
 func TestSandboxTakesNoKey(t *testing.T) {
@@ -160,29 +122,5 @@ func TestSandboxTakesNoKey(t *testing.T) {
 	}
 	if got.HasServiceCredential() || got.SeamAPIKey+got.SeamAPIKeyFile+got.SeamPersonalAccessToken+got.SeamWorkspaceID != "" {
 		t.Errorf("the sandbox gets %+v", got)
-	}
-}
-
-// TestCommands shows the commands that help with the callers file; they need no other configuration.
-func TestCommands(t *testing.T) {
-	t.Setenv("SEAM_API_KEY", apiKey)
-	t.Setenv("GRPC_LISTEN", "0.0.0.0:1")
-	for name, test := range map[string]struct {
-		args []string
-		want config.Command
-		file string
-	}{
-		"token": {[]string{"callers", "token"}, config.NewToken, ""},
-		"check": {[]string{"callers", "check", "a.yaml"}, config.CheckCallers, "a.yaml"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := config.Parse(test.args, "v1", io.Discard)
-			if err != nil || got.Command != test.want || got.CallersFile != test.file {
-				t.Errorf("command %d, file %q, error %v", got.Command, got.CallersFile, err)
-			}
-		})
-	}
-	if _, err := config.Parse([]string{"callers", "check"}, "v1", io.Discard); err == nil {
-		t.Error("a check of no file is accepted")
 	}
 }

@@ -31,8 +31,10 @@ func TestSources(t *testing.T) {
 		"cors-origin: [https://a.example, https://b.example]\ntrusted-proxy: 10.0.0.0/8\nmax-in-flight: 7\nlog-format: soon\n")
 	t.Setenv("GRPC_LISTEN", ":2")
 	t.Setenv("HTTP_LISTEN", ":2")
-	t.Setenv("LOG_FORMAT", "text") // A valid value hides an invalid one of a source with less precedence.
-	args := []string{"--grpc-listen=:3"}
+	// A valid value hides an invalid one of a source with less precedence.
+	t.Setenv("LOG_FORMAT", "text")
+	t.Setenv("DRAIN_DELAY", "soon")
+	args := []string{"--grpc-listen=:3", "--drain-delay=1s"}
 	byFlag, err := config.Parse(append(args, "--config-file", path), "v1", io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +45,8 @@ func TestSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []config.Config{byFlag, byEnvironment} {
-		if c.GRPCListen != ":3" || c.HTTPListen != ":2" || c.AdminListen != ":1" || c.DrainDelay != 5*time.Second {
-			t.Errorf("the listeners are %s, %s, %s, the delay %s", c.GRPCListen, c.HTTPListen, c.AdminListen, c.DrainDelay)
+		if c.GRPCListen != ":3" || c.HTTPListen != ":2" || c.AdminListen != ":1" || c.DrainDelay != time.Second || c.DrainTimeout != 20*time.Second {
+			t.Errorf("the listeners are %s, %s, %s, the drain %s, %s", c.GRPCListen, c.HTTPListen, c.AdminListen, c.DrainDelay, c.DrainTimeout)
 		}
 		if !reflect.DeepEqual(c.CORSOrigins, []string{"https://a.example", "https://b.example"}) || len(c.TrustedProxies) != 1 ||
 			c.MaxInFlight != 7 || !c.Sandbox || c.MaxTimeout != 10*time.Second || c.LogFormat != "text" {

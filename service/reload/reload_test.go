@@ -9,9 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,53 +21,27 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// harness polls two files and records what was applied. A content with "bad" in it is invalid.
-type harness struct {
-	t        *testing.T
-	dir      string
-	failures counter
-	stop     func()
-
-	mu      sync.Mutex
-	applied []string
-	log     bytes.Buffer
-}
-
 // counter is a counter whose value can be read, which Prometheus's own does not allow.
 type counter struct {
 	prometheus.Counter
 
-	n atomic.Int64
+	n int
 }
 
-func (c *counter) Inc() { c.n.Add(1) }
+func (c *counter) Inc() { c.n++ }
 
-func start(t *testing.T, dir string) *harness {
-	t.Helper()
-	r := &harness{t: t, dir: dir}
-	files, err := reload.Read("the pair", []string{r.path("a"), r.path("b")}, &r.failures, r.apply)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		files.Poll(ctx, time.Millisecond, slog.New(slog.NewTextHandler(r, nil)))
-	}()
-	r.stop = func() {
-		cancel()
-		<-ended
-	}
-	t.Cleanup(r.stop)
-	return r
+// harness has the files a and b, and records what is applied of them. A content with "bad" in it is invalid.
+type harness struct {
+	t        *testing.T
+	dir      string
+	failures counter
+	applied  []string
+	log      bytes.Buffer
 }
 
 func (r *harness) path(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *harness) apply(contents [][]byte) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	text := string(bytes.Join(contents, []byte("+")))
 	if strings.Contains(text, "bad") {
 		return errors.New("it is invalid")
@@ -77,157 +50,137 @@ func (r *harness) apply(contents [][]byte) error {
 	return nil
 }
 
-func (r *harness) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
-func (r *harness) logged() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.String()
-}
-
-// wantApplied ends the poll and compares all that was applied from the start on.
-func (r *harness) wantApplied(want ...string) {
+// write writes the contents of the files, with a + between them. For - it removes the file.
+func (r *harness) write(contents string) {
 	r.t.Helper()
-	r.stop()
-	if got := strings.Join(r.applied, " "); got != strings.Join(want, " ") {
-		r.t.Errorf("applied %q, want %q; log:\n%s", got, want, r.logged())
-	}
-}
-
-func (r *harness) failed() int64 { return r.failures.n.Load() }
-
-// awaitReload waits for the nth reload in the log.
-func (r *harness) awaitReload(n int) {
-	r.t.Helper()
-	eventually(r.t, "it is reloaded", func() bool { return strings.Count(r.logged(), "msg=reloaded") >= n })
-}
-
-// awaitFailures waits for n failures more than there were.
-func (r *harness) awaitFailures(n int64) {
-	r.t.Helper()
-	before := r.failed()
-	eventually(r.t, "polls fail", func() bool { return r.failed() >= before+n })
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting until %s", what)
+	for i, content := range strings.Split(contents, "+") {
+		path := r.path("ab"[i : i+1])
+		err := os.WriteFile(path, []byte(content), 0o600)
+		if content == "-" {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			r.t.Fatal(err)
 		}
 	}
 }
 
-// write replaces a file atomically, so that no poll reads half of it.
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+// poll polls the files every second, half a second after each change. It must run in a bubble.
+func (r *harness) poll(paths []string, changes ...func()) {
+	r.t.Helper()
+	files, err := reload.Read("the files", paths, &r.failures, r.apply)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func pair(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a"), "a1")
-	write(t, filepath.Join(dir, "b"), "b1")
-	return dir
-}
-
-func TestUnchangedContentIsNotAppliedAgain(t *testing.T) {
-	r := start(t, pair(t))
-	// The same text in a new file with a later time.
-	write(t, r.path("a"), "a1")
-	// A failure and its end prove that there were polls.
-	write(t, r.path("b"), "bad")
-	r.awaitFailures(2)
-	write(t, r.path("b"), "b1")
-	r.awaitReload(1)
-	r.wantApplied("a1+b1")
-	if !strings.Contains(r.logged(), "msg=reloaded what=\"the pair\" changed=false") {
-		t.Errorf("the log does not say that the failure is over:\n%s", r.logged())
+	ctx, cancel := context.WithCancel(r.t.Context())
+	defer cancel()
+	go files.Poll(ctx, time.Second, slog.New(slog.NewTextHandler(&r.log, nil)))
+	time.Sleep(time.Second / 2)
+	for _, change := range changes {
+		change()
+		time.Sleep(time.Second)
+		synctest.Wait()
 	}
 }
 
-func TestChangedContentIsAppliedOnce(t *testing.T) {
-	r := start(t, pair(t))
-	write(t, r.path("b"), "b2")
-	r.awaitReload(1)
-	write(t, r.path("a"), "a2")
-	r.awaitReload(2)
-	r.wantApplied("a1+b1", "a1+b2", "a2+b2")
-	if r.failed() != 0 {
-		t.Errorf("%v failures were counted", r.failed())
+// events names the lines of the log, which must have no others: a failure tells the cause, and quotes no content.
+func (r *harness) events() string {
+	r.t.Helper()
+	const failed = `level=ERROR msg="reload failed: the previous contents stay in use" what="the files" cause="`
+	var events []string
+	for line := range strings.Lines(strings.ReplaceAll(r.log.String(), r.dir, "DIR")) {
+		_, text, _ := strings.Cut(line, " ")
+		event, known := map[string]string{
+			failed + `DIR/a: it is invalid"`:                             "invalid",
+			failed + `it is invalid"`:                                    "invalid",
+			failed + `the files: open DIR/a: no such file or directory"`: "missing",
+			failed + `the files: open DIR/b: no such file or directory"`: "missing b",
+			`level=INFO msg=reloaded what="the files" changed=true`:      "reloaded",
+			`level=INFO msg=reloaded what="the files" changed=false`:     "recovered",
+		}[strings.TrimSpace(text)]
+		if !known {
+			r.t.Errorf("the log has %s", line)
+		}
+		events = append(events, event)
 	}
+	return strings.Join(events, ",")
 }
 
-func TestInvalidContentKeepsPrevious(t *testing.T) {
-	r := start(t, pair(t))
-	write(t, r.path("a"), "bad secret")
-	r.awaitFailures(3) // Each poll counts, so that an alert lasts until the file is fixed.
-	write(t, r.path("a"), "a2")
-	r.awaitReload(1)
-	r.wantApplied("a1+b1", "a2+b1")
-	log := r.logged()
-	if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, `what="the pair" cause="it is invalid"`) {
-		t.Errorf("the log does not say what is wrong:\n%s", log)
-	}
-	if strings.Contains(log, "secret") {
-		t.Errorf("the log quotes the file:\n%s", log)
-	}
-}
-
-func TestDeletedFileKeepsPrevious(t *testing.T) {
-	r := start(t, pair(t))
-	if err := os.Remove(r.path("b")); err != nil {
-		t.Fatal(err)
-	}
-	r.awaitFailures(2)
-	write(t, r.path("b"), "b2")
-	r.awaitReload(1)
-	r.wantApplied("a1+b1", "a1+b2")
-	if !strings.Contains(r.logged(), r.path("b")) {
-		t.Errorf("the log does not name the file:\n%s", r.logged())
+// TestContentIsAppliedAtSecondPoll shows that content is applied when a second poll in a row has read it: at the first
+// one the file may still be being written. The first of the contents is read at the start, the others by a poll each.
+// A failed poll is counted and logged, each one, so that an alert lasts until the file is fixed.
+func TestContentIsAppliedAtSecondPoll(t *testing.T) {
+	for name, test := range map[string]struct{ contents, applied, events string }{
+		"unchanged":                 {"a,a,a", "a", ""},
+		"seen twice":                {"a,b,b", "a,b", "reloaded"},
+		"seen once":                 {"a,b", "a", ""},
+		"seen once, then as before": {"a,b,a,b,a,a", "a", ""},
+		"never twice the same":      {"a,b,c,d,e,b,c", "a", ""},
+		"half, then whole":          {"a,b,bc,bc", "a,bc", "reloaded"},
+		"half, more, then whole":    {"a,b,bc,bcd,bcd,bcd", "a,bcd", "reloaded"},
+		"gone in between":           {"a,b,-,b", "a", "missing"},
+		"gone, then new":            {"a,-,b,b", "a,b", "missing,reloaded"},
+		"applied, then new":         {"a,b,b,b,c,c", "a,b,c", "reloaded,reloaded"},
+		"bad, seen once":            {"a,bad,b,b", "a,b", "reloaded"},
+		"bad at every poll":         {"a,bad-secret,bad-secret,bad-secret,b,b", "a,b", "invalid,invalid,reloaded"},
+		"bad, then as before":       {"a,bad,bad,a,a", "a", "invalid,recovered"},
+		"one of two":                {"a+b,a+c,a+c,d+c,d+c", "a+b,a+c,d+c", "reloaded,reloaded"},
+		"one of two is bad":         {"a+b,a+bad,a+bad,a+bad,a+b,a+b", "a+b", "invalid,invalid,recovered"},
+		"one of two is gone":        {"a+b,a+-,a+c,a+c", "a+b,a+c", "missing b,reloaded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &harness{t: t, dir: t.TempDir()}
+				var changes []func()
+				contents := strings.Split(test.contents, ",")
+				for _, content := range contents[1:] {
+					changes = append(changes, func() { r.write(content) })
+				}
+				r.write(contents[0])
+				r.poll([]string{r.path("a"), r.path("b")}[:strings.Count(contents[0], "+")+1], changes...)
+				failures := strings.Count(test.events, "invalid") + strings.Count(test.events, "missing")
+				if applied := strings.Join(r.applied, ","); applied != test.applied || r.failures.n != failures {
+					t.Errorf("applied %s, want %s; %d failures", applied, test.applied, r.failures.n)
+				}
+				if events := r.events(); events != test.events {
+					t.Errorf("the log has %s, want %s", events, test.events)
+				}
+			})
+		})
 	}
 }
 
 // TestSymlinkSwap replaces files as Kubernetes replaces mounted files: they are symbolic links through a link to a
 // directory, and only that link is replaced. The files' own links never change.
 func TestSymlinkSwap(t *testing.T) {
-	dir := t.TempDir()
-	old, young := pair(t), pair(t)
-	write(t, filepath.Join(young, "a"), "a2")
-	write(t, filepath.Join(young, "b"), "b2")
-	for link, target := range map[string]string{"..data": old, "a": "..data/a", "b": "..data/b", "..data_tmp": young} {
-		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		old, young, r := &harness{t: t, dir: t.TempDir()}, &harness{t: t, dir: t.TempDir()}, &harness{t: t, dir: t.TempDir()}
+		old.write("a1+b1")
+		young.write("a2+b2")
+		for link, target := range map[string]string{"..data": old.dir, "a": "..data/a", "b": "..data/b", "..data_tmp": young.dir} {
+			if err := os.Symlink(target, r.path(link)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	r := start(t, dir)
-	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the new files are applied", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.applied[len(r.applied)-1] == "a2+b2"
+		swap := func() {
+			if err := os.Rename(r.path("..data_tmp"), r.path("..data")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.poll([]string{r.path("a"), r.path("b")}, swap, func() {})
+		if applied := strings.Join(r.applied, ","); applied != "a1+b1,a2+b2" {
+			t.Errorf("applied %s", applied)
+		}
 	})
 }
 
 func TestReadFailsForInvalidFiles(t *testing.T) {
-	r := &harness{t: t, dir: pair(t)}
+	r := &harness{t: t, dir: t.TempDir()}
+	r.write("a+bad")
 	_, err := reload.Read("--pair", []string{r.path("a"), r.path("none")}, &r.failures, r.apply)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "--pair: open "+r.path("none")) {
 		t.Errorf("a missing file gets %v", err)
 	}
-	write(t, r.path("b"), "bad")
 	_, err = reload.Read("--pair", []string{r.path("a"), r.path("b")}, &r.failures, r.apply)
 	if err == nil || err.Error() != "--pair: it is invalid" {
 		t.Errorf("a bad file gets %v", err)

@@ -23,8 +23,6 @@ const (
 type caller struct {
 	kind        callerKind
 	workspaceID string
-	apiKeyID    string   // apiKeyID is set for an API key only.
-	publishable string   // publishable is the key, for a publishable key only.
 	session     *session // session is set for a client session token only.
 }
 
@@ -42,11 +40,11 @@ func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) 
 	}
 	switch c.kind {
 	case callerAPIKey:
-		key, known := st.apiKeys[c.value]
+		workspaceID, known := st.apiKeys[c.value]
 		if !known {
 			return caller{}, errUnauthorized("API Key not found")
 		}
-		return caller{kind: c.kind, workspaceID: key.workspaceID, apiKeyID: key.id}, nil
+		return caller{kind: c.kind, workspaceID: workspaceID}, nil
 	case callerAccessToken:
 		return callerInWorkspace(c, h, st.accessTokens, errUnauthorized("Access token not found"))
 	case callerConsole:
@@ -62,7 +60,7 @@ func (st *store) authenticate(h http.Header, allowed callerKind, now time.Time) 
 		if !known {
 			return caller{}, errWorkspace()
 		}
-		return caller{kind: c.kind, workspaceID: workspaceID, publishable: c.value}, nil
+		return caller{kind: c.kind, workspaceID: workspaceID}, nil
 	}
 }
 

@@ -18,7 +18,7 @@ func (r reply) allows(origin string) {
 		"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin",
 	} {
 		if got := r.header.Values(name); !slices.Equal(got, []string{want}) {
-			r.t.Errorf("%s is %q, want %q", name, got, want)
+			r.t.Errorf("%s: %s is %q, want %q", r.to, name, got, want)
 		}
 	}
 }
@@ -26,48 +26,42 @@ func (r reply) allows(origin string) {
 // TestCORS shows that a page of any origin can read every response of the API, and its request id.
 func TestCORS(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
-	key := []string{"Authorization", "Bearer " + sandbox.APIKey}
-	tests := []struct {
-		name, method, path string
-		headers            []string
-		fault              sandbox.Fault
-		status             int
+	for _, test := range []struct {
+		method, path string
+		headers      []string
+		fault        sandbox.Fault
+		status       int
 	}{
-		{"success", "GET", "/client_sessions/list", key, sandbox.Fault{}, 200},
-		{"doubled slash", "GET", "//client_sessions/list", key, sandbox.Fault{}, 200},
-		{"no credential", "GET", "/client_sessions/list", nil, sandbox.Fault{}, 401},
-		{"no method", "DELETE", "/client_sessions/list", key, sandbox.Fault{}, 405},
-		{"no path", "GET", "/client_sessions", key, sandbox.Fault{}, 404},
-		{"no input", "POST", "/client_sessions/grant_access", key, sandbox.Fault{}, 400},
-		{"rate limit", "GET", "/client_sessions/list", key, sandbox.Fault{RateLimit: true, Times: 1}, 429},
-		{"status", "GET", "/client_sessions/list", key, sandbox.Fault{Status: 500, Times: 1}, 500},
-	}
-	for _, test := range tests {
+		{"GET", "/client_sessions/list", withKey(), sandbox.Fault{}, 200},
+		{"GET", "//client_sessions/list", withKey(), sandbox.Fault{}, 200},
+		{"GET", "/client_sessions/list", nil, sandbox.Fault{}, 401},
+		{"DELETE", "/client_sessions/list", withKey(), sandbox.Fault{}, 405},
+		{"GET", "/client_sessions", withKey(), sandbox.Fault{}, 404},
+		{"POST", "/client_sessions/grant_access", withKey(), sandbox.Fault{}, 400},
+		{"GET", "/client_sessions/list", withKey(), sandbox.Fault{RateLimit: true, Times: 1}, 429},
+		{"GET", "/client_sessions/list", withKey(), sandbox.Fault{Status: 500, Times: 1}, 500},
+	} {
 		for _, origin := range []string{pageOrigin, "http://localhost:3000", "null"} {
-			t.Run(test.name+" "+origin, func(t *testing.T) {
-				if test.fault.Times > 0 {
-					g.inject(test.fault)
-				}
-				res := g.send(test.method, test.path, "", append([]string{"Origin", origin}, test.headers...)...)
-				if res.status != test.status {
-					t.Errorf("status %d", res.status)
-				}
-				res.allows(origin)
-				if got := res.header.Get("Access-Control-Expose-Headers"); got != "seam-request-id" {
-					t.Errorf("exposed is %q", got)
-				}
-			})
+			if test.fault.Times > 0 {
+				g.inject(test.fault)
+			}
+			res := g.send(test.method, test.path, "", append(test.headers, "Origin", origin)...)
+			res.allows(origin)
+			if exposed := res.header.Get("Access-Control-Expose-Headers"); exposed != "seam-request-id" || res.status != test.status {
+				t.Errorf("%s: status %d, exposed is %q", res.to, res.status, exposed)
+			}
 		}
 	}
 	// A client that is no browser gets none of it, but a cache must know that a browser would.
 	res := g.api("GET", "list", "")
-	noCORS(t, res)
+	res.noCORS()
 	if res.header.Get("Vary") != "Origin" {
 		t.Errorf("Vary is %q", res.header.Get("Vary"))
 	}
 }
 
-// TestPreflight shows that a page may send every request that an SDK sends.
+// TestPreflight shows that a page may send every request that an SDK sends. OPTIONS is a method like any other where it
+// is no preflight.
 func TestPreflight(t *testing.T) {
 	g := newHarness(t, sandbox.Options{})
 	g.inject(sandbox.Fault{Status: 500, Times: 1})
@@ -84,28 +78,16 @@ func TestPreflight(t *testing.T) {
 			res.allows(pageOrigin)
 			// A browser takes no wildcard for a request with credentials, so the method has to be named.
 			methods := strings.Split(res.header.Get("Access-Control-Allow-Methods"), ", ")
-			if !slices.Contains(methods, method) {
-				t.Errorf("%s is not among %q", method, methods)
-			}
-			if got := res.header.Get("Access-Control-Allow-Headers"); got != requested {
-				t.Errorf("allowed headers are %q, requested were %q", got, requested)
+			if got := res.header.Get("Access-Control-Allow-Headers"); got != requested || !slices.Contains(methods, method) {
+				t.Errorf("allowed are %q with headers %q, requested %s with %q", methods, got, method, requested)
 			}
 		}
 	}
-	if res := g.api("GET", "list", ""); res.status != 500 {
+	if res := g.send("OPTIONS", "/client_sessions/list", ""); res.status != 500 {
 		t.Errorf("a preflight took the fault: %d", res.status)
 	}
-}
-
-// TestOptions shows that OPTIONS is a method like any other where it is no preflight.
-func TestOptions(t *testing.T) {
-	g := newHarness(t, sandbox.Options{})
 	for _, headers := range [][]string{nil, {"Origin", pageOrigin}, {"Access-Control-Request-Method", "POST"}} {
-		g.send("OPTIONS", "/client_sessions/list", "", headers...).fails(405, "method_not_allowed", "only GET,POST accepted")
-		g.send("OPTIONS", "/", "", headers...).fails(404, "not_found", "Not found")
-	}
-	g.inject(sandbox.Fault{Status: 500, Times: 1})
-	if res := g.send("OPTIONS", "/client_sessions/list", ""); res.status != 500 {
-		t.Errorf("status %d, and not that of the fault", res.status)
+		g.send("OPTIONS", "/client_sessions/list", "", headers...).fails("405 method_not_allowed: only GET,POST accepted")
+		g.send("OPTIONS", "/", "", headers...).fails(notFound)
 	}
 }

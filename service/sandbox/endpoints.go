@@ -8,12 +8,11 @@ import (
 
 // call is one request that passed all checks. Its methods are the endpoints.
 type call struct {
-	store        *store
-	caller       caller
-	method       string
-	in           input
-	now          time.Time // now is in whole milliseconds, as all times of a session are.
-	extraMembers bool
+	store  *store
+	caller caller
+	method string
+	in     input
+	now    time.Time // now is in whole milliseconds, as all times of a session are.
 }
 
 type sessionResponse struct {
@@ -27,7 +26,7 @@ type listResponse struct {
 }
 
 func (c *call) respond(s *session) (any, *apiError) {
-	return sessionResponse{ClientSession: s.toJSON(c.extraMembers), OK: true}, nil
+	return sessionResponse{ClientSession: s.toJSON(), OK: true}, nil
 }
 
 func (c *call) create() (any, *apiError) {
@@ -74,8 +73,6 @@ func (c *call) newSession() *session {
 		userIdentifierKey: c.in.text("user_identifier_key"),
 		customerKey:       c.in.text("customer_key"),
 		createdAt:         c.now,
-		apiKeyID:          c.caller.apiKeyID,
-		publishableKey:    c.caller.publishable,
 	}
 	c.update(s)
 	c.store.add(s)
@@ -115,7 +112,7 @@ func (c *call) list() (any, *apiError) {
 	sessions := slices.DeleteFunc(c.store.all(c.caller.workspaceID), func(s *session) bool { return !c.listed(s) })
 	list := make([]sessionJSON, len(sessions))
 	for i, s := range sessions {
-		list[i] = s.toJSON(c.extraMembers)
+		list[i] = s.toJSON()
 	}
 	return listResponse{ClientSessions: list, OK: true}, nil
 }

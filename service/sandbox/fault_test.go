@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -20,61 +21,54 @@ func (g *harness) inject(f sandbox.Fault) {
 	}
 }
 
+// TestFaultResponses injects faults as a program in another language does.
 func TestFaultResponses(t *testing.T) {
-	tests := []struct {
-		name        string
-		fault       sandbox.Fault
-		status      int
-		body        string
-		contentType string
-		header      map[string]string
+	g := newHarness(t, sandbox.Options{})
+	for _, test := range []struct {
+		fault                         string
+		status                        int
+		body, contentType, retryAfter string
 	}{
-		{"empty 503", sandbox.Fault{Status: 503}, 503, "", "", nil},
-		{"html", sandbox.Fault{Status: 502, Body: "<html>", ContentType: "text/html"}, 502, "<html>", "text/html", nil},
-		{
-			"json",
-			sandbox.Fault{Status: 200, Body: "{}", Header: map[string]string{"retry-after": "7"}},
-			200, "{}", "application/json",
-			map[string]string{"Retry-After": "7"},
-		},
-		{"delayed", sandbox.Fault{Status: 504, Delay: 20 * time.Millisecond}, 504, "", "", nil},
-	}
-	for _, test := range tests {
+		{`{"status":503`, 503, "", "", ""},
+		{`{"status":502,"body":"<html>","content_type":"text/html"`, 502, "<html>", "text/html", ""},
+		{`{"status":200,"body":"{}","header":{"retry-after":"7"}`, 200, "{}", "application/json", "7"},
+		{`{"status":504,"delay_ms":20`, 504, "", "", ""},
+	} {
 		for _, noID := range []bool{false, true} {
-			t.Run(test.name, func(t *testing.T) {
-				g := newHarness(t, sandbox.Options{})
-				test.fault.NoRequestID = noID
-				g.inject(test.fault)
-				start := time.Now()
-				res := g.api("GET", "list", "")
-				if time.Since(start) < test.fault.Delay {
-					t.Error("no delay")
-				}
-				_, hasType := res.header["Content-Type"]
-				if res.status != test.status || string(res.body) != test.body ||
-					res.header.Get("Content-Type") != test.contentType || hasType != (test.contentType != "") {
-					t.Errorf("got %d %q %v", res.status, res.body, res.header)
-				}
-				for name, want := range test.header {
-					if res.header.Get(name) != want {
-						t.Errorf("%s is %q", name, res.header.Get(name))
-					}
-				}
-				if _, hasID := res.header["Seam-Request-Id"]; hasID == noID {
-					t.Errorf("headers %v", res.header)
-				}
-			})
+			g.send("POST", "/_sandbox/faults", fmt.Sprintf(`%s,"path":"/client_sessions/list","times":1,"no_request_id":%t}`, test.fault, noID)).ok()
+			g.send("GET", "/", "").fails(notFound) // The fault is for another path.
+			start := time.Now()
+			res := g.api("GET", "list", "")
+			if strings.Contains(test.fault, "delay") && time.Since(start) < 20*time.Millisecond {
+				t.Error("no delay")
+			}
+			_, hasType := res.header["Content-Type"]
+			_, hasID := res.header["Seam-Request-Id"]
+			if res.status != test.status || string(res.body) != test.body || res.header.Get("Retry-After") != test.retryAfter ||
+				res.header.Get("Content-Type") != test.contentType || hasType != (test.contentType != "") || hasID == noID {
+				t.Errorf("%s: got %d %q %v", test.fault, res.status, res.body, res.header)
+			}
+			g.api("GET", "list", "").ok()
 		}
 	}
-}
-
-func TestFaultRateLimit(t *testing.T) {
-	g := newHarness(t, sandbox.Options{})
-	g.inject(sandbox.Fault{RateLimit: true, RetryAfter: 3, Times: 1})
+	g.send("POST", "/_sandbox/faults", `{"rate_limit":true,"retry_after":3,"times":1}`).ok()
 	res := g.api("GET", "list", "")
-	res.fails(429, "too_many_requests", "Too many requests")
+	res.fails("429 too_many_requests: Too many requests")
 	if res.header.Get("Retry-After") != "3" {
 		t.Errorf("headers %v", res.header)
+	}
+	g.send("POST", "/_sandbox/faults", `{"disconnect":"reset"}`).ok()
+	if _, err := g.try(t.Context(), "GET", "/client_sessions/list", ""); err == nil {
+		t.Error("no reset")
+	}
+	g.send("DELETE", "/_sandbox/faults", "").ok()
+	g.api("GET", "list", "").ok()
+	for _, body := range []string{
+		``, `{`, `[]`, `{}{}`, `{"delay":1}`, `{"delay_ms":-1}`, `{"delay_ms":3600001}`, `{"times":"1"}`, `{"status":1}`,
+	} {
+		if res := g.send("POST", "/_sandbox/faults", body); res.status != 400 || !strings.Contains(string(res.body), `"invalid_input"`) {
+			t.Errorf("%s: got %d %s", body, res.status, res.body)
+		}
 	}
 	g.api("GET", "list", "").ok()
 }
@@ -88,14 +82,17 @@ func TestFaultQueue(t *testing.T) {
 	steps := []struct {
 		path   string
 		status int
-	}{{"list", 502}, {"get", 501}, {"list", 200}, {"/get", 501}, {"get", 503}, {"list", 503}, {"list", 503}}
+	}{
+		{"/client_sessions/list", 502},
+		{"/client_sessions/get", 501},
+		{"/client_sessions/list", 200},
+		{"//client_sessions/get", 501},
+		{"/client_sessions/get", 503},
+		{"/client_sessions/list", 503},
+		{"/client_sessions/list", 503},
+	}
 	for i, step := range steps {
-		target := "/client_sessions/" + step.path
-		if rest, doubled := strings.CutPrefix(step.path, "/"); doubled {
-			target = "//client_sessions/" + rest
-		}
-		res := g.send("POST", target, "", "Authorization", "Bearer "+sandbox.APIKey)
-		if res.status != step.status {
+		if res := g.send("POST", step.path, "", withKey()...); res.status != step.status {
 			t.Errorf("step %d: status %d", i, res.status)
 		}
 	}
@@ -130,7 +127,7 @@ func TestInjectRefusesInvalidFaults(t *testing.T) {
 }
 
 func TestFaultReset(t *testing.T) {
-	overEachProtocol(t, func(t *testing.T, g *harness, _ *sandbox.Server) {
+	overEachProtocol(t, func(t *testing.T, g *harness) {
 		g.api("GET", "list", "").ok() // Whoever writes while the reset comes gets it, and the reader gets an EOF.
 		g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectReset, Times: 1})
 		_, err := g.try(t.Context(), "POST", "/client_sessions/list", `{}`)
@@ -142,7 +139,7 @@ func TestFaultReset(t *testing.T) {
 }
 
 func TestFaultTruncate(t *testing.T) {
-	overEachProtocol(t, func(t *testing.T, g *harness, _ *sandbox.Server) {
+	overEachProtocol(t, func(t *testing.T, g *harness) {
 		g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectTruncate, Times: 1})
 		res, err := g.try(t.Context(), "POST", "/client_sessions/list", `{}`)
 		reset := err != nil && strings.Contains(err.Error(), "stream error") // HTTP/2's.
@@ -156,10 +153,10 @@ func TestFaultTruncate(t *testing.T) {
 }
 
 func TestFaultEndless(t *testing.T) {
-	overEachProtocol(t, func(t *testing.T, g *harness, _ *sandbox.Server) {
+	overEachProtocol(t, func(t *testing.T, g *harness) {
 		g.inject(sandbox.Fault{Disconnect: sandbox.DisconnectEndless, Times: 2})
 		get := func() *http.Response {
-			res, err := g.client.Get(g.url + "/client_sessions/list")
+			res, err := g.client.Get(g.URL() + "/client_sessions/list")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +179,7 @@ func TestFaultEndless(t *testing.T) {
 }
 
 func TestFaultDelayEndsWhenClientCancels(t *testing.T) {
-	overEachProtocol(t, func(t *testing.T, g *harness, server *sandbox.Server) {
+	overEachProtocol(t, func(t *testing.T, g *harness) {
 		g.inject(sandbox.Fault{Delay: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -191,7 +188,7 @@ func TestFaultDelayEndsWhenClientCancels(t *testing.T) {
 		}
 		ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		if err := server.Shutdown(ctx); err != nil { // It waits for requests.
+		if err := g.Shutdown(ctx); err != nil { // It waits for requests.
 			t.Errorf("the delay goes on without the client: %v", err)
 		}
 	})

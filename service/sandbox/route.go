@@ -106,10 +106,7 @@ func (s *Sandbox) respond(r *http.Request, path string, body received) response 
 	if len(violations) > 0 {
 		return errorResponse(errViolations(violations))
 	}
-	c := &call{
-		store: s.store, caller: caller, method: r.Method, in: in,
-		now: now, extraMembers: s.options.ExtraMembers,
-	}
+	c := &call{store: s.store, caller: caller, method: r.Method, in: in, now: now}
 	payload, err := endpoint.serve(c)
 	if err != nil {
 		return errorResponse(err)

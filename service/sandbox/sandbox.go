@@ -29,10 +29,6 @@ import (
 type Options struct {
 	// Now is the clock. When nil it is time.Now.
 	Now func() time.Time
-	// ExtraMembers makes every client session in a response have members that
-	// are not documented (api_key_id, publishable_key and revoked_at), so that
-	// clients can show that they tolerate them.
-	ExtraMembers bool
 }
 
 // Sandbox is the fake API. It is safe for concurrent use. Make it with New.

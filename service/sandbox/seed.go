@@ -1,6 +1,9 @@
 package sandbox
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // The seeded data. All values are made up and open nothing outside a sandbox.
 const (
@@ -66,21 +69,13 @@ const (
 	UserIdentityID = "bde98963-3615-4e92-943e-17de3017232b"
 )
 
-const (
-	apiKeyID      = "1c2d3e4f-5a6b-4c7d-8e9f-0a1b2c3d4e07"
-	otherAPIKeyID = "2d3e4f5a-6b7c-4d8e-9f0a-1b2c3d4e5f08"
-)
-
 // newSeededStore makes the data a sandbox starts with. All times are relative
 // to now, so that the expired session is expired by any clock.
 func newSeededStore(now time.Time) *store {
 	now = now.Truncate(time.Millisecond)
 	both := []string{WorkspaceID, OtherWorkspaceID}
 	st := newStore()
-	st.apiKeys = map[string]apiKey{
-		APIKey:      {id: apiKeyID, workspaceID: WorkspaceID},
-		OtherAPIKey: {id: otherAPIKeyID, workspaceID: OtherWorkspaceID},
-	}
+	st.apiKeys = map[string]string{APIKey: WorkspaceID, OtherAPIKey: OtherWorkspaceID}
 	st.accessTokens = map[string][]string{AccessToken: both}
 	st.consoleTokens = map[string][]string{ConsoleToken: both}
 	st.publishableKeys = map[string]string{PublishableKey: WorkspaceID}
@@ -99,7 +94,7 @@ func newSeededStore(now time.Time) *store {
 		},
 		{
 			id: OtherSessionID, token: OtherSessionToken, userIdentifierKey: OtherUserIdentifierKey,
-			workspaceID: OtherWorkspaceID, apiKeyID: otherAPIKeyID,
+			workspaceID: OtherWorkspaceID,
 		},
 	}
 	for i := range seeds {
@@ -108,9 +103,7 @@ func newSeededStore(now time.Time) *store {
 		if s.expiresAt.IsZero() {
 			s.expiresAt = s.createdAt.Add(defaultLifetime)
 		}
-		if s.workspaceID == "" {
-			s.workspaceID, s.apiKeyID = WorkspaceID, apiKeyID
-		}
+		s.workspaceID = cmp.Or(s.workspaceID, WorkspaceID)
 		st.add(s)
 	}
 	return st

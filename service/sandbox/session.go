@@ -23,19 +23,11 @@ type session struct {
 	createdAt           time.Time
 	expiresAt           time.Time
 	revokedAt           time.Time // revokedAt is zero while the session is not revoked.
-	apiKeyID            string
-	publishableKey      string
-}
-
-// apiKey is what an API key stands for.
-type apiKey struct {
-	id          string
-	workspaceID string
 }
 
 // store holds all data. The lock of the Sandbox guards it.
 type store struct {
-	apiKeys         map[string]apiKey
+	apiKeys         map[string]string   // apiKeys maps to the id of a workspace.
 	accessTokens    map[string][]string // accessTokens maps to the ids of workspaces.
 	consoleTokens   map[string][]string // consoleTokens maps to the ids of workspaces.
 	publishableKeys map[string]string   // publishableKeys maps to the id of a workspace.
@@ -167,19 +159,11 @@ type sessionJSON struct {
 	UserIdentityID      string   `json:"user_identity_id,omitempty"`
 	UserIdentityIDs     []string `json:"user_identity_ids"`
 	WorkspaceID         string   `json:"workspace_id"`
-	*extraJSON
-}
-
-// extraJSON holds the undocumented members. A nil pointer leaves them out.
-type extraJSON struct {
-	APIKeyID       *string `json:"api_key_id"`
-	PublishableKey *string `json:"publishable_key"`
-	RevokedAt      *string `json:"revoked_at"`
 }
 
 // toJSON copies the session, so that the response can be written after the
 // lock is released.
-func (s *session) toJSON(extraMembers bool) sessionJSON {
+func (s *session) toJSON() sessionJSON {
 	j := sessionJSON{
 		ClientSessionID:     s.id,
 		ConnectWebviewIDs:   append([]string{}, s.connectWebviewIDs...),
@@ -189,16 +173,12 @@ func (s *session) toJSON(extraMembers bool) sessionJSON {
 		DeviceCount:         deviceCount(s),
 		ExpiresAt:           timestamp(s.expiresAt),
 		Token:               s.token,
-		UserIdentifierKey:   orNull(s.userIdentifierKey),
 		UserIdentityID:      s.userIdentityID,
 		UserIdentityIDs:     s.identities(),
 		WorkspaceID:         s.workspaceID,
 	}
-	if extraMembers {
-		j.extraJSON = &extraJSON{APIKeyID: orNull(s.apiKeyID), PublishableKey: orNull(s.publishableKey)}
-		if !s.revokedAt.IsZero() {
-			j.RevokedAt = orNull(timestamp(s.revokedAt))
-		}
+	if s.userIdentifierKey != "" {
+		j.UserIdentifierKey = new(s.userIdentifierKey)
 	}
 	return j
 }
@@ -209,11 +189,4 @@ func (s *session) identities() []string {
 		return []string{}
 	}
 	return []string{s.userIdentityID}
-}
-
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

@@ -36,14 +36,10 @@ func TestFrom(t *testing.T) {
 			fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), codes.DeadlineExceeded, 504, "upstream_timeout",
 			"Seam did not respond in time",
 		},
-		"status": {
-			status.Error(codes.Unimplemented, "unknown method X"), codes.Unimplemented, 501, "unimplemented", "unknown method X",
-		},
-		"status of two words": {
-			status.Error(codes.ResourceExhausted, "too large"), codes.ResourceExhausted, 429, "resource_exhausted", "too large",
-		},
-		"status cancelled":   {status.Error(codes.Canceled, "gone"), codes.Canceled, 499, "canceled", "gone"},
-		"status deadline":    {status.Error(codes.DeadlineExceeded, "late"), codes.DeadlineExceeded, 504, "deadline_exceeded", "late"},
+		"status":             {status.Error(codes.Unimplemented, "unknown method X"), codes.Unimplemented, 501, "unimplemented", "unknown method X"},
+		"status exhausted":   {status.Error(codes.ResourceExhausted, "x"), codes.ResourceExhausted, 429, "resource_exhausted", "x"},
+		"status cancelled":   {status.Error(codes.Canceled, "x"), codes.Canceled, 499, "canceled", "x"},
+		"status deadline":    {status.Error(codes.DeadlineExceeded, "x"), codes.DeadlineExceeded, 504, "deadline_exceeded", "x"},
 		"status invalid":     {status.Error(codes.InvalidArgument, "x"), codes.InvalidArgument, 400, "invalid_argument", "x"},
 		"status range":       {status.Error(codes.OutOfRange, "x"), codes.OutOfRange, 400, "out_of_range", "x"},
 		"status exists":      {status.Error(codes.AlreadyExists, "x"), codes.AlreadyExists, 400, "already_exists", "x"},
@@ -77,10 +73,7 @@ func TestFrom(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestFromNil(t *testing.T) {
 	if e := seamerr.From(nil); e != nil {
-		t.Errorf("error is %v", e)
+		t.Errorf("no error becomes %v", e)
 	}
 }

@@ -2,14 +2,15 @@ package seamerr_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
-	"maps"
+	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
@@ -30,88 +31,11 @@ func detail[T proto.Message](st *status.Status) []T {
 	return found
 }
 
-func TestErrorInfo(t *testing.T) {
-	for name, test := range map[string]struct {
-		e              *seamerr.Error
-		reason, domain string
-		metadata       map[string]string
-	}{
-		"Seam's": {
-			&seamerr.Error{HTTPStatus: 404, Type: "client_session_not_found"},
-			"CLIENT_SESSION_NOT_FOUND", "connect.getseam.com",
-			map[string]string{"http_status": "404", "type": "client_session_not_found"},
-		},
-		"without an envelope": {
-			seamerr.FromResponse(502, "", nil), "BAD_GATEWAY", "client-session-service", map[string]string{"http_status": "502"},
-		},
-		"own error of a type of Seam": {
-			seamerr.Unauthorized(), "UNAUTHORIZED", "connect.getseam.com",
-			map[string]string{"http_status": "401", "type": "unauthorized"},
-		},
-		"unreachable": {
-			seamerr.Unreachable(nil), "UPSTREAM_UNREACHABLE", "client-session-service",
-			map[string]string{"http_status": "503", "type": "upstream_unreachable"},
-		},
-		"not understood": {
-			seamerr.InvalidResponse(nil), "UPSTREAM_RESPONSE_INVALID", "client-session-service",
-			map[string]string{"http_status": "502", "type": "upstream_response_invalid"},
-		},
-		"too large": {
-			seamerr.PayloadTooLarge(128 << 10), "PAYLOAD_TOO_LARGE", "client-session-service",
-			map[string]string{"http_status": "413", "type": "payload_too_large"},
-		},
-		"canceled": {
-			seamerr.Canceled(nil), "CANCELED", "client-session-service",
-			map[string]string{"http_status": "499", "type": "canceled"},
-		},
-		"failing": {
-			seamerr.CircuitOpen(0), "UPSTREAM_CIRCUIT_OPEN", "client-session-service",
-			map[string]string{"http_status": "503", "type": "upstream_circuit_open"},
-		},
-		"overloaded": {
-			seamerr.Overloaded(0), "OVERLOADED", "client-session-service",
-			map[string]string{"http_status": "503", "type": "overloaded"},
-		},
-		"caller over its rate": {
-			seamerr.CallerRateLimited(0), "CALLER_RATE_LIMITED", "client-session-service",
-			map[string]string{"http_status": "429", "type": "caller_rate_limited"},
-		},
-		"outcome unknown, own": {
-			seamerr.Unreachable(nil).WithUnknownOutcome(false), "UPSTREAM_UNREACHABLE", "client-session-service",
-			map[string]string{"http_status": "424", "type": "upstream_unreachable", "outcome": "unknown"},
-		},
-		"outcome unknown, own, retryable": {
-			seamerr.Timeout(nil).WithUnknownOutcome(true), "UPSTREAM_TIMEOUT", "client-session-service",
-			map[string]string{"http_status": "504", "type": "upstream_timeout", "outcome": "unknown"},
-		},
-		"outcome unknown, no type": {
-			seamerr.FromResponse(503, "application/json", nil).WithUnknownOutcome(false), "SERVICE_UNAVAILABLE", "client-session-service",
-			map[string]string{"http_status": "503", "outcome": "unknown"},
-		},
-		"Seam's error of an own type": {
-			// The sender decides about the domain, not only the type.
-			&seamerr.Error{HTTPStatus: 502, Type: "upstream_timeout"}, "UPSTREAM_TIMEOUT", "connect.getseam.com",
-			map[string]string{"http_status": "502", "type": "upstream_timeout"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			infos := detail[*errdetails.ErrorInfo](test.e.GRPCStatus())
-			if len(infos) != 1 {
-				t.Fatalf("%d details of type ErrorInfo", len(infos))
-			}
-			info := infos[0]
-			if info.GetReason() != test.reason || info.GetDomain() != test.domain || !maps.Equal(info.GetMetadata(), test.metadata) {
-				t.Errorf("info is %v", info)
-			}
-		})
-	}
-}
-
 func TestDetails(t *testing.T) {
 	wait := 1500 * time.Millisecond
 	e := &seamerr.Error{
 		HTTPStatus: 400, Type: "invalid_input", Message: "m", SeamRequestID: "r-1", RetryAfter: &wait,
-		Data: map[string]any{"n": 1.0, "s": "x", "l": []any{true, nil}},
+		Data: map[string]any{"n": json.Number("1.0"), "s": "x", "l": []any{true, nil}},
 		Violations: []seamerr.FieldViolation{
 			{Path: []string{"connected_account_ids", "1"}, Message: "Invalid uuid"},
 			{Path: []string{"a", "0", "b"}, Message: "Required"},
@@ -148,13 +72,10 @@ func TestDetails(t *testing.T) {
 	if delay := got[3].(*errdetails.RetryInfo).GetRetryDelay().AsDuration(); delay != wait {
 		t.Errorf("retry delay is %s", delay)
 	}
-	if data := got[4].(*structpb.Struct).AsMap(); !reflect.DeepEqual(data, e.Data) {
+	if data := got[4].(*structpb.Struct).AsMap(); !reflect.DeepEqual(data, map[string]any{"n": 1.0, "s": "x", "l": []any{true, nil}}) {
 		t.Errorf("data is %v", data)
 	}
-}
-
-// Seam documents data as an object. Data of any other type reaches the caller too.
-func TestDataOfAnyType(t *testing.T) {
+	// Seam documents data as an object. Data of any other type reaches the caller too.
 	for _, data := range []any{"x", true, 1.5, []any{"a", nil}} {
 		values := detail[*structpb.Value]((&seamerr.Error{HTTPStatus: 400, Type: "t", Data: data}).GRPCStatus())
 		if len(values) != 1 || !reflect.DeepEqual(values[0].AsInterface(), data) {
@@ -179,8 +100,7 @@ func TestAbsentDetailsAreLeftOut(t *testing.T) {
 		})
 	}
 	// A wait of zero is present, though: it means to retry at once.
-	zero := time.Duration(0)
-	st := (&seamerr.Error{HTTPStatus: 503, RetryAfter: &zero}).GRPCStatus()
+	st := (&seamerr.Error{HTTPStatus: 503, RetryAfter: new(time.Duration)}).GRPCStatus()
 	if len(detail[*errdetails.RetryInfo](st)) != 1 {
 		t.Errorf("details are %v, want a RetryInfo", st.Details())
 	}
@@ -220,17 +140,13 @@ func headerBytes(t *testing.T, st *status.Status) int {
 	return base64.RawStdEncoding.EncodedLen(len(binary)) + len(url.PathEscape(st.Message()))
 }
 
-// The largest error must still be accepted by clients.
+// The largest error must still be accepted by clients. Truncation must not split a character: protobuf refuses such
+// text, and the whole status with it.
 func TestStatusFitsInHeaders(t *testing.T) {
 	long := func(unit string) string { return strings.Repeat(unit, 20_000/len(unit)) }
-	violations := make([]seamerr.FieldViolation, 100)
-	for i := range violations {
-		violations[i] = seamerr.FieldViolation{Path: []string{long("p"), "1", long("é")}, Message: long("m")}
-	}
+	violations := slices.Repeat([]seamerr.FieldViolation{{Path: []string{long("p"), "1", long("é")}, Message: long("m")}}, 100)
 	wait := 365*24*time.Hour - 1
-	for name, e := range map[string]*seamerr.Error{
-		"message":                   {HTTPStatus: 500, Type: "t", Message: long("x")},
-		"type":                      {HTTPStatus: 500, Type: long("t")},
+	errs := map[string]*seamerr.Error{
 		"request id":                {HTTPStatus: 500, Type: "t", SeamRequestID: long("r")},
 		"violations":                {HTTPStatus: 400, Type: "invalid_input", Violations: violations},
 		"data":                      {HTTPStatus: 400, Type: "t", Data: map[string]any{"x": long("d")}},
@@ -239,33 +155,26 @@ func TestStatusFitsInHeaders(t *testing.T) {
 			HTTPStatus: 400, Type: long("t"), Message: long("x"), SeamRequestID: strings.Repeat("r", 128), Violations: violations,
 			RetryAfter: &wait, Data: map[string]any{"x": strings.Repeat("d", 480)}, OutcomeUnknown: true, NoRetry: true,
 		},
-	} {
+	}
+	for shift := range 4 {
+		text := strings.Repeat("x", shift) + long("😀")
+		errs[fmt.Sprintf("characters of four bytes behind %d", shift)] = &seamerr.Error{
+			HTTPStatus: 400, Type: text, Message: text,
+			Violations: []seamerr.FieldViolation{{Path: []string{text}, Message: text}},
+		}
+	}
+	for name, e := range errs {
 		t.Run(name, func(t *testing.T) {
 			st := e.GRPCStatus()
 			if size := headerBytes(t, st); size >= maxHeaderList {
 				t.Errorf("the status is %d bytes in its headers, and clients take %d", size, maxHeaderList)
 			}
-			if len(detail[*errdetails.ErrorInfo](st)) != 1 {
-				t.Error("the reason was lost to the bounds")
+			if e.Message != "" && len(st.Message()) < 500 {
+				t.Errorf("message is cut to %d bytes", len(st.Message()))
+			}
+			if len(detail[*errdetails.ErrorInfo](st)) != 1 || (e.Violations != nil) != (len(detail[*errdetails.BadRequest](st)) == 1) {
+				t.Errorf("the bounds left %v", st.Details())
 			}
 		})
-	}
-}
-
-// Truncation must not split a character: protobuf refuses such text, and the whole status with it.
-func TestTruncationKeepsCharactersWhole(t *testing.T) {
-	for shift := range 4 {
-		text := strings.Repeat("x", shift) + strings.Repeat("😀", 1000)
-		e := &seamerr.Error{
-			HTTPStatus: 400, Type: text, Message: text,
-			Violations: []seamerr.FieldViolation{{Path: []string{text}, Message: text}},
-		}
-		st := e.GRPCStatus()
-		if !utf8.ValidString(st.Message()) || len(st.Message()) < 500 {
-			t.Errorf("message is cut to %d bytes, valid: %t", len(st.Message()), utf8.ValidString(st.Message()))
-		}
-		if len(detail[*errdetails.BadRequest](st)) != 1 || len(detail[*errdetails.ErrorInfo](st)) != 1 {
-			t.Errorf("details are %v", st.Details())
-		}
 	}
 }

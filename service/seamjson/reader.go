@@ -2,7 +2,6 @@ package seamjson
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -42,12 +41,16 @@ func (r *reader) readString() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return r.unquoted(quoted), nil
+}
+
+// unquoted returns the value of the JSON string that was read last.
+func (r *reader) unquoted(quoted jsontext.Value) string {
 	if !plain(quoted) {
-		unquoted, _ := jsontext.AppendUnquote(nil, quoted) // Invalid UTF-8 is replaced.
-		return string(unquoted), nil
+		return unquote(quoted)
 	}
 	text := r.stringOf(quoted)
-	return text[1 : len(text)-1], nil
+	return text[1 : len(text)-1]
 }
 
 // stringOf returns the value that was read last as a string.
@@ -62,14 +65,8 @@ func (r *reader) stringOf(value jsontext.Value) string {
 // plain reports whether a JSON string has no escapes and is valid UTF-8, so that its value is the text in the quotes.
 func plain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) }
 
-// memberName returns the name of a member without the quotes and escapes of the JSON text.
-func memberName(quoted jsontext.Value) string {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return strings.ToValidUTF8(string(quoted[1:len(quoted)-1]), "\ufffd")
-	}
-	name, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return ""
-	}
-	return string(name)
+// unquote returns the value of a JSON string without its quotes and escapes. Invalid UTF-8 is replaced.
+func unquote(quoted jsontext.Value) string {
+	text, _ := jsontext.AppendUnquote(nil, quoted)
+	return string(text)
 }

@@ -87,7 +87,10 @@ func (c *Codec) readBody(d *decodedRequest, t *message, body []byte) error {
 	if err != nil {
 		return syntax(err)
 	}
-	return r.end()
+	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after the JSON value")
+	}
+	return nil
 }
 
 // maxReported bounds the violations of one list and the unknown members that are reported, so that a hostile body does
@@ -98,14 +101,6 @@ type requestReader struct {
 	*decodedRequest
 
 	dec *reader
-}
-
-// end makes sure that nothing follows the value.
-func (r requestReader) end() error {
-	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the JSON value")
-	}
-	return nil
 }
 
 func (r requestReader) readObject(t *message) error {
@@ -120,7 +115,7 @@ func (r requestReader) readObject(t *message) error {
 		f, known := t.field(name)
 		if !known {
 			if len(r.unknown) < maxReported {
-				r.unknown = append(r.unknown, sanitizeName(memberName(name)))
+				r.unknown = append(r.unknown, sanitizeName(r.dec.unquoted(name)))
 			}
 			err = r.dec.SkipValue()
 		} else {
@@ -200,15 +195,12 @@ var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z
 
 // readValue reads one value. The violation is nil when the value is valid.
 func (r requestReader) readValue(f *field) (v protoreflect.Value, violation *seamerr.FieldViolation, err error) {
-	if kind := r.dec.PeekKind(); !f.accepts(kind) {
+	kind := r.dec.PeekKind()
+	if !f.accepts(kind) {
 		return v, new(seamerr.UnexpectedType(f.expects(), kindName(kind), f.name)), r.dec.SkipValue()
 	}
 	if f.kind == kindBool {
-		token, err := r.dec.ReadToken()
-		if err != nil {
-			return v, nil, err
-		}
-		return protoreflect.ValueOfBool(token.Bool()), nil, nil
+		return protoreflect.ValueOfBool(kind == 't'), nil, r.dec.SkipValue()
 	}
 	text, err := r.dec.readString()
 	if err != nil {

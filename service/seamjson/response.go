@@ -138,10 +138,7 @@ func (r responseReader) readSession(t *message, o object) error {
 		}
 		f, known := t.field(name)
 		if !known && t.additional != nil && o.IsValid() {
-			text := r.stringOf(name) // Before the next read, which invalidates name.
-			if text = text[1 : len(text)-1]; !plain(name) {
-				text = memberName(name)
-			}
+			text := r.unquoted(name) // Before the next read, which invalidates name.
 			value, err := r.ReadValue()
 			if err != nil {
 				return syntax(err)
@@ -165,7 +162,7 @@ func (t *message) field(quoted jsontext.Value) (*field, bool) {
 		f, known := t.byName[string(quoted[1:len(quoted)-1])]
 		return f, known
 	}
-	f, known := t.byName[memberName(quoted)]
+	f, known := t.byName[unquote(quoted)]
 	return f, known
 }
 
@@ -242,15 +239,12 @@ func (r responseReader) readList(f *field, o object) error {
 
 // lenientValue converts a value to the type of the field; ok is false where it cannot.
 func (r responseReader) lenientValue(f *field) (v protoreflect.Value, ok bool, err error) {
+	kind := r.PeekKind()
 	if f.kind == kindBool {
-		token, err := r.ReadToken()
-		if err != nil {
-			return v, false, err
-		}
-		return protoreflect.ValueOfBool(token.Bool()), true, nil
+		return protoreflect.ValueOfBool(kind == 't'), true, r.SkipValue()
 	}
 	var text string
-	if r.PeekKind() == '"' {
+	if kind == '"' {
 		text, err = r.readString()
 	} else {
 		var number jsontext.Value

@@ -9,18 +9,7 @@ import (
 )
 
 // accepts reports whether a JSON value of the kind can be read into one element of the field.
-func (f *field) accepts(kind jsontext.Kind) bool {
-	switch f.kind {
-	case kindBool:
-		return kind == 't' || kind == 'f'
-	case kindInt:
-		return kind == '0'
-	case kindMessage:
-		return kind == '{'
-	default:
-		return kind == '"'
-	}
-}
+func (f *field) accepts(kind jsontext.Kind) bool { return kindName(kind) == f.expects() }
 
 // expects names the JSON type of one element of the field in Seam's words.
 func (f *field) expects() string {
