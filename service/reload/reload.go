@@ -42,7 +42,7 @@ const (
 	// maxUnsettled is how many polls wait for the next one to read the same.
 	maxUnsettled = 3
 	// settleTime is how long contents that differ at every poll have to stay the same: longer than a file is written.
-	settleTime = 500 * time.Millisecond
+	settleTime = 400 * time.Millisecond
 )
 
 var errUnsettled = errors.New("the contents change all the time")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,9 @@ func (r *harness) path(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *harness) apply(contents [][]byte) error {
 	text := string(bytes.Join(contents, []byte("+")))
+	if text == "panic" {
+		panic("a secret")
+	}
 	if strings.Contains(text, "bad") {
 		return errors.New("it is invalid")
 	}
@@ -93,6 +97,8 @@ func (r *harness) events() string {
 		event, known := map[string]string{
 			failed + `DIR/a: it is invalid"`:                             "invalid",
 			failed + `it is invalid"`:                                    "invalid",
+			failed + `the files: panic with a value of type string"`:     "panic",
+			failed + `the files: the contents change all the time"`:      "unsettled",
 			failed + `the files: open DIR/a: no such file or directory"`: "missing",
 			failed + `the files: open DIR/b: no such file or directory"`: "missing b",
 			`level=INFO msg=reloaded what="the files" changed=true`:      "reloaded",
@@ -115,7 +121,7 @@ func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 		"seen twice":                {"a,b,b", "a,b", "reloaded"},
 		"seen once":                 {"a,b", "a", ""},
 		"seen once, then as before": {"a,b,a,b,a,a", "a", ""},
-		"never twice the same":      {"a,b,c,d,e,b,c", "a", ""},
+		"never twice the same":      {"a,b,c,d,e,b,b,c", "a,d,e,b", "reloaded,reloaded,reloaded"},
 		"half, then whole":          {"a,b,bc,bc", "a,bc", "reloaded"},
 		"half, more, then whole":    {"a,b,bc,bcd,bcd,bcd", "a,bcd", "reloaded"},
 		"gone in between":           {"a,b,-,b", "a", "missing"},
@@ -123,6 +129,7 @@ func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 		"applied, then new":         {"a,b,b,b,c,c", "a,b,c", "reloaded,reloaded"},
 		"bad, seen once":            {"a,bad,b,b", "a,b", "reloaded"},
 		"bad at every poll":         {"a,bad-secret,bad-secret,bad-secret,b,b", "a,b", "invalid,invalid,reloaded"},
+		"a panic over them":         {"a,panic,panic,b,b", "a,b", "panic,reloaded"},
 		"bad, then as before":       {"a,bad,bad,a,a", "a", "invalid,recovered"},
 		"one of two":                {"a+b,a+c,a+c,d+c,d+c", "a+b,a+c,d+c", "reloaded,reloaded"},
 		"one of two is bad":         {"a+b,a+bad,a+bad,a+bad,a+b,a+b", "a+b", "invalid,invalid,recovered"},
@@ -138,7 +145,7 @@ func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 				}
 				r.write(contents[0])
 				r.poll([]string{r.path("a"), r.path("b")}[:strings.Count(contents[0], "+")+1], changes...)
-				failures := strings.Count(test.events, "invalid") + strings.Count(test.events, "missing")
+				failures := len(regexp.MustCompile("invalid|missing|panic").FindAllString(test.events, -1))
 				if applied := strings.Join(r.applied, ","); applied != test.applied || r.failures.n != failures {
 					t.Errorf("applied %s, want %s; %d failures", applied, test.applied, r.failures.n)
 				}
@@ -148,6 +155,30 @@ func TestContentIsAppliedAtSecondPoll(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestContentsThatNeverSettle shows that contents which change faster than they settle are not applied, and that the log
+// and the counter of failures tell of them.
+func TestContentsThatNeverSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &harness{t: t, dir: t.TempDir()}
+		r.write("a")
+		const last = 49
+		r.poll([]string{r.path("a")}, func() {
+			for i := range last { // Never at the instant of a poll.
+				r.write(strings.Repeat("x", i+1))
+				time.Sleep(70 * time.Millisecond)
+			}
+		})
+		for _, content := range r.applied[1:] {
+			if len(content) != last {
+				t.Errorf("applied %s while it was changing", content)
+			}
+		}
+		if events := r.events(); !strings.HasPrefix(events, "unsettled") || r.failures.n == 0 {
+			t.Errorf("the log has %s, %d failures", events, r.failures.n)
+		}
+	})
 }
 
 // TestSymlinkSwap replaces files as Kubernetes replaces mounted files: they are symbolic links through a link to a
