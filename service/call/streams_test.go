@@ -2,44 +2,27 @@ package call
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
-
-// streamFace is the face of a stream with that handler.
-type streamFace struct {
-	Face
-
-	handle func(ctx context.Context) error
-}
-
-func (f streamFace) Respond(ctx context.Context, _ func(context.Context) (proto.Message, error)) error {
-	return f.handle(ctx)
-}
 
 // TestStreams shows that the number of streams is limited, that none outlives its lifetime or the service, and that a
 // panic ends only its own stream.
 func TestStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draining, drain := context.WithCancel(context.Background())
-		refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
-		panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"})
-		logger, log := newLog(slog.LevelInfo)
-		s := &streams{slots: make(chan struct{}, maxStreams), lifetime: time.Minute, end: draining, refused: refused}
+		s := newTestServer(t, func(c *Config) { c.StreamCtx = draining })
 		// What grpc-go does when the stream has been served.
-		ctx, end := context.WithCancel(NewContext(t.Context(), &Call{Method: &Method{FullMethod: "/s/Watch", Stream: true}}))
+		ctx, end := context.WithCancel(t.Context())
 		defer end()
 		open := func(handle func(context.Context) error) <-chan *seamerr.Error {
 			ended := make(chan *seamerr.Error, 1)
-			go func() { ended <- s.serve(ctx, streamFace{handle: handle}, panicReporter{logger, panics}) }()
+			go func() { ended <- s.serve(ctx, Method{FullMethod: "/s/Watch", Stream: true}, handling(handle)) }()
 			synctest.Wait()
 			return ended
 		}
@@ -51,8 +34,8 @@ func TestStreams(t *testing.T) {
 		for range 256 {
 			all = append(all, open(watch))
 		}
-		if e := <-open(watch); e.GRPCCode() != codes.ResourceExhausted || count(t, refused) != 1 {
-			t.Errorf("one too many: %v, %v counted", e, count(t, refused))
+		if e := <-open(watch); e.GRPCCode() != codes.ResourceExhausted || count(t, s.streams.refused) != 1 {
+			t.Errorf("one too many: %v, %v counted", e, count(t, s.streams.refused))
 		}
 		time.Sleep(time.Minute)
 		for _, stream := range all {
@@ -60,11 +43,11 @@ func TestStreams(t *testing.T) {
 				t.Fatalf("after its lifetime a stream ends with %+v", e)
 			}
 		}
-		if e := <-open(func(context.Context) error { panic("x") }); e.GRPCCode() != codes.Internal || count(t, panics) != 1 {
-			t.Errorf("a panic: %v, %v counted", e, count(t, panics))
+		if e := <-open(func(context.Context) error { panic("x") }); e.GRPCCode() != codes.Internal || count(t, s.panics) != 1 {
+			t.Errorf("a panic: %v, %v counted", e, count(t, s.panics))
 		}
-		if line := log.only(t); line["msg"] != "panic" || line["method"] != "/s/Watch" {
-			t.Errorf("the log of the panic is %v", line)
+		if lines := s.log.lines(t, "panic"); len(lines) != 1 || lines[0]["method"] != "/s/Watch" {
+			t.Errorf("the log of the panic is %v", lines)
 		}
 		if e := <-open(func(context.Context) error { return nil }); e != nil {
 			t.Errorf("a stream with an end of its own: %v", e)
@@ -74,7 +57,7 @@ func TestStreams(t *testing.T) {
 		if e := <-last; e.Type != "stream_ended" || e.GRPCCode() != codes.Unavailable {
 			t.Errorf("while the service drains: %v", e)
 		}
-		if n := len(s.slots); n != 0 {
+		if n := len(s.streams.slots); n != 0 {
 			t.Errorf("%d slots are taken in the end", n)
 		}
 	})
