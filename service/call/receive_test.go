@@ -110,6 +110,26 @@ func TestReceive(t *testing.T) {
 	}
 }
 
+// TestReceiveReusesMemory shows that a request which does not arrive completely leaves its memory to the next ones. The
+// race detector makes pools forget some of it.
+func TestReceiveReusesMemory(t *testing.T) {
+	const requests = 100
+	made, before := 0, chunks.New
+	defer func() { chunks.New = before }()
+	chunks.New = func() any {
+		made++
+		return before()
+	}
+	b := newReceiveTest(t, time.Minute)
+	for range requests {
+		body := io.MultiReader(bytes.NewReader(make([]byte, 3)), iotest.ErrReader(seamerr.Canceled(nil)))
+		b.receive(t, &testFace{ReadCloser: io.NopCloser(body)})
+	}
+	if made > requests/2 {
+		t.Errorf("%d requests took the memory of %d", requests, made)
+	}
+}
+
 // TestReceiveTimesOut shows that a request which does not arrive in time is cut off, each after its own timeout.
 func TestReceiveTimesOut(t *testing.T) {
 	for maxTimeout, timeout := range map[time.Duration]time.Duration{

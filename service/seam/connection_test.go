@@ -75,9 +75,9 @@ func TestTLS(t *testing.T) {
 	})
 }
 
-// TestTLSFailure shows that an upstream whose certificate is not valid for Seam gets neither the request nor the
+// TestTLSTrust shows that an upstream whose certificate is not valid for Seam gets neither the request nor the
 // credential.
-func TestTLSFailure(t *testing.T) {
+func TestTLSTrust(t *testing.T) {
 	good := seamtest.Say(seamtest.Response("200 OK", seamtest.Success), seamtest.KeepOpen)
 	for name, test := range map[string]struct {
 		tls  bool
