@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -120,7 +122,22 @@ func count(t *testing.T, of prometheus.Metric) float64 {
 }
 
 // logLines is a log in memory.
-type logLines struct{ bytes.Buffer }
+type logLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logLines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 func newLog(level slog.Level) (*slog.Logger, *logLines) {
 	log := &logLines{}
@@ -130,9 +147,9 @@ func newLog(level slog.Level) (*slog.Logger, *logLines) {
 // lines returns the lines with that message, or all for an empty one.
 func (l *logLines) lines(t *testing.T, message string) (lines []map[string]any) {
 	t.Helper()
-	for text := range bytes.Lines(l.Bytes()) {
+	for text := range strings.Lines(l.String()) {
 		var line map[string]any
-		if err := json.Unmarshal(text, &line); err != nil {
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatal(err)
 		}
 		if message == "" || line["msg"] == message {

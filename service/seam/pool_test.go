@@ -113,9 +113,10 @@ func TestChangeDoesNotCutCalls(t *testing.T) {
 // default would keep two of them.
 func TestChangeUnderLoad(t *testing.T) {
 	const callers, each, generations = 20, 100, 4
+	const pause = generations * age / each / 2 // All connections are in use at once, and then all are idle.
 	respond := responding(200, seamtest.Success)
 	inBubbleOver(t, overHTTP1, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(generations * age / each)
+		time.Sleep(pause)
 		respond(w, r)
 	}, func(t *testing.T, b *bubble) {
 		var all sync.WaitGroup
@@ -125,6 +126,7 @@ func TestChangeUnderLoad(t *testing.T) {
 					if response, _, err := call(t.Context(), b.Client, GrantAccess()); err != nil || response.Attempts != 1 {
 						t.Errorf("response %+v, error %v", response, err)
 					}
+					time.Sleep(pause)
 				}
 			})
 		}
