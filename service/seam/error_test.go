@@ -142,12 +142,14 @@ func quote(text string) string {
 func TestEchoedCredential(t *testing.T) {
 	// As PHP writes JSON, which RFC 8259 allows.
 	slashes := func(text string) string { return strings.ReplaceAll(quote(text), "/", `\/`) }
+	bare := func(text string) string { return quote(strings.ReplaceAll(text, "Bearer ", "")) }
 	const plain, odd = "seam_secret_0123456789", `seam_sec/ret+&<01234"56789\`
 	for name, test := range map[string]struct {
 		header, value, secret string
 		write                 func(string) string
 	}{
 		"bearer":                       {"Authorization", "Bearer " + plain, plain, quote},
+		"bearer without its scheme":    {"Authorization", "Bearer " + plain, plain, bare},
 		"another scheme":               {"Authorization", "Basic " + plain, plain, quote},
 		"no scheme":                    {"Authorization", plain, plain, quote},
 		"two spaces":                   {"Authorization", "Bearer  " + plain, plain, quote},
