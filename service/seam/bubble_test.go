@@ -115,6 +115,10 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case p.accepted <- theirs:
+		go func() { // The end of a server holds a lock while TLS waits for its last words to be read.
+			<-p.closed
+			_ = theirs.Close()
+		}()
 		return ours, nil
 	case <-p.closed:
 		return nil, net.ErrClosed
