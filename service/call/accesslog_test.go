@@ -23,42 +23,39 @@ func TestAccessLogLevels(t *testing.T) {
 	for name, test := range map[string]struct {
 		method  string
 		failure *seamerr.Error
-		level   string
+		level   slog.Level
 		code    string
 	}{
-		"good":              {method, nil, "INFO", "OK"},
-		"caller's error":    {method, seamerr.Unauthorized(), "INFO", "Unauthenticated"},
-		"not there":         {method, seamerr.NotFound(), "INFO", "NotFound"},
-		"canceled":          {method, seamerr.Canceled(nil), "INFO", "Canceled"},
-		"Seam is down":      {method, seamerr.Unreachable(nil), "WARN", "Unavailable"},
-		"Seam is slow":      {method, seamerr.Timeout(nil), "WARN", "DeadlineExceeded"},
-		"rate limited":      {method, &seamerr.Error{HTTPStatus: 429, Type: "rate_limited"}, "WARN", "ResourceExhausted"},
-		"malformed":         {method, seamerr.InvalidResponse(nil), "ERROR", "Internal"},
-		"unknown":           {method, &seamerr.Error{Code: codes.Unknown}, "ERROR", "Unknown"},
-		"data loss":         {method, &seamerr.Error{Code: codes.DataLoss}, "ERROR", "DataLoss"},
-		"health":            {health, nil, "DEBUG", "OK"},
-		"health not found":  {health, seamerr.NotFound(), "DEBUG", "NotFound"},
-		"health that fails": {health, seamerr.Internal(nil), "ERROR", "Internal"},
-		"looks like health": {"/grpc.health.v10.Health/Check", nil, "INFO", "OK"},
+		"good":              {method, nil, slog.LevelInfo, "OK"},
+		"caller's error":    {method, seamerr.Unauthorized(), slog.LevelInfo, "Unauthenticated"},
+		"not there":         {method, seamerr.NotFound(), slog.LevelInfo, "NotFound"},
+		"canceled":          {method, seamerr.Canceled(nil), slog.LevelInfo, "Canceled"},
+		"Seam is down":      {method, seamerr.Unreachable(nil), slog.LevelWarn, "Unavailable"},
+		"Seam is slow":      {method, seamerr.Timeout(nil), slog.LevelWarn, "DeadlineExceeded"},
+		"rate limited":      {method, &seamerr.Error{HTTPStatus: 429, Type: "rate_limited"}, slog.LevelWarn, "ResourceExhausted"},
+		"malformed":         {method, seamerr.InvalidResponse(nil), slog.LevelError, "Internal"},
+		"unknown":           {method, &seamerr.Error{Code: codes.Unknown}, slog.LevelError, "Unknown"},
+		"data loss":         {method, &seamerr.Error{Code: codes.DataLoss}, slog.LevelError, "DataLoss"},
+		"health":            {health, nil, slog.LevelDebug, "OK"},
+		"health not found":  {health, seamerr.NotFound(), slog.LevelDebug, "NotFound"},
+		"health that fails": {health, seamerr.Internal(nil), slog.LevelError, "Internal"},
+		"looks like health": {"/grpc.health.v10.Health/Check", nil, slog.LevelInfo, "OK"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			logger, log := newLog(slog.LevelDebug)
-			operators, important := newLog(slog.LevelWarn)
-			for _, l := range []*slog.Logger{logger, operators} {
+			for above, lines := range []int{1, 0} {
+				logger, log := newLog(test.level + slog.Level(above))
 				c := &Call{Face: FaceGRPC, Method: &Method{FullMethod: test.method}}
-				newAccessLog(l, nil, servedService()).write(t.Context(), c, time.Now(), test.failure)
-			}
-			line := log.only(t)
-			if line["level"] != test.level || line["code"] != test.code || line["method"] != test.method || line["msg"] != "call" {
-				t.Errorf("line is %v", line)
-			}
-			if isImportant := test.level == "WARN" || test.level == "ERROR"; (len(important.lines(t, "")) == 1) != isImportant {
-				t.Errorf("the log of warnings is %q", important)
+				newAccessLog(logger, nil, servedService()).write(t.Context(), c, time.Now(), test.failure)
+				got := log.lines(t, "call")
+				if len(got) != lines || lines > 0 && (got[0]["level"] != test.level.String() || got[0]["code"] != test.code) {
+					t.Errorf("the log from the level %s on is %s", test.level+slog.Level(above), log)
+				}
 			}
 		})
 	}
 }
 
+// TestAccessLogAttributes shows all that a line has, and that it has no secret.
 func TestAccessLogAttributes(t *testing.T) {
 	const secret = "seam_secret"
 	const traceID = "0af7651916cd43dd8448eb211c80319c"

@@ -1,8 +1,6 @@
 package call
 
 import (
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,19 +28,21 @@ func (b *buckets) passing(n int) (passed int) {
 	return passed
 }
 
-func TestCallerRateBurstAndWait(t *testing.T) {
+// TestCallerRate shows how many calls a caller may make at once, how long it has to wait then, and that one which waits
+// for that time passes.
+func TestCallerRate(t *testing.T) {
 	for name, test := range map[string]struct {
 		rps   float64
 		burst int
 		wait  time.Duration
 	}{
-		"ten a second":        {10, 10, 100 * time.Millisecond},
-		"one a second":        {1, 1, time.Second},
-		"one in two seconds":  {0.5, 1, 2 * time.Second},
-		"a fraction":          {2.5, 3, 400 * time.Millisecond},
-		"rounded up":          {3, 3, 334 * time.Millisecond},
-		"below a millisecond": {5000, 5000, time.Millisecond},
-		"too long to tell":    {1e-300, 1, 24 * time.Hour},
+		"ten a second":       {10, 10, 100 * time.Millisecond},
+		"one a second":       {1, 1, time.Second},
+		"one in two seconds": {0.5, 1, 2 * time.Second},
+		"a fraction":         {2.5, 3, 400 * time.Millisecond},
+		"rounded up":         {3, 3, 334 * time.Millisecond},
+		"many a second":      {900, 900, 2 * time.Millisecond},
+		"too long to tell":   {1e-300, 1, 24 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -61,43 +61,24 @@ func TestCallerRateBurstAndWait(t *testing.T) {
 				if n := count(t, b.refused); n != 5 {
 					t.Errorf("%v counted as refused", n)
 				}
+				if test.wait == maxBucketWait {
+					return
+				}
+				time.Sleep(test.wait - time.Millisecond)
+				if passed := b.passing(1); passed != 0 {
+					t.Error("a call passes before the Retry-After")
+				}
+				time.Sleep(time.Millisecond)
+				if passed := b.passing(2); passed != 1 {
+					t.Errorf("after the Retry-After %d calls pass", passed)
+				}
+				time.Sleep(time.Hour) // No more than one second's worth is saved up.
+				if passed := b.passing(test.burst + 1); passed != test.burst {
+					t.Errorf("after an hour %d calls pass", passed)
+				}
 			})
 		})
 	}
-}
-
-func TestCallerRateRefills(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newTestBuckets(10)
-		b.passing(10)
-		for i, test := range []struct {
-			sleep  time.Duration
-			passed int
-		}{
-			{99 * time.Millisecond, 0},
-			{time.Millisecond, 1},
-			{250 * time.Millisecond, 2},
-			{50 * time.Millisecond, 1},
-			{500 * time.Millisecond, 5},
-			{time.Hour, 10}, // No more than one second's worth is saved up.
-		} {
-			time.Sleep(test.sleep)
-			if passed := b.passing(20); passed != test.passed {
-				t.Errorf("%d: %d passed, want %d", i, passed, test.passed)
-			}
-		}
-		// A caller that waits for the Retry-After passes.
-		for range 50 {
-			wait := b.wait(1)
-			if wait == 0 {
-				t.Fatal("passed without a token")
-			}
-			time.Sleep(wait)
-			if again := b.wait(1); again != 0 {
-				t.Fatalf("another Retry-After of %v", again)
-			}
-		}
-	})
 }
 
 // TestCallerRateBuckets shows which calls share a bucket: the first call takes the only token, so that the second is
@@ -144,23 +125,5 @@ func TestCallerRateKeepsABoundedNumberOfBuckets(t *testing.T) {
 		if passed := b.passing(1) == 1; passed != passes {
 			t.Errorf("after %d other callers the first one passed: %t", others, passed)
 		}
-	}
-}
-
-// TestCallerRateConcurrently runs in real time and with real goroutines: a bucket must not be created twice, nor its
-// times be out of order.
-func TestCallerRateConcurrently(t *testing.T) {
-	const rps, callers, each = 200, 16, 500
-	b := newTestBuckets(rps)
-	var passed atomic.Int32
-	var all sync.WaitGroup
-	start := time.Now()
-	for range callers {
-		all.Go(func() { passed.Add(int32(b.passing(each))) })
-	}
-	all.Wait()
-	most := rps + rps*time.Since(start).Seconds()
-	if got := float64(passed.Load()); got < rps || got > most || got+count(t, b.refused) != callers*each {
-		t.Errorf("%v passed, want from %d to %v; %v counted as refused", got, rps, most, count(t, b.refused))
 	}
 }

@@ -2,42 +2,41 @@ package call
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"io"
-	"log/slog"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// receiveTest is a request buffer with its log. Its limits are the minimum.
-type receiveTest struct {
-	*requestBuffer
+// receiveTest is a server whose calls arrive. The limits of its request buffer are the minimum.
+type receiveTest struct{ *testServer }
 
-	log *logLines
+func newReceiveTest(t *testing.T, maxTimeout time.Duration) receiveTest {
+	t.Helper()
+	return receiveTest{newTestServer(t, func(c *Config) { c.MaxTimeout, c.DefaultTimeout = maxTimeout, maxTimeout })}
 }
 
-func newReceiveTest(maxTimeout time.Duration) *receiveTest {
-	logger, log := newLog(slog.LevelInfo)
-	return &receiveTest{newRequestBuffers(Config{
-		Logger: logger, Registry: prometheus.NewRegistry(), MaxInFlight: 1, MaxTimeout: maxTimeout,
-		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}),
-	}).authenticated, log}
+// buffer is the buffer of the calls that need a credential.
+func (b receiveTest) buffer() *requestBuffer { return b.requests.authenticated }
+
+// receive serves a call with that body, and returns how it ended.
+func (b receiveTest) receive(t *testing.T, f *testFace) string {
+	t.Helper()
+	f.handle = func(context.Context) error { return nil }
+	return errorType(b.serve(t.Context(), Method{}, f))
 }
 
 // want fails unless so many requests are arriving, so many bytes are in memory, and so many requests were evicted, timed
 // out and rejected.
-func (b *receiveTest) want(t *testing.T, arriving, inMemory, evicted, timedOut, rejected int) {
+func (b receiveTest) want(t *testing.T, arriving, inMemory, evicted, timedOut, rejected int) {
 	t.Helper()
 	got := [...]float64{
-		b.arriving(), b.inMemory(),
-		count(t, b.evicted), count(t, b.timedOut), count(t, b.rejected),
+		b.buffer().arriving(), b.buffer().inMemory(),
+		count(t, b.buffer().evicted), count(t, b.buffer().timedOut), count(t, b.buffer().rejected),
 	}
 	want := [...]float64{float64(arriving), float64(inMemory), float64(evicted), float64(timedOut), float64(rejected)}
 	if got != want {
@@ -45,43 +44,41 @@ func (b *receiveTest) want(t *testing.T, arriving, inMemory, evicted, timedOut, 
 	}
 }
 
-func (b *receiveTest) arrive() *arrival { return b.add(func() {}) }
+// unread is a request whose body has begun, and is being read.
+type unread struct {
+	body  *io.PipeWriter
+	ended chan string
+}
 
-// wantCut fails unless the request was cut off with an error of that type, or was not for an empty type.
-func (a *arrival) wantCut(t *testing.T, errorType string) {
+// arrive begins a request.
+func (b receiveTest) arrive(t *testing.T) *unread {
 	t.Helper()
-	if got := receiveErrorType(a.received(0)); got != errorType {
-		t.Errorf("the request was cut off with the error %q, want %q", got, errorType)
+	body, from := io.Pipe()
+	r := &unread{from, make(chan string, 1)}
+	go func() { r.ended <- b.receive(t, &testFace{ReadCloser: body}) }()
+	_, _ = from.Write([]byte("begin"))
+	synctest.Wait()
+	return r
+}
+
+// arriving in place of the type of an error: the request has not ended.
+const arriving = "arriving"
+
+// wantEnd fails unless the request has ended with an error of that type, and not with that of its read.
+func (r *unread) wantEnd(t *testing.T, want string) {
+	t.Helper()
+	synctest.Wait()
+	got := arriving
+	select {
+	case got = <-r.ended:
+	default:
+	}
+	if got != want {
+		t.Errorf("the request ended with %q, want %q", got, want)
 	}
 }
 
-func receiveErrorType(err *seamerr.Error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Type
-}
-
-// receiveFace is the face of a request with a body. It cannot decode a body of one byte.
-type receiveFace struct {
-	Face
-	io.ReadCloser
-
-	decoded []byte
-}
-
-func (f *receiveFace) Read(part []byte) (int, error) { return f.ReadCloser.Read(part) }
-
-func (f *receiveFace) Cut() { _ = f.Close() }
-
-func (f *receiveFace) Decode(body []byte, _ proto.Message) *seamerr.Error {
-	f.decoded = bytes.Clone(body)
-	if len(body) == 1 {
-		return seamerr.InvalidMessage(nil)
-	}
-	return nil
-}
-
+// TestReceive shows which bodies are received.
 func TestReceive(t *testing.T) {
 	long := make([]byte, MaxRequestBytes+1)
 	for i := range long {
@@ -104,80 +101,63 @@ func TestReceive(t *testing.T) {
 		"cannot be decoded": {of(1), 1, "invalid_input"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, f := newReceiveTest(time.Minute), &receiveFace{ReadCloser: io.NopCloser(test.body)}
-			a := b.add(f.Cut)
-			if got := receiveErrorType(a.decode(f, nil)); got != test.want {
+			b, f := newReceiveTest(t, time.Minute), &testFace{ReadCloser: io.NopCloser(test.body)}
+			if got := b.receive(t, f); got != test.want {
 				t.Errorf("error is %q, want %q", got, test.want)
-			}
-			if f.decoded != nil {
-				b.want(t, 0, len(f.decoded), 0, 0, 0) // The call is in flight.
 			}
 			if !bytes.Equal(f.decoded, long[:test.decoded]) {
 				t.Errorf("decoded %d bytes, want %d as they came", len(f.decoded), test.decoded)
 			}
-			a.release()
 			b.want(t, 0, 0, 0, 0, 0)
 		})
 	}
 }
 
-// TestReceiveEndsReading shows that a request which is cut off while its body is read ends with the reason for that,
-// and not with the error of the read.
-func TestReceiveEndsReading(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, ends := newReceiveTest(time.Minute), make(chan string)
-		for range minArriving + 1 {
-			body, from := io.Pipe()
-			f := &receiveFace{ReadCloser: body}
-			go func() {
-				a := b.add(f.Cut)
-				defer a.release()
-				ends <- receiveErrorType(a.decode(f, nil))
-			}()
-			go func() { _, _ = from.Write([]byte("begin")) }()
-		}
-		got := map[string]int{<-ends: 1}
-		synctest.Wait()
-		b.want(t, minArriving, minArriving*len("begin"), 1, 0, 0)
-		for range minArriving {
-			got[<-ends]++
-		}
-		if want := fmt.Sprintf("map[overloaded:1 request_timeout:%d]", minArriving); fmt.Sprint(got) != want {
-			t.Errorf("the requests ended with %v, want %v", got, want)
-		}
-		synctest.Wait()
-		b.want(t, 0, 0, 1, minArriving, 0)
-	})
+// TestReceiveReusesMemory shows that a request which does not arrive completely leaves its memory to the next ones. The
+// race detector makes pools forget some of it.
+func TestReceiveReusesMemory(t *testing.T) {
+	const requests = 100
+	made, before := 0, chunks.New
+	defer func() { chunks.New = before }()
+	chunks.New = func() any {
+		made++
+		return before()
+	}
+	b := newReceiveTest(t, time.Minute)
+	for range requests {
+		body := io.MultiReader(bytes.NewReader(make([]byte, 3)), iotest.ErrReader(seamerr.Canceled(nil)))
+		b.receive(t, &testFace{ReadCloser: io.NopCloser(body)})
+	}
+	if made > requests/2 {
+		t.Errorf("%d requests took the memory of %d", requests, made)
+	}
 }
 
 // TestReceiveTimesOut shows that a request which does not arrive in time is cut off, each after its own timeout.
 func TestReceiveTimesOut(t *testing.T) {
-	pass := func(d time.Duration) {
-		time.Sleep(d)
-		synctest.Wait()
-	}
 	for maxTimeout, timeout := range map[time.Duration]time.Duration{
 		time.Minute: RequestReadTimeout, 5 * time.Second: 5 * time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newReceiveTest(maxTimeout)
-			first := b.arrive()
-			pass(4 * time.Second)
-			second, inFlight := b.arrive(), b.arrive()
+			b := newReceiveTest(t, maxTimeout)
+			first := b.arrive(t)
+			time.Sleep(4 * time.Second)
+			second, inFlight := b.arrive(t), b.buffer().add(func() { t.Error("a call in flight is cut off") })
 			if err := inFlight.arrived(); err != nil {
 				t.Error(err)
 			}
-			for _, a := range []*arrival{first, second} {
-				pass(timeout - time.Since(a.began) - time.Nanosecond)
-				a.wantCut(t, "")
-				pass(time.Nanosecond)
-				a.wantCut(t, "request_timeout")
-			}
-			inFlight.wantCut(t, "")
-			b.want(t, 0, 0, 0, 2, 0)
-			third := b.arrive() // The timer starts anew.
-			pass(timeout)
-			third.wantCut(t, "request_timeout")
+			time.Sleep(timeout - 4*time.Second - time.Nanosecond)
+			first.wantEnd(t, arriving)
+			time.Sleep(time.Nanosecond)
+			first.wantEnd(t, "request_timeout")
+			time.Sleep(4*time.Second - time.Nanosecond)
+			second.wantEnd(t, arriving)
+			time.Sleep(time.Nanosecond)
+			second.wantEnd(t, "request_timeout")
+			third := b.arrive(t) // The timer starts anew.
+			time.Sleep(timeout)
+			third.wantEnd(t, "request_timeout")
+			b.want(t, 0, 0, 0, 3, 0)
 		})
 	}
 }
@@ -186,75 +166,73 @@ func TestReceiveTimesOut(t *testing.T) {
 // which is read, and that the pressure is logged every ten seconds at the most.
 func TestReceiveCutsOffOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newReceiveTest(time.Minute)
-		var unread []*arrival
+		b := newReceiveTest(t, time.Minute)
+		var all []*unread
 		for range minArriving {
-			unread = append(unread, b.arrive())
+			all = append(all, b.arrive(t))
 		}
-		b.want(t, minArriving, 0, 0, 0, 0)
+		b.want(t, minArriving, minArriving*len("begin"), 0, 0, 0)
 		for range 3 { // The first takes the place of the oldest, and leaves it to the others.
-			good := b.arrive()
-			good.wantCut(t, "")
-			good.release()
+			good := b.arrive(t)
+			_ = good.body.Close()
+			good.wantEnd(t, "")
 		}
-		b.want(t, minArriving-1, 0, 1, 0, 0)
+		b.want(t, minArriving-1, (minArriving-1)*len("begin"), 1, 0, 0)
 		for range 2 { // The first takes the place of the good ones, the second that of the next oldest.
-			b.arrive()
+			b.arrive(t)
 		}
-		b.want(t, minArriving, 0, 2, 0, 0)
-		for i, want := range []string{"overloaded", "overloaded", ""} {
-			unread[i].wantCut(t, want)
+		b.want(t, minArriving, minArriving*len("begin"), 2, 0, 0)
+		for i, want := range []string{"overloaded", "overloaded", arriving} {
+			all[i].wantEnd(t, want)
 		}
-		if line := b.log.only(t); line["level"] != "WARN" || line["arriving"] != float64(minArriving) {
-			t.Errorf("the line is %v", line)
+		const pressure = "requests are cut off while they arrive"
+		lines := b.log.lines(t, pressure)
+		if len(lines) != 1 || lines[0]["level"] != "WARN" || lines[0]["arriving"] != float64(minArriving) {
+			t.Errorf("the lines are %v", lines)
 		}
 		time.Sleep(pressureLogInterval - time.Nanosecond)
-		b.arrive()
-		b.log.only(t)
+		b.arrive(t)
+		before := len(b.log.lines(t, pressure))
 		time.Sleep(time.Nanosecond)
 		synctest.Wait() // Those of the beginning have timed out.
 		for range minArriving {
-			b.arrive()
+			b.arrive(t)
 		}
-		if n := len(b.log.lines(t, "")); n != 2 {
-			t.Errorf("%d lines after %v", n, pressureLogInterval)
+		if n := len(b.log.lines(t, pressure)); before != 1 || n != 2 {
+			t.Errorf("%d lines before %v, and then %d", before, pressureLogInterval, n)
 		}
+		time.Sleep(RequestReadTimeout)
 	})
 }
 
 // TestPublicRequests shows that requests to public methods evict each other and none of a caller, however many they are.
 func TestPublicRequests(t *testing.T) {
-	logger, _ := newLog(slog.LevelInfo)
-	buffers := newRequestBuffers(Config{
-		Logger: logger, Registry: prometheus.NewRegistry(), MaxInFlight: 1024, MaxTimeout: time.Minute,
-		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}),
-	})
-	face := &receiveFace{ReadCloser: io.NopCloser(bytes.NewReader(make([]byte, maxPublicRequestBytes+1)))}
-	caller := buffers.add(&Call{Method: &Method{}}, face)
-	first := buffers.add(&Call{Method: &Method{Public: true}}, face)
+	b := newReceiveTest(t, time.Minute)
+	face := &testFace{ReadCloser: io.NopCloser(bytes.NewReader(make([]byte, maxPublicRequestBytes+1)))}
+	add := func(public bool) *arrival { return b.requests.add(&Call{Method: &Method{Public: public}}, face) }
+	caller, first := add(false), add(true)
 	for range 2000 {
-		buffers.add(&Call{Method: &Method{Public: true}}, face)
+		add(true)
 	}
-	if e := first.arrived(); receiveErrorType(e) != "overloaded" {
-		t.Errorf("the first public request: %v", e)
+	if got := errorType(first.arrived()); got != "overloaded" {
+		t.Errorf("the first public request ends with %q", got)
 	}
-	if e := caller.arrived(); e != nil {
-		t.Errorf("the request of a caller: %v", e)
+	if got := errorType(caller.arrived()); got != "" {
+		t.Errorf("the request of a caller ends with %q", got)
 	}
-	public := buffers.add(&Call{Method: &Method{Public: true}}, face)
-	if e := public.decode(face, nil); receiveErrorType(e) != "payload_too_large" {
-		t.Errorf("a long public request: %v", e)
+	if got := errorType(add(true).decode(face, nil)); got != "payload_too_large" {
+		t.Errorf("a long public request ends with %q", got)
 	}
 }
 
 // TestReceiveBoundsMemory shows that the bytes of all requests are bounded, those of calls in flight included.
 func TestReceiveBoundsMemory(t *testing.T) {
-	b := newReceiveTest(time.Minute)
+	b := newReceiveTest(t, time.Minute)
 	var calls []*arrival
 	arrive := func(bytes int, want string) *arrival {
 		t.Helper()
-		a := b.add(func() {})
-		if got := receiveErrorType(a.received(bytes)); got != want {
+		a := b.buffer().add(func() {})
+		if got := errorType(a.received(bytes)); got != want {
 			t.Errorf("a request of %d bytes: error %q, want %q", bytes, got, want)
 		}
 		calls = append(calls, a)
@@ -264,10 +242,12 @@ func TestReceiveBoundsMemory(t *testing.T) {
 	for range allButOne {
 		arrive(MaxRequestBytes, "").arrived()
 	}
-	unread := arrive(MaxRequestBytes, "")
+	oldest := arrive(MaxRequestBytes, "")
 	b.want(t, 1, minBufferBytes, 0, 0, 0)
 	arrive(8, "").release()
-	unread.wantCut(t, "overloaded")
+	if got := errorType(oldest.received(0)); got != "overloaded" {
+		t.Errorf("the request that had been arriving for longest ends with %q", got)
+	}
 	b.want(t, 0, allButOne*MaxRequestBytes, 1, 0, 0)
 	arrive(MaxRequestBytes, "").arrived()
 	arrive(8, "overloaded").arrived()

@@ -13,32 +13,34 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
+// TestCallID shows which ids of callers are taken. Any other call gets a new UUID.
 func TestCallID(t *testing.T) {
-	for sent, taken := range map[string]bool{
-		"call-1":                          true,
-		`!"#$%&'()*+,-./:;<=>?@[\]^_{|}~`: true,
-		strings.Repeat("x", 128):          true,
-		strings.Repeat("x", 129):          false,
-		"":                                false,
-		"a b":                             false,
-		"a\nb":                            false,
-		"a\x00":                           false,
-		"a\x7f":                           false,
-		"é":                               false,
-		"\xff":                            false,
+	ids := map[string]bool{}
+	for name, test := range map[string]struct {
+		sent  []string
+		taken bool
+	}{
+		"printable": {[]string{`!"#$%&'()*+,-./:;<=>?@[\]^_{|}~`}, true},
+		"longest":   {[]string{strings.Repeat("x", 128)}, true},
+		"too long":  {[]string{strings.Repeat("x", 129)}, false},
+		"none":      {nil, false},
+		"empty":     {[]string{""}, false},
+		"two":       {[]string{"a", "a"}, false},
+		"a space":   {[]string{"a b"}, false},
+		"a line":    {[]string{"a\nb"}, false},
+		"a delete":  {[]string{"a\x7f"}, false},
+		"not ASCII": {[]string{"é"}, false},
+		"not UTF-8": {[]string{"\xff"}, false},
 	} {
-		c := Call{Metadata: metadata.Pairs(HeaderCallID, sent)}
-		if c.setID(); (c.CallID == sent) != taken {
-			t.Errorf("the id of a call with the id %q is %q", sent, c.CallID)
+		c := Call{Metadata: metadata.MD{HeaderCallID: test.sent}}
+		c.setID()
+		if id, err := uuid.Parse(c.CallID); !test.taken && (err != nil || id.Version() != 4 || id.Variant() != uuid.RFC4122) {
+			t.Errorf("%s: the id is %q, want a new UUID", name, c.CallID)
 		}
-	}
-	for _, sent := range [][]string{nil, {""}, {"a", "b"}, {"a", "a"}} {
-		if id, err := uuid.Parse(NewCallID(sent)); err != nil || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
-			t.Errorf("the id of a call with the ids %q is %s, want a new UUID", sent, id)
+		if test.taken && c.CallID != test.sent[0] || ids[c.CallID] {
+			t.Errorf("%s: the id is %q", name, c.CallID)
 		}
-	}
-	if one, other := NewCallID(nil), NewCallID(nil); one == other {
-		t.Errorf("two calls have the id %s", one)
+		ids[c.CallID] = true
 	}
 	c := Call{CallID: "of the face", Metadata: metadata.Pairs(HeaderCallID, "other")}
 	if c.setID(); c.CallID != "of the face" {

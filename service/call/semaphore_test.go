@@ -2,13 +2,11 @@ package call
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
@@ -16,19 +14,17 @@ import (
 
 // crowd makes calls that hold their slots until they may leave.
 type crowd struct {
-	*semaphore
+	*testServer
 
 	leave chan struct{}
 	// callers is how many there were. Each call is of another, so that none has its share.
 	callers atomic.Uint64
 }
 
-func newCrowd(limit int) *crowd {
-	return &crowd{
-		newSemaphore(limit, prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"}),
-			prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"})),
-		make(chan struct{}), atomic.Uint64{},
-	}
+func newCrowd(t *testing.T, limit int) *crowd {
+	t.Helper()
+	s := newTestServer(t, func(c *Config) { c.MaxInFlight, c.CallerRPS = limit, 1_000_000 })
+	return &crowd{testServer: s, leave: make(chan struct{})}
 }
 
 // taken returns how many slots are taken.
@@ -41,21 +37,18 @@ func (s *semaphore) taken() (n int) {
 	return n
 }
 
-// call makes one call, and runs a function while the call is in flight.
-func (c *crowd) call(ctx context.Context, while func()) *seamerr.Error {
-	one := &Call{Method: &Method{}, CallerKey: c.callers.Add(1), Proven: true}
-	if e := c.acquire(ctx, one); e != nil {
-		return e
-	}
-	defer c.release(one)
-	while()
-	return nil
+// call makes one call, and returns why it was refused.
+func (c *crowd) call(ctx context.Context) *seamerr.Error {
+	return c.serveCall(ctx, &Call{Face: FaceGRPC, Method: &Method{}, CallerKey: c.callers.Add(1), Proven: true}, handling(func(context.Context) error {
+		<-c.leave
+		return nil
+	}))
 }
 
-// calls makes n calls, and returns once each is in flight, waits or has ended.
+// calls makes n calls at once, and returns when each is in flight, waits or has ended.
 func (c *crowd) calls(ctx context.Context, n int) {
 	for range n {
-		go func() { _ = c.call(ctx, func() { <-c.leave }) }()
+		go func() { _ = c.call(ctx) }()
 	}
 	synctest.Wait()
 }
@@ -64,12 +57,11 @@ func (c *crowd) calls(ctx context.Context, n int) {
 func (c *crowd) expect(t *testing.T, when string, within, waiting, refused int) {
 	t.Helper()
 	synctest.Wait()
-	if c.taken() != within || c.waiters.Len() != waiting || int(count(t, c.refused)) != refused {
-		t.Errorf("%s %d calls are in flight, %d wait and %v were refused, want %d, %d and %d",
-			when, c.taken(), c.waiters.Len(), count(t, c.refused), within, waiting, refused)
-	}
-	if gauge := count(t, c.inFlight); int(gauge) != within {
-		t.Errorf("%s the gauge is %v, want %d", when, gauge, within)
+	type state struct{ within, gauge, waiting, refused int }
+	s, want := c.slots, state{within, within, waiting, refused}
+	got := state{s.taken(), int(count(t, s.inFlight)), s.waiters.Len(), int(count(t, s.refused))}
+	if got != want {
+		t.Errorf("%s the calls are %+v, want %+v", when, got, want)
 	}
 }
 
@@ -87,9 +79,14 @@ func TestInFlightBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCrowd(test.limit)
+				c := newCrowd(t, test.limit)
 				c.calls(t.Context(), test.calls)
 				c.expect(t, "at once", test.within, test.waiting, test.calls-test.within-test.waiting)
+				// A call that waits gets the next slot and leaves its place in the queue.
+				c.leave <- struct{}{}
+				synctest.Wait()
+				c.calls(t.Context(), 1)
+				c.expect(t, "after one has left", test.within, test.waiting, test.calls-test.within-test.waiting)
 				time.Sleep(50*time.Millisecond - time.Nanosecond)
 				c.expect(t, "before 50 ms", test.within, test.waiting, test.calls-test.within-test.waiting)
 				time.Sleep(time.Nanosecond)
@@ -101,51 +98,32 @@ func TestInFlightBounds(t *testing.T) {
 	}
 }
 
-// TestInFlightWaitingCallGetsIn shows that a call which waits gets the next slot and leaves its place in the queue.
-func TestInFlightWaitingCallGetsIn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(2)
-		c.calls(t.Context(), 3)
-		time.Sleep(49 * time.Millisecond)
-		c.leave <- struct{}{}
-		c.expect(t, "after one has left", 2, 0, 0)
-		c.calls(t.Context(), 1)
-		time.Sleep(25 * time.Millisecond)
-		c.expect(t, "with one more", 2, 1, 0)
-		close(c.leave)
-		c.expect(t, "in the end", 0, 0, 0)
-	})
-}
-
 // TestInFlightRefusals shows why a call that waits in vain is refused. Only one that has waited for its time counts as
 // refused.
 func TestInFlightRefusals(t *testing.T) {
 	for name, test := range map[string]struct {
-		end       func(context.Context) (context.Context, context.CancelFunc)
-		after     time.Duration
-		errorType string
-		code      codes.Code
-		refused   int
+		canceled, deadline time.Duration // After these times, and the call ends a little before its deadline.
+		after              time.Duration
+		errorType          string
+		code               codes.Code
+		refused            int
 	}{
-		"no slot": {context.WithCancel, 50 * time.Millisecond, "overloaded", codes.ResourceExhausted, 1},
-		"canceled": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(10*time.Millisecond, cancel)
-			return ctx, cancel
-		}, 10 * time.Millisecond, "canceled", codes.Canceled, 0},
-		"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 20*time.Millisecond)
-		}, 20 * time.Millisecond, "upstream_timeout", codes.DeadlineExceeded, 0},
+		"no slot":  {time.Hour, time.Hour, 50 * time.Millisecond, "overloaded", codes.ResourceExhausted, 1},
+		"canceled": {10 * time.Millisecond, time.Hour, 10 * time.Millisecond, "canceled", codes.Canceled, 0},
+		"deadline": {
+			time.Hour, 20 * time.Millisecond, 18 * time.Millisecond, "upstream_timeout", codes.DeadlineExceeded, 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCrowd(1)
+				c := newCrowd(t, 1)
 				c.calls(t.Context(), 1)
-				ctx, cancel := test.end(t.Context())
+				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
 				defer cancel()
+				defer time.AfterFunc(test.canceled, cancel).Stop()
 				start := time.Now()
-				e := c.call(ctx, func() { t.Error("the call is in flight") })
-				if e.Type != test.errorType || e.GRPCCode() != test.code || time.Since(start) != test.after {
+				e := c.call(ctx)
+				if errorType(e) != test.errorType || e.GRPCCode() != test.code || time.Since(start) != test.after {
 					t.Errorf("after %s the error is %+v", time.Since(start), e)
 				}
 				if test.refused == 1 && (e.HTTPStatus != 503 || e.RetryAfter == nil || *e.RetryAfter != time.Second) {
@@ -158,40 +136,10 @@ func TestInFlightRefusals(t *testing.T) {
 	}
 }
 
-// TestInFlightConcurrently runs in real time and with real goroutines, so that the race detector sees what a bubble may
-// order.
-func TestInFlightConcurrently(t *testing.T) {
-	const limit, callers, each = 16, 200, 20
-	c := newCrowd(limit)
-	var within, served atomic.Int32
-	var all sync.WaitGroup
-	for range callers {
-		all.Go(func() {
-			for range each {
-				_ = c.call(t.Context(), func() {
-					if now := within.Add(1); now > limit {
-						t.Errorf("%d calls at once", now)
-					}
-					served.Add(1)
-					time.Sleep(100 * time.Microsecond)
-					within.Add(-1)
-				})
-			}
-		})
-	}
-	all.Wait()
-	if n := int(served.Load()); n < limit || n+int(count(t, c.refused)) != callers*each {
-		t.Errorf("%d were served, %v refused", n, count(t, c.refused))
-	}
-	if c.taken() != 0 || count(t, c.inFlight) != 0 {
-		t.Errorf("in the end %d are in flight, the gauge is %v", c.taken(), count(t, c.inFlight))
-	}
-}
-
 // TestShareOfSlots shows that slow calls of one caller leave slots for the others, and that all callers that are not
 // proven are one.
 func TestShareOfSlots(t *testing.T) {
-	s := newCrowd(100).semaphore
+	s := newCrowd(t, 100).slots
 	busy := &Call{Method: &Method{}, CallerKey: 1, Proven: true}
 	for i := range 75 {
 		if e := s.acquire(t.Context(), busy); e != nil {

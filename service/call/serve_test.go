@@ -7,13 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -29,11 +25,10 @@ var served = servedMethod{FaceGRPC, method}
 // serving is a server and one call, with all that Serve calls for it: serving is the authenticator and the face, and
 // has the handler.
 type serving struct {
-	t      *testing.T
-	server *Server
-	call   *Call
-	log    *logLines
-	panics prometheus.Counter
+	*testServer
+
+	t    *testing.T
+	call *Call
 	// body is the body of the request, and seamStatus the status of Seam's response.
 	body       []byte
 	seamStatus int
@@ -52,26 +47,11 @@ type held struct {
 	streams         int
 }
 
-// newServing returns a server with one slot and one token for each caller. The call would succeed.
+// newServing returns a server and a call that would succeed.
 func newServing(t *testing.T, changes ...func(*serving)) *serving {
 	t.Helper()
-	s := &serving{
-		t: t, seamStatus: 200, do: map[string]func() error{}, held: map[string]held{},
-		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "panics"}),
-	}
-	var logger *slog.Logger
-	logger, s.log = newLog(slog.LevelInfo)
-	rules, err := NewRules(clientsessionv1.File_seam_clientsession_v1_client_session_service_proto.Messages())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.server = NewServer(Config{
-		Logger: logger, Registry: prometheus.NewRegistry(), Served: servedService(), Panics: s.panics,
-		InFlight:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "in_flight"}),
-		Refused:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}),
-		Authenticator: s, Rules: rules, CallerRPS: 1, MaxInFlight: 1,
-		DefaultTimeout: time.Minute, MaxTimeout: time.Minute, StreamLifetime: time.Minute, StreamCtx: t.Context(),
-	})
+	s := &serving{t: t, seamStatus: 200, do: map[string]func() error{}, held: map[string]held{}}
+	s.testServer = newTestServer(t, func(c *Config) { c.Authenticator, c.CallerRPS = s, 1 })
 	s.call = &Call{
 		Face: FaceGRPC, Metadata: metadata.Pairs(HeaderCallID, "call-1"),
 		Method: Unary(method, s.handle),
@@ -104,8 +84,8 @@ func (s *serving) step(name string) error {
 
 func (s *serving) holds() held {
 	return held{
-		s.server.requests.authenticated.arriving(), s.server.requests.authenticated.inMemory(),
-		s.server.slots.taken(), count(s.t, s.server.slots.inFlight), len(s.server.streams.slots),
+		s.requests.authenticated.arriving(), s.requests.authenticated.inMemory(),
+		s.slots.taken(), count(s.t, s.slots.inFlight), len(s.streams.slots),
 	}
 }
 
@@ -148,16 +128,16 @@ func (s *serving) Respond(ctx context.Context, handle func(context.Context) (pro
 	return s.step("responded")
 }
 
-// serve serves the call. However it ends, it holds nothing any more, its context has ended, and its error has its ids.
-func (s *serving) serve() *seamerr.Error {
+// run serves the call. However it ends, it holds nothing any more, its context has ended, and its error has its ids.
+func (s *serving) run() *seamerr.Error {
 	s.t.Helper()
-	ctx := s.server.Begin(s.t.Context(), s.call)
+	ctx := s.Begin(s.t.Context(), s.call)
 	defer func() {
 		if holds := s.holds(); holds != (held{}) || ctx.Err() == nil {
 			s.t.Errorf("after its end the call holds %+v, and its context is %v", holds, ctx.Err())
 		}
 	}()
-	failure := s.server.Serve(ctx, s.call, s)
+	failure := s.Serve(ctx, s.call, s)
 	requestID := "call-1"
 	if s.call.SeamStatus != 0 {
 		requestID = "seam-1"
@@ -172,11 +152,8 @@ func (s *serving) serve() *seamerr.Error {
 // once and counted once.
 func (s *serving) expectEnd(failure *seamerr.Error, want, steps string) {
 	s.t.Helper()
-	got := ""
-	if failure != nil {
-		got = failure.Type
-	}
-	if taken := strings.Join(s.steps, " "); got != want || taken != steps {
+	got, taken := errorType(failure), strings.Join(s.steps, " ")
+	if got != want || taken != steps {
 		s.t.Errorf("the call ended with %q after the steps %q, want %q after %q", got, taken, want, steps)
 	}
 	line := s.log.only(s.t)
@@ -188,7 +165,7 @@ func (s *serving) expectEnd(failure *seamerr.Error, want, steps string) {
 
 func (s *serving) expectCounted(code codes.Code) {
 	s.t.Helper()
-	series, handled := s.server.metrics[served], 0.0
+	series, handled := s.metrics[served], 0.0
 	for _, counter := range series.handled {
 		handled += count(s.t, counter)
 	}
@@ -212,15 +189,14 @@ func failing(step string) func(*serving) {
 
 func stream(s *serving) { s.call.Method = &Method{FullMethod: method, Stream: true} }
 
-func withoutStreams(s *serving) { s.server.streams.slots = nil }
+func withoutStreams(s *serving) { s.streams.slots = nil }
 
 func withoutSeam(s *serving) { s.seamStatus = 0 }
 
-func withoutToken(s *serving) { s.server.callerRate.wait(s.call.sharedKey()) }
+func withoutToken(s *serving) { s.callerRate.wait(s.call.sharedKey()) }
 
 func withoutSlot(s *serving) {
-	s.server.slots = newSemaphore(0, s.server.slots.inFlight, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "refused"}, []string{"limit"}))
-	s.server.slots.maxWaiters = 0
+	s.slots.free, s.slots.maxWaiters = 0, 0
 }
 
 // TestServeOrder shows the order in which a call may be refused. A call that could be refused for several reasons is
@@ -248,7 +224,7 @@ func TestServeOrder(t *testing.T) {
 			for _, later := range faults[i:] {
 				later.inject(s)
 			}
-			s.expectEnd(s.serve(), fault.want, fault.steps)
+			s.expectEnd(s.run(), fault.want, fault.steps)
 		})
 	}
 }
@@ -270,18 +246,18 @@ func TestServe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServing(t, test.changes...)
-			s.expectEnd(s.serve(), test.want, test.steps)
+			s.expectEnd(s.run(), test.want, test.steps)
 		})
 	}
 }
 
-// TestServeHolds shows what a call holds in each step: its bytes and its slot until its response is written. What serve
+// TestServeHolds shows what a call holds in each step: its bytes and its slot until its response is written. What run
 // checks after each call of these tests is that it holds nothing any more.
 func TestServeHolds(t *testing.T) {
 	s := newServing(t)
 	bytes := float64(len(s.body))
 	inFlight := held{bytes: bytes, slots: 1, inFlight: 1}
-	s.expectEnd(s.serve(), "", allSteps)
+	s.expectEnd(s.run(), "", allSteps)
 	want := map[string]held{
 		"authenticate": {}, "read": {arriving: 1}, "decode": {bytes: bytes},
 		"respond": inFlight, "handle": inFlight, "responded": inFlight, "accepted": inFlight,
@@ -290,7 +266,7 @@ func TestServeHolds(t *testing.T) {
 		t.Errorf("the call held %+v, want %+v", s.held, want)
 	}
 	s = newServing(t, stream)
-	s.serve()
+	s.run()
 	if want := (held{streams: 1}); s.held["respond"] != want {
 		t.Errorf("the stream held %+v", s.held["respond"])
 	}
@@ -320,43 +296,52 @@ func (s *serving) expectPanic(failure *seamerr.Error, cause string) {
 	}
 }
 
-// TestRecovery shows what the log has of a panic: the cause where it is the runtime's, else the type of the value only.
-func TestRecovery(t *testing.T) {
-	var none *Call
-	for cause, panics := range map[string]func(){
-		"panic with a value of type *errors.errorString":                          func() { panic(errors.New(secret)) },
-		"panic with a value of type *fmt.wrapError":                               func() { panic(fmt.Errorf("x: %w", errors.New(secret))) },
-		"panic with a value of type string":                                       func() { panic(secret) },
-		"panic with a value of type struct { Token string }":                      func() { panic(struct{ Token string }{secret}) },
-		"panic: panic called with nil argument":                                   func() { panic(nil) },
-		"panic: runtime error: index out of range [13] with length 0":             func() { _ = make([]int, 0)[len(secret)] },
-		"panic: runtime error: invalid memory address or nil pointer dereference": func() { none.CallID = secret },
-		"panic: assignment to entry in nil map":                                   func() { map[string]int(nil)[secret] = 1 }, //nolint:staticcheck // It is to panic.
-		"panic: interface conversion: interface {} is string, not int":            func() { _ = any(secret).(int) },
-	} {
-		t.Run(cause, func(t *testing.T) {
-			s := newServing(t)
-			s.do["handle"] = func() error {
-				panics()
-				return nil
-			}
-			s.expectPanic(s.serve(), cause)
-		})
-	}
-}
-
 const (
 	withSecret = "panic with a value of type *errors.errorString"
 	nilPointer = "panic: runtime error: invalid memory address or nil pointer dereference"
 )
 
-// TestRecoverCall shows that a panic anywhere in a call ends the call with an error, as any other failure ends it.
-func TestRecoverCall(t *testing.T) {
+// TestRecovery shows that a panic anywhere in a call ends the call with an error, as any other failure ends it. The log
+// has the cause where it is the runtime's, else the type of the value only.
+func TestRecovery(t *testing.T) {
+	type row struct {
+		cause   string
+		breakIt func(*serving)
+	}
+	handler := func(panics func()) func(*serving) {
+		return func(s *serving) { s.do["handle"] = func() error { panics(); return nil } }
+	}
+	rows := map[string]row{
+		"wrapped error": {
+			"panic with a value of type *fmt.wrapError", handler(func() { panic(fmt.Errorf("x: %w", errors.New(secret))) }),
+		},
+		"string": {"panic with a value of type string", handler(func() { panic(secret) })},
+		"struct": {
+			"panic with a value of type struct { Token string }", handler(func() { panic(struct{ Token string }{secret}) }),
+		},
+		"nil": {"panic: panic called with nil argument", handler(func() { panic(nil) })},
+		"index": {
+			"panic: runtime error: index out of range [13] with length 0", handler(func() { _ = make([]int, 0)[len(secret)] }),
+		},
+		"conversion": {
+			"panic: interface conversion: interface {} is string, not int", handler(func() { _ = any(secret).(int) }),
+		},
+		// These panic since they have no implementation.
+		"tracer":              {nilPointer, func(s *serving) { s.tracing.tracer = struct{ trace.Tracer }{} }},
+		"metric at the start": {nilPointer, func(s *serving) { s.metrics[served].started = nil }},
+		"metric at the end":   {nilPointer, func(s *serving) { s.metrics[served].handled[codes.OK] = nil }},
+		"log":                 {nilPointer, func(s *serving) { s.Server.log = newAccessLog(brokenLog(), nil, nil) }},
+	}
 	for step := range strings.SplitSeq(allSteps, " ") {
-		t.Run(step, func(t *testing.T) {
-			s := newServing(t)
-			s.do[step] = panicWithSecret
-			s.expectPanic(s.serve(), withSecret)
+		rows[step] = row{withSecret, func(s *serving) { s.do[step] = panicWithSecret }}
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			s := newServing(t, row.breakIt)
+			s.expectPanic(s.run(), row.cause)
+			if row.cause != withSecret {
+				return
+			}
 			s.expectCounted(codes.Internal)
 			if lines := s.log.lines(t, "call"); len(lines) != 1 || lines[0]["cause"] != withSecret {
 				t.Errorf("the log is %s", s.log)
@@ -365,21 +350,9 @@ func TestRecoverCall(t *testing.T) {
 			if stack, _ := s.log.lines(t, "panic")[0]["stack"].(string); !strings.Contains(stack, "panicWithSecret") {
 				t.Errorf("the stack is %v", stack)
 			}
-			if last := s.steps[len(s.steps)-1]; last != step {
+			if last := s.steps[len(s.steps)-1]; last != name {
 				t.Errorf("after the panic there was the step %s", last)
 			}
-		})
-	}
-	// These panic since they have no implementation.
-	for name, breakIt := range map[string]func(*serving){
-		"tracer":              func(s *serving) { s.server.tracing.tracer = struct{ trace.Tracer }{} },
-		"metric at the start": func(s *serving) { s.server.metrics[served].started = nil },
-		"metric at the end":   func(s *serving) { s.server.metrics[served].handled[codes.OK] = nil },
-		"log":                 func(s *serving) { s.server.log = newAccessLog(brokenLog(), nil, nil) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newServing(t, breakIt)
-			s.expectPanic(s.serve(), nilPointer)
 		})
 	}
 }
@@ -387,30 +360,15 @@ func TestRecoverCall(t *testing.T) {
 // brokenLog returns a log whose handler panics.
 func brokenLog() *slog.Logger { return slog.New(struct{ slog.Handler }{}) }
 
-// TestRecoverCallWithoutALog shows that a panic of the log itself, which cannot be logged, is counted and ends the call.
-func TestRecoverCallWithoutALog(t *testing.T) {
+// TestRecoveryWithoutALog shows that a panic of the log itself, which cannot be logged, is counted and ends the call.
+func TestRecoveryWithoutALog(t *testing.T) {
 	for panics, handle := range map[float64]func() error{1: nil, 2: panicWithSecret} {
 		s := newServing(t)
 		s.do["handle"] = handle
-		s.server.log, s.server.panics.logger = newAccessLog(brokenLog(), nil, nil), brokenLog()
-		if e := s.serve(); e == nil || e.GRPCCode() != codes.Internal || count(t, s.panics) != panics {
+		s.Server.log, s.Server.panics.logger = newAccessLog(brokenLog(), nil, nil), brokenLog()
+		if e := s.run(); e == nil || e.GRPCCode() != codes.Internal || count(t, s.panics) != panics {
 			t.Errorf("the error is %+v, %v panics were counted, want %v", e, count(t, s.panics), panics)
 		}
-	}
-}
-
-// TestRecoveryOfGoexit shows that a handler which ends its goroutine has not panicked, and releases what it held.
-func TestRecoveryOfGoexit(t *testing.T) {
-	s := newServing(t)
-	s.do["handle"] = func() error {
-		runtime.Goexit()
-		return nil
-	}
-	var ended sync.WaitGroup
-	ended.Go(func() { s.serve() })
-	ended.Wait()
-	if lines := s.log.lines(t, "panic"); len(lines) != 0 || count(t, s.panics) != 0 {
-		t.Errorf("%v panics were counted, the log is %s", count(t, s.panics), s.log)
 	}
 }
 
@@ -419,7 +377,7 @@ func TestPanicked(t *testing.T) {
 	s := newServing(t)
 	defer func() {
 		ctx := NewContext(t.Context(), &Call{CallID: "call-1"})
-		s.expectPanic(s.server.Panicked(ctx, method, recover()), withSecret)
+		s.expectPanic(s.Panicked(ctx, method, recover()), withSecret)
 	}()
 	_ = panicWithSecret()
 }

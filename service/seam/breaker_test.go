@@ -136,7 +136,8 @@ func TestOneCallerCannotCutOffOthers(t *testing.T) {
 
 // TestProbes shows what an open breaker lets through, and what closes it. In a script a letter is a caller; u and v are
 // unproven. The sign after it is the end of its attempt: + succeeds, - fails, ? says nothing, ~ hangs, ! is refused. A
-// capital letter is the end of the caller's attempt that hung. A duration is a wait.
+// capital letter is the end of the caller's attempt that hung, at first of one from before the breaker opened. A
+// duration is a wait.
 func TestProbes(t *testing.T) {
 	for name, test := range map[string]struct {
 		shared bool
@@ -155,6 +156,12 @@ func TestProbes(t *testing.T) {
 		"a late success":                 {false, "5s a~a-a- 5s a-a-a-A+A+A+a!", 2},
 		"a success opens no other place": {false, "5s a-a~A+a-a-a!", 2},
 
+		"sent before it opened":    {false, "5s A+A+A+a+a+", 1},
+		"sent before it closed":    {false, "5s a+a+a+" + strings.Repeat("A-", 99), 0},
+		"what failed is forgotten": {false, "5s a+a+a+" + strings.Repeat("a-", 20), 0},
+		"it opens a second time":   {false, "5s a+a+a+" + strings.Repeat("a-", 21) + "a!", 2},
+		"and closes":               {false, "5s a+a+a+" + strings.Repeat("a-", 21) + " 5s a+a+a+", 0},
+
 		"shared, open for 5 s":                {true, "a! 4.9s b!", 2},
 		"shared, three successes of a caller": {true, "5s a+a+a+", 0},
 		"shared, three failures":              {true, "5s a-b-c-d! 4.9s d! 0.1s d-b-c-a!", 2},
@@ -168,14 +175,15 @@ func TestProbes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBreakers(t, func(t *testing.T, g guarded) {
-				b := g.shared
+				b, before := g.shared, time.Now()
+				time.Sleep(time.Second)
 				if test.shared {
 					g.make(attempts{21, 0, proven(1, 21), breakerFailure})
 				} else {
 					g.make(attempts{21, 0, proven('a', 1), breakerFailure})
 					b, _ = g.own.Get('a')
 				}
-				g.run(t, test.script)
+				g.run(t, test.script, before)
 				if state := b.state(); state != test.state {
 					t.Errorf("the state is %v, want %v", state, test.state)
 				}
@@ -184,10 +192,11 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-func (g guarded) run(t *testing.T, script string) {
+// run runs a script. An attempt of the caller a has hung since before.
+func (g guarded) run(t *testing.T, script string, before time.Time) {
 	t.Helper()
 	results := map[byte]breakerResult{'+': breakerSuccess, '-': breakerFailure, '?': breakerIgnores}
-	hung := map[byte]time.Time{}
+	hung := map[byte]time.Time{'a': before}
 	for word := range strings.FieldsSeq(script) {
 		if wait, err := time.ParseDuration(word); err == nil {
 			time.Sleep(wait)
@@ -211,40 +220,6 @@ func (g guarded) run(t *testing.T, script string) {
 			}
 		}
 	}
-}
-
-// TestLateResultsDoNotCount shows that the attempts which were in flight when the breaker opened neither close it nor
-// open it again.
-func TestLateResultsDoNotCount(t *testing.T) {
-	inBreakers(t, func(t *testing.T, g guarded) {
-		caller, began := proven(1, 1)(0), time.Now()
-		time.Sleep(time.Second)
-		g.make(attempts{21, 0, proven(1, 1), breakerFailure})
-		for range 10 {
-			g.record(caller, began, breakerSuccess)
-		}
-		if g.run(t, "5s"); g.callersCutOff() != 1 {
-			t.Fatal("the breaker does not stay open")
-		}
-		g.make(attempts{3, 0, proven(1, 1), breakerSuccess})
-		for range 100 {
-			g.record(caller, began, breakerFailure)
-		}
-		if g.callersCutOff() != 0 {
-			t.Error("the breaker does not stay closed")
-		}
-		// What was counted before is forgotten.
-		if g.make(attempts{20, 0, proven(1, 1), breakerFailure}); g.callersCutOff() != 0 {
-			t.Error("the breaker opens too soon")
-		}
-		g.make(attempts{1, 0, proven(1, 1), breakerFailure})
-		if g.run(t, "5s"); g.callersCutOff() != 1 {
-			t.Error("the breaker does not open a second time")
-		}
-		if g.make(attempts{3, 0, proven(1, 1), breakerSuccess}); g.callersCutOff() != 0 {
-			t.Error("the breaker does not close a second time")
-		}
-	})
 }
 
 // TestAttemptsCountWhenTheyEnd shows that attempts which began in the course of half a minute open the breaker when they
@@ -299,7 +274,7 @@ func TestBreakerLog(t *testing.T) {
 		var log strings.Builder
 		g := guarded{newBreakers("seam.test", slog.New(slog.NewTextHandler(&log, nil)))}
 		g.make(attempts{21, 0, proven(1, 1), breakerFailure}, attempts{20, 0, proven(2, 20), breakerFailure})
-		g.run(t, "5s a+a+a+")
+		g.run(t, "5s a+a+a+", time.Now())
 		const line = `time=\S+ level=%s msg="circuit breaker" host=seam.test scope="%s" from=%s to=%s\n`
 		want := fmt.Sprintf(line+line+line, "WARN", "one caller", "closed", "open", "WARN", "all callers", "closed", "open",
 			"INFO", "all callers", "open", "closed")

@@ -2,82 +2,106 @@ package seam
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service/seamerr"
-	"github.com/clientsession/client-session-service/service/seamjson"
+	"time"
 )
 
-// bubble is a client and its upstream under the fake clock of testing/synctest. Only the network between them is a
-// fake: the clock does not advance while a goroutine waits for a real one.
+// The two protocols by which Seam can be reached.
+const (
+	overHTTP1 = "HTTP/1.1"
+	overHTTP2 = "HTTP/2"
+)
+
+// bubble is a client, and a server in place of Seam, under the fake clock of testing/synctest. The client reaches the
+// server in the shipped way, over TLS. Only the network is a fake: the clock does not advance while a goroutine waits
+// for a real one.
 type bubble struct {
 	*Client
 
-	registry *prometheus.Registry
+	mu   sync.Mutex
+	came []time.Time
 }
 
-// newCodec returns the one codec, which takes longer to make than a call.
-var newCodec = sync.OnceValues(func() (*seamjson.Codec, error) {
-	return seamjson.New(
-		clientsessionv1.File_seam_clientsession_v1_client_session_service_proto,
-		clientsessionv1.File_seam_clientsession_v1_client_session_proto,
-	)
-})
-
-// inBubble runs a test under a clock of its own.
-func inBubble(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, b bubble)) {
+// inBubble runs a test over HTTP/2. The settings change the configuration of the client.
+func inBubble(t *testing.T, handler http.HandlerFunc, test func(*testing.T, *bubble), settings ...func(*Config)) {
 	t.Helper()
-	codec, err := newCodec()
-	if err != nil {
-		t.Fatal(err)
+	inBubbleOver(t, overHTTP2, handler, test, settings...)
+}
+
+// overBoth runs a test over each protocol.
+func overBoth(t *testing.T, handler http.HandlerFunc, test func(*testing.T, *bubble), settings ...func(*Config)) {
+	t.Helper()
+	for _, over := range []string{overHTTP1, overHTTP2} {
+		t.Run(over, func(t *testing.T) { inBubbleOver(t, over, handler, test, settings...) })
 	}
+}
+
+func inBubbleOver(
+	t *testing.T, over string, handler http.HandlerFunc, test func(*testing.T, *bubble), settings ...func(*Config),
+) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		network := &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})}
-		server := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
-		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(network) })
-		b := bubble{registry: prometheus.NewRegistry()}
-		b.Client = New(Config{
-			Endpoint: &url.URL{Scheme: "http", Host: "seam.test"}, UserAgent: "test/1", Codec: codec, MaxIdleConnections: 1024,
-			Logger: slog.New(slog.DiscardHandler), Registry: b.registry,
-		})
-		b.pool = &pool{make: func() *generation { return &generation{Transport: &http.Transport{DialContext: network.dial}} }}
+		b, network := &bubble{}, &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})}
+		server := &httptest.Server{Listener: network, EnableHTTP2: over == overHTTP2, Config: &http.Server{
+			Handler:  b.noting(handler),
+			ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
+		}}
+		server.StartTLS()
+		b.Client = newClient(t, server.URL, settings...)
+		overTCP := b.pool.make
+		b.pool.make = func() *generation {
+			g := overTCP()
+			g.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				conn, err := network.dial(ctx)
+				if err != nil {
+					return nil, err
+				}
+				b.metrics.opened.Inc()
+				return newConnection(conn, b.metrics.open[protocolUnknown]), nil
+			}
+			return g
+		}
 		b.pool.current.Store(b.pool.next())
-		defer func() { // Also of a test that ends early: the bubble waits for all that goes on in it.
-			_ = server.Close()
-			serving.Wait()
-			b.Close()
-		}()
+		// Also of a test that ends early: the bubble waits for all that goes on in it.
+		defer server.Close()
+		defer b.Close()
 		test(t, b)
 	})
 }
 
-// call makes the smallest call to an endpoint.
-func (b bubble) call(ctx context.Context, at Endpoint) (Response, *seamerr.Error) {
-	call := Call{Endpoint: at, In: &clientsessionv1.GrantAccessRequest{}, Out: &clientsessionv1.GrantAccessResponse{}}
-	if at.Success == Sessions {
-		call.Out = &clientsessionv1.ListResponse{}
+// noting returns a handler that notes when requests come.
+func (b *bubble) noting(handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		b.mu.Lock()
+		b.came = append(b.came, time.Now())
+		b.mu.Unlock()
+		handler(w, r)
 	}
-	response, err := b.Do(ctx, &call)
-	e, _ := errors.AsType[*seamerr.Error](err)
-	return *response, e
 }
 
-// once makes a call that is not retried and returns its error.
-func (b bubble) once(ctx context.Context) *seamerr.Error {
-	_, e := b.call(ctx, Create())
-	return e
+// requests returns how many requests came, and the time between one and the next.
+func (b *bubble) requests() (n int, gaps []time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := 1; i < len(b.came); i++ {
+		gaps = append(gaps, b.came[i].Sub(b.came[i-1]))
+	}
+	return len(b.came), gaps
+}
+
+// connections returns how many connections were opened, and how many are open.
+func (b *bubble) connections(t *testing.T) (opened, open int) {
+	t.Helper()
+	for _, gauge := range b.metrics.open {
+		open += value(t, gauge)
+	}
+	return value(t, b.metrics.opened), open
 }
 
 // pipes is a network of one listener.
@@ -87,10 +111,14 @@ type pipes struct {
 	once     sync.Once
 }
 
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case p.accepted <- theirs:
+		go func() { // The end of a server holds a lock while TLS waits for its last words to be read.
+			<-p.closed
+			_ = theirs.Close()
+		}()
 		return ours, nil
 	case <-p.closed:
 		return nil, net.ErrClosed
@@ -113,10 +141,4 @@ func (p *pipes) Close() error {
 	return nil
 }
 
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "pipe"} }
-
-// silent is a handler that never responds.
-func silent(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // The server notices that its client left once it has read the request.
-	<-r.Context().Done()
-}
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }

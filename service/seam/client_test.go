@@ -1,148 +1,161 @@
-package seam_test
+package seam
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/clientsession/client-session-service/service/seam"
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// What goes out is the caller's headers, the four of our own, and nothing that Go adds by itself.
-func TestRequest(t *testing.T) { overBoth(t, testRequest) }
-
-func testRequest(t *testing.T, over string) {
-	t.Helper()
+// TestRequest shows that what goes out is the caller's headers, the four of our own, and nothing that Go adds by itself.
+func TestRequest(t *testing.T) {
 	type seen struct {
 		method, target, host, body string
 		header                     http.Header
 		length                     int64
 	}
-	var got seen
-	u := serveOver(t, over, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		got = seen{r.Method, r.RequestURI, r.Host, string(body), r.Header, r.ContentLength}
-		_, _ = io.WriteString(w, `{}`)
-	})
-	for name, test := range map[string]struct {
-		prefix, target string
-	}{
-		"plain":               {"", "/client_sessions/grant_access"},
-		"trailing slash":      {"/", "/client_sessions/grant_access"},
-		"prefix":              {"/seam/v1", "/seam/v1/client_sessions/grant_access"},
-		"prefix and slash":    {"/seam/v1/", "/seam/v1/client_sessions/grant_access"},
-		"escaped prefix":      {"/a%2Fb/%20", "/a%2Fb/%20/client_sessions/grant_access"},
-		"more than one slash": {"/seam//", "/seam/client_sessions/grant_access"},
+	for prefix, target := range map[string]string{
+		"":           "/client_sessions/grant_access",
+		"/":          "/client_sessions/grant_access",
+		"/seam/v1":   "/seam/v1/client_sessions/grant_access",
+		"/seam/v1/":  "/seam/v1/client_sessions/grant_access",
+		"/a%2Fb/%20": "/a%2Fb/%20/client_sessions/grant_access",
+		"/seam//":    "/seam/client_sessions/grant_access",
 	} {
-		t.Run(name, func(t *testing.T) {
-			for _, ids := range [][]string{{"a\"", "b"}, {strings.Repeat("a", 8<<10)}} {
-				header := authorized()
-				header.Set("seam-workspace", "w-1")
-				before := header.Clone()
-				_, err := newClient(t, u.URL+test.prefix).Do(t.Context(), &seam.Call{
-					Endpoint: seam.GrantAccess(), Header: header,
-					In: &grantRequest{ClientSessionId: new("c"), ConnectedAccountIds: ids}, Out: &grantResponse{},
-				})
-				if err != nil {
-					t.Fatal(err)
+		t.Run(prefix, func(t *testing.T) {
+			var got seen
+			overBoth(t, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				got = seen{r.Method, r.RequestURI, r.Host, string(body), r.Header, r.ContentLength}
+				_, _ = io.WriteString(w, `{}`)
+			}, func(t *testing.T, b *bubble) {
+				for _, ids := range [][]string{{"a\"", "b"}, {strings.Repeat("a", 8<<10)}} {
+					header := authorized()
+					header.Set("seam-workspace", "w-1")
+					before := header.Clone()
+					in := &grantRequest{ClientSessionId: new("c"), ConnectedAccountIds: ids}
+					if _, _, err := send(t.Context(), b.Client, Call{Endpoint: GrantAccess(), Header: header, In: in}); err != nil {
+						t.Fatal(err, err.Cause)
+					}
+					list, _ := json.Marshal(ids)
+					body := `{"client_session_id":"c","connected_account_ids":` + string(list) + `}`
+					want := seen{http.MethodPost, target, b.endpoint.Host, body, http.Header{
+						"Authorization": {"Bearer " + credential}, "Seam-Workspace": {"w-1"}, "Content-Type": {"application/json"},
+						"Accept": {"application/json"}, "User-Agent": {"test/1"}, "Content-Length": {strconv.Itoa(len(body))},
+					}, int64(len(body))}
+					if !reflect.DeepEqual(got, want) {
+						t.Errorf("request is %+v\nwant %+v", got, want)
+					}
+					if !reflect.DeepEqual(header, before) {
+						t.Errorf("the caller's headers were changed to %q", header)
+					}
 				}
-				list, _ := json.Marshal(ids)
-				body := `{"client_session_id":"c","connected_account_ids":` + string(list) + `}`
-				if got.method != http.MethodPost || got.target != test.target || got.body != body || got.length != int64(len(body)) {
-					t.Errorf("request is %+v", got)
-				}
-				if got.host != strings.TrimPrefix(u.URL, "https://") {
-					t.Errorf("host is %s", got.host)
-				}
-				want := http.Header{
-					"Authorization": {"Bearer " + credential}, "Seam-Workspace": {"w-1"}, "Content-Type": {"application/json"},
-					"Accept": {"application/json"}, "User-Agent": {"test/1"}, "Content-Length": {strconv.Itoa(len(body))},
-				}
-				if !reflect.DeepEqual(got.header, want) {
-					t.Errorf("headers are %q\nwant %q", got.header, want)
-				}
-				if !reflect.DeepEqual(header, before) {
-					t.Errorf("the caller's headers were changed to %q", header)
-				}
-			}
+			}, func(c *Config) { c.Endpoint, _ = url.Parse(c.Endpoint.String() + prefix) })
 		})
 	}
 }
 
-// TestHeaderInjection shows that a value with a line break is not sent, whatever let it through.
-func TestHeaderInjection(t *testing.T) {
-	u := serve(t, responding(200, `{}`))
-	_, err := newClient(t, u.URL).Do(t.Context(), &seam.Call{
-		Endpoint: seam.GrantAccess(), Header: http.Header{"Authorization": {"Bearer a\r\nInjected: b"}},
-		In: &grantRequest{}, Out: &grantResponse{},
-	})
-	if n := u.requests.Load(); err == nil || n != 0 {
-		t.Errorf("%d requests, error %v", n, err)
-	}
-}
-
-func TestResponse(t *testing.T) {
-	const body = `{"client_session":{"token":"seam_cst1","new":{}},"ok":true,"more":[1]}`
+// TestNothingIsSent shows the calls that end before anything is sent.
+func TestNothingIsSent(t *testing.T) {
+	grant := Call{Endpoint: GrantAccess()}
+	unwritable, injected := grant, grant
+	unwritable.In = &grantRequest{UserIdentifierKey: new("\xff")}
+	injected.Header = http.Header{"Authorization": {"Bearer a\r\nInjected: b"}}
 	for name, test := range map[string]struct {
-		handler  http.HandlerFunc
-		token    string
-		response seam.Response
+		call      Call
+		canceled  bool
+		waits     time.Duration
+		errorType string
+		code      codes.Code
 	}{
-		"session":         {responding(200, body, "seam-request-id", "r-1"), "seam_cst1", seam.Response{SeamRequestID: "r-1", HTTPStatus: 200, Attempts: 1}},
-		"empty object":    {responding(200, `{}`), "", seam.Response{HTTPStatus: 200, Attempts: 1}},
-		"other 2xx":       {responding(201, body), "seam_cst1", seam.Response{HTTPStatus: 201, Attempts: 1}},
-		"wrong type":      {responding(200, body, "content-type", "text/plain"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
-		"without length":  {flushing(body), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
-		"retry-after too": {responding(200, body, "retry-after", "5"), "seam_cst1", seam.Response{HTTPStatus: 200, Attempts: 1}},
+		"canceled":                   {grant, true, 0, "canceled", codes.Canceled},
+		"past its deadline":          {grant, false, time.Minute, "upstream_timeout", codes.DeadlineExceeded},
+		"a request that is not JSON": {unwritable, false, 0, "internal_server_error", codes.Internal},
+		"a header with a line break": {injected, false, 0, "upstream_unreachable", codes.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, out, err := grant(t.Context(), t, newClient(t, serve(t, test.handler).URL))
-			if err != nil {
-				t.Fatal(err, err.Cause)
-			}
-			if string(response.Body) != body && (string(response.Body) != `{}` || test.token != "") {
-				t.Errorf("the body is %s", response.Body)
-			}
-			if response.Duration <= 0 {
-				t.Errorf("it took %s", response.Duration)
-			}
-			response.Body, response.Duration = nil, 0
-			if !reflect.DeepEqual(response, test.response) || out.GetClientSession().GetToken() != test.token {
-				t.Errorf("response is %+v with %v", response, out)
-			}
+			inBubble(t, responding(200, seamtest.Success), func(t *testing.T, b *bubble) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if test.canceled {
+					cancel()
+				}
+				time.Sleep(test.waits)
+				_, _, err := send(ctx, b.Client, test.call)
+				wantError(t, err, test.errorType, test.code)
+				if n, _ := b.requests(); n != 0 {
+					t.Errorf("%d requests were sent", n)
+				}
+			})
 		})
 	}
 }
 
-// flushing responds in chunks, without saying how long the body is.
-func flushing(body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		for _, b := range []byte(body) {
-			_, _ = w.Write([]byte{b})
+// TestContextEndsCall shows that a call ends with its context, however far Seam got.
+func TestContextEndsCall(t *testing.T) {
+	begin := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			responding(status, `{"ok":`, "seam-request-id", "r-1")(w, r)
 			_ = http.NewResponseController(w).Flush()
+			silent(w, r)
 		}
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"no response": silent, "half a response": begin(200), "half an error": begin(500),
+	} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, handler, func(t *testing.T, b *bubble) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				_, _, err := call(ctx, b.Client, GrantAccess())
+				wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
+				ctx, cancel = context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				_, _, err = call(ctx, b.Client, GrantAccess())
+				wantError(t, err, "canceled", codes.Canceled)
+				if took := time.Since(began); took != 2*time.Second || !err.OutcomeUnknown {
+					t.Errorf("two calls took %s, error %+v", took, err)
+				}
+			})
+		})
 	}
 }
 
-// Seam's name of a request goes back to callers as a header, so only what is fit for one may pass.
-func TestRequestID(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("x", 128)
-	for id, want := range map[string]string{
-		"": "", "req-1": "req-1", "with space": "", "seam_cst1abc": "", "x:seam_abc": "", "eyJhbGciOiJub25lIn0": "", long: long, long + "x": "", "caf\xc3\xa9": "", "a\tb": "", "\xff": "",
+// TestDeadlineOfSockets shows that a call ends with its deadline where Go's transport does not watch over it: while a
+// listener accepts and says nothing, as a dead host behind a load balancer does, and after a response with status 101,
+// which hands the connection over to another protocol.
+func TestDeadlineOfSockets(t *testing.T) {
+	const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+	for name, test := range map[string]struct {
+		fault     seamtest.Fault
+		errorType string
+		code      codes.Code
+	}{
+		"accepts only": {seamtest.Fault{TLS: true, Accept: seamtest.HangOn}, "upstream_timeout", codes.DeadlineExceeded},
+		"switches protocols": {
+			seamtest.Fault{TLS: true, Request: seamtest.Say(switching, seamtest.Hang)}, "upstream_response_invalid", codes.Internal,
+		},
 	} {
-		for _, status := range []int{200, 404, 302} {
-			response, _, err := grant(t.Context(), t, newClient(t, serve(t, responding(status, `{}`, "seam-request-id", id)).URL))
-			if response.SeamRequestID != want || response.HTTPStatus != status {
-				t.Errorf("%d with id %q: response is %+v", status, id, response)
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, _, err := once(ctx, newClient(t, seamtest.New(t, test.fault).URL))
+			wantError(t, err, test.errorType, test.code)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the call took %s", took)
 			}
-			if err != nil && err.SeamRequestID != want {
-				t.Errorf("%d with id %q: id of the error is %q", status, id, err.SeamRequestID)
-			}
-		}
+		})
 	}
 }

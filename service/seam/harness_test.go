@@ -1,4 +1,4 @@
-package seam_test
+package seam
 
 import (
 	"context"
@@ -7,9 +7,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -18,11 +16,11 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
-	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 	"github.com/clientsession/client-session-service/service/seamjson"
@@ -35,7 +33,7 @@ type (
 
 func TestMain(m *testing.M) {
 	// Tests that say that they are parallel wait and hardly work, so they are run side by side on few cores too.
-	_ = flag.Set("test.parallel", "4")
+	_ = flag.Set("test.parallel", "32")
 	// Go reads the roots from this file, once, when it first needs them.
 	folder, err := os.MkdirTemp("", "roots")
 	if err != nil {
@@ -49,66 +47,6 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(folder)
 		os.Exit(code)
 	}))
-}
-
-// upstream is what responds in place of Seam, on a real listener.
-type upstream struct {
-	*httptest.Server
-	// connections and requests count what came in.
-	connections, requests atomic.Int32
-}
-
-// serve serves over TLS and HTTP/2.
-func serve(t *testing.T, handler http.HandlerFunc) *upstream {
-	t.Helper()
-	return serveOver(t, overHTTP2, handler)
-}
-
-// The two ways in which Seam can be reached.
-const (
-	overHTTP1 = "TLS, HTTP/1.1"
-	overHTTP2 = "TLS, HTTP/2"
-)
-
-// overBoth runs a test over each.
-func overBoth(t *testing.T, test func(t *testing.T, over string)) {
-	t.Helper()
-	for _, over := range []string{overHTTP1, overHTTP2} {
-		t.Run(over, func(t *testing.T) { test(t, over) })
-	}
-}
-
-func serveOver(t *testing.T, over string, handler http.HandlerFunc) *upstream {
-	t.Helper()
-	u := &upstream{}
-	u.Server = u.unstarted(handler)
-	u.EnableHTTP2 = over == overHTTP2
-	u.StartTLS()
-	t.Cleanup(u.Close)
-	return u
-}
-
-func servePlain(t *testing.T, handler http.HandlerFunc) *upstream {
-	t.Helper()
-	u := &upstream{}
-	u.Server = u.unstarted(handler)
-	u.Start()
-	t.Cleanup(u.Close)
-	return u
-}
-
-func (u *upstream) unstarted(handler http.HandlerFunc) *httptest.Server {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u.requests.Add(1)
-		handler(w, r)
-	}))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			u.connections.Add(1)
-		}
-	}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	return server
 }
 
 // responding returns a handler that gives one response; headers are name and value in turn.
@@ -125,6 +63,23 @@ func responding(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
+// inTurn responds to each request with the next handler, and from the last one on with that.
+func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var n atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) {
+		handlers[min(int(n.Add(1)), len(handlers))-1](w, r)
+	}
+}
+
+// hangUp is a handler that ends the connection, or over HTTP/2 the stream.
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// silent is a handler that never responds.
+func silent(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // The server notices that its client left once it has read the request.
+	<-r.Context().Done()
+}
+
 // newCodec returns the one codec, which takes longer to make than a call.
 var newCodec = sync.OnceValues(func() (*seamjson.Codec, error) {
 	return seamjson.New(
@@ -134,7 +89,7 @@ var newCodec = sync.OnceValues(func() (*seamjson.Codec, error) {
 })
 
 // newClient returns a client that lives as long as the test. The settings change its configuration.
-func newClient(t *testing.T, endpoint string, settings ...func(*seam.Config)) *seam.Client {
+func newClient(t *testing.T, endpoint string, settings ...func(*Config)) *Client {
 	t.Helper()
 	parsed, err := url.Parse(endpoint)
 	if err != nil {
@@ -144,92 +99,62 @@ func newClient(t *testing.T, endpoint string, settings ...func(*seam.Config)) *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := seam.Config{
+	config := Config{
 		Endpoint: parsed, UserAgent: "test/1", Codec: codec, MaxIdleConnections: 1024,
 		Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	}
 	for _, set := range settings {
 		set(&config)
 	}
-	client := seam.New(config)
-	t.Cleanup(client.Close)
+	client := New(config)
+	t.Cleanup(func() {
+		client.Close()
+		if left := client.memory.inUse(); left != 0 {
+			t.Errorf("%v bytes are reserved for responses in the end", left)
+		}
+	})
 	return client
 }
 
-// reportingTo has the client put its metrics where the test can read them.
-func reportingTo(registry *prometheus.Registry) func(*seam.Config) {
-	return func(config *seam.Config) { config.Registry = registry }
-}
-
-// metric returns the sum of a metric's values that have the given labels: name and value in turn.
-func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...string) float64 {
+// value returns the value of a counter or a gauge.
+func value(t *testing.T, of prometheus.Metric) int {
 	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
+	var metric dto.Metric
+	if err := of.Write(&metric); err != nil {
 		t.Fatal(err)
 	}
-	sum := 0.0
-	for _, family := range families {
-		if family.GetName() != "client_session_service_upstream_"+name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			has := map[string]string{}
-			for _, pair := range m.GetLabel() {
-				has[pair.GetName()] = pair.GetValue()
-			}
-			fits := true
-			for i := 0; i < len(labels); i += 2 {
-				fits = fits && has[labels[i]] == labels[i+1]
-			}
-			if fits {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
+	return int(metric.GetCounter().GetValue() + metric.GetGauge().GetValue())
 }
 
 const credential = "seam_apikey_0123456789"
 
 func authorized() http.Header { return http.Header{"Authorization": {"Bearer " + credential}} }
 
-// grant makes the smallest call. The error is nil or what every failure has to be.
-func grant(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
-	t.Helper()
-	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess()})
+// call makes the smallest call to an endpoint. What the messages hold does not matter to the client.
+func call(ctx context.Context, client *Client, at Endpoint) (Response, *grantResponse, *seamerr.Error) {
+	return send(ctx, client, Call{Endpoint: at})
 }
 
-// grantOnce is grant for a caller that retries by itself, so that it makes one request.
-func grantOnce(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
-	t.Helper()
-	return send(ctx, t, client, seam.Call{Endpoint: seam.GrantAccess(), CallerRetries: true})
+// once makes a call for a caller that retries by itself, so that it makes one request.
+func once(ctx context.Context, client *Client) (Response, *grantResponse, *seamerr.Error) {
+	return send(ctx, client, Call{Endpoint: GrantAccess(), CallerRetries: true})
 }
 
-// get makes a call that may be retried freely.
-func get(ctx context.Context, t *testing.T, client *seam.Client) (seam.Response, *grantResponse, *seamerr.Error) {
-	t.Helper()
-	return send(ctx, t, client, seam.Call{Endpoint: seam.Get()})
-}
-
-// send makes a call to any endpoint; what the messages hold does not matter to the client.
-func send(ctx context.Context, t *testing.T, client *seam.Client, call seam.Call) (seam.Response, *grantResponse, *seamerr.Error) {
-	t.Helper()
+// send makes a call. Its header and its messages may be left out.
+func send(ctx context.Context, client *Client, call Call) (Response, *grantResponse, *seamerr.Error) {
 	out := &grantResponse{}
-	call.Header, call.In, call.Out = authorized(), &grantRequest{}, out
-	if call.Success == seam.Sessions {
+	if call.Header == nil {
+		call.Header = authorized()
+	}
+	if call.In == nil {
+		call.In = &grantRequest{}
+	}
+	if call.Out = out; call.Success == Sessions {
 		call.Out = &clientsessionv1.ListResponse{}
 	}
 	response, err := client.Do(ctx, &call)
-	if err == nil {
-		return *response, out, nil
-	}
-	var e *seamerr.Error
-	if !errors.As(err, &e) {
-		t.Errorf("error of type %T: %v", err, err) // Not fatal: parallel calls are made in goroutines of their own.
-		e = seamerr.Internal(err)
-	}
-	return *response, out, e
+	call.Release()
+	return *response, out, seamerr.From(err)
 }
 
 // wantError fails unless the call ended with an error of the type and code.

@@ -1,10 +1,13 @@
-package seam_test
+package seam
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,11 +15,12 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
-	"github.com/clientsession/client-session-service/service/servicetest"
 )
+
+// maxBytes is the limit of a response in the table.
+const maxBytes = 64 << 10
 
 // The semantics in the order of the columns of the table.
 const (
@@ -46,28 +50,27 @@ func ambiguous(code codes.Code, status int, once result) [3]result {
 }
 
 // TestWhatIsRetried is the table of what is retried, for each outcome of a request and for each semantics; one
-// ambiguous outcome shows the semantics of each endpoint. It also fails when a version of Go changes the text of an
+// ambiguous outcome shows the semantics of each endpoint. Where the caller retries by itself, there is one attempt: three
+// for each of three of the caller's would be nine. It also fails when a version of Go changes the text of an
 // error that the client parses.
 func TestWhatIsRetried(t *testing.T) {
-	t.Parallel()                                                 // Most of the time is waited.
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it retry, takes longer.
-	defer cancel()
+	t.Parallel() // Most of the time is waited.
 	type endpoint struct {
 		name      string
-		at        seam.Endpoint
+		at        Endpoint
 		semantics int
 	}
 	kinds := []endpoint{
-		{"Create", seam.Create(), nonIdempotent}, {"GrantAccess", seam.GrantAccess(), idempotent}, {"Get", seam.Get(), safe},
+		{"Create", Create(), nonIdempotent}, {"GrantAccess", GrantAccess(), idempotent}, {"Get", Get(), safe},
 	}
 	others := []endpoint{
-		{"CreateOrGet with a key", seam.CreateOrGet(true), idempotent},
-		{"CreateOrGet without a key", seam.CreateOrGet(false), nonIdempotent},
-		{"GetOrCreate with a key", seam.GetOrCreate(true), idempotent},
-		{"GetOrCreate without a key", seam.GetOrCreate(false), nonIdempotent},
-		{"List", seam.List(), safe},
-		{"Revoke", seam.Revoke(), idempotent},
-		{"Delete", seam.Delete(), idempotent},
+		{"CreateOrGet with a key", CreateOrGet(true), idempotent},
+		{"CreateOrGet without a key", CreateOrGet(false), nonIdempotent},
+		{"GetOrCreate with a key", GetOrCreate(true), idempotent},
+		{"GetOrCreate without a key", GetOrCreate(false), nonIdempotent},
+		{"List", List(), safe},
+		{"Revoke", Revoke(), idempotent},
+		{"Delete", Delete(), idempotent},
 	}
 	var (
 		// The one thing that is known of these is that nothing was done, so they are always retried.
@@ -77,8 +80,6 @@ func TestWhatIsRetried(t *testing.T) {
 		lost      = ambiguous(codes.Unavailable, 503, result{code: codes.Unknown, status: 424})
 		malformed = ambiguous(codes.Internal, 502, result{code: codes.Internal, status: 424})
 	)
-	const maxBytes = 64 << 10
-	var rows []func()
 	type outcomeRow struct {
 		name     string
 		upstream upstreamOf
@@ -86,7 +87,7 @@ func TestWhatIsRetried(t *testing.T) {
 	}
 	outcomes := []outcomeRow{
 		{"connection refused", refused, notApplied},
-		{"TLS failure", failingTLS, notApplied},
+		{"TLS failure", inPlainText, notApplied},
 		{"HTTP/2 REFUSED_STREAM", resetting(http2.ErrCodeRefusedStream), notApplied},
 		{"HTTP/2 GOAWAY before the stream", goingAway(0, http2.ErrCodeNo, ""), notApplied},
 
@@ -116,12 +117,12 @@ func TestWhatIsRetried(t *testing.T) {
 		}), malformed},
 	}
 	for _, over := range []string{overHTTP1, overHTTP2} {
-		status := func(code int, headers ...string) upstreamOf { return body(over, code, "", headers...) }
+		status := func(code int, headers ...string) upstreamOf { return replying(over, code, "", headers...) }
 		for _, row := range []outcomeRow{
 			{"429", status(429), limited},
-			{"429, Retry-After 0", status(429, "retry-after", "0"), limited},
-			{"429, Retry-After 1", status(429, "retry-after", "1"), limited},
-			{"429, Retry-After 3", status(429, "retry-after", "3"), same(result{1, codes.ResourceExhausted, 429, false, false})},
+			{"429, Retry-After 0", status(429, "Retry-After", "0"), limited},
+			{"429, Retry-After 1", status(429, "Retry-After", "1"), limited},
+			{"429, Retry-After 3", status(429, "Retry-After", "3"), same(result{1, codes.ResourceExhausted, 429, false, false})},
 
 			{"500", status(500), ambiguous(codes.Internal, 500, result{code: codes.Internal, status: 500})},
 			{"502", status(502), ambiguous(codes.Unavailable, 502, result{code: codes.Unknown, status: 502})},
@@ -133,12 +134,15 @@ func TestWhatIsRetried(t *testing.T) {
 			{"400", status(400), same(result{1, codes.InvalidArgument, 400, false, false})},
 			{"404", status(404), same(result{1, codes.NotFound, 404, false, false})},
 			{"408", status(408), same(result{1, codes.DeadlineExceeded, 408, false, false})},
-			{"redirect", status(307, "location", "/elsewhere"), same(result{1, codes.Internal, 502, false, false})},
+			// To follow it could send the credential to another host.
+			{"redirect", status(307, "Location", "/elsewhere"), same(result{1, codes.Internal, 502, false, false})},
+			{"not modified", status(304), same(result{1, codes.Internal, 502, false, false})},
 
 			{"2xx, empty", status(200), malformed},
-			{"2xx, HTML", body(over, 200, `<html>`), malformed},
-			{"2xx, wrong type", body(over, 200, `{"client_session":5}`), malformed},
-			{"2xx, too long", body(over, 200, strings.Repeat(" ", maxBytes+1)), [3]result{
+			{"2xx, HTML", replying(over, 200, `<html>`), malformed},
+			{"2xx, wrong type", replying(over, 200, `{"client_session":5}`), malformed},
+			{"2xx, gzip", replying(over, 200, "\x1f\x8b\x08", "Content-Encoding", "gzip"), malformed},
+			{"2xx, too long", replying(over, 200, strings.Repeat(" ", maxBytes+1)), [3]result{
 				{1, codes.Internal, 424, true, true}, {1, codes.Internal, 502, true, false}, {1, codes.Internal, 502, false, false},
 			}},
 		} {
@@ -147,57 +151,59 @@ func TestWhatIsRetried(t *testing.T) {
 		}
 	}
 	for _, outcome := range outcomes {
-		var calls sync.WaitGroup
 		endpoints := kinds
 		if outcome.name == "reset before headers" {
 			endpoints = slices.Concat(kinds, others)
 		}
-		played := make([]call, len(endpoints))
-		for i, endpoint := range endpoints {
-			url, seen := outcome.upstream(t)
-			client := newClient(t, url, func(c *seam.Config) { c.MaxResponseBytes = maxBytes })
-			played[i].seen = seen
-			calls.Go(func() {
-				played[i].response, played[i].out, played[i].err = send(ctx, t, client, seam.Call{Endpoint: endpoint.at})
+		for _, endpoint := range endpoints {
+			want := outcome.want[endpoint.semantics]
+			t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) {
+				t.Parallel()
+				outcome.upstream.wantFailure(t, Call{Endpoint: endpoint.at}, want)
+			})
+			// A caller that retries by itself may send the others, unless that is not safe.
+			once := want
+			once.requests, once.noRetry = 1, endpoint.semantics == nonIdempotent && want.unknown
+			t.Run(outcome.name+"/"+endpoint.name+", the caller retries", func(t *testing.T) {
+				t.Parallel()
+				outcome.upstream.wantFailure(t, Call{Endpoint: endpoint.at, CallerRetries: true}, once)
 			})
 		}
-		rows = append(rows, func() { // All rows are under way by the time that the first one is looked at.
-			calls.Wait()
-			for i, endpoint := range endpoints {
-				t.Run(outcome.name+"/"+endpoint.name, func(t *testing.T) { played[i].check(t, outcome.want[endpoint.semantics]) })
-			}
-		})
-	}
-	for _, check := range rows {
-		check()
 	}
 }
 
-// call is what a call came to, and the upstream that saw its requests.
-type call struct {
-	seen     *atomic.Int32
-	response seam.Response
-	out      *grantResponse
-	err      *seamerr.Error
-}
-
-func (c call) check(t *testing.T, want result) {
+// wantFailure makes a call to an upstream, and fails unless it ends as it should.
+func (u upstreamOf) wantFailure(t *testing.T, call Call, want result) {
 	t.Helper()
-	if c.err == nil {
+	url, seen := u(t)
+	client := newClient(t, url, func(c *Config) { c.MaxResponseBytes = maxBytes })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Go's transport, should it retry, takes longer.
+	defer cancel()
+	response, out, err := send(ctx, client, call)
+	checkFailure(t, response, out, err, want)
+	if seen != nil && int(seen.Load()) != response.Attempts {
+		t.Errorf("the upstream saw %d requests, and the response has %d attempts", seen.Load(), response.Attempts)
+	}
+}
+
+// checkFailure fails unless a call ended as it should.
+func checkFailure(t *testing.T, response Response, out *grantResponse, err *seamerr.Error, want result) {
+	t.Helper()
+	if err == nil {
 		t.Fatal("the call succeeds")
 	}
-	got := result{c.response.Attempts, c.err.GRPCCode(), c.err.HTTPStatus, c.err.OutcomeUnknown, c.err.NoRetry}
+	got := result{response.Attempts, err.GRPCCode(), err.HTTPStatus, err.OutcomeUnknown, err.NoRetry}
 	if got != want {
-		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, c.err.Cause)
+		t.Errorf("it ends as %+v, want %+v (cause %v)", got, want, err.Cause)
 	}
-	if c.seen != nil && int(c.seen.Load()) != c.response.Attempts {
-		t.Errorf("the upstream saw %d requests, and the response has %d attempts", c.seen.Load(), c.response.Attempts)
+	if strings.Contains(fmt.Sprint(err, err.Cause), credential) {
+		t.Errorf("the credential is in the cause %v", err.Cause)
 	}
-	if again := c.response.Attempts > 1; again != (c.response.RetryReason != nil) {
-		t.Errorf("retried because of %v", c.response.RetryReason)
+	if again := response.Attempts > 1; again != (response.RetryReason != nil) {
+		t.Errorf("retried because of %v", response.RetryReason)
 	}
-	if c.out.GetOk() || c.out.GetClientSession() != nil {
-		t.Errorf("the response of a call that failed is %v", c.out)
+	if out.GetOk() || out.GetClientSession() != nil {
+		t.Errorf("the response of a call that failed is %v", out)
 	}
 }
 
@@ -208,24 +214,37 @@ const forgedRefusal = "http2: Transport: cannot retry err [stream error: stream 
 // seen.
 type upstreamOf func(t *testing.T) (url string, seen *atomic.Int32)
 
-func failingTLS(t *testing.T) (string, *atomic.Int32) {
-	t.Helper()
-	u, _ := startTLS(t, true, servicetest.NewAuthority(t, "untrusted").Pair(t, "seam"))
-	return u.URL, &u.connections // No request is sent without a connection.
-}
-
-func body(over string, code int, text string, headers ...string) upstreamOf {
-	return func(t *testing.T) (string, *atomic.Int32) {
-		t.Helper()
-		u := serveOver(t, over, responding(code, text, headers...))
-		return u.URL, &u.requests
+func replying(over string, status int, body string, headers ...string) upstreamOf {
+	reply := seamtest.Reply{Status: status, Body: body, Header: http.Header{}}
+	for i := 0; i < len(headers); i += 2 {
+		reply.Header.Set(headers[i], headers[i+1])
 	}
+	if over == overHTTP1 {
+		return upstreamWith(seamtest.Fault{TLS: true, Request: reply.OverHTTP1})
+	}
+	return streaming(reply.OverHTTP2)
 }
 
-// refused is the address of a closed port.
+// refused is the address of a closed port, which no other program gets before the test ends: it is that of a
+// connection's other end.
 func refused(t *testing.T) (string, *atomic.Int32) {
 	t.Helper()
-	return "https://" + seamtest.Refused(t), nil
+	u := seamtest.New(t, seamtest.Fault{Accept: seamtest.HangOn})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(u.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return "https://" + conn.LocalAddr().String(), nil
+}
+
+// inPlainText is a port without TLS.
+func inPlainText(t *testing.T) (string, *atomic.Int32) {
+	t.Helper()
+	u := seamtest.New(t, seamtest.Fault{Accept: func(_ *seamtest.Upstream, conn net.Conn) {
+		_, _ = io.WriteString(conn, seamtest.Response("400 Bad Request", ""))
+	}})
+	return strings.Replace(u.URL, "http://", "https://", 1), &u.Connections // No request is sent without a connection.
 }
 
 func upstreamWith(fault seamtest.Fault) upstreamOf {

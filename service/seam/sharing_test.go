@@ -1,203 +1,149 @@
-package seam_test
+package seam
 
 import (
 	"context"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
-	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // The callers of these tests share the connections to Seam, and nothing else that one of them could use up.
-func attacker() seam.Caller { return seam.Caller{Key: 1, Proven: true} }
-func other() seam.Caller    { return seam.Caller{Key: 2, Proven: true} }
+func attacker() Caller { return Caller{Key: 1, Proven: true} }
+func other() Caller    { return Caller{Key: 2, Proven: true} }
 
-// strictEdge is an edge of Seam that closes a connection on which a client has reset too many streams, as Envoy does by
-// default. Its responses take a while.
-func strictEdge(t *testing.T, takes time.Duration) (u *upstream, resets *atomic.Int32) {
-	t.Helper()
-	const mostResets = 50
-	type connKey struct{}
-	u, resets = &upstream{}, &atomic.Int32{}
-	var of sync.Map // The resets of each connection.
-	u.Server = u.unstarted(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		select {
-		case <-time.After(takes):
-			_, _ = io.WriteString(w, seamtest.Success)
-		case <-r.Context().Done():
-			resets.Add(1)
-			conn, _ := r.Context().Value(connKey{}).(net.Conn)
-			count, _ := of.LoadOrStore(conn, &atomic.Int32{})
-			if count.(*atomic.Int32).Add(1) > mostResets {
-				_ = conn.Close()
-			}
-		}
-	})
-	u.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		return context.WithValue(ctx, connKey{}, conn)
+// edge is an edge of Seam that takes its time to respond, and counts the requests that were canceled. Over HTTP/2 these
+// are streams that were reset, and Envoy closes a connection on which a client resets many.
+type edge struct {
+	takes    time.Duration
+	canceled atomic.Int32
+}
+
+func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // A server notices that the client left once it has read the request.
+	select {
+	case <-time.After(e.takes):
+		_, _ = io.WriteString(w, seamtest.Success)
+	case <-r.Context().Done():
+		e.canceled.Add(1)
 	}
-	u.EnableHTTP2 = true
-	u.StartTLS()
-	t.Cleanup(u.Close)
-	return u, resets
 }
 
 // TestCanceledCallsCostOthersNothing shows that a caller whose calls are canceled or time out while Seam works on them
 // resets no stream of the connection that all callers share, so that no server closes it.
 func TestCanceledCallsCostOthersNothing(t *testing.T) {
-	t.Parallel()
-	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 40*time.Millisecond)
-		},
-		"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(40*time.Millisecond, cancel)
-			return ctx, cancel
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u, resets := strictEdge(t, 120*time.Millisecond)
-			client := newClient(t, u.URL)
-			send(t.Context(), t, client, seam.Call{Endpoint: seam.Get(), Caller: other()}) // It makes the connection.
-			connections := u.connections.Load()
-			var attack sync.WaitGroup
-			attack.Go(func() {
-				for range 300 {
-					time.Sleep(3 * time.Millisecond)
-					attack.Go(func() {
-						ctx, cancel := end(t.Context())
-						defer cancel()
-						if _, _, err := send(ctx, t, client, seam.Call{Endpoint: seam.Create(), Caller: attacker()}); err == nil {
-							t.Error("a call of the attacker outlives its end")
-						}
-					})
-				}
-			})
-			for range 10 {
-				for _, endpoint := range []seam.Endpoint{seam.Create(), seam.Get()} {
-					response, _, err := send(t.Context(), t, client, seam.Call{Endpoint: endpoint, Caller: other()})
-					if err != nil || response.Attempts != 1 {
-						t.Errorf("another caller: response %+v, error %v", response, err)
+	const takes = 120 * time.Millisecond
+	seam := &edge{takes: takes}
+	inBubble(t, seam.ServeHTTP, func(t *testing.T, b *bubble) {
+		var attack sync.WaitGroup
+		attack.Go(func() {
+			for i := range 300 {
+				time.Sleep(3 * time.Millisecond)
+				attack.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), takes/3)
+					defer cancel()
+					if i%2 == 0 {
+						time.AfterFunc(takes/4, cancel)
 					}
-				}
-			}
-			attack.Wait()
-			if n := resets.Load(); n > 0 {
-				t.Errorf("%d streams were reset", n)
-			}
-			if n := u.connections.Load(); n != connections {
-				t.Errorf("%d connections, and %d before the attack", n, connections)
+					if _, _, err := send(ctx, b.Client, Call{Endpoint: Create(), Caller: attacker()}); err == nil {
+						t.Error("a call of the attacker outlives its end")
+					}
+				})
 			}
 		})
-	}
-}
-
-// TestAbandonedRequests shows how many exchanges can go on without their calls, and when they end.
-func TestAbandonedRequests(t *testing.T) {
-	t.Parallel()
-	const most = 200 // Of all callers; 128 of one.
-	var reached, left atomic.Int32
-	respond := make(chan struct{})
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		reached.Add(1)
-		select {
-		case <-respond:
-			_, _ = io.WriteString(w, seamtest.Success)
-		case <-r.Context().Done():
-			left.Add(1)
+		for range 10 {
+			response, _, err := send(t.Context(), b.Client, Call{Endpoint: Create(), Caller: other()})
+			if err != nil || response.Attempts != 1 {
+				t.Errorf("another caller: response %+v, error %v", response, err)
+			}
+		}
+		attack.Wait()
+		if opened, _ := b.connections(t); opened != 1 || seam.canceled.Load() != 0 {
+			t.Errorf("%d streams were reset, %d connections", seam.canceled.Load(), opened)
 		}
 	})
-	registry := prometheus.NewRegistry()
-	client := newClient(t, u.URL, reportingTo(registry), func(config *seam.Config) { config.MaxIdleConnections = most })
-	abandon := func(caller seam.Caller, calls int32) *seamerr.Error {
-		t.Helper()
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		var refusal atomic.Pointer[seamerr.Error]
-		var ended sync.WaitGroup
-		before := reached.Load()
-		for range calls {
-			ended.Go(func() {
-				if _, _, err := send(ctx, t, client, seam.Call{Endpoint: seam.Create(), Caller: caller}); err.GRPCCode() != codes.Canceled {
-					refusal.Store(err)
-				}
-			})
-		}
-		seamtest.Eventually(t, "the requests to arrive", func() bool { return refusal.Load() != nil || reached.Load() == before+calls })
-		cancel()
-		ended.Wait()
-		return refusal.Load()
-	}
-	count := func() float64 { return metric(t, registry, "abandoned") }
-
-	if err := abandon(attacker(), 128); err != nil || count() != 128 {
-		t.Fatalf("%v exchanges are abandoned, error %v", count(), err)
-	}
-	err := abandon(attacker(), 1)
-	wantError(t, err, "caller_rate_limited", codes.ResourceExhausted)
-	if err.Cause == nil || err.RetryAfter == nil {
-		t.Errorf("the refusal is %+v", err)
-	}
-	if err := abandon(other(), 100); err != nil || count() != most {
-		t.Errorf("%v exchanges are abandoned, error %v", count(), err)
-	}
-	seamtest.Eventually(t, "what is beyond the limit to be canceled", func() bool { return left.Load() == 28 })
-
-	close(respond)
-	seamtest.Eventually(t, "the exchanges to end", func() bool { return count() == 0 && metric(t, registry, "in_flight") == 0 })
-	if _, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create(), Caller: attacker()}); err != nil {
-		t.Error(err, err.Cause)
-	}
-	if n := left.Load(); n != 28 {
-		t.Errorf("%d requests were canceled", n)
-	}
 }
 
-// TestAbandonedRequestEnds shows that a request without a response is canceled some seconds after its call.
+// TestAbandonedRequests shows how many exchanges can go on without their calls, and that they end with the response.
+func TestAbandonedRequests(t *testing.T) {
+	const most = 200 // Of all callers; 128 of one.
+	seam := &edge{takes: 4 * time.Second}
+	inBubble(t, seam.ServeHTTP, func(t *testing.T, b *bubble) {
+		abandon := func(caller Caller, calls int) (refusal *seamerr.Error) {
+			ctx, cancel := context.WithCancel(t.Context())
+			errs := make(chan *seamerr.Error, calls)
+			for range calls {
+				go func() {
+					_, _, err := send(ctx, b.Client, Call{Endpoint: Create(), Caller: caller})
+					errs <- err
+				}()
+			}
+			synctest.Wait()
+			cancel()
+			for range calls {
+				if err := <-errs; err.GRPCCode() != codes.Canceled {
+					refusal = err
+				}
+			}
+			synctest.Wait()
+			return refusal
+		}
+		want := func(abandoned, canceled int) {
+			t.Helper()
+			if n := b.abandoned.count.Load(); int(n) != abandoned || int(seam.canceled.Load()) != canceled {
+				t.Errorf("%d exchanges are abandoned and %d canceled, want %d and %d", n, seam.canceled.Load(), abandoned, canceled)
+			}
+		}
+		if err := abandon(attacker(), 128); err != nil {
+			t.Error(err)
+		}
+		want(128, 0)
+		err := abandon(attacker(), 1)
+		wantError(t, err, "caller_rate_limited", codes.ResourceExhausted)
+		if err.Cause == nil || err.RetryAfter == nil {
+			t.Errorf("the refusal is %+v", err)
+		}
+		if err := abandon(other(), 100); err != nil {
+			t.Error(err)
+		}
+		want(most, 28) // What is beyond the limit is canceled.
+		time.Sleep(seam.takes)
+		synctest.Wait()
+		want(0, 28)
+		if _, _, err := send(t.Context(), b.Client, Call{Endpoint: Create(), Caller: attacker()}); err != nil {
+			t.Error(err, err.Cause)
+		}
+	}, func(config *Config) { config.MaxIdleConnections = most })
+}
+
+// TestAbandonedRequestEnds shows that a request without a response is canceled five seconds after its begin.
 func TestAbandonedRequestEnds(t *testing.T) {
-	t.Parallel()
-	overBoth(t, func(t *testing.T, over string) {
-		t.Helper()
-		t.Parallel()
-		left := make(chan struct{})
-		u := serveOver(t, over, func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // A server notices that the client left once it has read the request.
-			<-r.Context().Done()
-			close(left)
-		})
-		registry := prometheus.NewRegistry()
-		client := newClient(t, u.URL, reportingTo(registry))
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	overBoth(t, silent, func(t *testing.T, b *bubble) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		_, _, err := grant(ctx, t, client)
+		_, _, err := call(ctx, b.Client, GrantAccess())
 		wantError(t, err, "upstream_timeout", codes.DeadlineExceeded)
-		if took := time.Since(began); took > 3*time.Second {
+		if took := time.Since(began); took != time.Second {
 			t.Errorf("the call ended after %s", took)
 		}
-		<-left
-		if took := time.Since(began); took < 5*time.Second {
-			t.Errorf("the request was canceled after %s", took)
+		for wait, want := range []int64{1, 0} {
+			time.Sleep(time.Until(began.Add(5*time.Second - time.Nanosecond + time.Duration(wait))))
+			synctest.Wait()
+			if abandoned, inFlight := b.abandoned.count.Load(), b.metrics.inFlight.Load(); abandoned != want || inFlight != want {
+				t.Errorf("after %s %d exchanges are abandoned, and %d in flight", time.Since(began), abandoned, inFlight)
+			}
 		}
-		seamtest.Eventually(t, "the exchange to end", func() bool {
-			return metric(t, registry, "abandoned") == 0 && metric(t, registry, "in_flight") == 0
-		})
 	})
 }
 
@@ -225,108 +171,108 @@ func TestLostConnectionIsOneFailure(t *testing.T) {
 					return seamtest.HangStream
 				}
 			}})
-			registry := prometheus.NewRegistry()
-			client := newClient(t, u.URL, reportingTo(registry))
-			send(t.Context(), t, client, seam.Call{Endpoint: seam.Get(), Caller: other()}) // It makes the connection.
+			client := newClient(t, u.URL)
+			call(t.Context(), client, Get()) // It makes the connection.
 			var calls sync.WaitGroup
 			for i := range callers * each {
 				calls.Go(func() {
-					endpoint := []seam.Endpoint{seam.Get(), seam.GrantAccess(), seam.Create()}[i%3]
-					caller := seam.Caller{Key: uint64(i % callers), Proven: true}
-					_, _, err := send(t.Context(), t, client, seam.Call{Endpoint: endpoint, Caller: caller})
+					endpoint := []Endpoint{Get(), GrantAccess(), Create()}[i%3]
+					_, _, err := send(t.Context(), client, Call{Endpoint: endpoint, Caller: Caller{Key: uint64(i % callers), Proven: true}})
 					switch {
-					case endpoint.Semantics != seam.NonIdempotent && err != nil:
+					case endpoint.Semantics != NonIdempotent && err != nil:
 						t.Errorf("%s: %v, cause %v", endpoint.Path, err, err.Cause)
-					case endpoint.Semantics == seam.NonIdempotent && (err == nil || !err.OutcomeUnknown):
+					case endpoint.Semantics == NonIdempotent && (err == nil || !err.OutcomeUnknown):
 						t.Errorf("%s: error %v", endpoint.Path, err)
 					}
 				})
 			}
 			calls.Wait()
 			for i := range 100 {
-				caller := seam.Caller{Key: uint64(i % callers), Proven: true}
-				if _, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create(), Caller: caller}); err != nil {
+				caller := Caller{Key: uint64(i % callers), Proven: true}
+				if _, _, err := send(t.Context(), client, Call{Endpoint: Create(), Caller: caller}); err != nil {
 					t.Fatalf("after the loss: %v, cause %v", err, err.Cause)
 				}
 			}
-			if left := metric(t, registry, "retry_budget"); left < 19 {
+			if left := client.budget.left(); left < 19 {
 				t.Errorf("%v of 20 retries are left", left)
 			}
-		})
-	}
-}
-
-// TestStreamErrorsAreFailuresEach shows that the errors of streams on a connection that goes on count each.
-func TestStreamErrorsAreFailuresEach(t *testing.T) {
-	for name, stream := range map[string]func(seamtest.Stream) seamtest.Then{
-		"reset":             func(s seamtest.Stream) seamtest.Then { return s.Reset(http2.ErrCodeInternal) },
-		"reset in the body": func(s seamtest.Stream) seamtest.Then { s.Head("200"); return s.Reset(http2.ErrCodeInternal) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			client := newClient(t, seamtest.New(t, seamtest.Fault{TLS: true, Stream: stream}).URL)
-			var last *seamerr.Error
-			for range 22 {
-				_, _, last = send(t.Context(), t, client, seam.Call{Endpoint: seam.Create(), Caller: attacker()})
-			}
-			wantError(t, last, "upstream_circuit_open", codes.Unavailable)
 		})
 	}
 }
 
 // TestNotProcessedIsSentAgain shows that a request which Seam has certainly not processed is sent again outside of the
-// retry budget.
+// retry budget, and that a connection which is closed in good order costs no call its response.
 func TestNotProcessedIsSentAgain(t *testing.T) {
-	for name, stream := range map[string]func(seamtest.Stream) seamtest.Then{
-		"REFUSED_STREAM": func(s seamtest.Stream) seamtest.Then {
+	const calls = 30
+	for name, test := range map[string]struct {
+		stream   func(seamtest.Stream) seamtest.Then
+		requests int32
+		// keeps is true where the connection goes on, so that there is one only.
+		keeps bool
+	}{
+		"REFUSED_STREAM": {func(s seamtest.Stream) seamtest.Then {
 			if s.Number%2 == 1 {
 				return s.Reset(http2.ErrCodeRefusedStream)
 			}
 			return s.Respond(seamtest.Success)
-		},
-		"GOAWAY": func(s seamtest.Stream) seamtest.Then {
+		}, 2 * calls, true},
+		"GOAWAY before the stream": {func(s seamtest.Stream) seamtest.Then {
 			if s.Number > 1 {
 				_ = s.WriteGoAway(s.ID-2, http2.ErrCodeNo, nil)
 				return seamtest.KeepOpen
 			}
 			return s.Respond(seamtest.Success)
-		},
+		}, 2*calls - 1, false},
+		"GOAWAY with the stream": {func(s seamtest.Stream) seamtest.Then {
+			_ = s.WriteGoAway(s.ID, http2.ErrCodeNo, nil)
+			return s.Respond(seamtest.Success)
+		}, calls, false}, // What comes after the GOAWAY is the response, and further calls use another connection.
 	} {
 		t.Run(name, func(t *testing.T) {
-			registry := prometheus.NewRegistry()
-			client := newClient(t, seamtest.New(t, seamtest.Fault{TLS: true, Stream: stream}).URL, reportingTo(registry))
-			t.Parallel()
-			for range 30 {
-				if _, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create()}); err != nil {
+			t.Parallel() // The backoffs are waited.
+			u := seamtest.New(t, seamtest.Fault{TLS: true, Stream: test.stream})
+			client := newClient(t, u.URL)
+			for range calls {
+				if _, out, err := call(t.Context(), client, Create()); err != nil || !out.GetOk() {
 					t.Fatal(err, err.Cause)
 				}
 			}
-			if left := metric(t, registry, "retry_budget"); left != 20 {
-				t.Errorf("%v of 20 retries are left", left)
+			if left := client.budget.left(); left != budgetFloor {
+				t.Errorf("%v of %d retries are left", left, budgetFloor)
+			}
+			requests, connections := u.Requests.Load(), u.Connections.Load()
+			if requests != test.requests || (connections == 1) != test.keeps {
+				t.Errorf("%d requests on %d connections", requests, connections)
 			}
 		})
 	}
 }
 
-// TestOneCallerLeavesRetriesForOthers shows that a caller whose calls fail cannot use up the retries of the others.
-func TestOneCallerLeavesRetriesForOthers(t *testing.T) {
-	var fails atomic.Bool
-	fails.Store(true)
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if r.URL.Path == seam.Get().Path || fails.CompareAndSwap(true, false) {
-			w.WriteHeader(http.StatusTooManyRequests)
-			return
+// TestDeadConnectionIsLeft shows that an upstream that hangs behind a live connection is found out by its silence, and
+// that further calls use another connection. Without that they would all go the same way, each to its deadline.
+func TestDeadConnectionIsLeft(t *testing.T) {
+	t.Parallel() // Ten seconds are waited.
+	u := seamtest.New(t, seamtest.Fault{TLS: true, Stream: func(s seamtest.Stream) seamtest.Then {
+		if s.Connection == 1 && s.Number == 2 {
+			return seamtest.Hang // Whatever is sent is still taken, as by a kernel whose process hangs.
 		}
-		_, _ = io.WriteString(w, seamtest.Success)
-	})
+		return s.Respond(seamtest.Success)
+	}})
 	client := newClient(t, u.URL)
-	for range 30 {
-		send(t.Context(), t, client, seam.Call{Endpoint: seam.Get(), Caller: attacker()})
+	if _, _, err := call(t.Context(), client, Get()); err != nil {
+		t.Fatal(err, err.Cause)
 	}
-	for range 10 {
-		fails.Store(true)
-		if _, _, err := send(t.Context(), t, client, seam.Call{Endpoint: seam.Create(), Caller: other()}); err != nil {
-			t.Fatal(err, err.Cause)
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // A deadline must not be what ends the attempt.
+	defer cancel()
+	began := time.Now()
+	response, _, err := call(ctx, client, Get())
+	if err != nil || response.Attempts != 2 {
+		t.Fatalf("response %+v, error %v", response, err)
+	}
+	if took := time.Since(began); took < 8*time.Second || took > 20*time.Second {
+		t.Errorf("the dead connection was left after %s", took)
+	}
+	if n := u.Connections.Load(); n != 2 {
+		t.Errorf("%d connections", n)
 	}
 }

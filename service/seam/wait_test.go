@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -13,133 +13,139 @@ import (
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
-// failing responds with an error and notes when it was asked.
-func failing(seen *seamtest.Stamps, status int, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		seen.Add()
-		for i := 0; i < len(headers); i += 2 {
-			w.Header().Set(headers[i], headers[i+1])
-		}
-		w.WriteHeader(status)
-	}
-}
-
-// The retries of many calls that failed together must not come together, nor wait for longer than they have to.
+// TestBackoff shows that the retries of many calls that failed together do not come together, nor wait for longer than
+// they have to. The waits do not count for the time that the requests took.
 func TestBackoff(t *testing.T) {
-	t.Parallel()
-	for retryAfter, least := range map[string]time.Duration{
-		"": 0, "0": 0, "0.5": 500 * time.Millisecond, "1": time.Second, "2": 2 * time.Second,
-	} {
-		t.Run("Retry-After "+retryAfter, func(t *testing.T) {
-			var first, second []time.Duration
-			for range 40 { // Each with a budget of its own.
-				seen := &seamtest.Stamps{}
-				inBubble(t, failing(seen, 429, "Retry-After", retryAfter), func(t *testing.T, b bubble) {
-					// In this time only the waits take any, and they do not count as requests.
-					if response, err := b.call(t.Context(), Create()); response.Attempts != 3 || response.Duration != 0 || !err.NoRetry {
-						t.Fatalf("response %+v, error %+v", response, err)
-					}
-				})
-				gaps := seen.Gaps()
-				first, second = append(first, gaps[0]-least), append(second, gaps[1]-least)
-			}
-			for name, test := range map[string]struct {
-				waits []time.Duration
-				bound time.Duration
-			}{"first": {first, 100 * time.Millisecond}, "second": {second, 200 * time.Millisecond}} {
-				early, late := 0, 0
-				for _, wait := range test.waits {
-					if wait < 0 || wait >= test.bound {
-						t.Errorf("%s wait is %s after what Seam asked for, want under %s", name, wait, test.bound)
-					}
-					if wait < test.bound/2 {
-						early++
-					} else {
-						late++
-					}
+	const took = 3 * time.Millisecond
+	for retryAfter, least := range map[string]time.Duration{"": 0, "1": time.Second} {
+		var waits [maxAttempts - 1][]time.Duration
+		respond := responding(429, ``, "Retry-After", retryAfter)
+		slowly := func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(took)
+			respond(w, r)
+		}
+		for range 40 { // Each with a budget of its own.
+			inBubble(t, slowly, func(t *testing.T, b *bubble) {
+				response, _, err := call(t.Context(), b.Client, Create())
+				if response.Attempts != maxAttempts || response.Duration != maxAttempts*took || !err.NoRetry {
+					t.Fatalf("response %+v, error %+v", response, err)
 				}
-				// Each half gets none of 40 once in 2^40 times.
-				if early == 0 || late == 0 {
-					t.Errorf("%s waits are not spread: %v", name, test.waits)
-				}
-			}
-		})
-	}
-}
-
-// A wait beyond the deadline is not begun: Seam's error says more than a timeout.
-func TestWaitThatDoesNotFit(t *testing.T) {
-	for _, test := range []struct {
-		retryAfter string
-		deadline   time.Duration
-	}{{"1", time.Second}, {"1", 10 * time.Millisecond}, {"2", time.Second}, {"0.2", 200 * time.Millisecond}} {
-		t.Run(fmt.Sprintf("%s s in %s", test.retryAfter, test.deadline), func(t *testing.T) {
-			seen := &seamtest.Stamps{}
-			inBubble(t, failing(seen, 503, "Retry-After", test.retryAfter), func(t *testing.T, b bubble) {
-				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
-				defer cancel()
-				began := time.Now()
-				response, err := b.call(ctx, GrantAccess())
-				if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 || err.NoRetry || response.Attempts != 1 {
-					t.Errorf("response %+v, error %+v", response, err)
-				}
-				if took := time.Since(began); took != 0 || seen.Len() != 1 {
-					t.Errorf("%d requests, and the response came after %s", seen.Len(), took)
+				_, gaps := b.requests()
+				for i, gap := range gaps {
+					waits[i] = append(waits[i], gap-least-took)
 				}
 			})
+		}
+		for i, bound := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond} {
+			// Each half of the time gets none of 40 once in 2^40 times.
+			if shortest, longest := slices.Min(waits[i]), slices.Max(waits[i]); shortest < 0 || shortest >= bound/2 ||
+				longest < bound/2 || longest >= bound {
+				t.Errorf("wait %d is from %s to %s after what Seam asked for, want under %s", i, shortest, longest, bound)
+			}
+		}
+	}
+}
+
+// TestRetryAfter shows that a retry is never before Seam's Retry-After, also where that is a date by another clock. A
+// long one is passed on to the caller and not waited for here, and an invalid one is ignored.
+func TestRetryAfter(t *testing.T) {
+	const none = time.Duration(-1)
+	at := func(year, seconds int) string {
+		return time.Date(year, 1, 1, 0, 0, seconds, 0, time.UTC).Format(http.TimeFormat)
+	}
+	now := at(2000, 0) // In a bubble.
+	for _, test := range []struct {
+		date, value string
+		want        time.Duration
+	}{
+		{now, "0", 0},
+		{now, "-0", 0},
+		{now, "1", time.Second},
+		{now, "1.5", 1500 * time.Millisecond},
+		{now, "2", 2 * time.Second},
+		{now, "2.001", 2001 * time.Millisecond},
+		{now, "3600", time.Hour},
+		{now, "3601", time.Hour},
+		{now, "1e308", time.Hour},
+		{now, "+inf", time.Hour},
+		{now, "", none},
+		{now, "-1", none},
+		{now, "-Inf", none},
+		{now, "NaN", none},
+		{now, "soon", none},
+		{now, "5 s", none},
+		{now, "5,10", none},
+		{now, "2099-01-01T00:00:00Z", none},
+		{now, at(2000, 1), time.Second},
+		{now, at(2000, 60), time.Minute},
+		{now, at(1999, 0), 0},
+		{now, at(9999, 0), time.Hour},
+		{at(2001, 0), "1", time.Second},
+		{at(2001, 0), at(2001, 1), time.Second},
+		{at(1999, 0), at(1999, 1), time.Second},
+		{at(2001, 0), at(2001, 60), time.Minute},
+	} {
+		t.Run(test.date+", "+test.value, func(t *testing.T) {
+			for _, status := range []int{429, 500, 503} {
+				failed := responding(status, ``, "Date", test.date, "Retry-After", test.value)
+				inBubble(t, inTurn(failed, responding(200, seamtest.Success)), func(t *testing.T, b *bubble) {
+					_, _, err := call(t.Context(), b.Client, GrantAccess())
+					if test.want > maxRetryAfterWait {
+						if err == nil || err.RetryAfter == nil || *err.RetryAfter != test.want || err.NoRetry {
+							t.Errorf("%d: error %+v", status, err)
+						}
+						return
+					}
+					_, gaps := b.requests()
+					least := max(test.want, 0)
+					if err != nil || len(gaps) != 1 || gaps[0] < least || gaps[0] >= least+firstBackoff {
+						t.Errorf("%d: the second request came after %s, error %v", status, gaps, err)
+					}
+				})
+				inBubble(t, failed, func(t *testing.T, b *bubble) {
+					_, _, err := once(t.Context(), b.Client)
+					if got := err.RetryAfter; (got == nil) != (test.want == none) || (got != nil && *got != test.want) {
+						t.Errorf("%d: the caller gets %v", status, got)
+					}
+				})
+			}
 		})
 	}
 }
 
-// A random backoff that leaves no time for an attempt is not begun either: the error is Seam's, and never a timeout.
-func TestBackoffThatDoesNotFit(t *testing.T) {
-	t.Parallel()
+// TestWaitThatDoesNotFit shows that a wait beyond the deadline, or a backoff that leaves no time for an attempt, is not
+// begun: Seam's error says more than a timeout.
+func TestWaitThatDoesNotFit(t *testing.T) {
+	deadlines := map[string][]time.Duration{
+		"1": {time.Second, 10 * time.Millisecond}, "2": {time.Second}, "0.2": {200 * time.Millisecond},
+	}
 	for deadline := time.Millisecond; deadline < 250*time.Millisecond; deadline += 7 * time.Millisecond {
-		seen := &seamtest.Stamps{}
-		inBubble(t, failing(seen, 503), func(t *testing.T, b bubble) {
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
-			defer cancel()
-			began := time.Now()
-			response, err := b.call(ctx, Get())
-			if err.GRPCCode() != codes.Unavailable || err.HTTPStatus != 503 {
-				t.Errorf("deadline %s: error %+v", deadline, err)
-			}
-			if took := time.Since(began); took >= deadline || seen.Len() != response.Attempts {
-				t.Errorf("deadline %s: the call took %s, %d requests, response %+v", deadline, took, seen.Len(), response)
-			}
-		})
+		deadlines[""] = append(deadlines[""], deadline)
+	}
+	for retryAfter, all := range deadlines {
+		for _, deadline := range all {
+			t.Run(fmt.Sprintf("%s s in %s", retryAfter, deadline), func(t *testing.T) {
+				inBubble(t, responding(503, ``, "Retry-After", retryAfter), func(t *testing.T, b *bubble) {
+					ctx, cancel := context.WithTimeout(t.Context(), deadline)
+					defer cancel()
+					began := time.Now()
+					response, _, err := call(ctx, b.Client, GrantAccess())
+					wantError(t, err, "", codes.Unavailable)
+					waits := retryAfter == ""
+					if !waits && (response.Attempts != 1 || err.NoRetry) {
+						t.Errorf("response %+v, error %+v", response, err)
+					}
+					if took := time.Since(began); took >= deadline || !waits && took != 0 {
+						t.Errorf("the call took %s, response %+v", took, response)
+					}
+				})
+			})
+		}
 	}
 }
 
-// A caller that cancels while its call waits to be retried is let go at once, and the request is not retried.
-func TestCancelDuringBackoff(t *testing.T) {
-	seen := &seamtest.Stamps{}
-	inBubble(t, failing(seen, 503, "Retry-After", "2", "seam-request-id", "r-1"), func(t *testing.T, b bubble) {
-		ctx, cancel := context.WithCancel(t.Context())
-		began := time.Now()
-		go func() {
-			synctest.Wait() // Until nothing goes on any more: the call waits.
-			cancel()
-		}()
-		response, err := b.call(ctx, GrantAccess())
-		if err.GRPCCode() != codes.Canceled || err.HTTPStatus != 499 || time.Since(began) != 0 {
-			t.Errorf("after %s: error %+v", time.Since(began), err)
-		}
-		// The 503 may have come after Seam did it, so cancelling does not make the outcome known.
-		if !err.OutcomeUnknown {
-			t.Error("the outcome is not unknown")
-		}
-		if seen.Len() != 1 || response.Attempts != 1 {
-			t.Errorf("%d requests, response %+v", seen.Len(), response)
-		}
-		if response.RetryReason != nil {
-			t.Errorf("one request has the retry reason %v", response.RetryReason)
-		}
-	})
-}
-
-// One response that never comes must not cost the whole call where the request can be retried, and must where it
-// cannot: half of a create is worth nothing.
+// TestTimeForOneAttempt shows that one response that never comes does not cost the whole call where the request can be
+// retried, and does where it cannot: half of a create is worth nothing.
 func TestTimeForOneAttempt(t *testing.T) {
 	for name, test := range map[string]struct {
 		at       Endpoint
@@ -155,23 +161,19 @@ func TestTimeForOneAttempt(t *testing.T) {
 		"adds, long":         {Create(), 40 * time.Second, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			seen := &seamtest.Stamps{}
-			inBubble(t, func(w http.ResponseWriter, r *http.Request) { seen.Add(); silent(w, r) }, func(t *testing.T, b bubble) {
+			inBubble(t, silent, func(t *testing.T, b *bubble) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
 				defer cancel()
 				began := time.Now()
-				response, err := b.call(ctx, test.at)
+				_, _, err := call(ctx, b.Client, test.at)
 				if err.GRPCCode() != codes.DeadlineExceeded || err.OutcomeUnknown != test.unknown || time.Since(began) != test.deadline {
 					t.Errorf("after %s: error %+v", time.Since(began), err)
 				}
-				gaps := seen.Gaps()
-				if len(gaps) != len(test.want) || response.Attempts != len(gaps)+1 {
-					t.Fatalf("requests came at distances of %v, want %v; response %+v", gaps, test.want, response)
-				}
-				for i, gap := range gaps {
-					if gap < test.want[i]-200*time.Millisecond || gap > test.want[i]+200*time.Millisecond {
-						t.Errorf("requests came at distances of %v, want about %v", gaps, test.want)
-					}
+				_, gaps := b.requests()
+				if !slices.EqualFunc(gaps, test.want, func(gap, want time.Duration) bool {
+					return (gap - want).Abs() <= 2*firstBackoff
+				}) {
+					t.Errorf("requests came at distances of %v, want about %v", gaps, test.want)
 				}
 			})
 		})

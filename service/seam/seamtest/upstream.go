@@ -4,7 +4,6 @@ package seamtest
 import (
 	"bufio"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -311,20 +310,4 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("timed out waiting: %s", what)
 		}
 	}
-}
-
-// Refused returns the address of a closed port, which no other program gets before the test ends: it is
-// that of a connection's other end.
-func Refused(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = errors.Join(conn.Close(), listener.Close()) })
-	return conn.LocalAddr().String()
 }
