@@ -33,7 +33,7 @@ type logQueue struct {
 	queued  []byte
 	writing bool
 	// dropped is how many lines were dropped in all, and reported how many of them the log has told of.
-	dropped, reported uint64
+	dropped, reported int
 }
 
 // newLog returns the logger of the process and its queue. What libraries log goes the same way: the standard log, and
@@ -75,7 +75,8 @@ func (q *logQueue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// isErrorLine reports whether the level of a line is error. The level is the second member, before any text of a caller.
+// isErrorLine reports whether the level of a line is error. The level is the second member, before any text of a
+// caller.
 func isErrorLine(line []byte) bool {
 	head := line[:min(len(line), len(`{"time":"2006-01-02T15:04:05.000000000+00:00","level":"ERROR"`))]
 	return bytes.Contains(head, []byte(`"level":"ERROR"`)) || bytes.Contains(head, []byte(` level=ERROR`))
@@ -97,13 +98,13 @@ func (q *logQueue) run() {
 		q.mu.Unlock()
 		if _, err := q.out.Write(lines); err != nil {
 			q.mu.Lock()
-			lost := uint64(bytes.Count(lines, []byte("\n")))
+			lost := bytes.Count(lines, []byte("\n"))
 			q.dropped += lost
 			q.reported += lost // There is nobody to tell.
 			q.mu.Unlock()
 		}
 		if dropped > 0 {
-			q.report.Warn("log lines were dropped", slog.Uint64("lines", dropped))
+			q.report.Warn("log lines were dropped", slog.Int("lines", dropped))
 		}
 	}
 }

@@ -144,7 +144,8 @@ type Call struct {
 	// Release frees the memory of the response, once it has been written. It is nil where there is none.
 	Release func()
 
-	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has ended.
+	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has
+	// ended.
 	cancel context.CancelFunc
 	gone   <-chan struct{}
 }
@@ -153,8 +154,8 @@ type Call struct {
 // service's own.
 func (c *Call) ResponseID() string { return cmp.Or(c.SeamRequestID, c.CallID) }
 
-// Gone is closed when the stream or the connection that the call came on has ended, at the latest at a deadline that the
-// client itself has set.
+// Gone is closed when the stream or the connection that the call came on has ended, at the latest at a deadline that
+// the client itself has set.
 func (c *Call) Gone() <-chan struct{} { return c.gone }
 
 // Cancel ends the context of the call. Any goroutine may call it.

@@ -27,8 +27,8 @@ const (
 
 // semaphore limits the calls in flight, so that the service stays within its memory and the calls that it accepts meet
 // their deadlines. A call without a free slot waits in the queue for queueTime and is then refused. No caller gets more
-// than its share, so that slow calls of one caller leave slots for the others. Public methods are exempt: a busy service
-// is not dead.
+// than its share, so that slow calls of one caller leave slots for the others. Public methods are exempt: a busy
+// service is not dead.
 type semaphore struct {
 	inFlight prometheus.Gauge
 	// refused counts the calls without a slot, and overShare those of a caller that has its share.

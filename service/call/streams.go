@@ -33,7 +33,7 @@ func (s *streams) serve(ctx context.Context, c *Call, f Face) *seamerr.Error {
 		s.refused.Inc()
 		return s.refusal(c)
 	}
-	drain := context.AfterFunc(s.end, c.Cancel)
+	drain := context.AfterFunc(s.end, c.Cancel) //nolint:contextcheck // It is the server's and no call's.
 	defer drain()
 	lifetime := time.AfterFunc(s.lifetime, c.Cancel)
 	defer lifetime.Stop()

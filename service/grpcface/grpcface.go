@@ -131,8 +131,8 @@ func New(config Config) *grpc.Server {
 	return server
 }
 
-// tap gets the headers of each stream first, and begins its call. It returns no error: after one, grpc-go does not cancel
-// the context of the stream, which stays in memory until the deadline of the client.
+// tap gets the headers of each stream first, and begins its call. It returns no error: after one, grpc-go does not
+// cancel the context of the stream, which stays in memory until the deadline of the client.
 func (f *face) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	c := &call.Call{Face: call.FaceGRPC, Metadata: info.Header, Method: f.methods[info.FullMethodName]}
 	if c.Method == nil {

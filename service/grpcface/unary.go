@@ -80,8 +80,8 @@ func (u *unaryCall) Respond(ctx context.Context, handle func(context.Context) (p
 // messageHeaderBytes is the length of the prefix of each message: a compressed flag and the length.
 const messageHeaderBytes = 5
 
-// pieceBytes is how much of a message is read at once. grpc-go keeps some 20 bytes for each frame of a piece, and a frame
-// may have one byte.
+// pieceBytes is how much of a message is read at once. grpc-go keeps some 20 bytes for each frame of a piece, and a
+// frame may have one byte.
 const pieceBytes = 1 << 10
 
 // Read reads the next part of the message. It copies the bytes, so that a message in frames of one byte each takes no

@@ -18,8 +18,8 @@ const (
 	// smallResponse is the length of a response for which no call waits: the response of any RPC but List. To wait would
 	// write the status in a packet of its own.
 	smallResponse = 4 << 10
-	// resetTime is how long after the deadline of a call grpc-go may take to reset the stream of a response that its client
-	// does not read. It does so only for a deadline of the client's own.
+	// resetTime is how long after the deadline of a call grpc-go may take to reset the stream of a response that its
+	// client does not read. It does so only for a deadline of the client's own.
 	resetTime = time.Second
 )
 

@@ -5,8 +5,8 @@
 // previous one stays in use.
 //
 // A file that is still being written can be valid so far, without a restriction that comes after. So a new content is
-// applied only when two polls in a row have read the same. Where the content differs at every poll, it is enough that it
-// stays the same for settleTime.
+// applied only when two polls in a row have read the same. Where the content differs at every poll, it is enough that
+// it stays the same for settleTime.
 package reload
 
 import (
@@ -76,8 +76,8 @@ func prefixed(text string, err error) error {
 }
 
 // Poll reads the files every interval until ctx ends. It applies new contents at the second poll that reads them, so
-// within twice the interval, or at the third poll that reads others than the one before. A failed reload is logged and counted at every poll, and the previous contents stay in
-// use. One Poll runs at a time.
+// within twice the interval, or at the third poll in a row that reads others than the poll before. A failed reload is
+// logged and counted at every poll, and the previous contents stay in use. One Poll runs at a time.
 func (f *Files) Poll(ctx context.Context, interval time.Duration, logger *slog.Logger) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

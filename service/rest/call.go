@@ -182,8 +182,8 @@ func isJSON(contentType string) bool {
 // peerKey is the key of the address of the peer in the context of a connection.
 type peerKey struct{}
 
-// WithPeer returns the context of a connection with the address of its peer. It is for http.Server.ConnContext: a request
-// has that address as a text only.
+// WithPeer returns the context of a connection with the address of its peer. It is for http.Server.ConnContext: a
+// request has that address as a text only.
 func WithPeer(ctx context.Context, address net.Addr) context.Context {
 	return context.WithValue(ctx, peerKey{}, address)
 }

@@ -37,7 +37,7 @@ func frameAttacks() []attack {
 				}
 				_ = c.WriteData(1, true, body)
 			}
-			return c.outcome(1)
+			return c.outcome()
 		}
 	}
 	const refused = "reset PROTOCOL_ERROR|reset INTERNAL_ERROR|goaway PROTOCOL_ERROR|closed"

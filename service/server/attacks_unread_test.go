@@ -61,7 +61,7 @@ func unreadAttacks() []attack {
 			if err := c.open(1, "authorization", ""); err != nil {
 				t.Fatal(err)
 			}
-			return c.outcome(1)
+			return c.outcome()
 		}, "grpc 16", 0},
 		// As many may be arriving as a quarter of --max-in-flight; the others lose their places to newer ones.
 		{"300 messages that lack a byte", unreadMessages, "44 cut off", 0},

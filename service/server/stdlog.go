@@ -13,15 +13,15 @@ import (
 // This handler removes what is quoted.
 type StandardLog struct{ slog.Handler }
 
-// Handle writes the line without the quotes. A client that leaves instead of a TLS handshake, as health checks of TCP do,
-// is a line of the level debug.
+// Handle writes the line without the quotes. A client that leaves instead of a TLS handshake, as health checks of TCP
+// do, is a line of the level debug.
 func (l StandardLog) Handle(ctx context.Context, line slog.Record) error {
 	level := slog.LevelWarn
 	if strings.HasPrefix(line.Message, "http: TLS handshake error from ") &&
 		(strings.HasSuffix(line.Message, ": EOF") || strings.HasSuffix(line.Message, ": connection reset by peer")) {
 		level = slog.LevelDebug
 	}
-	if !l.Handler.Enabled(ctx, level) {
+	if !l.Enabled(ctx, level) {
 		return nil
 	}
 	muted := slog.NewRecord(line.Time, level, "standard log", line.PC)

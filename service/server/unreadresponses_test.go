@@ -87,7 +87,7 @@ func TestMemoryForResponses(t *testing.T) {
 	}
 	refused := 0
 	for _, c := range unread {
-		if outcome, _ := c.outcome(1); outcome == "grpc 8" {
+		if outcome, _ := c.outcome(); outcome == "grpc 8" {
 			refused++
 		}
 	}
@@ -131,7 +131,7 @@ func TestWatchWithoutItsMessage(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-			if got, _ := c.outcome(1); got != message.want || time.Since(began) > message.most {
+			if got, _ := c.outcome(); got != message.want || time.Since(began) > message.most {
 				t.Errorf("outcome %q after %s, want %q", got, time.Since(began), message.want)
 			}
 		})

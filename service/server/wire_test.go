@@ -169,8 +169,9 @@ func (c *h2) open(stream uint32, pairs ...string) error {
 	return err
 }
 
-// outcome reads until the stream has ended: "grpc 16", "http 404", "reset PROTOCOL_ERROR", "goaway ..." or "closed".
-func (c *h2) outcome(stream uint32) (outcome, reply string) {
+// outcome reads until the stream 1 has ended: "grpc 16", "http 404", "reset PROTOCOL_ERROR", "goaway ..." or "closed".
+func (c *h2) outcome() (outcome, reply string) {
+	const stream = 1
 	var everything strings.Builder
 	for {
 		frame, err := c.ReadFrame()
@@ -226,5 +227,5 @@ func (h *credentialHarness) frames(t *testing.T, pairs ...string) (outcome, repl
 	if err := c.open(1, pairs...); err == nil {
 		_ = c.WriteData(1, true, envelope(0, payload))
 	}
-	return c.outcome(1)
+	return c.outcome()
 }
