@@ -56,8 +56,13 @@ func sendPaths(address string, requests uint32) error {
 		for ; sent < requests && sent-answered < atOnce; sent++ {
 			block.Reset()
 			for _, field := range [][2]string{
-				{":method", "POST"}, {":scheme", "http"}, {":path", "/x"}, {":authority", "a"},
-				{"content-type", "application/grpc"}, {"te", "trailers"}, {"grpc-timeout", "99999999H"},
+				{":method", "POST"},
+				{":scheme", "http"},
+				{":path", "/x"},
+				{":authority", "a"},
+				{"content-type", "application/grpc"},
+				{"te", "trailers"},
+				{"grpc-timeout", "99999999H"},
 			} {
 				if err := encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
 					return err
