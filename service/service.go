@@ -111,7 +111,7 @@ func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, res
 		BodyOnly: c.Face == call.FaceREST,
 	}
 	result, err := s.seam.Do(ctx, toSeam)
-	c.Release = toSeam.Release
+	c.Response = toSeam
 	return s.ended(c, result, err)
 }
 

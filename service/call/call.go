@@ -141,8 +141,8 @@ type Call struct {
 	// SeamHeader has the headers that go to Seam with the call, the credential included. It is never logged.
 	SeamHeader http.Header
 
-	// Release frees the memory of the response, once it has been written. It is nil where there is none.
-	Release func()
+	// Response frees its memory when it is released, once it has been written. It is nil where there is none.
+	Response interface{ Release() }
 
 	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has
 	// ended.

@@ -12,8 +12,9 @@ import (
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
-// Rules are the rules of the contract, which protovalidate compiles from the annotations of its messages.
-type Rules struct{ validator protovalidate.Validator }
+// Rules are the rules of the contract, which protovalidate compiles from the annotations of its messages: one validator
+// that stops at the first violation, and one that finds all.
+type Rules struct{ first, all protovalidate.Validator }
 
 // NewRules compiles the rules of messages. It fails for a rule that cannot be compiled.
 func NewRules(messages protoreflect.MessageDescriptors) (Rules, error) {
@@ -21,17 +22,22 @@ func NewRules(messages protoreflect.MessageDescriptors) (Rules, error) {
 	for i := range descriptors {
 		descriptors[i] = messages.Get(i)
 	}
-	validator, err := protovalidate.New(protovalidate.WithMessageDescriptors(descriptors...))
-	return Rules{validator}, err
+	messagesOf := protovalidate.WithMessageDescriptors(descriptors...)
+	first, err := protovalidate.New(messagesOf, protovalidate.WithFailFast())
+	if err != nil {
+		return Rules{}, err
+	}
+	all, err := protovalidate.New(messagesOf)
+	return Rules{first, all}, err
 }
 
 // check returns the violations of the rules in a message, in Seam's words. The error is for a rule that cannot be
 // evaluated. A message with a long list gets its first violation only: each of the others would cost ten times its
 // element.
 func (r Rules) check(message proto.Message) ([]seamerr.FieldViolation, error) {
-	err := r.validator.Validate(message, protovalidate.WithFailFast())
+	err := r.first.Validate(message)
 	if err != nil && !hasLongList(message.ProtoReflect()) {
-		err = r.validator.Validate(message)
+		err = r.all.Validate(message)
 	}
 	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
 	if !ok {

@@ -186,8 +186,8 @@ func (s *Server) Panicked(ctx context.Context, method string, value any) *seamer
 
 // release frees the memory of the response.
 func (c *Call) release() {
-	if c.Release != nil {
-		c.Release()
+	if c.Response != nil {
+		c.Response.Release()
 	}
 }
 

@@ -26,11 +26,11 @@ const (
 // write writes the response, and returns once the bytes of a long one have left: until then they are in memory, and the
 // call holds what it holds. grpc-go by itself returns when it has queued them, however slowly the client reads.
 func (u *unaryCall) write(ctx context.Context, message proto.Message) error {
-	response := &response{message: message, written: make(chan struct{})}
+	response := &response{message: message}
 	if err := u.stream.SendMsg(response); err != nil {
 		return err //nolint:wrapcheck // It is a status.
 	}
-	if response.length <= smallResponse {
+	if response.written == nil {
 		return nil
 	}
 	select {
@@ -53,11 +53,11 @@ func (u *unaryCall) write(ctx context.Context, message proto.Message) error {
 	return seamerr.Canceled(errors.New("the response was not read in time"))
 }
 
-// response is a response that tells when it has been written. It is the pool of its own bytes, since grpc-go returns
-// them to their pool when they have left.
+// response is a response that tells when it has been written, unless it is small. It is the pool of its own bytes, since
+// grpc-go returns them to their pool when they have left.
 type response struct {
 	message proto.Message
-	length  int
+	// written is closed when the bytes have left. It is nil for a small response.
 	written chan struct{}
 }
 
@@ -80,6 +80,9 @@ func (c codec) Marshal(value any) (mem.BufferSlice, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the response: %w", err)
 	}
-	r.message, r.length = nil, len(data) // The message is garbage while its bytes are written.
+	if len(data) <= smallResponse {
+		return mem.BufferSlice{mem.SliceBuffer(data)}, nil
+	}
+	r.message, r.written = nil, make(chan struct{}) // The message is garbage while its bytes are written.
 	return mem.BufferSlice{mem.NewBuffer(&data, r)}, nil
 }

@@ -126,16 +126,12 @@ type Call struct {
 	In, Out  proto.Message
 	BodyOnly bool
 
-	memory *reservation
+	memory reservation
 }
 
 // Release frees the memory of the response. Call it once the response has been written to the caller, also after an
 // error.
-func (c *Call) Release() {
-	if c.memory != nil {
-		c.memory.release()
-	}
-}
+func (c *Call) Release() { c.memory.release() }
 
 // Response is the result of a call beside the message.
 type Response struct {
@@ -200,8 +196,7 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 	if refusal := c.abandoned.allow(s.call.Caller); refusal != nil {
 		return refusal
 	}
-	var refusal *seamerr.Error
-	if s.call.memory, refusal = c.memory.reserve(s.call.Caller); refusal != nil {
+	if refusal := c.memory.reserve(&s.call.memory, s.call.Caller); refusal != nil {
 		return refusal
 	}
 	for {

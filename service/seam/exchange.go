@@ -53,7 +53,7 @@ const (
 // startExchange sends the request of an attempt. The exchange ends at the deadline, unless that is zero. Its context is
 // not that of the call, which it may outlive.
 func (c *Client) startExchange(s *callState, deadline time.Time) *exchange {
-	x := &exchange{began: time.Now(), ended: make(chan struct{}), memory: s.call.memory}
+	x := &exchange{began: time.Now(), ended: make(chan struct{}), memory: &s.call.memory}
 	x.memory.hold()
 	x.body.Reset(s.text)
 	x.WroteHeaders = func() { x.wroteHeaders.Store(true) }

@@ -49,13 +49,13 @@ func (m *memory) inUse() float64 {
 	return float64(m.bytes)
 }
 
-// reserve reserves memory for a call of a caller.
-func (m *memory) reserve(caller Caller) (*reservation, *seamerr.Error) {
-	r := &reservation{memory: m, caller: caller.sharedKey(), holders: 1}
+// reserve makes a reservation for a call of a caller.
+func (m *memory) reserve(r *reservation, caller Caller) *seamerr.Error {
+	*r = reservation{memory: m, caller: caller.sharedKey(), holders: 1}
 	if !r.grow(firstReservation) {
-		return nil, noMemory()
+		return noMemory()
 	}
-	return r, nil
+	return nil
 }
 
 // noMemory is the refusal of a call for whose response there is no memory.
@@ -66,7 +66,7 @@ func noMemory() *seamerr.Error {
 }
 
 // reservation is the memory of one call. It is held by the call and by each of its exchanges, since an exchange may
-// outlive the call.
+// outlive the call. The zero reservation has no memory.
 type reservation struct {
 	memory *memory
 	caller uint64
@@ -106,6 +106,9 @@ func (r *reservation) hold() {
 
 // release ends the hold of one holder. The last one frees the memory.
 func (r *reservation) release() {
+	if r.memory == nil {
+		return
+	}
 	r.memory.mu.Lock()
 	defer r.memory.mu.Unlock()
 	if r.holders--; r.holders == 0 {

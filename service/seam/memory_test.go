@@ -24,8 +24,8 @@ func TestMemory(t *testing.T) {
 	}
 	reserve := func(caller Caller) *reservation {
 		t.Helper()
-		r, refusal := m.reserve(caller)
-		if refusal != nil {
+		r := &reservation{}
+		if refusal := m.reserve(r, caller); refusal != nil {
 			t.Fatal(refusal)
 		}
 		return r
@@ -34,7 +34,7 @@ func TestMemory(t *testing.T) {
 	if !one.grow(48<<20 - firstReservation) {
 		t.Error("three quarters of the memory are refused")
 	}
-	if _, refusal := m.reserve(Caller{Key: 1, Proven: true}); refusal == nil || refusal.Type != "overloaded" {
+	if refusal := m.reserve(&reservation{}, Caller{Key: 1, Proven: true}); refusal == nil || refusal.Type != "overloaded" {
 		t.Errorf("more than the share of a caller: %v", refusal)
 	}
 	want(48<<20, 1)

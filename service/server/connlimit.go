@@ -1,9 +1,10 @@
 package server
 
 import (
-	"container/list"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -23,9 +24,7 @@ type limitListener struct {
 	close   func() error
 
 	mu   sync.Mutex
-	open int
-	// unused and idle have a *limitedConn for each connection without a call: those that never had one, and the others.
-	unused, idle list.List
+	open map[*limitedConn]struct{}
 }
 
 // newLimitListener limits the connections of a face with at most maxInFlight calls in flight: over HTTP/1.1 each call
@@ -36,6 +35,7 @@ func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus
 		limit:    max(minConnections, 2*maxInFlight),
 		refused:  refused,
 		close:    sync.OnceValue(listener.Close),
+		open:     map[*limitedConn]struct{}{},
 	}
 }
 
@@ -43,7 +43,7 @@ func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus
 func (l *limitListener) openConnections() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return float64(l.open)
+	return float64(len(l.open))
 }
 
 // Close closes the listener. The drain and the server both call it, and the second call is no error.
@@ -57,39 +57,36 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		connection := &limitedConn{Conn: accepted, listener: l}
-		evicted, ok := l.add(connection)
-		if evicted != nil || !ok {
+		connection := &limitedConn{Conn: accepted, listener: l, accepted: time.Now()}
+		if closed := l.add(connection); closed != nil {
 			l.refused.Inc()
+			_ = closed.Conn.Close()
+			if closed == connection {
+				continue
+			}
 		}
-		if evicted != nil {
-			_ = evicted.Close()
-		}
-		if ok {
-			return connection, nil
-		}
-		_ = accepted.Close()
+		return connection, nil
 	}
 }
 
-// add adds a connection. At the limit it returns the one that has to make room for it, if there is one.
-func (l *limitListener) add(connection *limitedConn) (evicted *limitedConn, ok bool) {
+// add adds a connection. At the limit it returns the connection that has to be closed: the new one if all others have
+// calls.
+func (l *limitListener) add(connection *limitedConn) (closed *limitedConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open >= l.limit {
-		for _, candidates := range []*list.List{&l.unused, &l.idle} {
-			if evicted == nil && candidates.Len() > 0 {
-				evicted, _ = candidates.Front().Value.(*limitedConn)
+	if len(l.open) >= l.limit {
+		for candidate := range l.open {
+			if candidate.calls.Load() == 0 && (closed == nil || candidate.makesRoomBefore(closed)) {
+				closed = candidate
 			}
 		}
-		if evicted == nil {
-			return nil, false
+		if closed == nil {
+			return connection
 		}
-		evicted.remove()
+		delete(l.open, closed)
 	}
-	l.open++
-	connection.place, connection.within = l.unused.PushBack(connection), &l.unused
-	return evicted, true
+	l.open[connection] = struct{}{}
+	return closed
 }
 
 // limitedConn is a connection within the limit. It is no longer counted once it is closed.
@@ -97,26 +94,22 @@ type limitedConn struct {
 	net.Conn
 
 	listener *limitListener
-	// The fields below are the listener's. place is nil while the connection has a call, and once it is closed.
-	place  *list.Element
-	within *list.List
-	calls  int
-	closed bool
+	accepted time.Time
+	// calls is how many calls are on the connection, and idleSince when the last one ended, nil before the first.
+	calls     atomic.Int64
+	idleSince atomic.Pointer[time.Time]
 }
 
-// remove removes the connection from those that are open.
-func (c *limitedConn) remove() {
-	if !c.closed {
-		c.closed = true
-		c.listener.open--
-		c.unlist()
-	}
-}
-
-func (c *limitedConn) unlist() {
-	if c.place != nil {
-		c.within.Remove(c.place)
-		c.place = nil
+// makesRoomBefore reports whether the connection makes room for a new one before another does.
+func (c *limitedConn) makesRoomBefore(other *limitedConn) bool {
+	mine, its := c.idleSince.Load(), other.idleSince.Load()
+	switch {
+	case mine != nil && its != nil:
+		return mine.Before(*its)
+	case mine == nil && its == nil:
+		return c.accepted.Before(other.accepted)
+	default:
+		return mine == nil
 	}
 }
 
@@ -132,7 +125,7 @@ func (c *limitedConn) CloseWrite() error {
 // Close implements net.Conn.
 func (c *limitedConn) Close() error {
 	c.listener.mu.Lock()
-	c.remove()
+	delete(c.listener.open, c)
 	c.listener.mu.Unlock()
 	return c.Conn.Close()
 }
@@ -148,22 +141,12 @@ type peerAddress struct {
 }
 
 // BeginCall implements call.Connection.
-func (a peerAddress) BeginCall() {
-	c := a.connection
-	c.listener.mu.Lock()
-	defer c.listener.mu.Unlock()
-	c.calls++
-	c.unlist()
-}
+func (a peerAddress) BeginCall() { a.connection.calls.Add(1) }
 
 // EndCall implements call.Connection.
 func (a peerAddress) EndCall() {
-	c := a.connection
-	c.listener.mu.Lock()
-	defer c.listener.mu.Unlock()
-	if c.calls--; c.calls == 0 && !c.closed {
-		c.place, c.within = c.listener.idle.PushBack(c), &c.listener.idle
-	}
+	a.connection.idleSince.Store(new(time.Now()))
+	a.connection.calls.Add(-1)
 }
 
 // Close implements call.Connection.
