@@ -13,13 +13,6 @@ import (
 )
 
 const (
-	// MaxRequestBytes bounds the body of a request on both faces. The largest legitimate one, with some thousand ids, is
-	// under it.
-	MaxRequestBytes = 128 << 10
-
-	// maxPublicRequestBytes bounds the body of a request to a public method: a health check has the name of a service.
-	maxPublicRequestBytes = 4 << 10
-
 	// RequestReadTimeout is how long the body of a request may take to arrive, from its headers on.
 	RequestReadTimeout = 10 * time.Second
 

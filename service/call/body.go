@@ -5,6 +5,15 @@ import (
 	"sync"
 )
 
+const (
+	// MaxRequestBytes bounds the body of a request on both faces. The largest legitimate one, with some thousand ids, is
+	// under it.
+	MaxRequestBytes = 128 << 10
+
+	// maxPublicRequestBytes bounds the body of a request to a public method: a health check has the name of a service.
+	maxPublicRequestBytes = 4 << 10
+)
+
 // chunkBytes is the size of a part of a body in memory. Nearly all bodies have one part.
 const chunkBytes = 16 << 10
 

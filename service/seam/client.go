@@ -235,28 +235,6 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 	}
 }
 
-// next reports whether a failed request is retried, and after what wait.
-func (c *Client) next(ctx context.Context, s *callState) (wait time.Duration, retry bool) {
-	last, attempts := &s.last, s.response.Attempts
-	if s.call.CallerRetries || !last.retryable(s.call.Semantics) {
-		return 0, false
-	}
-	if attempts == maxAttempts {
-		last.err.NoRetry = true
-		return 0, false
-	}
-	wait, ok := waitFor(attempts, last.err.RetryAfter)
-	if !ok || !fitsDeadline(ctx, wait+last.expectedDuration()) {
-		return 0, false
-	}
-	if !last.isRetriedFreely(attempts) && !c.budget.retry(s.call.Caller) {
-		c.metrics.denied.Inc()
-		last.err.NoRetry = true
-		return 0, false
-	}
-	return wait, true
-}
-
 // tryOnce makes an attempt and records its result.
 func (c *Client) tryOnce(ctx context.Context, s *callState) {
 	if c.tracer == nil {

@@ -25,15 +25,6 @@ const (
 	canceled
 )
 
-// retrySafety is when a retry is safe.
-type retrySafety int
-
-const (
-	retryNever retrySafety = iota
-	retryIfIdempotent
-	retryAlways
-)
-
 // applied is whether the request may have been applied.
 type applied int
 
@@ -117,12 +108,6 @@ func outcomeOf(httpStatus int) outcome {
 func (a *attempt) ambiguous() bool {
 	applied := a.outcome.facts().applied
 	return applied == appliedMaybe || (applied == appliedMaybeIfSent && a.sent)
-}
-
-// retryable reports whether a retry is safe and can help.
-func (a *attempt) retryable(semantics Semantics) bool {
-	retry := a.outcome.facts().retry
-	return retry == retryAlways || (retry == retryIfIdempotent && semantics != NonIdempotent)
 }
 
 // breakerResult is the result for the circuit breaker. Any deliberate response, a 4xx included, counts as healthy. A

@@ -2,21 +2,50 @@ package seam
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
+// maxAttempts is how often a request is sent at most.
+const maxAttempts = 3
+
+// retrySafety is when a retry is safe.
+type retrySafety int
+
 const (
-	// maxAttempts is how often a request is sent at most.
-	maxAttempts = 3
-	// firstBackoff bounds the backoff before the second attempt. The bound doubles for each further one.
-	firstBackoff = 100 * time.Millisecond
-	// maxRetryAfterWait is the longest wait here for Seam's Retry-After. A longer one is left to the caller, since calls
-	// that wait are calls in flight.
-	maxRetryAfterWait = 2 * time.Second
+	retryNever retrySafety = iota
+	retryIfIdempotent
+	retryAlways
 )
+
+// retryable reports whether a retry is safe and can help.
+func (a *attempt) retryable(semantics Semantics) bool {
+	retry := a.outcome.facts().retry
+	return retry == retryAlways || (retry == retryIfIdempotent && semantics != NonIdempotent)
+}
+
+// next reports whether a failed request is retried, and after what wait.
+func (c *Client) next(ctx context.Context, s *callState) (wait time.Duration, retry bool) {
+	last, attempts := &s.last, s.response.Attempts
+	if s.call.CallerRetries || !last.retryable(s.call.Semantics) {
+		return 0, false
+	}
+	if attempts == maxAttempts {
+		last.err.NoRetry = true
+		return 0, false
+	}
+	wait, ok := waitFor(attempts, last.err.RetryAfter)
+	if !ok || !fitsDeadline(ctx, wait+last.expectedDuration()) {
+		return 0, false
+	}
+	if !last.isRetriedFreely(attempts) && !c.budget.retry(s.call.Caller) {
+		c.metrics.denied.Inc()
+		last.err.NoRetry = true
+		return 0, false
+	}
+	return wait, true
+}
 
 // failure returns the error of the call. Once one attempt may have been applied, the outcome of a later one does not
 // settle it: a session that is not found may be the one that the first attempt deleted.
@@ -32,56 +61,4 @@ func (s *callState) failure() *seamerr.Error {
 // tells. Neither multiplies the requests in an outage.
 func (a *attempt) isRetriedFreely(attempts int) bool {
 	return attempts == 1 && (a.outcome == notProcessed || a.lossIsKnown)
-}
-
-// attemptDeadline returns the deadline of an attempt, zero for none. One that can be retried gets half of the remaining
-// time, so that one lost response does not use up the whole call, but never less than slowAfter.
-func (c *Call) attemptDeadline(ctx context.Context, attempts int) time.Time {
-	deadline, set := ctx.Deadline()
-	if !set || c.Semantics == NonIdempotent || c.CallerRetries || attempts == maxAttempts {
-		return deadline
-	}
-	if half := time.Until(deadline) / 2; half >= slowAfter {
-		return deadline.Add(-half)
-	}
-	return deadline
-}
-
-// waitFor returns how long to wait before the next attempt: Seam's Retry-After plus an exponential backoff with full
-// jitter, so that the retries of many calls are spread out. It is false for a Retry-After above maxRetryAfterWait.
-func waitFor(attempts int, retryAfter *time.Duration) (wait time.Duration, ok bool) {
-	if retryAfter != nil {
-		wait = *retryAfter
-	}
-	if wait > maxRetryAfterWait {
-		return 0, false
-	}
-	return wait + rand.N(firstBackoff<<(attempts-1)), true //nolint:gosec // It is no secret.
-}
-
-// expectedDuration estimates the duration of the next attempt by this one. It is 0 after a timeout.
-func (a *attempt) expectedDuration() time.Duration {
-	if a.outcome == timedOut {
-		return 0
-	}
-	return a.took
-}
-
-// fitsDeadline reports whether the deadline leaves the needed time. A retry that cannot end in time would only replace
-// a specific error by a timeout.
-func fitsDeadline(ctx context.Context, needed time.Duration) bool {
-	deadline, set := ctx.Deadline()
-	return !set || needed < time.Until(deadline)
-}
-
-// sleep waits. It is false when the call ends first.
-func sleep(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -57,7 +57,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		connection := &limitedConn{Conn: accepted, listener: l, accepted: time.Now()}
+		connection := &limitedConn{Conn: accepted, listener: l, accepted: time.Now().UnixNano()}
 		if closed := l.add(connection); closed != nil {
 			l.refused.Inc()
 			_ = closed.Conn.Close()
@@ -94,23 +94,19 @@ type limitedConn struct {
 	net.Conn
 
 	listener *limitListener
-	accepted time.Time
-	// calls is how many calls are on the connection, and idleSince when the last one ended, nil before the first.
-	calls     atomic.Int64
-	idleSince atomic.Pointer[time.Time]
+	accepted int64
+	// calls is how many calls are on the connection, and idleSince when the last one ended, 0 before the first. Times are
+	// in nanoseconds.
+	calls, idleSince atomic.Int64
 }
 
 // makesRoomBefore reports whether the connection makes room for a new one before another does.
 func (c *limitedConn) makesRoomBefore(other *limitedConn) bool {
 	mine, its := c.idleSince.Load(), other.idleSince.Load()
-	switch {
-	case mine != nil && its != nil:
-		return mine.Before(*its)
-	case mine == nil && its == nil:
-		return c.accepted.Before(other.accepted)
-	default:
-		return mine == nil
+	if mine == 0 && its == 0 {
+		return c.accepted < other.accepted
 	}
+	return mine < its
 }
 
 // CloseWrite closes the writing side. net/http calls it before it closes a connection with unread data: else the kernel
@@ -145,7 +141,7 @@ func (a peerAddress) BeginCall() { a.connection.calls.Add(1) }
 
 // EndCall implements call.Connection.
 func (a peerAddress) EndCall() {
-	a.connection.idleSince.Store(new(time.Now()))
+	a.connection.idleSince.Store(time.Now().UnixNano())
 	a.connection.calls.Add(-1)
 }
 
