@@ -72,7 +72,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 SOAK_TIME ?= 10m
 soak: ## Load, restart and torment real processes for SOAK_TIME (10m) and some minutes more
 	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v ./service/soak
-	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v -run '^TestAttackSoak$$' ./service/server
+	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v -run '^Test(AttackSoak|ServicePings)$$' ./service/server
 
 # Nothing but the rows may be on stdout with BENCH_FLAGS=-json.
 BENCH := $(MAKE) --no-print-directory build >&2 && go build -o bin/bench ./bench >&2 && bin/bench

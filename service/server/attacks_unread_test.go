@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
@@ -66,7 +69,46 @@ func unreadAttacks() []attack {
 		// As many may be arriving as a quarter of --max-in-flight; the others lose their places to newer ones.
 		{"300 messages that lack a byte", unreadMessages, "44 cut off", 0},
 		{"300 health watches", watches, "44 refused", 0},
+		{"300 health checks that lack a byte, and a caller's slow request", unreadChecks, "the caller's is served", 1},
+		{"malformed path with a deadline in 10,000 years", framesWith(":path", "/x", "grpc-timeout", "99999999H"), "grpc 12", 0},
+		{"100 KB of ids that are all wrong", overREST(http.MethodPost, "/client_sessions/create",
+			`{"user_identity_ids":["\u0001"`+strings.Repeat(`,"\u0001"`, 11_000)+`]}`), "400 invalid_input", 0},
+		{"40,000 empty ids", overREST(http.MethodPost, grantPath,
+			`{"connect_webview_ids":[""`+strings.Repeat(`,""`, 40_000)+`]}`), "400 invalid_input", 0},
 	}
+}
+
+// unreadChecks floods the service with health checks that do not arrive, while a request of a caller arrives slowly.
+func unreadChecks(t *testing.T, h *credentialHarness) (string, string) {
+	t.Helper()
+	slow := h.h2(t)
+	defer slow.Close()
+	payload, err := proto.Marshal(grantByID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := envelope(0, payload)
+	if err := errors.Join(slow.open(1), slow.WriteData(1, false, message[:7])); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c := h.h2(t)
+		defer c.Close()
+		for i := range uint32(100) {
+			if err := errors.Join(c.open(2*i+1, ":path", healthv1.Health_Check_FullMethodName),
+				c.WriteData(2*i+1, false, envelope(0, make([]byte, 1000))[:999])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := slow.WriteData(1, true, message[7:]); err != nil {
+		t.Fatal(err)
+	}
+	outcome, reply := slow.outcome()
+	if outcome == "grpc 0" {
+		outcome = "the caller's is served"
+	}
+	return outcome, reply
 }
 
 func unreadMessages(t *testing.T, h *credentialHarness) (string, string) {
