@@ -37,7 +37,7 @@ type attempt struct {
 func (c *Client) attempt(ctx context.Context, s *callState) {
 	s.last = attempt{}
 	if err := ctx.Err(); err != nil {
-		s.last.outcome, s.last.err = canceled, contextError(ctx, err)
+		s.last.outcome, s.last.err = contextResult(ctx, err)
 		return
 	}
 	deadline := s.deadline
@@ -50,8 +50,7 @@ func (c *Client) attempt(ctx context.Context, s *callState) {
 		c.ended(ctx, s, x)
 	case <-ctx.Done():
 		s.last.sent, s.last.took = x.wroteHeaders.Load(), time.Since(x.began)
-		cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), ctx.Err())
-		s.last.outcome, s.last.err = canceled, contextError(ctx, cause)
+		s.last.outcome, s.last.err = contextResult(ctx, c.late(x, ctx.Err()))
 		c.abandoned.add(x, s.call.Caller)
 	}
 }
@@ -81,7 +80,7 @@ func (c *Client) ended(ctx context.Context, s *callState, x *exchange) {
 func (c *Client) failed(ctx context.Context, deadline time.Time, x *exchange, a *attempt) {
 	cause := fmt.Errorf("call %s: %w", c.endpoint.Hostname(), fromOutside(x.err))
 	a.sent = x.sent()
-	if a.interrupted(ctx, deadline, cause) {
+	if a.interrupted(ctx, deadline, c.late(x, cause)) {
 		return
 	}
 	a.outcome, a.err = connectionLost, seamerr.Unreachable(cause)
@@ -98,13 +97,25 @@ func (c *Client) failed(ctx context.Context, deadline time.Time, x *exchange, a 
 func (a *attempt) interrupted(ctx context.Context, deadline time.Time, cause error) bool {
 	switch {
 	case expired(ctx):
-		a.outcome, a.err = canceled, contextError(ctx, cause)
+		a.outcome, a.err = contextResult(ctx, cause)
 	case !deadline.IsZero() && !time.Now().Before(deadline):
 		a.outcome, a.err = timedOut, seamerr.Timeout(cause)
 	default:
 		return false
 	}
 	return true
+}
+
+// late returns why there was no response in time, as far as that is known. Else it returns the cause.
+func (c *Client) late(x *exchange, cause error) error {
+	if errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("call %s: %w", c.endpoint.Hostname(), cause)
+	}
+	what := "response from"
+	if !x.wroteHeaders.Load() {
+		what = "connection to"
+	}
+	return fmt.Errorf("no %s %s within %s", what, c.endpoint.Hostname(), time.Since(x.began).Round(time.Millisecond))
 }
 
 // isNotProcessed reports whether Seam has not processed the request (RFC 9113): it refused the stream with
@@ -187,10 +198,10 @@ func expired(ctx context.Context) bool {
 	return ctx.Err() != nil || (set && !time.Now().Before(deadline))
 }
 
-// contextError returns the error of a call that ended because its context did.
-func contextError(ctx context.Context, cause error) *seamerr.Error {
+// contextResult returns the outcome and the error of an attempt that ended because the context of its call did.
+func contextResult(ctx context.Context, cause error) (outcome, *seamerr.Error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return seamerr.Canceled(cause)
+		return canceled, seamerr.Canceled(cause)
 	}
-	return seamerr.Timeout(cause)
+	return callTimedOut, seamerr.Timeout(cause)
 }

@@ -229,7 +229,9 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 			return s.failure()
 		}
 		if !sleep(ctx, wait) {
-			s.last = attempt{outcome: canceled, err: contextError(ctx, s.last.err)}
+			last := s.last.err
+			s.last = attempt{}
+			s.last.outcome, s.last.err = contextResult(ctx, last)
 			return s.failure()
 		}
 	}

@@ -22,6 +22,7 @@ const (
 	malformed
 	tooLarge
 	outOfMemory
+	callTimedOut
 	canceled
 )
 
@@ -82,7 +83,9 @@ func (o outcome) facts() outcomeFacts {
 		tooLarge: {"too_large", retryNever, appliedMaybe, breakerSuccess},
 		// A 2xx for which there is no memory here.
 		outOfMemory: {"out_of_memory", retryNever, appliedMaybe, breakerIgnores},
-		// The caller canceled the call, or its deadline has passed.
+		// No response came before the deadline of the call.
+		callTimedOut: {"timeout", retryNever, appliedMaybeIfSent, breakerByDuration},
+		// The caller canceled the call.
 		canceled: {"canceled", retryNever, appliedMaybeIfSent, breakerByDuration},
 	}[o]
 }

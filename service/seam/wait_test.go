@@ -179,3 +179,37 @@ func TestTimeForOneAttempt(t *testing.T) {
 		})
 	}
 }
+
+// TestHungSeam shows that an attempt without a response in time is a timeout, whosever deadline has passed, and tells
+// how long it has waited. Only one whose caller has left is canceled.
+func TestHungSeam(t *testing.T) {
+	const late = "no response from 127.0.0.1 within 3s"
+	for name, test := range map[string]struct {
+		end     func(ctx context.Context) (context.Context, context.CancelFunc)
+		outcome outcome
+		cause   string
+	}{
+		"deadline of the caller": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 3*time.Second)
+		}, callTimedOut, late},
+		"the caller leaves": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(3*time.Second, cancel)
+			return ctx, cancel
+		}, canceled, "call 127.0.0.1: context canceled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, silent, func(t *testing.T, b *bubble) {
+				ctx, cancel := test.end(t.Context())
+				defer cancel()
+				_, _, err := call(ctx, b.Client, Get())
+				if err == nil || err.Cause.Error() != test.cause {
+					t.Errorf("error %v, cause %v", err, err.Cause)
+				}
+				if n := value(t, b.metrics.attempts[1][test.outcome]); n != 1 {
+					t.Errorf("%d attempts are counted as %s", n, test.outcome)
+				}
+			})
+		})
+	}
+}

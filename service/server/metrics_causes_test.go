@@ -133,8 +133,8 @@ func metricCauses() []metricCause {
 		{series: attempts + `"failed"}`, cause: faulty(sandbox.Fault{Status: 500})},
 		{series: attempts + `"connection_lost"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectReset})},
 		{
-			series: attempts + `"timeout"}`, cause: faulty(sandbox.Fault{Delay: time.Minute, Times: 1}),
-			configure: func(_ *testing.T, cfg *config.Config) { cfg.DefaultTimeout = 11 * time.Second },
+			series: attempts + `"timeout"}`, cause: faulty(sandbox.Fault{Delay: time.Minute}),
+			configure: func(_ *testing.T, cfg *config.Config) { cfg.DefaultTimeout = 100 * time.Millisecond },
 		},
 		{series: attempts + `"truncated"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectTruncate})},
 		{series: attempts + `"malformed"}`, cause: faulty(sandbox.Fault{Status: 200, Body: "[]"})},
@@ -145,10 +145,7 @@ func metricCauses() []metricCause {
 			series: attempts + `"too_large"}`, cause: faulty(sandbox.Fault{Disconnect: sandbox.DisconnectEndless}),
 			configure: func(_ *testing.T, cfg *config.Config) { cfg.MaxResponseMiB = 1 },
 		},
-		{
-			series: attempts + `"canceled"}`, cause: faulty(sandbox.Fault{Delay: time.Minute}),
-			configure: func(_ *testing.T, cfg *config.Config) { cfg.DefaultTimeout = 100 * time.Millisecond },
-		},
+		{series: attempts + `"canceled"}`, cause: func(t *testing.T, h *credentialHarness) { t.Helper(); h.hold(1, ordersToken)() }},
 		{series: own + "upstream_connections_total", cause: granted},
 		{series: own + `upstream_connections_open{protocol="h2"}`, cause: granted},
 		{
