@@ -106,7 +106,7 @@ func (s *Service) Delete(ctx context.Context, request *pb.DeleteRequest) (*pb.De
 func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, response proto.Message) error {
 	c := call.FromContext(ctx)
 	toSeam := &seam.Call{
-		Endpoint: endpoint, Header: c.SeamHeader, Caller: seam.Caller{Key: c.CallerKey, Proven: c.Proven},
+		Endpoint: endpoint, Header: c.SeamHeader, Caller: seam.Caller{Name: c.Caller, Key: c.CallerKey, Proven: c.Proven},
 		ServiceCredential: c.ServiceCredential, CallerRetries: c.Retries(), In: request, Out: response,
 		BodyOnly: c.Face == call.FaceREST,
 	}

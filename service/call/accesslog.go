@@ -44,7 +44,7 @@ func resultAttributes(to []slog.Attr, method servedMethod, failure *seamerr.Erro
 }
 
 // maxAttributes is how many attributes a line has at the most.
-const maxAttributes = 18
+const maxAttributes = 19
 
 // write writes the line.
 func (l *accessLog) write(ctx context.Context, c *Call, start time.Time, failure *seamerr.Error) {
@@ -87,7 +87,10 @@ func (l *accessLog) write(ctx context.Context, c *Call, start time.Time, failure
 		attributes = append(attributes, slog.String("skipped_members", strings.Join(c.Skipped, ",")))
 	}
 	if failure != nil {
-		attributes = append(attributes, slog.String("type", text.Cut(failure.Type, maxTypeBytes)))
+		attributes = append(attributes, slog.String("type", text.Cut(failure.TypeName(), maxTypeBytes)))
+		if failure.RetryAfter != nil {
+			attributes = append(attributes, slog.Int64("retry_after_ms", failure.RetryAfter.Milliseconds()))
+		}
 		if failure.OutcomeUnknown {
 			attributes = append(attributes, slog.String("outcome", "unknown"))
 		}

@@ -130,7 +130,7 @@ func TestOpenAPIErrors(t *testing.T) {
 			seamerr.InvalidJSON(nil), seamerr.InvalidContentType(""), seamerr.InvalidQuery(), seamerr.InvalidHeader(""),
 			seamerr.Unauthorized(), seamerr.Forbidden(""), seamerr.CrossOrigin(), seamerr.RequestTimeout(nil),
 			seamerr.PayloadTooLarge(0), seamerr.CallerRateLimited(0), seamerr.Internal(nil),
-			seamerr.ServiceCredentialRefused(&seamerr.Error{}), seamerr.ProxyRefused(), seamerr.CircuitOpen(0),
+			seamerr.ServiceCredentialRefused(&seamerr.Error{}), seamerr.ProxyRefused(), seamerr.CircuitOpen(0, nil),
 			seamerr.Overloaded(0), seamerr.InvalidResponse(nil), seamerr.Unreachable(nil), seamerr.Timeout(nil),
 			seamerr.InvalidResponse(nil).WithUnknownOutcome(false), seamerr.Unreachable(nil).WithUnknownOutcome(false),
 			seamerr.Timeout(nil).WithUnknownOutcome(false),

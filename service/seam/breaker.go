@@ -39,6 +39,8 @@ type breaker struct {
 	open    bool
 	// changed is when it has last opened or closed. Attempts that began before say nothing any more.
 	changed time.Time
+	// cause is why the last failed attempt failed.
+	cause error
 	// probes has the last probe in each place. Succeeded is how many have succeeded since the breaker opened.
 	probes    [breakerProbes]probe
 	succeeded int
@@ -72,7 +74,7 @@ func (b *breaker) allow(caller uint64, now time.Time) (isProbe bool, refusal *se
 	}
 	place := b.placeFor(caller, now)
 	if place.isTaken(now) {
-		return false, seamerr.CircuitOpen(place.began.Add(probeTime).Sub(now))
+		return false, seamerr.CircuitOpen(place.began.Add(probeTime).Sub(now), b.cause)
 	}
 	*place = probe{caller: caller, began: now}
 	return true, nil
@@ -105,6 +107,13 @@ func (b *breaker) record(caller uint64, began time.Time, result breakerResult) {
 	case result == breakerSuccess:
 		b.countProbe(probe{caller: caller, began: began}, now)
 	}
+}
+
+// note notes why an attempt failed.
+func (b *breaker) note(cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cause = cause
 }
 
 // count counts an attempt in the second in which it ends: while Seam hangs, attempts end long after they began.
@@ -160,7 +169,7 @@ func (b *breaker) change(open bool, now time.Time) {
 		b.probes[i] = probe{began: now}
 	}
 	if open {
-		b.logger.Warn("circuit breaker", slog.String("from", "closed"), slog.String("to", "open"))
+		b.logger.Warn("circuit breaker", slog.String("from", "closed"), slog.String("to", "open"), slog.Any("cause", b.cause))
 	} else {
 		b.logger.Info("circuit breaker", slog.String("from", "open"), slog.String("to", "closed"))
 	}

@@ -59,7 +59,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 				if test.seam == nil {
 					b.pool.current.Load().DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
 				}
-				b.breakers.record(Caller{}, time.Now(), breakerFailure) // A caller has a breaker from its first failure on.
+				b.breakers.record(Caller{}, time.Now(), breakerFailure, nil) // A caller has a breaker from its first failure on.
 				var calls sync.WaitGroup
 				for range breakerFailures {
 					calls.Go(func() {
@@ -127,7 +127,7 @@ func TestOutage(t *testing.T) {
 func TestPanicsDoNotJamTheBreaker(t *testing.T) {
 	inBubble(t, responding(200, seamtest.Success), func(t *testing.T, b *bubble) {
 		for range breakerFailures {
-			b.breakers.record(Caller{}, time.Now(), breakerFailure)
+			b.breakers.record(Caller{}, time.Now(), breakerFailure, nil)
 		}
 		time.Sleep(probeTime)
 		well := b.pool.current.Load()

@@ -1,6 +1,7 @@
 package seam
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -26,7 +27,7 @@ func (g guarded) try(caller Caller, result breakerResult) bool {
 	if g.allow(caller, began) != nil {
 		return false
 	}
-	g.record(caller, began, result)
+	g.record(caller, began, result, errors.New("HTTP status 503"))
 	return true
 }
 
@@ -206,7 +207,7 @@ func (g guarded) run(t *testing.T, script string, before time.Time) {
 			letter, end := step[0]|' ', step[1]
 			caller := Caller{Key: uint64(letter), Proven: letter < 'u'}
 			if step[0] != letter {
-				g.record(caller, hung[letter], results[end])
+				g.record(caller, hung[letter], results[end], nil)
 				continue
 			}
 			began := time.Now()
@@ -214,7 +215,7 @@ func (g guarded) run(t *testing.T, script string, before time.Time) {
 				t.Errorf("%s in %s: allowed is %v", step, script, allowed)
 			}
 			if result, ended := results[end]; ended {
-				g.record(caller, began, result)
+				g.record(caller, began, result, nil)
 			} else {
 				hung[letter] = began
 			}
@@ -229,7 +230,7 @@ func TestAttemptsCountWhenTheyEnd(t *testing.T) {
 		g.make(attempts{1, 0, proven(1, 1), breakerFailure})
 		time.Sleep(30 * time.Second)
 		for i := range 21 {
-			g.record(proven(1, 1)(0), time.Now().Add(-time.Duration(i)*time.Second), breakerFailure)
+			g.record(proven(1, 1)(0), time.Now().Add(-time.Duration(i)*time.Second), breakerFailure, nil)
 		}
 		if g.callersCutOff() != 1 {
 			t.Error("the breaker stays closed")
@@ -244,7 +245,7 @@ func TestRecoveryOfAllCallers(t *testing.T) {
 		const callers = 30
 		began := time.Now()
 		for i := range 30 * callers { // All that are in flight fail.
-			g.record(proven(1, callers)(i), began, breakerFailure)
+			g.record(proven(1, callers)(i), began, breakerFailure, nil)
 			time.Sleep(5 * time.Millisecond)
 		}
 		if state, cutOff := g.shared.state(), g.callersCutOff(); state != 2 || cutOff != callers {
@@ -275,9 +276,10 @@ func TestBreakerLog(t *testing.T) {
 		g := guarded{newBreakers("seam.test", slog.New(slog.NewTextHandler(&log, nil)))}
 		g.make(attempts{21, 0, proven(1, 1), breakerFailure}, attempts{20, 0, proven(2, 20), breakerFailure})
 		g.run(t, "5s a+a+a+", time.Now())
-		const line = `time=\S+ level=%s msg="circuit breaker" host=seam.test scope="%s" from=%s to=%s\n`
-		want := fmt.Sprintf(line+line+line, "WARN", "one caller", "closed", "open", "WARN", "all callers", "closed", "open",
-			"INFO", "all callers", "open", "closed")
+		const line = `time=\S+ level=%s msg="circuit breaker" host=seam.test scope="%s"%s from=%s to=%s%s\n`
+		const caller, cause = ` caller=""`, ` cause="HTTP status 503"`
+		want := fmt.Sprintf(line+line+line, "WARN", "one caller", caller, "closed", "open", cause,
+			"WARN", "all callers", "", "closed", "open", cause, "INFO", "all callers", "", "open", "closed", "")
 		if !regexp.MustCompile("^" + want + "$").MatchString(log.String()) {
 			t.Errorf("the log says\n%s", log.String())
 		}

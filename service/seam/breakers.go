@@ -49,13 +49,19 @@ func (b *breakers) allow(caller Caller, now time.Time) *seamerr.Error {
 	return refusal
 }
 
-// record records the result of an attempt.
-func (b *breakers) record(caller Caller, began time.Time, result breakerResult) {
-	b.shared.record(caller.sharedKey(), began, result)
-	if result == breakerFailure && !b.own.Contains(caller.Key) {
-		b.own.ContainsOrAdd(caller.Key, newBreaker(false, b.ownLogger))
+// record records the result of an attempt, with the cause of a failure.
+func (b *breakers) record(caller Caller, began time.Time, result breakerResult, cause error) {
+	if result == breakerFailure {
+		b.shared.note(cause)
+		if !b.own.Contains(caller.Key) {
+			b.own.ContainsOrAdd(caller.Key, newBreaker(false, b.ownLogger.With(slog.String("caller", caller.Name))))
+		}
 	}
+	b.shared.record(caller.sharedKey(), began, result)
 	if own, ok := b.own.Get(caller.Key); ok {
+		if result == breakerFailure {
+			own.note(cause)
+		}
 		own.record(caller.Key, began, result)
 	}
 }

@@ -2,6 +2,8 @@ package seam
 
 // Caller identifies the caller of a call for the circuit breakers.
 type Caller struct {
+	// Name is the caller's in the callers file, empty for a caller that Seam authenticates.
+	Name string
 	// Key is a hash that identifies the caller.
 	Key uint64
 	// Proven is true when the caller is authenticated, or Seam has accepted its credential before. All others count as

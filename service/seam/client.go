@@ -244,5 +244,9 @@ func (c *Client) tryOnce(ctx context.Context, s *callState) {
 	} else {
 		c.tracedAttempt(ctx, s)
 	}
-	c.breakers.record(s.call.Caller, s.began, s.last.breakerResult())
+	var cause error
+	if s.last.err != nil {
+		cause = s.last.reason()
+	}
+	c.breakers.record(s.call.Caller, s.began, s.last.breakerResult(), cause)
 }

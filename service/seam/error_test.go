@@ -2,6 +2,7 @@ package seam
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -47,7 +48,10 @@ func TestSeamsErrors(t *testing.T) {
 		"failure": {
 			responding(500, `{"error":{"type":"internal_server_error","message":"m"}}`), codes.Internal,
 			// The grant may have been made. To make it again does no harm, so its caller may.
-			seamerr.Error{HTTPStatus: 500, Type: "internal_server_error", Message: "m", OutcomeUnknown: true},
+			seamerr.Error{
+				HTTPStatus: 500, Type: "internal_server_error", Message: "m", OutcomeUnknown: true,
+				Cause: errors.New("HTTP status 500, internal_server_error"),
+			},
 		},
 		"number beyond any double": {
 			responding(400, `{"error":{"type":"t","message":"m","data":{"n":1e400}}}`), codes.InvalidArgument,

@@ -26,8 +26,11 @@ func errorResponse(response *http.Response, id string, body []byte, redact redac
 	}
 	redact.error(e)
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
-	if e.Type == "" {
+	switch {
+	case e.Type == "":
 		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, describe(response, body))
+	case response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= http.StatusInternalServerError:
+		e.Cause = fmt.Errorf("HTTP status %d, %s", response.StatusCode, e.Type)
 	}
 	return e
 }

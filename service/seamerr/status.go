@@ -51,12 +51,11 @@ func (e *Error) GRPCStatus() *status.Status {
 
 func (e *Error) details() []protoadapt.MessageV1 {
 	info := &errdetails.ErrorInfo{
-		Reason:   e.reason(),
-		Domain:   cmp.Or(e.Domain, DomainSeam),
-		Metadata: map[string]string{"http_status": strconv.Itoa(e.HTTPStatus)},
-	}
-	if e.Type != "" {
-		info.Metadata["type"] = text.Cut(e.Type, maxFieldBytes)
+		Reason: e.reason(),
+		Domain: cmp.Or(e.Domain, DomainSeam),
+		Metadata: map[string]string{
+			"http_status": strconv.Itoa(e.HTTPStatus), "type": text.Cut(e.TypeName(), maxFieldBytes),
+		},
 	}
 	if e.OutcomeUnknown {
 		info.Metadata["outcome"] = outcomeUnknown
@@ -121,21 +120,20 @@ func plain(value any) any {
 	}
 }
 
-// reason is Seam's type in the form that ErrorInfo asks for, or the name of the HTTP status of a response without type.
+// TypeName is Seam's type, or the name of the HTTP status of a response without one, such as service_unavailable.
+func (e *Error) TypeName() string {
+	// Proxies have statuses of their own, without a name.
+	return cmp.Or(e.Type, snake(http.StatusText(e.HTTPStatus)), "http_status_"+strconv.Itoa(e.HTTPStatus))
+}
+
+// reason is the type in the form that ErrorInfo asks for.
 func (e *Error) reason() string {
-	name := e.Type
-	if name == "" {
-		name = snake(http.StatusText(e.HTTPStatus))
-	}
-	if name == "" { // Proxies have statuses of their own.
-		name = "http_status_" + strconv.Itoa(e.HTTPStatus)
-	}
 	return text.Cut(strings.Map(func(r rune) rune {
 		if r == '_' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '_'
-	}, strings.ToUpper(name)), 63)
+	}, strings.ToUpper(e.TypeName())), 63)
 }
 
 func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
@@ -158,7 +156,7 @@ func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {
 		switch {
-		case r == ' ' || r == '-':
+		case r == ' ' || r == '-' || r == '\'':
 			b.WriteByte('_')
 		case r >= 'A' && r <= 'Z':
 			if i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' {
