@@ -153,7 +153,7 @@ var (
 // unknownIn returns what of an expression in PromQL, and of the legend of its results, is not known.
 func unknownIn(known map[string]family, expression, legend string) (problems []string) {
 	// The labels of the target, which Prometheus adds.
-	labels := map[string]bool{"job": true, "instance": true}
+	labels := map[string]bool{"namespace": true, "job": true, "instance": true}
 	use := func(name, matchers string) {
 		f, ok := known[name]
 		if !ok {
@@ -164,7 +164,7 @@ func unknownIn(known map[string]family, expression, legend string) (problems []s
 		}
 		for _, matcher := range matcherPattern.FindAllStringSubmatch(matchers, -1) {
 			label, values := matcher[1], matcher[2]
-			if label == "job" || label == "instance" {
+			if label == "namespace" || label == "job" || label == "instance" {
 				continue
 			}
 			for value := range strings.SplitSeq(values, "|") {
