@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,8 @@ type harness struct {
 	conn    *grpc.ClientConn
 	http    *http.Client
 	stop    func() error
+	// droppedLines is how many lines the log is to say that it has dropped.
+	droppedLines atomic.Int64
 }
 
 // started is the time at which the sandboxes stand still.
@@ -72,6 +75,7 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 	}
 	logger := slog.New(slog.NewJSONHandler(h.log, options))
 	h.server, h.stop = server.Start(t, cfg, logger)
+	h.server.CountDroppedLines(func() float64 { return float64(h.droppedLines.Load()) })
 	h.at = h.server.Addresses()
 	h.http = &http.Client{
 		Transport:     client,

@@ -71,6 +71,7 @@ func metricCauses() []metricCause {
 			series: own + "upstream_response_bytes",
 			cause:  func(t *testing.T, h *credentialHarness) { t.Helper(); t.Cleanup(h.hold(1, ordersToken)) },
 		},
+		{series: own + "log_lines_dropped_total", cause: func(_ *testing.T, h *credentialHarness) { h.droppedLines.Add(1) }},
 		{series: own + "grpc_streams", cause: watching(1)},
 		{series: own + `connections{face="grpc"}`, cause: watching(1)},
 		{series: own + `connections{face="rest"}`, cause: dialing(1)},
