@@ -20,7 +20,7 @@ func clientAddress(c *Call, trusted []netip.Prefix) string {
 	}
 	hops := strings.Split(strings.Join(c.Metadata["x-forwarded-for"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
+		ip, err := parseAddress(strings.TrimSpace(hop))
 		if err != nil {
 			return address // No proxy wrote this, so nothing to the left of it can be trusted either.
 		}
@@ -35,10 +35,16 @@ func isTrusted(address string, trusted []netip.Prefix) bool {
 	if len(trusted) == 0 {
 		return false
 	}
+	ip, err := parseAddress(address)
+	return err == nil && slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// parseAddress returns the IP address of an address, which may have a port, or brackets as IPv6 has with a port.
+func parseAddress(address string) (netip.Addr, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		host = address
+		host = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
 	}
 	ip, err := netip.ParseAddr(host)
-	return err == nil && slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
+	return ip.Unmap().WithZone(""), err // A zone may be any text.
 }

@@ -4,11 +4,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/rest"
@@ -57,7 +59,7 @@ func newAdminMux(
 	mux.HandleFunc("GET /readyz", readyz)
 	// Load balancers that know one path use this one, and need to hear of the drain.
 	mux.HandleFunc("GET /healthz", readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(openMetrics{registry}, promhttp.HandlerOpts{
 		Registry:          registry,
 		EnableOpenMetrics: true, // Which has exemplars.
 	}))
@@ -68,4 +70,14 @@ func newAdminMux(
 		handleLogLevel(mux, cfg.LogLevel, logger)
 	}
 	return mux
+}
+
+// openMetrics gathers the metrics without the gauge that has the name of a counter, which OpenMetrics forbids: a strict
+// parser refuses the page. The gauge has the value of go_memstats_heap_alloc_bytes.
+type openMetrics struct{ prometheus.Gatherer }
+
+// Gather implements prometheus.Gatherer.
+func (g openMetrics) Gather() ([]*dto.MetricFamily, error) {
+	families, err := g.Gatherer.Gather()
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err
 }

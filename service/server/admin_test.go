@@ -50,4 +50,17 @@ func TestOpenMetrics(t *testing.T) {
 		!strings.HasSuffix(string(text), "\n# EOF\n") {
 		t.Errorf("got %s, %v, which ends in %q", kind, err, text[max(0, len(text)-20):])
 	}
+	// A counter is a family without the _total of its samples, and no two families may have one name.
+	named := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 4 && fields[1] == "TYPE" {
+			if named[fields[2]] {
+				t.Errorf("two families have the name %s", fields[2])
+			}
+			named[fields[2]] = true
+		}
+	}
+	if len(named) < 50 {
+		t.Errorf("only %d families", len(named))
+	}
 }
