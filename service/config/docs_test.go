@@ -60,7 +60,8 @@ configure tracing, and there are no flags for them. Calls are traced if ` + "`OT
 ` + "`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`" + `, names a collector, or if ` + "`OTEL_TRACES_EXPORTER`" + ` is ` + "`otlp`" + `; not if that is
 ` + "`none`" + `, or if ` + "`OTEL_SDK_DISABLED`" + ` is ` + "`true`" + `. ` + "`OTEL_EXPORTER_OTLP_PROTOCOL`" + ` is ` + "`http/protobuf`" + ` (the default) or
 ` + "`grpc`" + `. ` + "`OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER*`, `OTEL_BSP_*`, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`" + `
-are read by OpenTelemetry's SDK.
+are read by OpenTelemetry's SDK. An endpoint that is no URL, and an invalid timeout, compression, certificate or sampler
+stop the start: the SDK would use another value.
 
 A call has a server span, and each request to Seam in it a client span. Health checks have none. The context is that of
 the W3C: ` + "`traceparent` and `tracestate`" + `, as headers or metadata. Baggage is not used, nor is ` + "`OTEL_PROPAGATORS`" + `.

@@ -48,7 +48,7 @@ func tracesProtocol() (string, error) {
 	if protocol != protocolGRPC && protocol != protocolHTTP {
 		return "", fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: %q is neither %s nor %s", protocol, protocolGRPC, protocolHTTP)
 	}
-	return protocol, nil
+	return protocol, checkTraceVariables()
 }
 
 // startTracing makes what exports spans by a protocol. Without one it does nothing: then no call has a span.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/server"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 const (
@@ -199,6 +201,53 @@ func TestTracingVariables(t *testing.T) {
 			err := server.CheckFiles(config.Config{SeamEndpoint: parseURL(t, "https://seam.example")})
 			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s: %q", variable, value)) {
 				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestTraceVariablesOfExporters shows which values of the exporters' own variables stop the start, where OpenTelemetry
+// would silently use another, and that no error quotes a value.
+func TestTraceVariablesOfExporters(t *testing.T) {
+	pair := t.TempDir()
+	certificate, key := pair+"/tls.crt", pair+"/tls.key"
+	certificatePEM, keyPEM := servicetest.NewAuthority(t, "collector").Issue(t, "collector")
+	for path, content := range map[string][]byte{certificate: certificatePEM, key: keyPEM} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		variables map[string]string
+		want      string // The variable that is at fault.
+	}{
+		"good": {map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4318", "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
+			"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip", "OTEL_EXPORTER_OTLP_CERTIFICATE": certificate,
+			"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": certificate, "OTEL_EXPORTER_OTLP_CLIENT_KEY": key,
+			"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25",
+		}, ""},
+		"no scheme":           {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		"no host":             {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https:///v1/traces"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+		"timeout with a unit": {map[string]string{"OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, "OTEL_EXPORTER_OTLP_TIMEOUT"},
+		"compression":         {map[string]string{"OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, "OTEL_EXPORTER_OTLP_COMPRESSION"},
+		"no such file":        {map[string]string{"OTEL_EXPORTER_OTLP_CERTIFICATE": pair + "/none"}, "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		"no certificate":      {map[string]string{"OTEL_EXPORTER_OTLP_CERTIFICATE": key}, "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		"no key":              {map[string]string{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": certificate}, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+		"sampler":             {map[string]string{"OTEL_TRACES_SAMPLER": "sometimes"}, "OTEL_TRACES_SAMPLER"},
+		"ratio":               {map[string]string{"OTEL_TRACES_SAMPLER_ARG": "25%"}, "OTEL_TRACES_SAMPLER_ARG"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			for variable, value := range test.variables {
+				t.Setenv(variable, value)
+			}
+			err := server.CheckFiles(config.Config{SeamEndpoint: parseURL(t, "https://seam.example")})
+			if (err == nil) != (test.want == "") || err != nil && !strings.HasPrefix(err.Error(), test.want+": ") {
+				t.Fatalf("got %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), test.variables[test.want]) {
+				t.Errorf("%v quotes the value", err)
 			}
 		})
 	}
