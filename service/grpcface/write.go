@@ -53,8 +53,8 @@ func (u *unaryCall) write(ctx context.Context, message proto.Message) error {
 	return seamerr.Canceled(errors.New("the response was not read in time"))
 }
 
-// response is a response that tells when it has been written, unless it is small. It is the pool of its own bytes, since
-// grpc-go returns them to their pool when they have left.
+// response is a response that tells when it has been written, unless it is small. It is the pool of its own bytes,
+// since grpc-go returns them to their pool when they have left.
 type response struct {
 	message proto.Message
 	// written is closed when the bytes have left. It is nil for a small response.

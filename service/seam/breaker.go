@@ -169,7 +169,8 @@ func (b *breaker) change(open bool, now time.Time) {
 		b.probes[i] = probe{began: now}
 	}
 	if open {
-		b.logger.Warn("circuit breaker", slog.String("from", "closed"), slog.String("to", "open"), slog.Any("cause", b.cause))
+		b.logger.Warn("circuit breaker",
+			slog.String("from", "closed"), slog.String("to", "open"), slog.Any("cause", b.cause))
 	} else {
 		b.logger.Info("circuit breaker", slog.String("from", "open"), slog.String("to", "closed"))
 	}

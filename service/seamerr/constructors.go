@@ -151,8 +151,8 @@ func Unreachable(cause error) *Error {
 	return serviceError(http.StatusServiceUnavailable, "upstream_unreachable", "Seam could not be reached", cause)
 }
 
-// CircuitOpen reports that no request was sent, because the circuit breaker is open after repeated failures of Seam. The
-// cause is that of the last failure.
+// CircuitOpen reports that no request was sent, because the circuit breaker is open after repeated failures of Seam.
+// The cause is that of the last failure.
 func CircuitOpen(wait time.Duration, cause error) *Error {
 	e := serviceError(http.StatusServiceUnavailable, "upstream_circuit_open", "Seam is failing and was not asked", cause)
 	e.RetryAfter = &wait

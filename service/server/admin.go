@@ -79,5 +79,6 @@ type openMetrics struct{ prometheus.Gatherer }
 // Gather implements prometheus.Gatherer.
 func (g openMetrics) Gather() ([]*dto.MetricFamily, error) {
 	families, err := g.Gatherer.Gather()
-	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err
+	isForbidden := func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }
+	return slices.DeleteFunc(families, isForbidden), err
 }

@@ -27,14 +27,17 @@ func checkTraceVariables() error {
 	}
 	check("ENDPOINT", "it has to be a URL such as https://collector:4318", isEndpoint)
 	check("TIMEOUT", "it has to be a number of milliseconds", isNumber)
-	check("COMPRESSION", "it has to be gzip or none", func(value string) bool { return value == "gzip" || value == "none" })
+	check("COMPRESSION", "it has to be gzip or none", func(value string) bool {
+		return value == "gzip" || value == "none"
+	})
 	check("CERTIFICATE", "the file has no certificate in PEM that can be read", func(path string) bool {
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(path) //nolint:gosec // The path is the operator's.
 		return err == nil && x509.NewCertPool().AppendCertsFromPEM(content)
 	})
-	check("CLIENT_CERTIFICATE", "the file, and that of the variable for the key, are no pair in PEM that can be read", isPair)
+	check("CLIENT_CERTIFICATE", "the file and that of the key are no pair in PEM that can be read", isPair)
 	if sampler := os.Getenv("OTEL_TRACES_SAMPLER"); sampler != "" && !slices.Contains([]string{
-		"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+		"always_on", "always_off", "traceidratio",
+		"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
 	}, sampler) {
 		errs = append(errs, errors.New("OTEL_TRACES_SAMPLER: there is no such sampler"))
 	}
