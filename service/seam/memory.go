@@ -61,7 +61,7 @@ func (m *memory) reserve(r *reservation, caller Caller) *seamerr.Error {
 // noMemory is the refusal of a call for whose response there is no memory.
 func noMemory() *seamerr.Error {
 	refusal := seamerr.Overloaded(memoryWait)
-	refusal.Cause = errNoMemory
+	refusal.Message, refusal.Cause = "The service has no memory for the response", errNoMemory
 	return refusal
 }
 
