@@ -27,7 +27,13 @@ func newCrowd(t *testing.T, limit int) *crowd {
 	return &crowd{testServer: s, leave: make(chan struct{})}
 }
 
-// taken returns how many slots are taken.
+// waiting returns how many calls are in the queue, and taken how many slots are taken.
+func (s *semaphore) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiters.Len()
+}
+
 func (s *semaphore) taken() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +65,7 @@ func (c *crowd) expect(t *testing.T, when string, within, waiting, refused int) 
 	synctest.Wait()
 	type state struct{ within, gauge, waiting, refused int }
 	s, want := c.slots, state{within, within, waiting, refused}
-	got := state{s.taken(), int(count(t, s.inFlight)), s.waiters.Len(), int(count(t, s.refused))}
+	got := state{s.taken(), int(count(t, s.inFlight)), s.waiting(), int(count(t, s.refused))}
 	if got != want {
 		t.Errorf("%s the calls are %+v, want %+v", when, got, want)
 	}
