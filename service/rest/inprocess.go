@@ -33,6 +33,3 @@ func (inProcess) NewStream(
 ) (grpc.ClientStream, error) {
 	return nil, status.Error(codes.Unimplemented, "no streams here")
 }
-
-// onlyOurHeaders keeps the gateway from adding headers.
-func onlyOurHeaders(string) (string, bool) { return "", false }

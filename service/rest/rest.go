@@ -59,12 +59,9 @@ func New(config Config) (http.Handler, error) {
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
 		runtime.WithForwardResponseRewriter(seamResponse),
-		runtime.WithOutgoingHeaderMatcher(onlyOurHeaders),
-		runtime.WithOutgoingTrailerMatcher(onlyOurHeaders),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithRoutingErrorHandler(f.handleRoutingError),
 		runtime.WithDisablePathLengthFallback(),
-		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithWriteContentLength(),
 		runtime.WithMiddlewares(f.serve),
 	)
