@@ -119,14 +119,6 @@ func (c *restCall) limitWriting(ctx context.Context) {
 	_ = http.NewResponseController(c.writer).SetWriteDeadline(end)
 }
 
-// response returns the body of the response to a call that succeeded.
-func (c *restCall) response() []byte {
-	if len(c.SeamBody) == 0 {
-		return []byte(okResponse)
-	}
-	return c.SeamBody
-}
-
 // Cut implements call.Face. It fails only for a closed connection, which ends the read as well.
 func (c *restCall) Cut() { _ = http.NewResponseController(c.writer).SetReadDeadline(time.Unix(1, 0)) }
 

@@ -19,8 +19,8 @@ func (inProcess) Invoke(ctx context.Context, fullMethod string, _, _ any, _ ...g
 	if !ok || c.Method.FullMethod != fullMethod {
 		return status.Errorf(codes.Internal, "%s is not the method of the call", fullMethod)
 	}
-	if _, c.err = c.handle(ctx); c.err != nil {
-		return c.err
+	if _, err := c.handle(ctx); err != nil {
+		return err // The gateway gives it to handleError.
 	}
 	c.writer.Header()[headerSeamRequestID] = []string{c.ResponseID()}
 	c.limitWriting(ctx)

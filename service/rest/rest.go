@@ -57,7 +57,7 @@ func New(config Config) (http.Handler, error) {
 		f.headers = append(f.headers, header{name: name, key: http.CanonicalHeaderKey(name)})
 	}
 	f.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &marshaler{}),
 		runtime.WithForwardResponseRewriter(seamResponse),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithRoutingErrorHandler(f.handleRoutingError),
@@ -111,7 +111,7 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func handleError(
 	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error,
 ) {
-	if c, ok := callOf(ctx); ok && c.err == nil {
+	if c, ok := callOf(ctx); ok {
 		c.err = err
 	}
 }
