@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -141,15 +142,13 @@ func refuse(
 	writeError(w, e)
 }
 
-// sanitizeForLog returns a path or a method that looks like one of an API, and replaces any other: it may have a
-// credential in it, and those have digits or both cases.
+// loggable matches a path or a method that looks like one of an API.
+var loggable = regexp.MustCompile(`^([a-z/_]{0,64}|[A-Z]{0,8})$`)
+
+// sanitizeForLog replaces a path or a method that is not loggable: it may have a credential in it, and those have digits
+// or both cases.
 func sanitizeForLog(text string) string {
-	plain := len(text) <= 64
-	for _, r := range text {
-		plain = plain && (r >= 'a' && r <= 'z' || r == '/' || r == '_')
-	}
-	upper := len(text) <= 8 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-	if plain || upper {
+	if loggable.MatchString(text) {
 		return text
 	}
 	return "(not logged)"
