@@ -27,12 +27,9 @@ import (
 type restCall struct {
 	call.Call
 
-	face   *face
-	writer http.ResponseWriter
-	body   io.Reader
-	// length is the Content-Length of the body, -1 when it is unknown.
-	length                         int64
-	httpMethod, contentType, query string
+	face    *face
+	writer  http.ResponseWriter
+	request *http.Request
 
 	// respond has the gateway's generated code make the call on the in-process connection, which runs handle, and write
 	// the response. err is why there is none.
@@ -64,8 +61,7 @@ func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Reques
 	}
 	return &restCall{
 		Call: call.Call{Face: call.FaceREST, Method: method, Metadata: md, Peer: from, CallID: callID(w)},
-		face: f, writer: w, body: r.Body, length: r.ContentLength,
-		httpMethod: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
+		face: f, writer: w, request: r,
 	}
 }
 
@@ -124,10 +120,10 @@ func (c *restCall) Cut() { _ = http.NewResponseController(c.writer).SetReadDeadl
 
 // Read implements call.Face.
 func (c *restCall) Read(part []byte) (int, error) {
-	if c.length > call.MaxRequestBytes {
+	if c.request.ContentLength > call.MaxRequestBytes {
 		return 0, seamerr.PayloadTooLarge(call.MaxRequestBytes)
 	}
-	n, err := c.body.Read(part)
+	n, err := c.request.Body.Read(part)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, seamerr.UnreadableBody(errors.New("the body ended early or came too slowly"))
 	}
@@ -144,14 +140,14 @@ func (c *restCall) Decode(body []byte, request proto.Message) *seamerr.Error {
 			}
 		}
 	}
-	if len(body) > 0 && !isJSON(c.contentType) {
-		return seamerr.InvalidContentType(c.httpMethod)
+	if len(body) > 0 && !isJSON(c.request.Header.Get("Content-Type")) {
+		return seamerr.InvalidContentType(c.request.Method)
 	}
-	if create, ok := request.(*clientsessionv1.CreateRequest); ok && c.httpMethod == http.MethodPost {
+	if create, ok := request.(*clientsessionv1.CreateRequest); ok && c.request.Method == http.MethodPost {
 		// Seam's two methods of this path differ when the session exists.
 		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
-	violations, err := c.face.codec.UnmarshalRequest(body, c.query, request)
+	violations, err := c.face.codec.UnmarshalRequest(body, c.request.URL.RawQuery, request)
 	if err == nil {
 		c.Violations = violations
 		return nil
