@@ -14,7 +14,9 @@ const okResponse = `{"ok":true}`
 
 // seamResponse makes the gateway write Seam's own response in place of the decoded message, so that a caller gets it
 // unchanged, members that the contract does not know yet included.
-func seamResponse(ctx context.Context, _ proto.Message) (any, error) { return ctx.Value(callKey{}), nil }
+func seamResponse(ctx context.Context, _ proto.Message) (any, error) {
+	return ctx.Value(callKey{}), nil
+}
 
 // marshaler hands the gateway the response of the call that seamResponse gives it. Of the rest of JSONBuiltin the
 // gateway uses the content type alone.

@@ -2,7 +2,7 @@ package rest
 
 import (
 	"fmt"
-	"net/http"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -27,7 +27,10 @@ func routesOf(service protoreflect.ServiceDescriptor, methods map[string]method)
 			continue
 		}
 		for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
-			httpMethod, path := split(binding)
+			// The pattern that is set is a field by the name of the HTTP method.
+			message := binding.ProtoReflect()
+			pattern := message.WhichOneof(message.Descriptor().Oneofs().ByName("pattern"))
+			httpMethod, path := strings.ToUpper(string(pattern.Name())), message.Get(pattern).String()
 			known, ok := found[path]
 			if of.Method == nil || ok && known.method != of {
 				return nil, fmt.Errorf("%s has no RPC, or more than one", path)
@@ -36,21 +39,4 @@ func routesOf(service protoreflect.ServiceDescriptor, methods map[string]method)
 		}
 	}
 	return found, nil
-}
-
-func split(rule *annotations.HttpRule) (method, path string) {
-	switch pattern := rule.GetPattern().(type) {
-	case *annotations.HttpRule_Get:
-		return http.MethodGet, pattern.Get
-	case *annotations.HttpRule_Put:
-		return http.MethodPut, pattern.Put
-	case *annotations.HttpRule_Post:
-		return http.MethodPost, pattern.Post
-	case *annotations.HttpRule_Delete:
-		return http.MethodDelete, pattern.Delete
-	case *annotations.HttpRule_Patch:
-		return http.MethodPatch, pattern.Patch
-	default:
-		return "", ""
-	}
 }
