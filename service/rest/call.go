@@ -43,7 +43,7 @@ type restCall struct {
 // newCall makes a call of a request with a route. Only the headers of the list, and X-Forwarded-For, become metadata.
 func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Request) *restCall {
 	md := make(metadata.MD, len(r.Header))
-	for _, h := range f.headers {
+	for _, h := range f.metadataHeaders {
 		if values := r.Header[h.key]; len(values) > 0 {
 			md[h.name] = values
 		}
@@ -77,7 +77,7 @@ func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
 			bare.Header, bare.Host, bare.RemoteAddr, bare.Body, bare.URL.RawQuery = nil, "", "", http.NoBody, ""
 			next(w, bare, pathParameters)
 		}
-		failure := f.calls.Serve(f.calls.Begin(r.Context(), &c.Call), &c.Call, c)
+		failure := f.Calls.Serve(f.Calls.Begin(r.Context(), &c.Call), &c.Call, c)
 		method.responses.count(failure)
 		if failure != nil && !c.responded {
 			writeError(w, failure)
@@ -133,7 +133,7 @@ func (c *restCall) Read(part []byte) (int, error) {
 // Decode implements call.Face. It also decodes the members beside an invalid one, so that the rules are checked on them
 // too.
 func (c *restCall) Decode(body []byte, request proto.Message) *seamerr.Error {
-	for _, header := range c.face.headers {
+	for _, header := range c.face.metadataHeaders {
 		for _, value := range c.Metadata[header.name] {
 			if !text.IsPrintable(value) {
 				return seamerr.InvalidHeader(header.name)
@@ -147,7 +147,7 @@ func (c *restCall) Decode(body []byte, request proto.Message) *seamerr.Error {
 		// Seam's two methods of this path differ when the session exists.
 		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
-	violations, err := c.face.codec.UnmarshalRequest(body, c.request.URL.RawQuery, request)
+	violations, err := c.face.Codec.UnmarshalRequest(body, c.request.URL.RawQuery, request)
 	if err == nil {
 		c.Violations = violations
 		return nil

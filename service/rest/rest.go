@@ -53,9 +53,9 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &face{calls: config.Calls, routes: routes, codec: config.Codec, logger: config.Logger, others: others}
+	f := &face{Config: config, routes: routes, others: others}
 	for _, name := range config.Headers {
-		f.headers = append(f.headers, header{name: name, key: http.CanonicalHeaderKey(name)})
+		f.metadataHeaders = append(f.metadataHeaders, header{name: name, key: http.CanonicalHeaderKey(name)})
 	}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &marshaler{}),
@@ -70,13 +70,13 @@ func New(config Config) (http.Handler, error) {
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
-	handler, err := withFixedFiles(f, config, others.methodNotAllowed)
+	handler, err := f.withFixedFiles(http.HandlerFunc(f.serveRoutes))
 	if err != nil {
 		return nil, err
 	}
-	handler = withCORS(handler, config, others.preflight)
+	handler = f.withCORS(handler)
 	if config.ServiceCredential {
-		if handler, err = rejectCrossOrigin(handler, config, others.crossOrigin); err != nil {
+		if handler, err = f.rejectCrossOrigin(handler); err != nil {
 			return nil, err
 		}
 	}
@@ -84,12 +84,11 @@ func New(config Config) (http.Handler, error) {
 }
 
 type face struct {
-	calls   *call.Server
-	mux     *runtime.ServeMux
-	routes  map[string]route // By path.
-	headers []header
-	codec   *seamjson.Codec
-	logger  *slog.Logger
+	Config
+
+	mux             *runtime.ServeMux
+	routes          map[string]route // By path.
+	metadataHeaders []header
 	// others counts the requests that do not become a call.
 	others *otherRequests
 }
@@ -97,7 +96,7 @@ type face struct {
 // header is a request header that becomes metadata, by its names in gRPC and in net/http.
 type header struct{ name, key string }
 
-func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *face) serveRoutes(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawPath != "" {
 		// Seam's paths have no characters to escape, so an escaped path is an unknown one, whatever it unescapes to.
 		f.handleRoutingError(r.Context(), nil, nil, w, r, http.StatusNotFound)
@@ -118,22 +117,22 @@ func handleError(
 }
 
 func (f *face) handleRoutingError(
-	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
+	_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
 ) {
-	e, counter := seamerr.NotFound(), f.others.noRoute
 	if allow := f.routes[r.URL.Path].httpMethods; status == http.StatusMethodNotAllowed && len(allow) > 0 {
-		e, counter = seamerr.MethodNotAllowed(allow), f.others.methodNotAllowed
+		f.refuse(w, r, f.others.methodNotAllowed, "no route", seamerr.MethodNotAllowed(allow))
+		return
 	}
-	counter.Inc()
-	refuse(ctx, f.logger, "no route", w, r, e)
+	f.refuse(w, r, f.others.noRoute, "no route", seamerr.NotFound())
 }
 
 // refuse writes the error of a request that does not become a call, and logs what the access log would have.
-func refuse(
-	ctx context.Context, logger *slog.Logger, message string, w http.ResponseWriter, r *http.Request, e *seamerr.Error,
+func (f *face) refuse(
+	w http.ResponseWriter, r *http.Request, counter prometheus.Counter, message string, e *seamerr.Error,
 ) {
+	counter.Inc()
 	e.SeamRequestID = callID(w)
-	logger.LogAttrs(ctx, slog.LevelInfo, message,
+	f.Logger.LogAttrs(r.Context(), slog.LevelInfo, message,
 		slog.String("http_method", sanitizeForLog(r.Method)),
 		slog.String("path", sanitizeForLog(r.URL.Path)),
 		slog.Int("http_status", e.HTTPStatus),
