@@ -104,8 +104,9 @@ func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet
 		return nil, errors.New("no callers: the file has to have at least one")
 	}
 	s := &callerSet{
-		spiffe: map[string]*caller{}, dns: map[string]*caller{},
-		jwts: map[string]*jwtRules{}, passed: newCallerCache(), failed: newCallerCache(),
+		spiffe: map[string]*caller{}, dns: map[string]*caller{}, jwts: map[string]*jwtRules{},
+		passed: newCache[[sha256.Size]byte, cachedCaller](maxCachedCallers),
+		failed: newCache[[sha256.Size]byte, cachedCaller](maxCachedCallers),
 	}
 	names := map[string]bool{}
 	var violations []error

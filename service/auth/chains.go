@@ -35,11 +35,7 @@ type chainResult struct {
 }
 
 func newChains(authorities func() *x509.CertPool, now func() time.Time) *chains {
-	verified, err := lru.New[*x509.Certificate, chainResult](maxChains)
-	if err != nil {
-		panic(err) // Only for a size below one.
-	}
-	return &chains{authorities, now, verified}
+	return &chains{authorities, now, newCache[*x509.Certificate, chainResult](maxChains)}
 }
 
 // verify verifies a client's certificate, which is the first of those that the client has presented.

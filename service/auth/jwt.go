@@ -142,11 +142,3 @@ func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, err
 
 // callerCache is keyed by the SHA-256 of the token, so that no token is kept.
 type callerCache = lru.Cache[[sha256.Size]byte, cachedCaller]
-
-func newCallerCache() *callerCache {
-	cache, err := lru.New[[sha256.Size]byte, cachedCaller](maxCachedCallers)
-	if err != nil {
-		panic(err) // Only for a size below one.
-	}
-	return cache
-}
