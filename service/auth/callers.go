@@ -132,7 +132,7 @@ func (s *callerSet) byNames(certificate *x509.Certificate) (*caller, error) {
 func onlyCaller(proof string, found []*caller) (*caller, error) {
 	for _, other := range found[1:] {
 		if other != found[0] {
-			return nil, fmt.Errorf("the %s matches both %s and %s", proof, found[0].name, other.name)
+			return nil, fmt.Errorf("the %s matches both %s and %s", proof, found[0].Name, other.Name)
 		}
 	}
 	return found[0], nil
