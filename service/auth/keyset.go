@@ -70,8 +70,15 @@ func parseKeySet(text []byte) (*keySet, error) {
 }
 
 // fetchKeys fetches the keys of an issuer and returns their URL. Without a URL, it fetches the discovery document
-// first.
-func fetchKeys(ctx context.Context, client *http.Client, issuer, keysURL string) (string, *keySet, error) {
+// first. A panic over what the issuer has sent is an error: on a goroutine of its own it would end the process.
+func fetchKeys(
+	ctx context.Context, client *http.Client, issuer, keysURL string,
+) (foundURL string, keys *keySet, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic with a value of type %T", value)
+		}
+	}()
 	if keysURL == "" {
 		text, err := fetchDocument(ctx, client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 		if err != nil {
