@@ -36,17 +36,14 @@ type usedFiles struct {
 
 // readFiles reads what the configuration names. Files that can change are polled once the service runs.
 func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err error) {
-	var seamErr, certificatesErr, authErr, tracesErr error
+	var seamErr, authErr, tracesErr error
 	if cfg.SeamCAFile != "" {
 		if used.seamCAs, seamErr = loadCAs(cfg.SeamCAFile); seamErr != nil {
 			seamErr = fmt.Errorf("--seam-ca-file: %w", seamErr)
 		}
 	}
-	s.certificates, certificatesErr = newServerCertificates(cfg, m.reloadFailures)
+	certificatesErr := s.readCertificates(cfg, m)
 	m.certificates(s.certificates)
-	if s.certificates != nil {
-		s.files = append(s.files, s.certificates.files...)
-	}
 	used.authenticator, authErr = s.authentication(cfg, m)
 	used.tracesProtocol, tracesErr = tracesProtocol()
 	return used, errors.Join(seamErr, certificatesErr, authErr, tracesErr)

@@ -93,7 +93,7 @@ func TestInvalidFilesStopTheStart(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			dir, _, cfg := goodFiles(t)
 			key := spoil(t, dir)
-			_, err := newServerCertificates(cfg, nil)
+			err := (&Server{}).readCertificates(cfg, &metrics{})
 			if err == nil || !strings.HasPrefix(err.Error(), strings.ReplaceAll(want, "DIR", dir)) {
 				t.Fatalf("got %v, want %s", err, want)
 			}
@@ -120,14 +120,14 @@ func (c *failureCounter) Inc() { c.n++ }
 
 func pollInBubble(t *testing.T, cfg config.Config, test func(c *certificatesInBubble)) {
 	t.Helper()
-	c := &certificatesInBubble{}
-	var err error
-	if c.serverCertificates, err = newServerCertificates(cfg, &c.failures); err != nil {
+	c, s := &certificatesInBubble{}, &Server{}
+	if err := s.readCertificates(cfg, &metrics{reloadFailures: &c.failures}); err != nil {
 		t.Fatal(err)
 	}
+	c.serverCertificates = s.certificates
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for _, files := range c.files {
+	for _, files := range s.files {
 		go files.Poll(ctx, pollInterval, slog.New(slog.NewTextHandler(&c.log, nil)))
 	}
 	test(c)
