@@ -4,20 +4,39 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/rest"
 )
 
-// newAdmin returns the server of the admin listener.
-func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
-	mux := newAdminMux(cfg, m.registry, &s.ready, s.logger)
-	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+// newAdmin returns the server of the admin listener. The service is live as long as it responds at all, and ready while
+// it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
+func (s *Server) newAdmin() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	readyz := func(w http.ResponseWriter, _ *http.Request) {
+		if !s.ready.Load() {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	}
+	mux.HandleFunc("GET /readyz", readyz)
+	// Load balancers that know one path use this one, and need to hear of the drain.
+	mux.HandleFunc("GET /healthz", readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{
+		Registry:          s.metrics.registry,
+		EnableOpenMetrics: true, // Which has exemplars.
+	}))
+	if s.cfg.Pprof {
+		mux.Handle("GET /debug/pprof/", newProfiles())
+	}
+	handleLogLevel(mux, s.cfg.LogLevel, s.logger)
+	hosts := rest.Hosts{Names: s.cfg.AllowedHosts}
 	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,40 +51,8 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}
-	if cfg.Channelz {
+	if s.cfg.Channelz {
 		addChannelz(mux, server)
 	}
 	return server
-}
-
-// newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready
-// while it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
-func newAdminMux(
-	cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool, logger *slog.Logger,
-) *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok\n")
-	})
-	readyz := func(w http.ResponseWriter, _ *http.Request) {
-		if !ready.Load() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ok\n")
-	}
-	mux.HandleFunc("GET /readyz", readyz)
-	// Load balancers that know one path use this one, and need to hear of the drain.
-	mux.HandleFunc("GET /healthz", readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		Registry:          registry,
-		EnableOpenMetrics: true, // Which has exemplars.
-	}))
-	if cfg.Pprof {
-		mux.Handle("GET /debug/pprof/", newProfiles())
-	}
-	if cfg.LogLevel != nil {
-		handleLogLevel(mux, cfg.LogLevel, logger)
-	}
-	return mux
 }

@@ -19,8 +19,8 @@ func (e ConfigError) Unwrap() error { return e.error }
 // CheckFiles returns every violation in the files and credentials of a configuration. It is for a configuration with
 // invalid settings, so that the operator gets all violations at once.
 func CheckFiles(cfg config.Config) error {
-	s := &Server{logger: slog.New(slog.DiscardHandler)}
-	_, err := s.readFiles(cfg, newMetrics(cfg))
+	s := &Server{cfg: cfg, logger: slog.New(slog.DiscardHandler), metrics: newMetrics(cfg)}
+	_, err := s.readFiles()
 	return err
 }
 
@@ -35,16 +35,16 @@ type usedFiles struct {
 }
 
 // readFiles reads what the configuration names. Files that can change are polled once the service runs.
-func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err error) {
+func (s *Server) readFiles() (used usedFiles, err error) {
 	var seamErr, authErr, tracesErr error
-	if cfg.SeamCAFile != "" {
-		if used.seamCAs, seamErr = loadCAs(cfg.SeamCAFile); seamErr != nil {
+	if path := s.cfg.SeamCAFile; path != "" {
+		if used.seamCAs, seamErr = loadCAs(path); seamErr != nil {
 			seamErr = fmt.Errorf("--seam-ca-file: %w", seamErr)
 		}
 	}
-	certificatesErr := s.readCertificates(cfg, m)
-	m.certificates(s.certificates)
-	used.authenticator, authErr = s.authentication(cfg, m)
+	certificatesErr := s.readCertificates()
+	s.metrics.certificates(s.certificates)
+	used.authenticator, authErr = s.authentication()
 	used.tracesProtocol, tracesErr = tracesProtocol()
 	return used, errors.Join(seamErr, certificatesErr, authErr, tracesErr)
 }

@@ -95,7 +95,7 @@ func (m *metrics) certificates(certificates *serverCertificates) {
 
 // CountDroppedLines registers how many lines of the log were dropped. The log is the caller's.
 func (s *Server) CountDroppedLines(dropped func() float64) {
-	s.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+	s.metrics.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "client_session_service_log_lines_dropped_total",
 		Help: "Lines of the log that were dropped because its reader is too slow, or gone.",
 	}, dropped))

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -28,9 +27,10 @@ import (
 
 // Server is the service with its listeners open. Nothing is served before Run.
 type Server struct {
-	logger   *slog.Logger
-	registry *prometheus.Registry
-	ready    atomic.Bool
+	cfg     config.Config
+	logger  *slog.Logger
+	metrics *metrics
+	ready   atomic.Bool
 
 	grpcListener, httpListener, adminListener net.Listener
 
@@ -40,10 +40,6 @@ type Server struct {
 	seamClient              *seam.Client
 	sandboxServer           *sandbox.Server
 	endpoint                string
-
-	// drainDelay is how long the service still accepts calls after the shutdown has begun, and drainTimeout how long the
-	// calls in flight may then take.
-	drainDelay, drainTimeout time.Duration
 
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
@@ -63,9 +59,7 @@ const pollInterval = 5 * time.Second
 // New builds the service and opens its listeners, so that an address in use stops the start. For invalid files and
 // credentials the error is a ConfigError.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
-	s := &Server{
-		logger: logger, endpoint: cfg.SeamEndpoint.String(), drainDelay: cfg.DrainDelay, drainTimeout: cfg.DrainTimeout,
-	}
+	s := &Server{cfg: cfg, logger: logger, metrics: newMetrics(cfg), endpoint: cfg.SeamEndpoint.String()}
 	s.streamCtx, s.cancelStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -74,35 +68,33 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 			s.stopTracing(context.Background())
 		}
 	}()
-	metrics := newMetrics(cfg)
-	s.registry = metrics.registry
-	used, err := s.readFiles(cfg, metrics)
+	used, err := s.readFiles()
 	if err != nil {
 		return nil, ConfigError{err}
 	}
-	if err := s.listen(cfg); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, err
 	}
 	contract, err := newContract()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.startTracing(cfg, used.tracesProtocol); err != nil {
+	if err := s.startTracing(used.tracesProtocol); err != nil {
 		return nil, err
 	}
-	s.limitConnections(cfg, metrics)
-	if s.seamClient, err = s.newSeamClient(cfg, used.seamCAs, contract.codec, metrics); err != nil {
+	s.limitConnections()
+	if s.seamClient, err = s.newSeamClient(used.seamCAs, contract.codec); err != nil {
 		return nil, err
 	}
-	calls := s.newCalls(cfg, used.authenticator, contract.rules, metrics)
-	methods := service.New(s.seamClient, metrics.serviceCredentialRefused).Methods()
+	calls := s.newCalls(used.authenticator, contract.rules)
+	methods := service.New(s.seamClient, s.metrics.serviceCredentialRefused).Methods()
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-	s.grpcServer = s.newGRPC(cfg, calls, methods, metrics)
-	if s.httpServer, err = s.newHTTP(cfg, calls, methods, metrics, contract.codec); err != nil {
+	s.grpcServer = s.newGRPC(calls, methods)
+	if s.httpServer, err = s.newHTTP(calls, methods, contract.codec); err != nil {
 		return nil, err
 	}
-	s.adminServer = s.newAdmin(cfg, metrics)
+	s.adminServer = s.newAdmin()
 	return s, nil
 }
 
@@ -135,11 +127,11 @@ func (s *Server) Run(ctx context.Context) error {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", s.attributes()...)
 
 	var err error
-	delay := s.drainDelay
+	delay := s.cfg.DrainDelay
 	select {
 	case <-ctx.Done():
 		s.logger.Info("draining",
-			slog.String("delay", s.drainDelay.String()), slog.String("timeout", s.drainTimeout.String()))
+			slog.String("delay", delay.String()), slog.String("timeout", s.cfg.DrainTimeout.String()))
 	case err = <-failed:
 		delay = 0 // A face is gone already.
 	}

@@ -1,10 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"net"
 	"time"
 
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/text"
 )
 
@@ -16,11 +16,8 @@ const streamGrace = 200 * time.Millisecond
 const defaultStreamLifetime = 5 * time.Minute
 
 // streamLifetime is the maximum lifetime of a stream: that of a connection, whose end ends the stream anyway.
-func streamLifetime(cfg config.Config) time.Duration {
-	if cfg.MaxConnectionAge > 0 {
-		return cfg.MaxConnectionAge
-	}
-	return defaultStreamLifetime
+func (s *Server) streamLifetime() time.Duration {
+	return cmp.Or(s.cfg.MaxConnectionAge, defaultStreamLifetime)
 }
 
 // onLoopback reports whether an address is a loopback address.

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/clientsession/client-session-service/service/call"
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/text"
 )
 
@@ -38,7 +37,8 @@ type serverCertificates struct {
 // readCertificates reads the certificate and the authorities of client certificates, where they are configured. The
 // error names every invalid file. They are two sets of files, so that an invalid bundle of authorities does not keep an
 // expiring certificate in use.
-func (s *Server) readCertificates(cfg config.Config, m *metrics) error {
+func (s *Server) readCertificates() error {
+	cfg := s.cfg
 	if cfg.TLSCertFile == "" {
 		return nil
 	}
@@ -46,9 +46,9 @@ func (s *Server) readCertificates(cfg config.Config, m *metrics) error {
 	used := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
 	s.certificates = used
 	usePair := func(contents [][]byte) error { return used.usePair(cfg.TLSCertFile, contents) }
-	err := s.read("--tls-cert-file and --tls-key-file", []string{cfg.TLSCertFile, cfg.TLSKeyFile}, m, usePair)
+	err := s.read("--tls-cert-file and --tls-key-file", []string{cfg.TLSCertFile, cfg.TLSKeyFile}, usePair)
 	if cfg.TLSClientCAFile != "" {
-		err = errors.Join(err, s.read("--tls-client-ca-file", []string{cfg.TLSClientCAFile}, m, used.useClientCAs))
+		err = errors.Join(err, s.read("--tls-client-ca-file", []string{cfg.TLSClientCAFile}, used.useClientCAs))
 	}
 	return err
 }

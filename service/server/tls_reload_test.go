@@ -93,7 +93,7 @@ func TestInvalidFilesStopTheStart(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			dir, _, cfg := goodFiles(t)
 			key := spoil(t, dir)
-			err := (&Server{}).readCertificates(cfg, &metrics{})
+			err := (&Server{cfg: cfg, metrics: &metrics{}}).readCertificates()
 			if err == nil || !strings.HasPrefix(err.Error(), strings.ReplaceAll(want, "DIR", dir)) {
 				t.Fatalf("got %v, want %s", err, want)
 			}
@@ -120,8 +120,9 @@ func (c *failureCounter) Inc() { c.n++ }
 
 func pollInBubble(t *testing.T, cfg config.Config, test func(c *certificatesInBubble)) {
 	t.Helper()
-	c, s := &certificatesInBubble{}, &Server{}
-	if err := s.readCertificates(cfg, &metrics{reloadFailures: &c.failures}); err != nil {
+	c := &certificatesInBubble{}
+	s := &Server{cfg: cfg, metrics: &metrics{reloadFailures: &c.failures}}
+	if err := s.readCertificates(); err != nil {
 		t.Fatal(err)
 	}
 	c.serverCertificates = s.certificates
