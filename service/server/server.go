@@ -75,7 +75,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
-	contract, err := newContract()
+	codec, rules, err := readContract()
 	if err != nil {
 		return nil, err
 	}
@@ -83,15 +83,15 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		return nil, err
 	}
 	s.limitConnections()
-	if s.seamClient, err = s.newSeamClient(used.seamCAs, contract.codec); err != nil {
+	if s.seamClient, err = s.newSeamClient(used.seamCAs, codec); err != nil {
 		return nil, err
 	}
-	calls := s.newCalls(used.authenticator, contract.rules)
+	calls := s.newCalls(used.authenticator, rules)
 	methods := service.New(s.seamClient, s.metrics.serviceCredentialRefused).Methods()
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
 	s.grpcServer = s.newGRPC(calls, methods)
-	if s.httpServer, err = s.newHTTP(calls, methods, contract.codec); err != nil {
+	if s.httpServer, err = s.newHTTP(calls, methods, codec); err != nil {
 		return nil, err
 	}
 	s.adminServer = s.newAdmin()
