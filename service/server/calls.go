@@ -13,6 +13,7 @@ func (s *Server) newCalls(authenticator call.Authenticator, rules call.Rules) *c
 		Served: grpcface.Served(), Panics: m.panics, InFlight: m.inFlight, Refused: m.refused,
 		Authenticator: authenticator, Rules: rules, CallerRPS: cfg.CallerRPS, MaxInFlight: cfg.MaxInFlight,
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
-		StreamLifetime: s.streamLifetime(), StreamCtx: s.streamCtx,
+		// A stream lasts no longer than a connection, whose end ends the stream anyway.
+		StreamLifetime: cfg.MaxConnectionAge, StreamCtx: s.streamCtx,
 	})
 }

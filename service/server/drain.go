@@ -65,14 +65,14 @@ func acceptedNow(ctx context.Context, connection net.Conn) context.Context {
 
 // closingConnections makes clients reconnect, as the gRPC server does by itself: while the service drains and still
 // accepts calls, so that no client sends a request on a connection that is being closed; and when the connection is
-// older than its maximum age, if that is not 0, so that a load balancer can rebalance. Over HTTP/2 net/http sends a graceful
+// older than its maximum age, so that a load balancer can rebalance. Over HTTP/2 net/http sends a graceful
 // GOAWAY. A connection over which a body came in chunks is closed as well: net/http drops a Content-Length beside them,
 // so that nobody can see whether the two differ, and RFC 9112, 6.1 then asks to close the connection.
 func (s *Server) closingConnections(next http.Handler) http.Handler {
 	maxAge := s.cfg.MaxConnectionAge
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		accepted, _ := r.Context().Value(acceptedKey{}).(time.Time)
-		if !s.ready.Load() || (maxAge > 0 && time.Since(accepted) > maxAge) || len(r.TransferEncoding) > 0 {
+		if !s.ready.Load() || time.Since(accepted) > maxAge || len(r.TransferEncoding) > 0 {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)

@@ -42,7 +42,7 @@ func TestPanics(t *testing.T) {
 	cfg := config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
-		MaxInFlight: 1, DrainTimeout: time.Minute,
+		MaxInFlight: 1, DrainTimeout: time.Minute, MaxConnectionAge: time.Minute,
 	}
 	server.StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
 	s, err := server.New(cfg, slog.New(panickingLog{slog.NewJSONHandler(log, nil)}))
