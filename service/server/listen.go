@@ -36,7 +36,7 @@ func (s *Server) listen() error {
 
 // limitConnections limits the connections of both faces.
 func (s *Server) limitConnections() {
-	tooManyConnections := s.metrics.refused.WithLabelValues(limitConnections)
+	tooManyConnections := s.metrics.refused.WithLabelValues("connections")
 	grpcConnections := newLimitListener(s.grpcListener, s.cfg.MaxInFlight, tooManyConnections)
 	httpConnections := newLimitListener(s.httpListener, s.cfg.MaxInFlight, tooManyConnections)
 	s.metrics.connections(call.FaceGRPC, grpcConnections.openConnections)
