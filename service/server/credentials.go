@@ -13,9 +13,6 @@ import (
 // ConfigError has every violation in the files and credentials of a configuration, a line each.
 type ConfigError struct{ error }
 
-// Unwrap returns the violations.
-func (e ConfigError) Unwrap() error { return e.error }
-
 // CheckFiles returns every violation in the files and credentials of a configuration. It is for a configuration with
 // invalid settings, so that the operator gets all violations at once.
 func CheckFiles(cfg config.Config) error {

@@ -157,10 +157,6 @@ func (c loggedCredentials) ServerHandshake(connection net.Conn) (net.Conn, crede
 	return secure, info, err
 }
 
-func (c loggedCredentials) Clone() credentials.TransportCredentials {
-	return loggedCredentials{c.TransportCredentials.Clone(), c.logger}
-}
-
 // serveHTTP serves on the listener until the server is shut down.
 func (s *serverCertificates) serveHTTP(server *http.Server, listener net.Listener) error {
 	if s == nil {
