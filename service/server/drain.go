@@ -15,6 +15,10 @@ import (
 // net/http's own shutdown has begun, it drops new requests without a response.
 const acceptGrace = 200 * time.Millisecond
 
+// streamGrace is how long open streams last during the drain: long enough for health-watch streams to report it. They
+// do not delay the shutdown further.
+const streamGrace = 200 * time.Millisecond
+
 // drain is the graceful shutdown, in three steps. It reports that it is not ready, keeps accepting calls until load
 // balancers have noticed, and then accepts no more and waits for the calls in flight on both faces.
 func (s *Server) drain(delay time.Duration) error {

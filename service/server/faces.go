@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -41,6 +42,7 @@ func (s *Server) newHTTP(
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
+	at, _ := s.httpListener.Addr().(*net.TCPAddr)
 	face, err := rest.New(rest.Config{
 		Calls:             calls,
 		Methods:           methods,
@@ -48,7 +50,7 @@ func (s *Server) newHTTP(
 		CORSOrigins:       cfg.CORSOrigins,
 		ServiceCredential: cfg.HasServiceCredential(),
 		RequireKnownHost:  cfg.CallersFile == "",
-		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
+		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: at != nil && at.IP.IsLoopback()},
 		APIDocs:           cfg.APIDocs || cfg.Sandbox,
 		Codec:             codec,
 		Logger:            s.logger,

@@ -69,7 +69,7 @@ func (s *Server) Addresses() Addresses {
 		GRPC:  s.grpcListener.Addr().String(),
 		HTTP:  s.httpListener.Addr().String(),
 		Admin: s.adminListener.Addr().String(),
-		Seam:  s.endpoint,
+		Seam:  s.endpoint.String(),
 	}
 }
 

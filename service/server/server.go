@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,8 @@ type Server struct {
 	httpServer, adminServer *http.Server
 	seamClient              *seam.Client
 	sandboxServer           *sandbox.Server
-	endpoint                string
+	// endpoint is the URL of Seam, or of the sandbox in its place.
+	endpoint *url.URL
 
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
@@ -59,7 +61,7 @@ const pollInterval = 5 * time.Second
 // New builds the service and opens its listeners, so that an address in use stops the start. For invalid files and
 // credentials the error is a ConfigError.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
-	s := &Server{cfg: cfg, logger: logger, metrics: newMetrics(cfg), endpoint: cfg.SeamEndpoint.String()}
+	s := &Server{cfg: cfg, logger: logger, metrics: newMetrics(cfg), endpoint: cfg.SeamEndpoint}
 	s.streamCtx, s.cancelStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/x509"
 	"fmt"
+	"net/url"
 
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seamjson"
@@ -10,16 +11,14 @@ import (
 
 // newSeamClient returns the client of Seam, or of the sandbox in its place.
 func (s *Server) newSeamClient(authorities *x509.CertPool, codec *seamjson.Codec) (*seam.Client, error) {
-	endpoint := s.cfg.SeamEndpoint
 	if s.sandboxServer != nil {
-		s.endpoint = s.sandboxServer.URL()
 		var err error
-		if endpoint, err = endpoint.Parse(s.endpoint); err != nil {
+		if s.endpoint, err = url.Parse(s.sandboxServer.URL()); err != nil {
 			return nil, fmt.Errorf("address of the sandbox: %w", err)
 		}
 	}
 	return seam.New(seam.Config{
-		Endpoint:           endpoint,
+		Endpoint:           s.endpoint,
 		UserAgent:          "client-session-service/" + s.cfg.Version,
 		Codec:              codec,
 		CAs:                authorities,
