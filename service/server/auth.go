@@ -31,14 +31,13 @@ func (s *Server) authentication() (call.Authenticator, error) {
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
 		return auth.NewServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
 	}
-	client := &http.Client{Transport: &http.Transport{
+	s.issuers = &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxIdleConns:        8,
 		IdleConnTimeout:     time.Minute,
 	}}
-	s.issuers = client
-	callers := auth.NewCallers(RPCs(), client, s.certificates.authorities, time.Now)
+	callers := auth.NewCallers(RPCs(), s.issuers, s.certificates.authorities, time.Now)
 	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, func(contents [][]byte) error {
 		return callers.Load(contents[0])
 	}))

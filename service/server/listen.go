@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
+	"net/url"
 
 	"github.com/clientsession/client-session-service/service/call"
 	"github.com/clientsession/client-session-service/service/sandbox"
@@ -27,7 +27,10 @@ func (s *Server) listen() error {
 	s.adminListener = open("admin-listen", s.cfg.AdminListen)
 	if s.cfg.Sandbox {
 		var err error
-		if s.sandboxServer, err = sandbox.Listen(s.cfg.SandboxListen, sandbox.New(sandbox.Options{})); err != nil {
+		if s.sandboxServer, err = sandbox.Listen(s.cfg.SandboxListen, sandbox.New(sandbox.Options{})); err == nil {
+			s.endpoint, err = url.Parse(s.sandboxServer.URL())
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("--sandbox-listen: %w", err))
 		}
 	}
@@ -70,17 +73,5 @@ func (s *Server) Addresses() Addresses {
 		HTTP:  s.httpListener.Addr().String(),
 		Admin: s.adminListener.Addr().String(),
 		Seam:  s.endpoint.String(),
-	}
-}
-
-func (s *Server) attributes() []slog.Attr {
-	at := s.Addresses()
-	return []slog.Attr{
-		slog.String("grpc", at.GRPC),
-		slog.String("http", at.HTTP),
-		slog.String("admin", at.Admin),
-		slog.String("seam", at.Seam),
-		slog.Bool("sandbox", s.sandboxServer != nil),
-		slog.Bool("tls", s.certificates != nil),
 	}
 }

@@ -85,9 +85,7 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 		return nil, err
 	}
 	s.limitConnections()
-	if s.seamClient, err = s.newSeamClient(used.seamCAs, codec); err != nil {
-		return nil, err
-	}
+	s.seamClient = s.newSeamClient(used.seamCAs, codec)
 	calls := s.newCalls(used.authenticator, rules)
 	methods := service.New(s.seamClient, s.metrics.serviceCredentialRefused).Methods()
 	s.health = health.NewServer()
@@ -126,7 +124,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.setHealth(healthv1.HealthCheckResponse_SERVING)
 	s.ready.Store(true)
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", s.attributes()...)
+	at := s.Addresses()
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready",
+		slog.String("grpc", at.GRPC), slog.String("http", at.HTTP), slog.String("admin", at.Admin),
+		slog.String("seam", at.Seam),
+		slog.Bool("sandbox", s.sandboxServer != nil), slog.Bool("tls", s.certificates != nil))
 
 	var err error
 	delay := s.cfg.DrainDelay

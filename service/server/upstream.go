@@ -2,21 +2,13 @@ package server
 
 import (
 	"crypto/x509"
-	"fmt"
-	"net/url"
 
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 // newSeamClient returns the client of Seam, or of the sandbox in its place.
-func (s *Server) newSeamClient(authorities *x509.CertPool, codec *seamjson.Codec) (*seam.Client, error) {
-	if s.sandboxServer != nil {
-		var err error
-		if s.endpoint, err = url.Parse(s.sandboxServer.URL()); err != nil {
-			return nil, fmt.Errorf("address of the sandbox: %w", err)
-		}
-	}
+func (s *Server) newSeamClient(authorities *x509.CertPool, codec *seamjson.Codec) *seam.Client {
 	return seam.New(seam.Config{
 		Endpoint:           s.endpoint,
 		UserAgent:          "client-session-service/" + s.cfg.Version,
@@ -29,5 +21,5 @@ func (s *Server) newSeamClient(authorities *x509.CertPool, codec *seamjson.Codec
 		Registry:           s.metrics.registry,
 		OverMemory:         s.metrics.refused.WithLabelValues("response_bytes"),
 		Tracer:             s.tracer(),
-	}), nil
+	})
 }
