@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -49,12 +48,9 @@ func printable(flag *kong.Flag) any {
 			return "(redacted)"
 		}
 		return value
-	case bool, int, float64:
-		return value
+	case fmt.Stringer: // A time or a URL.
+		return value.String()
 	default:
-		if flag.Target.Kind() == reflect.Slice {
-			return value
-		}
-		return fmt.Sprint(value)
+		return value
 	}
 }
