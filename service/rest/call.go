@@ -88,12 +88,6 @@ func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
 // callKey is the key of the call in a context of the gateway.
 type callKey struct{}
 
-// callOf returns the call of a context of the gateway.
-func callOf(ctx context.Context) (*restCall, bool) {
-	c, ok := ctx.Value(callKey{}).(*restCall)
-	return c, ok
-}
-
 // Respond implements call.Face.
 func (c *restCall) Respond(ctx context.Context, handle func(context.Context) (proto.Message, error)) error {
 	c.handle = handle

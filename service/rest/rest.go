@@ -111,7 +111,7 @@ func (f *face) serveRoutes(w http.ResponseWriter, r *http.Request) {
 func handleError(
 	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error,
 ) {
-	if c, ok := callOf(ctx); ok {
+	if c, ok := ctx.Value(callKey{}).(*restCall); ok {
 		c.err = err
 	}
 }
@@ -144,8 +144,8 @@ func (f *face) refuse(
 // loggable matches a path or a method that looks like one of an API.
 var loggable = regexp.MustCompile(`^([a-z/_]{0,64}|[A-Z]{0,8})$`)
 
-// sanitizeForLog replaces a path or a method that is not loggable: it may have a credential in it, and those have digits
-// or both cases.
+// sanitizeForLog replaces a path or a method that is not loggable: it may have a credential in it, and credentials have
+// digits or both cases.
 func sanitizeForLog(text string) string {
 	if loggable.MatchString(text) {
 		return text
