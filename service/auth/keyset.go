@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -103,13 +102,9 @@ func fetchKeys(
 
 // fetchDocument fetches one document. Its errors quote nothing of the response.
 func fetchDocument(ctx context.Context, client *http.Client, address string) ([]byte, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || !isSecureURL(parsed) {
-		return nil, errAddress
-	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return nil, err
+	if err != nil || !isSecureURL(request.URL) {
+		return nil, errAddress
 	}
 	request.Header.Set("Accept", "application/json")
 	response, err := client.Do(request)
