@@ -82,6 +82,9 @@ func TestPanics(t *testing.T) {
 	if !strings.Contains(log.String(), got.header.Get("X-Request-Id")) || strings.Contains(log.String(), "seam_secret") {
 		t.Errorf("the log lacks the request id, or quotes the panic's value: %s", log)
 	}
+	if strings.Contains(log.String(), "superfluous") {
+		t.Error("the log has an error of net/http about a second response")
+	}
 	if _, text := h.admin("/metrics"); !strings.Contains(text, "client_session_service_panics_total 2") {
 		t.Error("not 2 panics in the metrics")
 	}
