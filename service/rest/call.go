@@ -54,10 +54,7 @@ func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Reques
 	from := peer.Peer{}
 	from.Addr, _ = r.Context().Value(peerKey{}).(net.Addr)
 	if r.TLS != nil {
-		from.AuthInfo = credentials.TLSInfo{
-			State:          *r.TLS,
-			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-		}
+		from.AuthInfo = credentials.TLSInfo{State: *r.TLS}
 	}
 	return &restCall{
 		Call: call.Call{Face: call.FaceREST, Method: method, Metadata: md, Peer: from, CallID: callID(w)},
