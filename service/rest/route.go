@@ -22,8 +22,8 @@ func routesOf(service protoreflect.ServiceDescriptor, methods map[string]method)
 	for i := range service.Methods().Len() {
 		rpc := service.Methods().Get(i)
 		of := methods[fmt.Sprintf("/%s/%s", service.FullName(), rpc.Name())]
-		rule, ok := proto.GetExtension(rpc.Options(), annotations.E_Http).(*annotations.HttpRule)
-		if !ok {
+		rule, _ := proto.GetExtension(rpc.Options(), annotations.E_Http).(*annotations.HttpRule)
+		if rule.GetPattern() == nil {
 			continue
 		}
 		for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
