@@ -17,12 +17,17 @@ type callerKeys struct {
 }
 
 func newCallerKeys() callerKeys {
-	accepted, err := lru.New[uint64, struct{}](maxAccepted)
-	if err != nil {
-		panic(err) // Only for a size below one.
-	}
-	return callerKeys{maphash.MakeSeed(), accepted}
+	return callerKeys{maphash.MakeSeed(), newCache[uint64, struct{}](maxAccepted)}
 }
 
 // of returns the key of a caller: by its name, or by its credential.
 func (k callerKeys) of(caller string) uint64 { return maphash.String(k.seed, caller) }
+
+// newCache returns a cache of a size, which has to be above zero.
+func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
+	cache, err := lru.New[K, V](size)
+	if err != nil {
+		panic(err)
+	}
+	return cache
+}

@@ -23,7 +23,6 @@ type Callers struct {
 	rpcs    []string
 	issuers *issuers
 	chains  *chains
-	now     func() time.Time
 	current atomic.Pointer[callerSet]
 }
 
@@ -33,7 +32,7 @@ type Callers struct {
 func NewCallers(
 	rpcs []string, client *http.Client, authorities func() *x509.CertPool, now func() time.Time,
 ) *Callers {
-	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now), now: now}
+	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now)}
 }
 
 // Load replaces the callers by those of a callers file. For an invalid file it changes nothing, and its error has every
@@ -82,7 +81,7 @@ func (c *Callers) byToken(ctx context.Context, known *callerSet, text string) (*
 		return found, nil
 	}
 	if strings.Count(text, ".") == 2 && len(known.jwts) > 0 {
-		return known.byJWT(ctx, text, c.now())
+		return known.byJWT(ctx, text, c.issuers.now())
 	}
 	return nil, errors.New("unknown token")
 }
@@ -132,7 +131,7 @@ func (s *callerSet) byNames(certificate *x509.Certificate) (*caller, error) {
 func onlyCaller(proof string, found []*caller) (*caller, error) {
 	for _, other := range found[1:] {
 		if other != found[0] {
-			return nil, fmt.Errorf("the %s matches both %s and %s", proof, found[0].name, other.name)
+			return nil, fmt.Errorf("the %s matches both %s and %s", proof, found[0].Name, other.Name)
 		}
 	}
 	return found[0], nil

@@ -20,11 +20,11 @@ const AllRPCs = "*"
 
 // file is the callers file: YAML, or JSON, which YAML contains.
 type file struct {
-	Callers []entry `yaml:"callers"`
+	Callers []caller `yaml:"callers"`
 }
 
-// entry is one caller in the file: its name, its proofs and what it may call.
-type entry struct {
+// caller is one caller in the file: its name, its proofs and what it may call.
+type caller struct {
 	// Name is what the log calls the caller.
 	Name string `yaml:"name"`
 	// TokenSHA256 has the SHA-256 of each of its bearer tokens, in hex: two during a rotation.
@@ -38,6 +38,10 @@ type entry struct {
 	RPCs []string `yaml:"rpcs"`
 }
 
+func (c *caller) allows(rpc string) bool {
+	return slices.Contains(c.RPCs, AllRPCs) || slices.Contains(c.RPCs, rpc)
+}
+
 // callerSet is the callers of a callers file.
 type callerSet struct {
 	tokens []tokenEntry
@@ -47,16 +51,6 @@ type callerSet struct {
 	jwts map[string]*jwtRules
 	// passed and failed cache verified tokens. They are two, so that invalid tokens evict no valid ones.
 	passed, failed *callerCache
-}
-
-// caller is an authenticated caller.
-type caller struct {
-	name string
-	rpcs []string
-}
-
-func (c *caller) allows(rpc string) bool {
-	return slices.Contains(c.rpcs, AllRPCs) || slices.Contains(c.rpcs, rpc)
 }
 
 type tokenEntry struct {
@@ -71,7 +65,7 @@ var unknownMember = regexp.MustCompile(`field (.+) not found in type auth\.(\w+)
 func nameMembers(text string) string {
 	found := unknownMember.FindStringSubmatch(text)
 	of := map[string]reflect.Type{
-		"file": reflect.TypeFor[file](), "entry": reflect.TypeFor[entry](), "jwtRule": reflect.TypeFor[jwtRule](),
+		"file": reflect.TypeFor[file](), "caller": reflect.TypeFor[caller](), "jwtRule": reflect.TypeFor[jwtRule](),
 	}[found[2]]
 	if of == nil {
 		return text
@@ -104,29 +98,31 @@ func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet
 		return nil, errors.New("no callers: the file has to have at least one")
 	}
 	s := &callerSet{
-		spiffe: map[string]*caller{}, dns: map[string]*caller{},
-		jwts: map[string]*jwtRules{}, passed: newCallerCache(), failed: newCallerCache(),
+		spiffe: map[string]*caller{}, dns: map[string]*caller{}, jwts: map[string]*jwtRules{},
+		passed: newCache[[sha256.Size]byte, cachedCaller](maxCachedCallers),
+		failed: newCache[[sha256.Size]byte, cachedCaller](maxCachedCallers),
 	}
 	names := map[string]bool{}
 	var violations []error
-	for i, e := range read.Callers {
+	for i := range read.Callers {
+		c := &read.Callers[i]
 		report := func(format string, values ...any) {
-			text := fmt.Sprintf("callers[%d] %q: ", i, e.Name) + fmt.Sprintf(format, values...)
+			text := fmt.Sprintf("callers[%d] %q: ", i, c.Name) + fmt.Sprintf(format, values...)
 			violations = append(violations, errors.New(secretLike.ReplaceAllString(text, "(not quoted)")))
 		}
-		if !callerName.MatchString(e.Name) || names[e.Name] {
+		if !callerName.MatchString(c.Name) || names[c.Name] {
 			report("name: needs one of its own, of letters, digits and any of . _ - /")
 		}
-		names[e.Name] = true
-		for _, rpc := range e.RPCs {
+		names[c.Name] = true
+		for _, rpc := range c.RPCs {
 			if rpc != AllRPCs && !slices.Contains(rpcs, rpc) {
 				report("rpcs: %q is none of %s, %s", rpc, strings.Join(rpcs, ", "), AllRPCs)
 			}
 		}
-		if len(e.RPCs) == 0 {
+		if len(c.RPCs) == 0 {
 			report("rpcs: name the RPCs that it may call, or %q", AllRPCs)
 		}
-		for _, err := range s.add(e, issuers) {
+		for _, err := range s.add(c, issuers) {
 			report("%v", err)
 		}
 	}
@@ -142,11 +138,10 @@ var secretLike = regexp.MustCompile(`(css_|seam_|ey)[^\s"\x60]*`)
 var callerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
 
 // add adds a caller under each of its proofs.
-func (s *callerSet) add(e entry, issuers *issuers) []error {
-	c := &caller{name: e.Name, rpcs: e.RPCs}
+func (s *callerSet) add(c *caller, issuers *issuers) []error {
 	var violations []error
 	proofs := 0
-	for _, text := range e.TokenSHA256 {
+	for _, text := range c.TokenSHA256 {
 		proofs++
 		digest, err := hex.DecodeString(text)
 		if err != nil || len(digest) != sha256.Size {
@@ -165,8 +160,8 @@ func (s *callerSet) add(e entry, issuers *issuers) []error {
 		callers     map[string]*caller
 		valid       bool
 	}{
-		{"spiffe_id", e.SPIFFEID, s.spiffe, strings.HasPrefix(e.SPIFFEID, "spiffe://")},
-		{"dns_name", e.DNSName, s.dns, !strings.ContainsAny(e.DNSName, "*:/ ")},
+		{"spiffe_id", c.SPIFFEID, s.spiffe, strings.HasPrefix(c.SPIFFEID, "spiffe://")},
+		{"dns_name", c.DNSName, s.dns, !strings.ContainsAny(c.DNSName, "*:/ ")},
 	} {
 		if certificate.name == "" {
 			continue
@@ -177,9 +172,9 @@ func (s *callerSet) add(e entry, issuers *issuers) []error {
 		}
 		certificate.callers[certificate.name] = c
 	}
-	if e.JWT != nil {
+	if c.JWT != nil {
 		proofs++
-		violations = append(violations, s.addJWT(*e.JWT, c, issuers)...)
+		violations = append(violations, s.addJWT(c, issuers)...)
 	}
 	if proofs == 0 {
 		violations = append(violations, errors.New("needs token_sha256, spiffe_id, dns_name or jwt for authentication"))

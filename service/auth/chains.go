@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -35,11 +36,7 @@ type chainResult struct {
 }
 
 func newChains(authorities func() *x509.CertPool, now func() time.Time) *chains {
-	verified, err := lru.New[*x509.Certificate, chainResult](maxChains)
-	if err != nil {
-		panic(err) // Only for a size below one.
-	}
-	return &chains{authorities, now, verified}
+	return &chains{authorities, now, newCache[*x509.Certificate, chainResult](maxChains)}
 }
 
 // verify verifies a client's certificate, which is the first of those that the client has presented.
@@ -71,15 +68,10 @@ func verifyChain(presented []*x509.Certificate, authorities *x509.CertPool, now 
 	}
 	// It is valid for as long as the chain that expires last.
 	var until time.Time
+	byExpiry := func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }
 	for _, chain := range found {
-		expiry := chain[0].NotAfter
-		for _, certificate := range chain[1:] {
-			if certificate.NotAfter.Before(expiry) {
-				expiry = certificate.NotAfter
-			}
-		}
-		if expiry.After(until) {
-			until = expiry
+		if first := slices.MinFunc(chain, byExpiry); first.NotAfter.After(until) {
+			until = first.NotAfter
 		}
 	}
 	return chainResult{nil, authorities, until}

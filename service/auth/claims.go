@@ -129,7 +129,7 @@ func (c *claims) lookalike(names []string) bool {
 }
 
 // matches reports whether the rule matches the token.
-func (r jwtRule) matches(c *claims) bool {
+func (r *jwtRule) matches(c *claims) bool {
 	if !slices.Contains(c.audience, r.Audience) || (r.Subject != "" && c.all["sub"] != r.Subject) {
 		return false
 	}

@@ -117,7 +117,7 @@ func (i *issuer) fetch(keysURL string) {
 	i.lastFetch, i.fetching = i.now(), make(chan struct{})
 	go func() {
 		// It outlives the call that started it, since others wait for it too. The client's timeout bounds it.
-		keysURL, keys, err := i.fetchKeys(context.Background(), keysURL)
+		keysURL, keys, err := fetchKeys(context.Background(), i.client, i.url, keysURL)
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		i.fetchErr = nil
@@ -133,17 +133,6 @@ func (i *issuer) fetch(keysURL string) {
 		close(i.fetching)
 		i.fetching = nil
 	}()
-}
-
-// fetchKeys fetches the keys. A panic over what the issuer has sent is an error: on this goroutine it would end the
-// process.
-func (i *issuer) fetchKeys(ctx context.Context, known string) (keysURL string, keys *keySet, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = fmt.Errorf("panic with a value of type %T", value)
-		}
-	}()
-	return fetchKeys(ctx, i.client, i.url, known)
 }
 
 // refresh fetches the keys and waits for them until ctx ends. It returns the known keys within refetchInterval of the

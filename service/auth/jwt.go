@@ -23,21 +23,16 @@ type jwtRule struct {
 // some 40 to 90 µs.
 const maxCachedCallers = 4096
 
-// jwtRules are the rules for the tokens of one issuer.
+// jwtRules are the callers with a rule for the tokens of one issuer.
 type jwtRules struct {
-	issuer *issuer
-	rules  []jwtCaller
+	issuer  *issuer
+	callers []*caller
 	// claims are the names of all claims that the rules match on.
 	claims []string
 }
 
-// jwtCaller is a rule with its caller.
-type jwtCaller struct {
-	rule   jwtRule
-	caller *caller
-}
-
-func (s *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
+func (s *callerSet) addJWT(c *caller, issuers *issuers) []error {
+	rule := c.JWT
 	var violations []error
 	if parsed, err := url.Parse(rule.Issuer); err != nil || parsed.Host == "" || !isSecureURL(parsed) {
 		violations = append(violations, errors.New("jwt.issuer: needs an https:// URL"))
@@ -56,7 +51,7 @@ func (s *callerSet) addJWT(rule jwtRule, c *caller, issuers *issuers) []error {
 		rules = &jwtRules{issuer: issuers.get(rule.Issuer), claims: registeredClaims()}
 		s.jwts[rule.Issuer] = rules
 	}
-	rules.rules = append(rules.rules, jwtCaller{rule, c})
+	rules.callers = append(rules.callers, c)
 	for name := range rule.Claims {
 		if !slices.Contains(rules.claims, name) {
 			rules.claims = append(rules.claims, name)
@@ -125,9 +120,9 @@ func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, err
 		return nil, retryAt, errors.New("the token has a claim whose name differs from a matched one only in case")
 	}
 	var found []*caller
-	for _, candidate := range r.rules {
-		if candidate.rule.matches(read) {
-			found = append(found, candidate.caller)
+	for _, candidate := range r.callers {
+		if candidate.JWT.matches(read) {
+			found = append(found, candidate)
 		}
 	}
 	if len(found) == 0 {
@@ -142,11 +137,3 @@ func (r *jwtRules) match(payload []byte, now time.Time) (*caller, time.Time, err
 
 // callerCache is keyed by the SHA-256 of the token, so that no token is kept.
 type callerCache = lru.Cache[[sha256.Size]byte, cachedCaller]
-
-func newCallerCache() *callerCache {
-	cache, err := lru.New[[sha256.Size]byte, cachedCaller](maxCachedCallers)
-	if err != nil {
-		panic(err) // Only for a size below one.
-	}
-	return cache
-}

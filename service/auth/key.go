@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 )
@@ -11,6 +12,13 @@ import (
 type Key struct {
 	header atomic.Pointer[http.Header]
 }
+
+// The characters of Seam's keys and ids are those of a word.
+var (
+	apiKey      = regexp.MustCompile(`^seam_\w*$`)
+	accessToken = regexp.MustCompile(`^seam_at\w*$`)
+	workspace   = regexp.MustCompile(`^-*\w[\w-]*$`)
+)
 
 // UseAPIKey makes an API key the credential. It fails for a key of another kind, by its prefix: Seam would refuse it at
 // the first call, or it would have other rights than the operator expects. The error does not quote it.
@@ -21,7 +29,7 @@ func (k *Key) UseAPIKey(text string) error {
 			return errors.New("the key begins with " + other + ", so it is not an API key")
 		}
 	}
-	if !strings.HasPrefix(text, "seam_") || !token(text) {
+	if !apiKey.MatchString(text) {
 		return errors.New("an API key begins with seam_ and has letters, digits and _ only")
 	}
 	k.header.Store(&http.Header{"Authorization": {"Bearer " + text}})
@@ -30,10 +38,10 @@ func (k *Key) UseAPIKey(text string) error {
 
 // UseAccessToken makes a personal access token, for one workspace, the credential.
 func (k *Key) UseAccessToken(text, workspaceID string) error {
-	if !strings.HasPrefix(text, "seam_at") || !token(text) {
+	if !accessToken.MatchString(text) {
 		return errors.New("a personal access token begins with seam_at and has letters, digits and _ only")
 	}
-	if workspaceID == "" || !token(strings.ReplaceAll(workspaceID, "-", "")) {
+	if !workspace.MatchString(workspaceID) {
 		return errors.New("a personal access token needs the id of a workspace")
 	}
 	k.header.Store(&http.Header{"Authorization": {"Bearer " + text}, "Seam-Workspace": {workspaceID}})
@@ -42,13 +50,3 @@ func (k *Key) UseAccessToken(text, workspaceID string) error {
 
 // Header returns the headers that go to Seam with every call. They must not be changed.
 func (k *Key) Header() http.Header { return *k.header.Load() }
-
-// token reports whether a text has only the characters of Seam's keys.
-func token(text string) bool {
-	for _, r := range text {
-		if r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return false
-		}
-	}
-	return text != ""
-}

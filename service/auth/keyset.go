@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -70,8 +69,15 @@ func parseKeySet(text []byte) (*keySet, error) {
 }
 
 // fetchKeys fetches the keys of an issuer and returns their URL. Without a URL, it fetches the discovery document
-// first.
-func fetchKeys(ctx context.Context, client *http.Client, issuer, keysURL string) (string, *keySet, error) {
+// first. A panic over what the issuer has sent is an error: on a goroutine of its own it would end the process.
+func fetchKeys(
+	ctx context.Context, client *http.Client, issuer, keysURL string,
+) (foundURL string, keys *keySet, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic with a value of type %T", value)
+		}
+	}()
 	if keysURL == "" {
 		text, err := fetchDocument(ctx, client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 		if err != nil {
@@ -96,13 +102,9 @@ func fetchKeys(ctx context.Context, client *http.Client, issuer, keysURL string)
 
 // fetchDocument fetches one document. Its errors quote nothing of the response.
 func fetchDocument(ctx context.Context, client *http.Client, address string) ([]byte, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || !isSecureURL(parsed) {
-		return nil, errAddress
-	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return nil, err
+	if err != nil || !isSecureURL(request.URL) {
+		return nil, errAddress
 	}
 	request.Header.Set("Accept", "application/json")
 	response, err := client.Do(request)

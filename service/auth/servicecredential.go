@@ -45,7 +45,7 @@ func (s ServiceCredential) Authenticate(ctx context.Context, c *call.Call) error
 		refusal.Cause = err
 		return refusal
 	}
-	c.Caller, c.CallerKey = from.name, s.keys.of(from.name)
+	c.Caller, c.CallerKey = from.Name, s.keys.of(from.Name)
 	// The name comes from the server's own table of methods, not from what the caller wrote.
 	if rpc := path.Base(c.Method.FullMethod); !reflects && !from.allows(rpc) {
 		return seamerr.Forbidden(rpc)

@@ -149,7 +149,7 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		kong.Writers(out, io.Discard),
 		kong.Exit(func(int) { done = true }),
 		kong.ValueFormatter(describe),
-		kong.Resolvers(r),
+		kong.Resolvers(kong.ResolverFunc(r.resolve)),
 	)...)
 	if err != nil {
 		return Config{}, fmt.Errorf("describe the flags: %w", err)

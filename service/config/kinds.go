@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,15 +31,15 @@ func (r *reader) kinds() []kong.Option {
 		one(r, secret, text),
 		one(r, "address", address),
 		one(r, "URL", endpoint),
-		one(r, "duration", duration),
-		one(r, "delay", delay),
+		one(r, "duration", atLeast(1, "a time above zero, such as 30s")),
+		one(r, "delay", atLeast(0, "a time, such as 5s or 0s")),
 		one(r, "count", func(text string) (int, error) { return integer(text, 1<<20-1) }),
 		one(r, "MiB", func(text string) (int, error) { return integer(text, 1024) }),
 		one(r, "rate", rate),
-		one(r, "reflection", reflection),
+		one(r, "reflection", among("none of auto, on, off", ReflectionAuto, ReflectionOn, ReflectionOff)),
 		one(r, "TLS version", tlsVersion),
 		one(r, "log level", logLevel),
-		one(r, "log format", logFormat),
+		one(r, "log format", among("neither json nor text", "json", "text")),
 		list(r, "networks", network),
 		list(r, "origins", origin),
 		list(r, "host names", host),
@@ -104,20 +105,25 @@ func address(text string) (string, error) {
 	return text, nil
 }
 
-func duration(text string) (time.Duration, error) {
-	value, err := time.ParseDuration(text)
-	if err != nil || value <= 0 {
-		return 0, fmt.Errorf("%q is not a time above zero, such as 30s", text)
+// atLeast parses a time. what is for the error: what a text is not.
+func atLeast(least time.Duration, what string) func(text string) (time.Duration, error) {
+	return func(text string) (time.Duration, error) {
+		value, err := time.ParseDuration(text)
+		if err != nil || value < least {
+			return 0, fmt.Errorf("%q is not %s", text, what)
+		}
+		return value, nil
 	}
-	return value, nil
 }
 
-func delay(text string) (time.Duration, error) {
-	value, err := time.ParseDuration(text)
-	if err != nil || value < 0 {
-		return 0, fmt.Errorf("%q is not a time, such as 5s or 0s", text)
+// among parses one of the words. what is for the error: what any other text is.
+func among[T ~string](what string, words ...T) func(text string) (T, error) {
+	return func(text string) (T, error) {
+		if !slices.Contains(words, T(text)) {
+			return "", fmt.Errorf("%q is %s", text, what)
+		}
+		return T(text), nil
 	}
-	return value, nil
 }
 
 func integer(text string, most uint64) (int, error) {
@@ -182,15 +188,6 @@ func network(text string) (netip.Prefix, error) {
 	return value, nil
 }
 
-func reflection(text string) (Reflection, error) {
-	switch value := Reflection(text); value {
-	case ReflectionAuto, ReflectionOn, ReflectionOff:
-		return value, nil
-	default:
-		return "", fmt.Errorf("%q is none of auto, on, off", text)
-	}
-}
-
 func tlsVersion(text string) (uint16, error) {
 	switch text {
 	case "1.3":
@@ -208,11 +205,4 @@ func logLevel(text string) (level *slog.LevelVar, err error) {
 		err = fmt.Errorf("%q is none of debug, info, warn, error", text)
 	}
 	return level, err
-}
-
-func logFormat(text string) (string, error) {
-	if text != "json" && text != "text" {
-		return "", fmt.Errorf("%q is neither json nor text", text)
-	}
-	return text, nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -17,10 +15,9 @@ import (
 // print writes each setting that is in force as YAML, which can serve as a configuration file, with where it comes from
 // in a comment.
 func (r *reader) print(out io.Writer, chosen *kong.Context) error {
-	origins := maps.Clone(r.origins)
 	for _, path := range chosen.Path {
 		if path.Flag != nil && !path.Resolved {
-			origins[path.Flag.Name] = "flag"
+			r.origins[path.Flag.Name] = "flag"
 		}
 	}
 	document := yaml.Node{Kind: yaml.MappingNode}
@@ -32,7 +29,7 @@ func (r *reader) print(out io.Writer, chosen *kong.Context) error {
 		if err := value.Encode(printable(flag)); err != nil {
 			return err
 		}
-		value.LineComment = cmp.Or(origins[flag.Name], "default")
+		value.LineComment = cmp.Or(r.origins[flag.Name], "default")
 		value.Style = yaml.FlowStyle
 		document.Content = append(document.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: flag.Name}, &value)
 	}
@@ -51,12 +48,9 @@ func printable(flag *kong.Flag) any {
 			return "(redacted)"
 		}
 		return value
-	case bool, int, float64:
-		return value
+	case fmt.Stringer: // A time or a URL.
+		return value.String()
 	default:
-		if flag.Target.Kind() == reflect.Slice {
-			return value
-		}
-		return fmt.Sprint(value)
+		return value
 	}
 }

@@ -67,11 +67,8 @@ func describe(value *kong.Value) string {
 	return value.Help
 }
 
-// Validate is part of kong's interface: there is nothing to validate.
-func (*reader) Validate(*kong.Application) error { return nil }
-
-// Resolve returns the value of a setting that has no flag in the arguments, nil for none. Kong calls it for each.
-func (r *reader) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+// resolve returns the value of a setting that has no flag in the arguments, nil for none. Kong calls it for each.
+func (r *reader) resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	name := variable(flag.Value)
 	if name == "" {
 		return nil, nil //nolint:nilnil // Kong's way to say that there is none.

@@ -27,12 +27,9 @@ import (
 type restCall struct {
 	call.Call
 
-	face   *face
-	writer http.ResponseWriter
-	body   io.Reader
-	// length is the Content-Length of the body, -1 when it is unknown.
-	length                         int64
-	httpMethod, contentType, query string
+	face    *face
+	writer  http.ResponseWriter
+	request *http.Request
 
 	// respond has the gateway's generated code make the call on the in-process connection, which runs handle, and write
 	// the response. err is why there is none.
@@ -46,7 +43,7 @@ type restCall struct {
 // newCall makes a call of a request with a route. Only the headers of the list, and X-Forwarded-For, become metadata.
 func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Request) *restCall {
 	md := make(metadata.MD, len(r.Header))
-	for _, h := range f.headers {
+	for _, h := range f.metadataHeaders {
 		if values := r.Header[h.key]; len(values) > 0 {
 			md[h.name] = values
 		}
@@ -57,15 +54,11 @@ func newCall(f *face, method *call.Method, w http.ResponseWriter, r *http.Reques
 	from := peer.Peer{}
 	from.Addr, _ = r.Context().Value(peerKey{}).(net.Addr)
 	if r.TLS != nil {
-		from.AuthInfo = credentials.TLSInfo{
-			State:          *r.TLS,
-			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-		}
+		from.AuthInfo = credentials.TLSInfo{State: *r.TLS}
 	}
 	return &restCall{
 		Call: call.Call{Face: call.FaceREST, Method: method, Metadata: md, Peer: from, CallID: callID(w)},
-		face: f, writer: w, body: r.Body, length: r.ContentLength,
-		httpMethod: r.Method, contentType: r.Header.Get("Content-Type"), query: r.URL.RawQuery,
+		face: f, writer: w, request: r,
 	}
 }
 
@@ -81,7 +74,7 @@ func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
 			bare.Header, bare.Host, bare.RemoteAddr, bare.Body, bare.URL.RawQuery = nil, "", "", http.NoBody, ""
 			next(w, bare, pathParameters)
 		}
-		failure := f.calls.Serve(f.calls.Begin(r.Context(), &c.Call), &c.Call, c)
+		failure := f.Calls.Serve(f.Calls.Begin(r.Context(), &c.Call), &c.Call, c)
 		method.responses.count(failure)
 		if failure != nil && !c.responded {
 			writeError(w, failure)
@@ -91,12 +84,6 @@ func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
 
 // callKey is the key of the call in a context of the gateway.
 type callKey struct{}
-
-// callOf returns the call of a context of the gateway.
-func callOf(ctx context.Context) (*restCall, bool) {
-	c, ok := ctx.Value(callKey{}).(*restCall)
-	return c, ok
-}
 
 // Respond implements call.Face.
 func (c *restCall) Respond(ctx context.Context, handle func(context.Context) (proto.Message, error)) error {
@@ -119,23 +106,15 @@ func (c *restCall) limitWriting(ctx context.Context) {
 	_ = http.NewResponseController(c.writer).SetWriteDeadline(end)
 }
 
-// response returns the body of the response to a call that succeeded.
-func (c *restCall) response() []byte {
-	if len(c.SeamBody) == 0 {
-		return []byte(okResponse)
-	}
-	return c.SeamBody
-}
-
 // Cut implements call.Face. It fails only for a closed connection, which ends the read as well.
 func (c *restCall) Cut() { _ = http.NewResponseController(c.writer).SetReadDeadline(time.Unix(1, 0)) }
 
 // Read implements call.Face.
 func (c *restCall) Read(part []byte) (int, error) {
-	if c.length > call.MaxRequestBytes {
+	if c.request.ContentLength > call.MaxRequestBytes {
 		return 0, seamerr.PayloadTooLarge(call.MaxRequestBytes)
 	}
-	n, err := c.body.Read(part)
+	n, err := c.request.Body.Read(part)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, seamerr.UnreadableBody(errors.New("the body ended early or came too slowly"))
 	}
@@ -145,21 +124,21 @@ func (c *restCall) Read(part []byte) (int, error) {
 // Decode implements call.Face. It also decodes the members beside an invalid one, so that the rules are checked on them
 // too.
 func (c *restCall) Decode(body []byte, request proto.Message) *seamerr.Error {
-	for _, header := range c.face.headers {
+	for _, header := range c.face.metadataHeaders {
 		for _, value := range c.Metadata[header.name] {
 			if !text.IsPrintable(value) {
 				return seamerr.InvalidHeader(header.name)
 			}
 		}
 	}
-	if len(body) > 0 && !isJSON(c.contentType) {
-		return seamerr.InvalidContentType(c.httpMethod)
+	if len(body) > 0 && !isJSON(c.request.Header.Get("Content-Type")) {
+		return seamerr.InvalidContentType(c.request.Method)
 	}
-	if create, ok := request.(*clientsessionv1.CreateRequest); ok && c.httpMethod == http.MethodPost {
+	if create, ok := request.(*clientsessionv1.CreateRequest); ok && c.request.Method == http.MethodPost {
 		// Seam's two methods of this path differ when the session exists.
 		create.IfExists = clientsessionv1.IfExists_IF_EXISTS_FAIL
 	}
-	violations, err := c.face.codec.UnmarshalRequest(body, c.query, request)
+	violations, err := c.face.Codec.UnmarshalRequest(body, c.request.URL.RawQuery, request)
 	if err == nil {
 		c.Violations = violations
 		return nil

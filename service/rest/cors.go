@@ -4,34 +4,33 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
 )
 
 // withCORS allows cross-origin requests of the configured origins, as Seam itself does for its browser SDK. Without
 // origins it changes nothing: no page may call, and OPTIONS is a method like any other.
-func withCORS(next http.Handler, config Config, preflights prometheus.Counter) http.Handler {
-	if len(config.CORSOrigins) == 0 {
+func (f *face) withCORS(next http.Handler) http.Handler {
+	if len(f.CORSOrigins) == 0 {
 		return next
 	}
 	allowed := cors.New(cors.Options{
-		AllowedOrigins: config.CORSOrigins,
+		AllowedOrigins: f.CORSOrigins,
 		AllowedMethods: []string{
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		},
-		AllowedHeaders: append([]string{"content-type"}, config.Headers...),
+		AllowedHeaders: append([]string{"content-type"}, f.Headers...),
 		ExposedHeaders: []string{headerSeamRequestID, headerCallID},
 		// Seam's SDK uses credentials mode "include" when it has a client session token, and a browser then withholds the
 		// response from the page without this header. The service reads no cookie, so the page's own credential is all that
 		// counts. The header is left out where that is less certain: with "*", for which browsers refuse it anyway, and
 		// with a service credential, which every request that reaches the service uses.
-		AllowCredentials: !config.ServiceCredential && !slices.Contains(config.CORSOrigins, "*"),
+		AllowCredentials: !f.ServiceCredential && !slices.Contains(f.CORSOrigins, "*"),
 		// Ten minutes; browsers cap it at two hours.
 		MaxAge: 600,
 	}).Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			preflights.Inc()
+			f.others.preflight.Inc()
 		}
 		allowed.ServeHTTP(w, r)
 	})

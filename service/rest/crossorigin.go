@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
@@ -14,9 +12,9 @@ import (
 // that can reach the service, must not use it.
 //
 // Where callers are not authenticated, it also checks the Host against DNS rebinding.
-func rejectCrossOrigin(next http.Handler, config Config, refused prometheus.Counter) (http.Handler, error) {
+func (f *face) rejectCrossOrigin(next http.Handler) (http.Handler, error) {
 	protection := http.NewCrossOriginProtection()
-	for _, origin := range config.CORSOrigins {
+	for _, origin := range f.CORSOrigins {
 		if err := protection.AddTrustedOrigin(origin); err != nil {
 			return nil, fmt.Errorf("trust the pages of an origin: %w", err)
 		}
@@ -25,9 +23,8 @@ func rejectCrossOrigin(next http.Handler, config Config, refused prometheus.Coun
 		// net/http allows GET, HEAD and OPTIONS, since no page can read the response. Here an image's URL would already
 		// have used the credential, and a preflight would allow the page to go on. So each method is checked as a POST.
 		post := &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
-		if protection.Check(post) != nil || (config.RequireKnownHost && !config.Hosts.Allow(r.Host)) {
-			refused.Inc()
-			refuse(r.Context(), config.Logger, "cross-origin request refused", w, r, seamerr.CrossOrigin())
+		if protection.Check(post) != nil || (f.RequireKnownHost && !f.Hosts.Allow(r.Host)) {
+			f.refuse(w, r, f.others.crossOrigin, "cross-origin request refused", seamerr.CrossOrigin())
 			return
 		}
 		next.ServeHTTP(w, r)

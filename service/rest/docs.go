@@ -4,7 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"net/http"
+	"path"
 
 	"github.com/swaggest/swgui/v5/static"
 )
@@ -27,26 +27,24 @@ func addDocs(files map[string]fixedFile) error {
 		from        fs.FS
 		name        string
 		contentType string
-		zipped      bool
 	}{
-		{"/docs", docs, "docs/index.html", "text/html; charset=utf-8", false},
-		{"/docs/start.js", docs, "docs/start.js", "text/javascript; charset=utf-8", false},
-		{"/docs/swagger-ui-bundle.js", static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8", true},
-		{"/docs/swagger-ui.css", static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8", true},
-		{"/docs/favicon.png", static.FS, "favicon-32x32.png", "image/png", false},
+		{"/docs", docs, "docs/index.html", "text/html; charset=utf-8"},
+		{"/docs/start.js", docs, "docs/start.js", "text/javascript; charset=utf-8"},
+		{"/docs/swagger-ui-bundle.js", static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8"},
+		{"/docs/swagger-ui.css", static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8"},
+		{"/docs/favicon.png", static.FS, "favicon-32x32.png", "image/png"},
 	} {
 		body, err := fs.ReadFile(file.from, file.name)
 		if err != nil {
 			return fmt.Errorf("read the API page: %w", err)
 		}
-		var unzip func() []byte
-		if file.zipped {
-			unzip = unzipOnce(body)
+		served := newFixedFile(file.contentType, body)
+		served.header.Set("Content-Security-Policy", docsPolicy)
+		served.header.Set("Referrer-Policy", "no-referrer")
+		if path.Ext(file.name) == ".gz" {
+			served.unzip = unzipOnce(body)
 		}
-		files[file.path] = fixedFile{
-			contentType: file.contentType, body: body, unzip: unzip,
-			header: http.Header{"Content-Security-Policy": {docsPolicy}, "Referrer-Policy": {"no-referrer"}},
-		}
+		files[file.path] = served
 	}
 	return nil
 }

@@ -12,45 +12,39 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/clientsession/client-session-service/gen/openapi"
 	"github.com/clientsession/client-session-service/service/seamerr"
 )
 
 // fixedFile is a response that is the same for everybody: it needs no credential and never becomes a call.
 type fixedFile struct {
-	contentType string
-	body        []byte
+	body   []byte
+	header http.Header
 	// unzip returns the body decompressed, nil for a body that is not kept compressed by gzip.
 	unzip func() []byte
-	// header has what else the response has.
-	header http.Header
 }
 
-// withFixedFiles serves the OpenAPI document, and the API page where it is asked for. refused counts the requests of
-// other methods.
-func withFixedFiles(next http.Handler, config Config, refused prometheus.Counter) (http.Handler, error) {
+// newFixedFile returns a file with the headers that all have.
+func newFixedFile(contentType string, body []byte) fixedFile {
+	sum := sha256.Sum256(body)
+	return fixedFile{body: body, header: http.Header{
+		"Content-Type":           {contentType},
+		"Etag":                   {`"` + hex.EncodeToString(sum[:16]) + `"`},
+		"Cache-Control":          {"no-cache"}, // It is kept, and asked about: another release has another.
+		"X-Content-Type-Options": {"nosniff"},
+	}}
+}
+
+// withFixedFiles serves the OpenAPI document, and the API page where it is asked for.
+func (f *face) withFixedFiles(next http.Handler) (http.Handler, error) {
 	files := map[string]fixedFile{
-		"/openapi.json": {contentType: "application/json", body: openapi.JSON},
-		"/openapi.yaml": {contentType: "application/yaml", body: openapi.YAML},
+		"/openapi.json": newFixedFile("application/json", openapi.JSON),
+		"/openapi.yaml": newFixedFile("application/yaml", openapi.YAML),
 	}
-	if config.APIDocs {
+	if f.APIDocs {
 		if err := addDocs(files); err != nil {
 			return nil, err
 		}
-	}
-	for path, file := range files {
-		sum := sha256.Sum256(file.body)
-		header := http.Header{
-			"Content-Type":           {file.contentType},
-			"Etag":                   {`"` + hex.EncodeToString(sum[:16]) + `"`},
-			"Cache-Control":          {"no-cache"}, // It is kept, and asked about: another release has another.
-			"X-Content-Type-Options": {"nosniff"},
-		}
-		maps.Copy(header, file.header)
-		file.header = header
-		files[path] = file
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		file, found := files[r.URL.Path]
@@ -58,9 +52,8 @@ func withFixedFiles(next http.Handler, config Config, refused prometheus.Counter
 		case !found:
 			next.ServeHTTP(w, r)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			refused.Inc()
 			e := seamerr.MethodNotAllowed([]string{http.MethodGet, http.MethodHead})
-			refuse(r.Context(), config.Logger, "no route", w, r, e)
+			f.refuse(w, r, f.others.methodNotAllowed, "no route", e)
 		default:
 			file.serve(w, r)
 		}

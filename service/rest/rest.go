@@ -15,7 +15,6 @@ import (
 	gateway "github.com/clientsession/client-session-service/gen/gateway/seam/clientsession/v1"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/call"
-	"github.com/clientsession/client-session-service/service/seamerr"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
@@ -52,19 +51,16 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &face{calls: config.Calls, routes: routes, codec: config.Codec, logger: config.Logger, others: others}
+	f := &face{Config: config, routes: routes, others: others}
 	for _, name := range config.Headers {
-		f.headers = append(f.headers, header{name: name, key: http.CanonicalHeaderKey(name)})
+		f.metadataHeaders = append(f.metadataHeaders, header{name: name, key: http.CanonicalHeaderKey(name)})
 	}
 	f.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &marshaler{}),
 		runtime.WithForwardResponseRewriter(seamResponse),
-		runtime.WithOutgoingHeaderMatcher(onlyOurHeaders),
-		runtime.WithOutgoingTrailerMatcher(onlyOurHeaders),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithRoutingErrorHandler(f.handleRoutingError),
 		runtime.WithDisablePathLengthFallback(),
-		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithWriteContentLength(),
 		runtime.WithMiddlewares(f.serve),
 	)
@@ -72,13 +68,13 @@ func New(config Config) (http.Handler, error) {
 	if err := gateway.RegisterClientSessionServiceHandlerClient(context.Background(), f.mux, client); err != nil {
 		return nil, fmt.Errorf("register the routes: %w", err)
 	}
-	handler, err := withFixedFiles(f, config, others.methodNotAllowed)
+	handler, err := f.withFixedFiles(http.HandlerFunc(f.serveRoutes))
 	if err != nil {
 		return nil, err
 	}
-	handler = withCORS(handler, config, others.preflight)
+	handler = f.withCORS(handler)
 	if config.ServiceCredential {
-		if handler, err = rejectCrossOrigin(handler, config, others.crossOrigin); err != nil {
+		if handler, err = f.rejectCrossOrigin(handler); err != nil {
 			return nil, err
 		}
 	}
@@ -86,12 +82,11 @@ func New(config Config) (http.Handler, error) {
 }
 
 type face struct {
-	calls   *call.Server
-	mux     *runtime.ServeMux
-	routes  map[string]route // By path.
-	headers []header
-	codec   *seamjson.Codec
-	logger  *slog.Logger
+	Config
+
+	mux             *runtime.ServeMux
+	routes          map[string]route // By path.
+	metadataHeaders []header
 	// others counts the requests that do not become a call.
 	others *otherRequests
 }
@@ -99,7 +94,7 @@ type face struct {
 // header is a request header that becomes metadata, by its names in gRPC and in net/http.
 type header struct{ name, key string }
 
-func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *face) serveRoutes(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawPath != "" {
 		// Seam's paths have no characters to escape, so an escaped path is an unknown one, whatever it unescapes to.
 		f.handleRoutingError(r.Context(), nil, nil, w, r, http.StatusNotFound)
@@ -114,46 +109,7 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func handleError(
 	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error,
 ) {
-	if c, ok := callOf(ctx); ok && c.err == nil {
+	if c, ok := ctx.Value(callKey{}).(*restCall); ok {
 		c.err = err
 	}
-}
-
-func (f *face) handleRoutingError(
-	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
-) {
-	e, counter := seamerr.NotFound(), f.others.noRoute
-	if allow := f.routes[r.URL.Path].httpMethods; status == http.StatusMethodNotAllowed && len(allow) > 0 {
-		e, counter = seamerr.MethodNotAllowed(allow), f.others.methodNotAllowed
-	}
-	counter.Inc()
-	refuse(ctx, f.logger, "no route", w, r, e)
-}
-
-// refuse writes the error of a request that does not become a call, and logs what the access log would have.
-func refuse(
-	ctx context.Context, logger *slog.Logger, message string, w http.ResponseWriter, r *http.Request, e *seamerr.Error,
-) {
-	e.SeamRequestID = callID(w)
-	logger.LogAttrs(ctx, slog.LevelInfo, message,
-		slog.String("http_method", sanitizeForLog(r.Method)),
-		slog.String("path", sanitizeForLog(r.URL.Path)),
-		slog.Int("http_status", e.HTTPStatus),
-		slog.String("call_id", e.SeamRequestID),
-		slog.String("peer", r.RemoteAddr))
-	writeError(w, e)
-}
-
-// sanitizeForLog returns a path or a method that looks like one of an API, and replaces any other: it may have a
-// credential in it, and those have digits or both cases.
-func sanitizeForLog(text string) string {
-	plain := len(text) <= 64
-	for _, r := range text {
-		plain = plain && (r >= 'a' && r <= 'z' || r == '/' || r == '_')
-	}
-	upper := len(text) <= 8 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-	if plain || upper {
-		return text
-	}
-	return "(not logged)"
 }

@@ -5,21 +5,41 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/rest"
 )
 
-// newAdmin returns the server of the admin listener.
-func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
-	mux := newAdminMux(cfg, m.registry, &s.ready, s.logger)
-	hosts := rest.Hosts{Names: cfg.AllowedHosts}
+// newAdmin returns the server of the admin listener. The service is live as long as it responds at all, and ready while
+// it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
+func (s *Server) newAdmin() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	readyz := func(w http.ResponseWriter, _ *http.Request) {
+		if !s.ready.Load() {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	}
+	mux.HandleFunc("GET /readyz", readyz)
+	// Load balancers that know one path use this one, and need to hear of the drain.
+	mux.HandleFunc("GET /healthz", readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(openMetrics{s.metrics.registry}, promhttp.HandlerOpts{
+		Registry:          s.metrics.registry,
+		EnableOpenMetrics: true, // Which has exemplars.
+	}))
+	if s.cfg.Pprof {
+		mux.Handle("GET /debug/pprof/", newProfiles())
+	}
+	handleLogLevel(mux, s.cfg.LogLevel, s.logger)
+	hosts := rest.Hosts{Names: s.cfg.AllowedHosts}
 	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,42 +54,10 @@ func (s *Server) newAdmin(cfg config.Config, m *metrics) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}
-	if cfg.Channelz {
+	if s.cfg.Channelz {
 		addChannelz(mux, server)
 	}
 	return server
-}
-
-// newAdminMux returns what the admin listener serves. The service is live as long as it responds at all, and ready
-// while it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
-func newAdminMux(
-	cfg config.Config, registry *prometheus.Registry, ready *atomic.Bool, logger *slog.Logger,
-) *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok\n")
-	})
-	readyz := func(w http.ResponseWriter, _ *http.Request) {
-		if !ready.Load() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ok\n")
-	}
-	mux.HandleFunc("GET /readyz", readyz)
-	// Load balancers that know one path use this one, and need to hear of the drain.
-	mux.HandleFunc("GET /healthz", readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(openMetrics{registry}, promhttp.HandlerOpts{
-		Registry:          registry,
-		EnableOpenMetrics: true, // Which has exemplars.
-	}))
-	if cfg.Pprof {
-		mux.Handle("GET /debug/pprof/", newProfiles())
-	}
-	if cfg.LogLevel != nil {
-		handleLogLevel(mux, cfg.LogLevel, logger)
-	}
-	return mux
 }
 
 // openMetrics gathers the metrics without the gauge that has the name of a counter, which OpenMetrics forbids: a strict

@@ -16,36 +16,37 @@ import (
 
 // authentication returns what authenticates callers and decides whose credential goes to Seam. The files that
 // it reads are polled once the service runs. The error has every violation.
-func (s *Server) authentication(cfg config.Config, m *metrics) (call.Authenticator, error) {
+func (s *Server) authentication() (call.Authenticator, error) {
+	cfg := s.cfg
 	if cfg.PlaintextUpstream() {
 		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
 	}
 	if !cfg.HasServiceCredential() {
 		return auth.NewPassThrough(), nil
 	}
-	key, err := s.serviceKey(cfg, m)
+	key, err := s.serviceKey()
 	if cfg.CallersFile == "" {
-		m.anonymous.Set(1)
+		s.metrics.anonymous.Set(1)
 		s.logger.Warn("unauthenticated clients may use the service credential",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
 		return auth.NewServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
 	}
-	client := &http.Client{Transport: &http.Transport{
+	s.issuers = &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxIdleConns:        8,
 		IdleConnTimeout:     time.Minute,
 	}}
-	s.issuers = client
-	callers := auth.NewCallers(RPCs(), client, s.certificates.authorities, time.Now)
-	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, m, func(contents [][]byte) error {
+	callers := auth.NewCallers(RPCs(), s.issuers, s.certificates.authorities, time.Now)
+	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, func(contents [][]byte) error {
 		return callers.Load(contents[0])
 	}))
 	return auth.NewServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), err
 }
 
 // serviceKey returns the service credential.
-func (s *Server) serviceKey(cfg config.Config, m *metrics) (*auth.Key, error) {
+func (s *Server) serviceKey() (*auth.Key, error) {
+	cfg := s.cfg
 	key := &auth.Key{}
 	switch {
 	case cfg.SeamPersonalAccessToken != "":
@@ -57,7 +58,7 @@ func (s *Server) serviceKey(cfg config.Config, m *metrics) (*auth.Key, error) {
 			return nil, fmt.Errorf("SEAM_API_KEY: %w", err)
 		}
 	default:
-		return key, s.read("--seam-api-key-file", []string{cfg.SeamAPIKeyFile}, m, func(contents [][]byte) error {
+		return key, s.read("--seam-api-key-file", []string{cfg.SeamAPIKeyFile}, func(contents [][]byte) error {
 			return key.UseAPIKey(string(contents[0]))
 		})
 	}
@@ -65,8 +66,8 @@ func (s *Server) serviceKey(cfg config.Config, m *metrics) (*auth.Key, error) {
 }
 
 // read reads files, and has them polled while the service runs.
-func (s *Server) read(what string, paths []string, m *metrics, apply func([][]byte) error) error {
-	files, err := reload.Read(what, paths, m.reloadFailures, apply)
+func (s *Server) read(what string, paths []string, apply func([][]byte) error) error {
+	files, err := reload.Read(what, paths, s.metrics.reloadFailures, apply)
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,11 @@ import (
 // ConfigError has every violation in the files and credentials of a configuration, a line each.
 type ConfigError struct{ error }
 
-// Unwrap returns the violations.
-func (e ConfigError) Unwrap() error { return e.error }
-
 // CheckFiles returns every violation in the files and credentials of a configuration. It is for a configuration with
 // invalid settings, so that the operator gets all violations at once.
 func CheckFiles(cfg config.Config) error {
-	s := &Server{logger: slog.New(slog.DiscardHandler)}
-	_, err := s.readFiles(cfg, newMetrics(cfg))
+	s := &Server{cfg: cfg, logger: slog.New(slog.DiscardHandler), metrics: newMetrics(cfg)}
+	_, err := s.readFiles()
 	return err
 }
 
@@ -35,19 +32,16 @@ type usedFiles struct {
 }
 
 // readFiles reads what the configuration names. Files that can change are polled once the service runs.
-func (s *Server) readFiles(cfg config.Config, m *metrics) (used usedFiles, err error) {
-	var seamErr, certificatesErr, authErr, tracesErr error
-	if cfg.SeamCAFile != "" {
-		if used.seamCAs, seamErr = loadCAs(cfg.SeamCAFile); seamErr != nil {
+func (s *Server) readFiles() (used usedFiles, err error) {
+	var seamErr, authErr, tracesErr error
+	if path := s.cfg.SeamCAFile; path != "" {
+		if used.seamCAs, seamErr = loadCAs(path); seamErr != nil {
 			seamErr = fmt.Errorf("--seam-ca-file: %w", seamErr)
 		}
 	}
-	s.certificates, certificatesErr = newServerCertificates(cfg, m.reloadFailures)
-	m.certificates(s.certificates)
-	if s.certificates != nil {
-		s.files = append(s.files, s.certificates.files...)
-	}
-	used.authenticator, authErr = s.authentication(cfg, m)
+	certificatesErr := s.readCertificates()
+	s.metrics.certificates(s.certificates)
+	used.authenticator, authErr = s.authentication()
 	used.tracesProtocol, tracesErr = tracesProtocol()
 	return used, errors.Join(seamErr, certificatesErr, authErr, tracesErr)
 }

@@ -15,6 +15,10 @@ import (
 // net/http's own shutdown has begun, it drops new requests without a response.
 const acceptGrace = 200 * time.Millisecond
 
+// streamGrace is how long open streams last during the drain: long enough for health-watch streams to report it. They
+// do not delay the shutdown further.
+const streamGrace = 200 * time.Millisecond
+
 // drain is the graceful shutdown, in three steps. It reports that it is not ready, keeps accepting calls until load
 // balancers have noticed, and then accepts no more and waits for the calls in flight on both faces.
 func (s *Server) drain(delay time.Duration) error {
@@ -23,7 +27,7 @@ func (s *Server) drain(delay time.Duration) error {
 	time.Sleep(delay)
 	time.AfterFunc(streamGrace, s.cancelStreams)
 	// The timeout begins here, so that no delay can use it up.
-	ctx, cancel := context.WithTimeout(context.Background(), s.drainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
 	finished := make(chan struct{})
 	go func() {
@@ -65,13 +69,14 @@ func acceptedNow(ctx context.Context, connection net.Conn) context.Context {
 
 // closingConnections makes clients reconnect, as the gRPC server does by itself: while the service drains and still
 // accepts calls, so that no client sends a request on a connection that is being closed; and when the connection is
-// older than maxAge, if that is not 0, so that a load balancer can rebalance. Over HTTP/2 net/http sends a graceful
+// older than its maximum age, so that a load balancer can rebalance. Over HTTP/2 net/http sends a graceful
 // GOAWAY. A connection over which a body came in chunks is closed as well: net/http drops a Content-Length beside them,
 // so that nobody can see whether the two differ, and RFC 9112, 6.1 then asks to close the connection.
-func (s *Server) closingConnections(maxAge time.Duration, next http.Handler) http.Handler {
+func (s *Server) closingConnections(next http.Handler) http.Handler {
+	maxAge := s.cfg.MaxConnectionAge
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		accepted, _ := r.Context().Value(acceptedKey{}).(time.Time)
-		if !s.ready.Load() || (maxAge > 0 && time.Since(accepted) > maxAge) || len(r.TransferEncoding) > 0 {
+		if !s.ready.Load() || time.Since(accepted) > maxAge || len(r.TransferEncoding) > 0 {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -20,18 +21,20 @@ import (
 const maxHeaderBytes = 32 << 10
 
 // newGRPC returns the server of the gRPC face.
-func (s *Server) newGRPC(cfg config.Config, calls *call.Server, methods []*call.Method, m *metrics) *grpc.Server {
+func (s *Server) newGRPC(calls *call.Server, methods []*call.Method) *grpc.Server {
+	cfg := s.cfg
 	return grpcface.New(grpcface.Config{
 		Calls: calls, Methods: methods, Health: s.health, Reflection: cfg.Reflection != config.ReflectionOff,
-		OpenStreams: m.openStreams, MaxHeaderBytes: maxHeaderBytes, MaxConnectionAge: cfg.MaxConnectionAge,
+		OpenStreams: s.metrics.openStreams, MaxHeaderBytes: maxHeaderBytes, MaxConnectionAge: cfg.MaxConnectionAge,
 		MaxTimeout: cfg.MaxTimeout, Options: s.certificates.grpcOptions(s.logger),
 	})
 }
 
 // newHTTP returns the server of the REST face.
 func (s *Server) newHTTP(
-	cfg config.Config, calls *call.Server, methods []*call.Method, m *metrics, codec *seamjson.Codec,
+	calls *call.Server, methods []*call.Method, codec *seamjson.Codec,
 ) (*http.Server, error) {
+	cfg := s.cfg
 	headers := []string{call.HeaderCallID, call.HeaderSDKLanguage}
 	if s.spans != nil {
 		headers = append(headers, call.TraceHeaders()...)
@@ -39,6 +42,7 @@ func (s *Server) newHTTP(
 	for _, header := range seam.Headers() {
 		headers = append(headers, header.Name)
 	}
+	at, _ := s.httpListener.Addr().(*net.TCPAddr)
 	face, err := rest.New(rest.Config{
 		Calls:             calls,
 		Methods:           methods,
@@ -46,17 +50,17 @@ func (s *Server) newHTTP(
 		CORSOrigins:       cfg.CORSOrigins,
 		ServiceCredential: cfg.HasServiceCredential(),
 		RequireKnownHost:  cfg.CallersFile == "",
-		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: onLoopback(s.httpListener.Addr())},
+		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: at != nil && at.IP.IsLoopback()},
 		APIDocs:           cfg.APIDocs || cfg.Sandbox,
 		Codec:             codec,
 		Logger:            s.logger,
-		Registry:          m.registry,
+		Registry:          s.metrics.registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the REST face: %w", err)
 	}
 	return &http.Server{
-		Handler:           s.closingConnections(cfg.MaxConnectionAge, face),
+		Handler:           s.closingConnections(face),
 		ConnContext:       acceptedNow,
 		ReadHeaderTimeout: 10 * time.Second,
 		// call.Serve refuses a body that arrives too slowly. This timeout is for a body that no call reads.

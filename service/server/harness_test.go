@@ -58,11 +58,12 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 	h := &harness{t: t, sandbox: sandbox.New(sandbox.Options{Now: clock}), log: &logBuffer{}}
 	cfg := config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
-		DefaultTimeout: 20 * time.Second,
-		MaxTimeout:     20 * time.Second,
-		MaxInFlight:    1024,
-		DrainTimeout:   20 * time.Second,
-		Version:        "test",
+		DefaultTimeout:   20 * time.Second,
+		MaxTimeout:       20 * time.Second,
+		MaxInFlight:      1024,
+		DrainTimeout:     20 * time.Second,
+		MaxConnectionAge: 5 * time.Minute,
+		Version:          "test",
 	}
 	var client *http.Transport
 	h.seamURL, client = server.StartSeam(t, h.sandbox, &cfg)

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
+	"net/url"
 
 	"github.com/clientsession/client-session-service/service/call"
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
 // listen opens every listener. The error has every address that cannot be listened on.
-func (s *Server) listen(cfg config.Config) error {
+func (s *Server) listen() error {
 	var errs []error
 	open := func(flag, address string) net.Listener {
 		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
@@ -23,12 +22,15 @@ func (s *Server) listen(cfg config.Config) error {
 		}
 		return listener
 	}
-	s.grpcListener = open("grpc-listen", cfg.GRPCListen)
-	s.httpListener = open("http-listen", cfg.HTTPListen)
-	s.adminListener = open("admin-listen", cfg.AdminListen)
-	if cfg.Sandbox {
+	s.grpcListener = open("grpc-listen", s.cfg.GRPCListen)
+	s.httpListener = open("http-listen", s.cfg.HTTPListen)
+	s.adminListener = open("admin-listen", s.cfg.AdminListen)
+	if s.cfg.Sandbox {
 		var err error
-		if s.sandboxServer, err = sandbox.Listen(cfg.SandboxListen, sandbox.New(sandbox.Options{})); err != nil {
+		if s.sandboxServer, err = sandbox.Listen(s.cfg.SandboxListen, sandbox.New(sandbox.Options{})); err == nil {
+			s.endpoint, err = url.Parse(s.sandboxServer.URL())
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("--sandbox-listen: %w", err))
 		}
 	}
@@ -36,12 +38,12 @@ func (s *Server) listen(cfg config.Config) error {
 }
 
 // limitConnections limits the connections of both faces.
-func (s *Server) limitConnections(cfg config.Config, m *metrics) {
-	tooManyConnections := m.refused.WithLabelValues(limitConnections)
-	grpcConnections := newLimitListener(s.grpcListener, cfg.MaxInFlight, tooManyConnections)
-	httpConnections := newLimitListener(s.httpListener, cfg.MaxInFlight, tooManyConnections)
-	m.connections(call.FaceGRPC, grpcConnections.openConnections)
-	m.connections(call.FaceREST, httpConnections.openConnections)
+func (s *Server) limitConnections() {
+	tooManyConnections := s.metrics.refused.WithLabelValues("connections")
+	grpcConnections := newLimitListener(s.grpcListener, s.cfg.MaxInFlight, tooManyConnections)
+	httpConnections := newLimitListener(s.httpListener, s.cfg.MaxInFlight, tooManyConnections)
+	s.metrics.connections(call.FaceGRPC, grpcConnections.openConnections)
+	s.metrics.connections(call.FaceREST, httpConnections.openConnections)
 	s.grpcListener, s.httpListener = grpcConnections, httpConnections
 }
 
@@ -70,18 +72,6 @@ func (s *Server) Addresses() Addresses {
 		GRPC:  s.grpcListener.Addr().String(),
 		HTTP:  s.httpListener.Addr().String(),
 		Admin: s.adminListener.Addr().String(),
-		Seam:  s.endpoint,
-	}
-}
-
-func (s *Server) attributes() []slog.Attr {
-	at := s.Addresses()
-	return []slog.Attr{
-		slog.String("grpc", at.GRPC),
-		slog.String("http", at.HTTP),
-		slog.String("admin", at.Admin),
-		slog.String("seam", at.Seam),
-		slog.Bool("sandbox", s.sandboxServer != nil),
-		slog.Bool("tls", s.certificates != nil),
+		Seam:  s.endpoint.String(),
 	}
 }

@@ -42,7 +42,7 @@ func TestPanics(t *testing.T) {
 	cfg := config.Config{
 		GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		DefaultTimeout: time.Minute, MaxTimeout: time.Minute,
-		MaxInFlight: 1, DrainTimeout: time.Minute,
+		MaxInFlight: 1, DrainTimeout: time.Minute, MaxConnectionAge: time.Minute,
 	}
 	server.StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
 	s, err := server.New(cfg, slog.New(panickingLog{slog.NewJSONHandler(log, nil)}))
@@ -81,6 +81,9 @@ func TestPanics(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), got.header.Get("X-Request-Id")) || strings.Contains(log.String(), "seam_secret") {
 		t.Errorf("the log lacks the request id, or quotes the panic's value: %s", log)
+	}
+	if strings.Contains(log.String(), "superfluous") {
+		t.Error("the log has an error of net/http about a second response")
 	}
 	if _, text := h.admin("/metrics"); !strings.Contains(text, "client_session_service_panics_total 2") {
 		t.Error("not 2 panics in the metrics")

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -28,9 +28,10 @@ import (
 
 // Server is the service with its listeners open. Nothing is served before Run.
 type Server struct {
-	logger   *slog.Logger
-	registry *prometheus.Registry
-	ready    atomic.Bool
+	cfg     config.Config
+	logger  *slog.Logger
+	metrics *metrics
+	ready   atomic.Bool
 
 	grpcListener, httpListener, adminListener net.Listener
 
@@ -39,11 +40,8 @@ type Server struct {
 	httpServer, adminServer *http.Server
 	seamClient              *seam.Client
 	sandboxServer           *sandbox.Server
-	endpoint                string
-
-	// drainDelay is how long the service still accepts calls after the shutdown has begun, and drainTimeout how long the
-	// calls in flight may then take.
-	drainDelay, drainTimeout time.Duration
+	// endpoint is the URL of Seam, or of the sandbox in its place.
+	endpoint *url.URL
 
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
@@ -63,9 +61,7 @@ const pollInterval = 5 * time.Second
 // New builds the service and opens its listeners, so that an address in use stops the start. For invalid files and
 // credentials the error is a ConfigError.
 func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
-	s := &Server{
-		logger: logger, endpoint: cfg.SeamEndpoint.String(), drainDelay: cfg.DrainDelay, drainTimeout: cfg.DrainTimeout,
-	}
+	s := &Server{cfg: cfg, logger: logger, metrics: newMetrics(cfg), endpoint: cfg.SeamEndpoint}
 	s.streamCtx, s.cancelStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -74,35 +70,31 @@ func New(cfg config.Config, logger *slog.Logger) (_ *Server, err error) {
 			s.stopTracing(context.Background())
 		}
 	}()
-	metrics := newMetrics(cfg)
-	s.registry = metrics.registry
-	used, err := s.readFiles(cfg, metrics)
+	used, err := s.readFiles()
 	if err != nil {
 		return nil, ConfigError{err}
 	}
-	if err := s.listen(cfg); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, err
 	}
-	contract, err := newContract()
+	codec, rules, err := readContract()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.startTracing(cfg, used.tracesProtocol); err != nil {
+	if err := s.startTracing(used.tracesProtocol); err != nil {
 		return nil, err
 	}
-	s.limitConnections(cfg, metrics)
-	if s.seamClient, err = s.newSeamClient(cfg, used.seamCAs, contract.codec, metrics); err != nil {
-		return nil, err
-	}
-	calls := s.newCalls(cfg, used.authenticator, contract.rules, metrics)
-	methods := service.New(s.seamClient, metrics.serviceCredentialRefused).Methods()
+	s.limitConnections()
+	s.seamClient = s.newSeamClient(used.seamCAs, codec)
+	calls := s.newCalls(used.authenticator, rules)
+	methods := service.New(s.seamClient, s.metrics.serviceCredentialRefused).Methods()
 	s.health = health.NewServer()
 	s.setHealth(healthv1.HealthCheckResponse_NOT_SERVING)
-	s.grpcServer = s.newGRPC(cfg, calls, methods, metrics)
-	if s.httpServer, err = s.newHTTP(cfg, calls, methods, metrics, contract.codec); err != nil {
+	s.grpcServer = s.newGRPC(calls, methods)
+	if s.httpServer, err = s.newHTTP(calls, methods, codec); err != nil {
 		return nil, err
 	}
-	s.adminServer = s.newAdmin(cfg, metrics)
+	s.adminServer = s.newAdmin()
 	return s, nil
 }
 
@@ -132,14 +124,18 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.setHealth(healthv1.HealthCheckResponse_SERVING)
 	s.ready.Store(true)
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", s.attributes()...)
+	at := s.Addresses()
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready",
+		slog.String("grpc", at.GRPC), slog.String("http", at.HTTP), slog.String("admin", at.Admin),
+		slog.String("seam", at.Seam),
+		slog.Bool("sandbox", s.sandboxServer != nil), slog.Bool("tls", s.certificates != nil))
 
 	var err error
-	delay := s.drainDelay
+	delay := s.cfg.DrainDelay
 	select {
 	case <-ctx.Done():
 		s.logger.Info("draining",
-			slog.String("delay", s.drainDelay.String()), slog.String("timeout", s.drainTimeout.String()))
+			slog.String("delay", delay.String()), slog.String("timeout", s.cfg.DrainTimeout.String()))
 	case err = <-failed:
 		delay = 0 // A face is gone already.
 	}

@@ -15,13 +15,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/clientsession/client-session-service/service/call"
-	"github.com/clientsession/client-session-service/service/config"
-	"github.com/clientsession/client-session-service/service/reload"
 	"github.com/clientsession/client-session-service/service/text"
 )
 
@@ -35,36 +32,25 @@ type serverCertificates struct {
 	certificate atomic.Pointer[tls.Certificate]
 	// clientCAs is nil when client certificates are not accepted.
 	clientCAs atomic.Pointer[x509.CertPool]
-	// files are polled by the server. They are two sets, so that an invalid bundle of authorities does not keep an
-	// expiring certificate in use.
-	files []*reload.Files
 }
 
-// newServerCertificates reads the files, or returns nil when none are configured. The error names every invalid file.
-// failures counts failed reloads.
-func newServerCertificates(cfg config.Config, failures prometheus.Counter) (*serverCertificates, error) {
+// readCertificates reads the certificate and the authorities of client certificates, where they are configured. The
+// error names every invalid file. They are two sets of files, so that an invalid bundle of authorities does not keep an
+// expiring certificate in use.
+func (s *Server) readCertificates() error {
+	cfg := s.cfg
 	if cfg.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // Nil stands for plain text.
+		return nil
 	}
 	// The default for callers that set no version is the safe one.
-	s := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
-	usePair := func(contents [][]byte) error { return s.usePair(cfg.TLSCertFile, contents) }
-	err := s.read("--tls-cert-file and --tls-key-file", failures, usePair, cfg.TLSCertFile, cfg.TLSKeyFile)
+	used := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
+	s.certificates = used
+	usePair := func(contents [][]byte) error { return used.usePair(cfg.TLSCertFile, contents) }
+	err := s.read("--tls-cert-file and --tls-key-file", []string{cfg.TLSCertFile, cfg.TLSKeyFile}, usePair)
 	if cfg.TLSClientCAFile != "" {
-		err = errors.Join(err, s.read("--tls-client-ca-file", failures, s.useClientCAs, cfg.TLSClientCAFile))
+		err = errors.Join(err, s.read("--tls-client-ca-file", []string{cfg.TLSClientCAFile}, used.useClientCAs))
 	}
-	return s, err
-}
-
-func (s *serverCertificates) read(
-	what string, failures prometheus.Counter, use func([][]byte) error, paths ...string,
-) error {
-	files, err := reload.Read(what, paths, failures, use)
-	if err != nil {
-		return err
-	}
-	s.files = append(s.files, files)
-	return nil
+	return err
 }
 
 // usePair applies the contents of the certificate file at path and of its key file. The errors of crypto/tls quote
@@ -169,10 +155,6 @@ func (c loggedCredentials) ServerHandshake(connection net.Conn) (net.Conn, crede
 			slog.String("peer", connection.RemoteAddr().String()), slog.String("cause", text.Foreign(err.Error())))
 	}
 	return secure, info, err
-}
-
-func (c loggedCredentials) Clone() credentials.TransportCredentials {
-	return loggedCredentials{c.TransportCredentials.Clone(), c.logger}
 }
 
 // serveHTTP serves on the listener until the server is shut down.

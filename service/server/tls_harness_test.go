@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -127,6 +128,7 @@ func startTLS(t *testing.T, cfg config.Config) *tlsHarness {
 	StartSeam(t, sandbox.New(sandbox.Options{}), &cfg)
 	cfg.DefaultTimeout, cfg.MaxTimeout = 10*time.Second, 10*time.Second
 	cfg.MaxInFlight, cfg.DrainTimeout = 16, 10*time.Second
+	cfg.MaxConnectionAge = cmp.Or(cfg.MaxConnectionAge, 5*time.Minute)
 	if cfg.TLSClientCAFile != "" {
 		h.authorization, cfg.SeamAPIKey, cfg.CallersFile = "", sandbox.APIKey, filepath.Join(t.TempDir(), "callers.yaml")
 		const shop = "callers: [{name: shop, dns_name: shop.example.com, rpcs: ['*']}]"

@@ -93,7 +93,7 @@ func TestInvalidFilesStopTheStart(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			dir, _, cfg := goodFiles(t)
 			key := spoil(t, dir)
-			_, err := newServerCertificates(cfg, nil)
+			err := (&Server{cfg: cfg, metrics: &metrics{}}).readCertificates()
 			if err == nil || !strings.HasPrefix(err.Error(), strings.ReplaceAll(want, "DIR", dir)) {
 				t.Fatalf("got %v, want %s", err, want)
 			}
@@ -121,13 +121,14 @@ func (c *failureCounter) Inc() { c.n++ }
 func pollInBubble(t *testing.T, cfg config.Config, test func(c *certificatesInBubble)) {
 	t.Helper()
 	c := &certificatesInBubble{}
-	var err error
-	if c.serverCertificates, err = newServerCertificates(cfg, &c.failures); err != nil {
+	s := &Server{cfg: cfg, metrics: &metrics{reloadFailures: &c.failures}}
+	if err := s.readCertificates(); err != nil {
 		t.Fatal(err)
 	}
+	c.serverCertificates = s.certificates
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for _, files := range c.files {
+	for _, files := range s.files {
 		go files.Poll(ctx, pollInterval, slog.New(slog.NewTextHandler(&c.log, nil)))
 	}
 	test(c)

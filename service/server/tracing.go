@@ -19,7 +19,6 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.38.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/text"
 )
 
@@ -52,7 +51,7 @@ func tracesProtocol() (string, error) {
 }
 
 // startTracing makes what exports spans by a protocol. Without one it does nothing: then no call has a span.
-func (s *Server) startTracing(cfg config.Config, protocol string) error {
+func (s *Server) startTracing(protocol string) error {
 	if protocol == "" {
 		return nil
 	}
@@ -73,7 +72,7 @@ func (s *Server) startTracing(cfg config.Config, protocol string) error {
 	}
 	// The variables for the resource win over these attributes.
 	about, err := resource.New(ctx,
-		resource.WithAttributes(semconv.ServiceName("client-session-service"), semconv.ServiceVersion(cfg.Version)),
+		resource.WithAttributes(semconv.ServiceName("client-session-service"), semconv.ServiceVersion(s.cfg.Version)),
 		resource.WithTelemetrySDK(), resource.WithFromEnv())
 	if err != nil {
 		s.logger.Warn("OTEL_RESOURCE_ATTRIBUTES is not used as a whole")

@@ -2,36 +2,24 @@ package server
 
 import (
 	"crypto/x509"
-	"fmt"
 
-	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seam"
 	"github.com/clientsession/client-session-service/service/seamjson"
 )
 
 // newSeamClient returns the client of Seam, or of the sandbox in its place.
-func (s *Server) newSeamClient(
-	cfg config.Config, authorities *x509.CertPool, codec *seamjson.Codec, m *metrics,
-) (*seam.Client, error) {
-	endpoint := cfg.SeamEndpoint
-	if s.sandboxServer != nil {
-		s.endpoint = s.sandboxServer.URL()
-		var err error
-		if endpoint, err = endpoint.Parse(s.endpoint); err != nil {
-			return nil, fmt.Errorf("address of the sandbox: %w", err)
-		}
-	}
+func (s *Server) newSeamClient(authorities *x509.CertPool, codec *seamjson.Codec) *seam.Client {
 	return seam.New(seam.Config{
-		Endpoint:           endpoint,
-		UserAgent:          "client-session-service/" + cfg.Version,
+		Endpoint:           s.endpoint,
+		UserAgent:          "client-session-service/" + s.cfg.Version,
 		Codec:              codec,
 		CAs:                authorities,
-		MaxResponseBytes:   cfg.MaxResponseMiB << 20,
-		MaxIdleConnections: cfg.MaxInFlight,
-		MaxConnectionAge:   cfg.MaxConnectionAge,
+		MaxResponseBytes:   s.cfg.MaxResponseMiB << 20,
+		MaxIdleConnections: s.cfg.MaxInFlight,
+		MaxConnectionAge:   s.cfg.MaxConnectionAge,
 		Logger:             s.logger,
-		Registry:           m.registry,
-		OverMemory:         m.refused.WithLabelValues("response_bytes"),
+		Registry:           s.metrics.registry,
+		OverMemory:         s.metrics.refused.WithLabelValues("response_bytes"),
 		Tracer:             s.tracer(),
-	}), nil
+	})
 }
