@@ -38,6 +38,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return usageError(stderr, errors.Join(err, server.CheckFiles(cfg)))
 	}
 	switch cfg.Command {
+	case config.CheckConfig:
+		if err := server.CheckFiles(cfg); err != nil {
+			return usageError(stderr, err)
+		}
+		_, err = fmt.Fprintln(stdout, "the configuration is valid")
 	case config.NewToken:
 		err = printToken(stdout)
 	case config.CheckCallers:

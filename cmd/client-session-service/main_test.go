@@ -44,6 +44,12 @@ func TestProcess(t *testing.T) {
 		"configuration in force": {
 			[]string{"config", "print", "--grpc-listen=:1"}, nil, 0, []string{"grpc-listen: :1 # flag\n"}, nil,
 		},
+		"good configuration": {[]string{"config", "check", "--grpc-listen=" + address}, nil, 0, []string{"the configuration is valid"}, nil},
+		"settings and files, checked": {
+			[]string{"config", "check", "--max-timeout=soon", "--seam-ca-file=no/ca.pem"},
+			nil, 2, nil,
+			[]string{"invalid configuration", "--max-timeout: ", "\n--seam-ca-file: open no/ca.pem"},
+		},
 		"credential for the world": {
 			[]string{"--seam-endpoint=http://seam.example", "--cors-origin=*"},
 			[]string{"SEAM_API_KEY=seam_held1key_passw0rdpassw0rd"},

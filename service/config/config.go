@@ -16,10 +16,11 @@ import (
 // Command is what the program is to do.
 type Command int
 
-// The commands: serve both faces, run the sandbox alone on SandboxListen, make a token for a caller, check CallersFile,
-// ask the service on AdminListen whether it is ready.
+// The commands: serve both faces, check the configuration of that with its files, run the sandbox alone on
+// SandboxListen, make a token for a caller, check CallersFile, ask the service on AdminListen whether it is ready.
 const (
 	Serve Command = iota
+	CheckConfig
 	Sandbox
 	NewToken
 	CheckCallers
@@ -118,6 +119,7 @@ type commands struct {
 
 	Config struct {
 		Print Config `cmd:"" help:"Print the configuration of serve that is in force, and where each value comes from."`
+		Check Config `cmd:"" help:"Check the configuration of serve and the files that it names, without listening: exit code 0, or 2 with every violation."`
 	} `cmd:"" help:"Help with the configuration."`
 
 	Callers struct {
@@ -174,6 +176,9 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		c.Command, c.CallersFile = CheckCallers, read.Callers.Check.File
 	case "config print":
 		c = read.Config.Print
+	case "config check":
+		c = read.Config.Check
+		c.Command = CheckConfig
 	case "healthcheck":
 		c = read.Healthcheck
 		c.Command = Healthcheck
@@ -182,7 +187,7 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 	}
 	c.Version = version
 	violations := r.all(chosen)
-	if c.Command == Serve {
+	if c.Command == Serve || c.Command == CheckConfig {
 		violations = append(violations, crossCheck(&c)...)
 	}
 	if len(violations) > 0 {

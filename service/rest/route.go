@@ -49,7 +49,8 @@ func routesOf(service protoreflect.ServiceDescriptor, methods map[string]method)
 	return found, nil
 }
 
-// handleRoutingError responds to a request for which the gateway finds no route: 404, or 405 for another method of a path.
+// handleRoutingError responds to a request for which the gateway finds no route: 404, or 405 for another method of a
+// path.
 func (f *face) handleRoutingError(
 	_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int,
 ) {

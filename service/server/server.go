@@ -128,7 +128,9 @@ func (s *Server) Run(ctx context.Context) error {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready",
 		slog.String("grpc", at.GRPC), slog.String("http", at.HTTP), slog.String("admin", at.Admin),
 		slog.String("seam", at.Seam),
-		slog.Bool("sandbox", s.sandboxServer != nil), slog.Bool("tls", s.certificates != nil))
+		slog.Bool("sandbox", s.sandboxServer != nil), slog.Bool("tls", s.certificates != nil),
+		slog.String("version", s.cfg.Version), slog.Bool("service_credential", s.cfg.HasServiceCredential()),
+		slog.Bool("callers_file", s.cfg.CallersFile != ""), slog.Bool("traces", s.spans != nil))
 
 	var err error
 	delay := s.cfg.DrainDelay
