@@ -66,8 +66,8 @@ func Forward(md metadata.MD) (header http.Header, credential string, err error) 
 		if !allowed.Credential {
 			continue
 		}
-		another := withoutScheme(value[0])
-		if credential != "" && another != credential {
+		another, ok := withoutScheme(value[0])
+		if !ok || credential != "" && another != credential {
 			return nil, "", seamerr.SecondCredential(allowed.Name)
 		}
 		credential = another
@@ -78,8 +78,9 @@ func Forward(md metadata.MD) (header http.Header, credential string, err error) 
 	return header, credential, nil
 }
 
-// withoutScheme returns a credential without the scheme that may stand before it.
-func withoutScheme(value string) string {
-	value = strings.TrimSpace(value)
-	return value[strings.LastIndexByte(value, ' ')+1:]
+// withoutScheme returns a credential without the scheme that may stand before it. It is false for more words: by a
+// further one, a caller could look like another at each call.
+func withoutScheme(value string) (credential string, ok bool) {
+	words := strings.Fields(value)
+	return words[len(words)-1], len(words) <= 2
 }

@@ -49,7 +49,7 @@ func TestForward(t *testing.T) {
 		"publishable key alone":         {metadata.Pairs("seam-publishable-key", "p"), http.Header{"Seam-Publishable-Key": {"p"}}},
 		"empty is absent":               {metadata.Pairs("authorization", "", "client-session-token", "c", "seam-workspace", ""), http.Header{"Client-Session-Token": {"c"}}},
 		"empty beside a value":          {metadata.Pairs("authorization", "", "authorization", "Bearer k", "authorization", ""), http.Header{"Authorization": {"Bearer k"}}},
-		"every printable character":     {metadata.Pairs("authorization", allPrintable()), http.Header{"Authorization": {allPrintable()}}},
+		"every printable character":     {metadata.Pairs("authorization", "Bearer "+allPrintable()), http.Header{"Authorization": {"Bearer " + allPrintable()}}},
 		"name in another case":          {metadata.MD{"authorization": {"k"}, "seam-workspace": {"w"}}, http.Header{"Authorization": {"k"}, "Seam-Workspace": {"w"}}},
 		"control characters not passed": {metadata.Pairs("authorization", "k", "cookie", "a\r\nb"), http.Header{"Authorization": {"k"}}},
 	} {
@@ -67,7 +67,7 @@ func TestForward(t *testing.T) {
 
 func allPrintable() string {
 	var b strings.Builder
-	for r := ' '; r <= '~'; r++ {
+	for r := '!'; r <= '~'; r++ {
 		b.WriteRune(r)
 	}
 	return "x" + b.String()
@@ -91,6 +91,7 @@ func TestForwardRefuses(t *testing.T) {
 		"workspace repeated":    {metadata.Pairs("authorization", secret, "seam-workspace", "a", "seam-workspace", "b"), codes.InvalidArgument, "Header seam-workspace is given more than once"},
 		// Each credential beside an accepted one would be another caller, with a rate and slots of its own.
 		"second credential":  {odd("client-session-token", secret), codes.InvalidArgument, "Header client-session-token has a second credential"},
+		"second word":        {metadata.Pairs("authorization", "Bearer "+secret+" 17"), codes.InvalidArgument, "Header authorization has a second credential"},
 		"second publishable": {metadata.Pairs("client-session-token", secret, "seam-publishable-key", "p"), codes.InvalidArgument, "Header seam-publishable-key has a second credential"},
 		"line break":         {odd("seam-workspace", "w\r\nhost: evil"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},
 		"bare line feed":     {odd("seam-workspace", "w\n"), codes.InvalidArgument, "Header seam-workspace has characters that are not allowed"},

@@ -109,8 +109,13 @@ func (s *semaphore) wait(ctx context.Context, caller uint64) *seamerr.Error {
 	if s.take(caller) {
 		return nil
 	}
-	if s.waiters.Len() >= s.maxWaiters {
-		return s.refuse()
+	// A caller that has its share leaves the queue to the others, and half of it where there are none so far.
+	mayWait := s.waiters.Len() < s.maxWaiters
+	if s.byCaller[caller] >= s.share {
+		mayWait = len(s.byCaller) == 1 && s.waiters.Len() < s.maxWaiters/2
+	}
+	if !mayWait {
+		return s.refuse(caller)
 	}
 	w := &waiter{caller: caller, ready: make(chan struct{})}
 	element := s.waiters.PushBack(w)
@@ -132,12 +137,12 @@ func (s *semaphore) wait(ctx context.Context, caller uint64) *seamerr.Error {
 	if err := ctx.Err(); err != nil {
 		return seamerr.From(err)
 	}
-	return s.refuse()
+	return s.refuse(caller)
 }
 
-// refuse returns the refusal of a call that gets no slot. Where a slot is free, its caller has its share.
-func (s *semaphore) refuse() *seamerr.Error {
-	if s.free > 0 {
+// refuse returns the refusal of a call that gets no slot: a caller that has its share would get none if there were one.
+func (s *semaphore) refuse(caller uint64) *seamerr.Error {
+	if s.byCaller[caller] >= s.share && len(s.byCaller) > 1 {
 		s.overShare.Inc()
 		return seamerr.CallerRateLimited(overloadTime)
 	}

@@ -152,8 +152,8 @@ func TestShareOfSlots(t *testing.T) {
 			t.Fatalf("call %d of one caller: %v", i, e)
 		}
 	}
-	if e := s.acquire(t.Context(), busy); e == nil || e.Type != "caller_rate_limited" || count(t, s.overShare) != 1 {
-		t.Errorf("a call of a caller with its share: %v", e)
+	if e := s.acquire(t.Context(), busy); e == nil || e.Type != "overloaded" {
+		t.Errorf("a call of the only caller, which has its share: %v", e)
 	}
 	for i := range uint64(25) {
 		// None is proven, so they are one caller.
@@ -161,8 +161,27 @@ func TestShareOfSlots(t *testing.T) {
 			t.Fatalf("call %d of another caller: %v", i, e)
 		}
 	}
+	if e := s.acquire(t.Context(), busy); e == nil || e.Type != "caller_rate_limited" || count(t, s.overShare) != 1 {
+		t.Errorf("a call of a caller with its share beside another: %v", e)
+	}
 	if e := s.acquire(t.Context(), &Call{Method: &Method{}}); e == nil || e.Type != "overloaded" {
 		t.Errorf("a call without a slot: %v", e)
+	}
+	// Calls of a caller with its share leave the queue to the others, and half of it where there are none.
+	for others, want := range map[int]int{0: 6, 1: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newCrowd(t, 100).slots
+			for range others {
+				_ = s.acquire(t.Context(), &Call{Method: &Method{}})
+			}
+			for range 200 {
+				go func() { _ = s.acquire(t.Context(), busy) }()
+			}
+			synctest.Wait()
+			if n := s.waiting(); n != want {
+				t.Errorf("beside %d others, %d calls in the queue are of a caller with its share, want %d", others, n, want)
+			}
+		})
 	}
 	s.release(busy)
 	if e := s.acquire(t.Context(), busy); e != nil {

@@ -126,15 +126,15 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 	if err := s.authenticator.Authenticate(ctx, c); err != nil {
 		return seamerr.From(err)
 	}
+	if connection, ok := c.Peer.Addr.(Connection); ok && c.SeamHeader != nil {
+		connection.BeginCall() // A connection without an authenticated call makes room for others.
+		defer connection.EndCall()
+	}
 	if c.Method.Stream {
 		return s.streams.serve(ctx, c, f)
 	}
 	if err := s.callerRate.take(c); err != nil {
 		return err
-	}
-	if connection, ok := c.Peer.Addr.(Connection); ok && !c.Method.Public {
-		connection.BeginCall() // Else it may have to make room for another.
-		defer connection.EndCall()
 	}
 	// The body is bounded in bytes and time, also while the call is in flight.
 	arrival := s.requests.add(c, f)

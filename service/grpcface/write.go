@@ -21,6 +21,9 @@ const (
 	// resetTime is how long after the deadline of a call grpc-go may take to reset the stream of a response that its
 	// client does not read. It does so only for a deadline of the client's own.
 	resetTime = time.Second
+	// WriteTimeout is how long a client may leave what is written to its connection unread. grpc-go queues without bound
+	// for a connection that it cannot write to, also what streams have left that are reset. The listener sets it.
+	WriteTimeout = 5 * time.Second
 )
 
 // write writes the response, and returns once the bytes of a long one have left: until then they are in memory, and the
@@ -38,19 +41,29 @@ func (u *unaryCall) write(ctx context.Context, message proto.Message) error {
 		return nil
 	case <-ctx.Done():
 	}
-	reset := time.NewTimer(resetTime)
-	defer reset.Stop()
 	select {
 	case <-response.written:
 		return nil
 	case <-u.call.Gone():
-	case <-reset.C:
+		// The stream is reset, and its bytes may still be in the queue of the connection.
+		await(response.written, WriteTimeout+resetTime)
+	case <-time.After(resetTime):
 		// grpc-go has no other way to end the stream and to free its memory.
 		if connection, ok := u.call.Peer.Addr.(call.Connection); ok {
 			_ = connection.Close()
 		}
 	}
 	return seamerr.Canceled(errors.New("the response was not read in time"))
+}
+
+// await waits until something has been written, but no longer than a time: grpc-go does not tell of each.
+func await(written <-chan struct{}, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-written:
+	case <-timer.C:
+	}
 }
 
 // response is a response that tells when it has been written, unless it is small. It is the pool of its own bytes,

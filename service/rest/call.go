@@ -77,7 +77,11 @@ func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
 		failure := f.Calls.Serve(f.Calls.Begin(r.Context(), &c.Call), &c.Call, c)
 		method.responses.count(failure)
 		if failure != nil && !c.responded {
-			writeError(w, failure)
+			places := f.unread.callers
+			if c.SeamHeader == nil { // It has not been authenticated.
+				places = f.unread.strangers
+			}
+			f.unread.write(w, r, places, func() { writeError(w, failure) })
 		}
 	}
 }
@@ -92,9 +96,6 @@ func (c *restCall) Respond(ctx context.Context, handle func(context.Context) (pr
 	c.responded = c.err == nil
 	return c.err
 }
-
-// minWriteTime is how long a response may take to be written at least, however near the deadline of the call is.
-const minWriteTime = 5 * time.Second
 
 // limitWriting ends the writing of the response at the deadline of the call: a caller that does not read its response
 // must not hold its slot for longer. A connection that has no deadlines is one of a test.

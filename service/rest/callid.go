@@ -22,7 +22,11 @@ func withCallID(next http.Handler, calls *call.Server) http.Handler {
 		w.Header()["Cache-Control"] = noStore
 		w.Header()[headerCallID] = []string{id}
 		defer func() { //nolint:contextcheck // The context of the request is the parent.
-			if value := recover(); value != nil {
+			value := recover()
+			if value == http.ErrAbortHandler { //nolint:errorlint // It is the very value.
+				panic(value) // The response is given up, and net/http ends it.
+			}
+			if value != nil {
 				ctx := call.NewContext(r.Context(), &call.Call{Face: call.FaceREST, CallID: id})
 				e := calls.Panicked(ctx, sanitizeForLog(r.Method), value)
 				e.SeamRequestID = id

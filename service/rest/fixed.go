@@ -55,7 +55,7 @@ func (f *face) withFixedFiles(next http.Handler) (http.Handler, error) {
 			e := seamerr.MethodNotAllowed([]string{http.MethodGet, http.MethodHead})
 			f.refuse(w, r, f.others.methodNotAllowed, "no route", e)
 		default:
-			file.serve(w, r)
+			f.unread.write(w, r, f.unread.strangers, func() { file.serve(w, r) })
 		}
 	}), nil
 }

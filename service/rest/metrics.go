@@ -11,7 +11,7 @@ import (
 
 // otherRequests has the counters of the requests that do not become a call, which the interceptors do not count.
 type otherRequests struct {
-	noRoute, methodNotAllowed, crossOrigin, preflight prometheus.Counter
+	noRoute, methodNotAllowed, crossOrigin, preflight, aborted prometheus.Counter
 }
 
 // method is a method with its counters of responses.
@@ -46,6 +46,7 @@ func newMetrics(registry prometheus.Registerer, served []*call.Method) (map[stri
 		methodNotAllowed: others.WithLabelValues("method_not_allowed"),
 		crossOrigin:      others.WithLabelValues("cross_origin"),
 		preflight:        others.WithLabelValues("preflight"),
+		aborted:          others.WithLabelValues("aborted"),
 	}
 }
 

@@ -36,6 +36,8 @@ type Config struct {
 	Hosts            Hosts
 	// APIDocs is true where the API page is served at /docs.
 	APIDocs bool
+	// MaxInFlight is how many calls there may be in flight.
+	MaxInFlight int
 	// Logger gets a line for each request that does not become a call; call.Serve logs the others.
 	Logger *slog.Logger
 	// Registry gets the metrics.
@@ -51,7 +53,11 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &face{Config: config, routes: routes, others: others}
+	f := &face{Config: config, routes: routes, others: others, unread: unreadResponses{
+		strangers: make(chan struct{}, maxUnreadOfStrangers),
+		callers:   make(chan struct{}, max(maxUnreadOfStrangers, config.MaxInFlight)),
+		aborted:   others.aborted,
+	}}
 	for _, name := range config.Headers {
 		f.metadataHeaders = append(f.metadataHeaders, header{name: name, key: http.CanonicalHeaderKey(name)})
 	}
@@ -89,6 +95,8 @@ type face struct {
 	metadataHeaders []header
 	// others counts the requests that do not become a call.
 	others *otherRequests
+	// unread bounds the responses that are not those of a call with a slot.
+	unread unreadResponses
 }
 
 // header is a request header that becomes metadata, by its names in gRPC and in net/http.

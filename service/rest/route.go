@@ -73,7 +73,7 @@ func (f *face) refuse(
 		slog.Int("http_status", e.HTTPStatus),
 		slog.String("call_id", e.SeamRequestID),
 		slog.String("peer", r.RemoteAddr))
-	writeError(w, e)
+	f.unread.write(w, r, f.unread.strangers, func() { writeError(w, e) })
 }
 
 // loggable matches a path or a method that looks like one of an API.

@@ -196,9 +196,7 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 	if refusal := c.abandoned.allow(s.call.Caller); refusal != nil {
 		return refusal
 	}
-	if refusal := c.memory.reserve(&s.call.memory, s.call.Caller); refusal != nil {
-		return refusal
-	}
+	c.memory.reserve(&s.call.memory, s.call.Caller)
 	for {
 		s.began = time.Now()
 		if refusal := c.breakers.allow(s.call.Caller, s.began); refusal != nil {

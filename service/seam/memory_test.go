@@ -23,33 +23,30 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	reserve := func(caller Caller) *reservation {
-		t.Helper()
 		r := &reservation{}
-		if refusal := m.reserve(r, caller); refusal != nil {
-			t.Fatal(refusal)
-		}
+		m.reserve(r, caller)
 		return r
 	}
+	const share = 112 << 20 / 3 // Two thirds of 7 times 8 MiB.
 	one := reserve(Caller{Key: 1, Proven: true})
-	if !one.grow(48<<20 - firstReservation) {
-		t.Error("three quarters of the memory are refused")
+	if !one.grow(share) || one.grow(1<<20) {
+		t.Error("a caller gets another share than two thirds")
 	}
-	if refusal := m.reserve(&reservation{}, Caller{Key: 1, Proven: true}); refusal == nil || refusal.Type != "overloaded" {
-		t.Errorf("more than the share of a caller: %v", refusal)
-	}
-	want(48<<20, 1)
+	want(firstReservation+share, 1)
 	// Callers that are not proven are one.
 	first, second := reserve(Caller{Key: 2}), reserve(Caller{Key: 3})
-	if second.grow(64<<20 - 48<<20) {
-		t.Error("more than all of the memory is given out")
+	if !first.grow(56<<20-share) || second.grow(1) {
+		t.Error("another amount than all of the memory is given out")
 	}
-	want(48<<20+2*firstReservation, 2)
+	// The first part is there for each call, whatever the others hold.
+	third := reserve(Caller{Key: 4})
+	want(4*firstReservation+56<<20, 2)
 	one.hold()
 	one.release()
-	want(48<<20+2*firstReservation, 2)
-	one.release()
-	first.release()
-	second.release()
+	want(4*firstReservation+56<<20, 2)
+	for _, r := range []*reservation{one, first, second, third} {
+		r.release()
+	}
 	want(0, 2)
 	if len(m.byCaller) != 0 {
 		t.Errorf("callers without memory are kept: %v", m.byCaller)

@@ -182,8 +182,8 @@ func InvalidResponse(cause error) *Error {
 
 // WithUnknownOutcome returns the error of a request that Seam may have applied. A retry of an idempotent request is
 // safe, so its error only gets the unknown outcome. Any other retry could double the effect, so the error becomes one
-// that clients do not retry by default: it is not UNAVAILABLE, and where it is the service's own it is no 5xx, which
-// some of Seam's SDKs retry for every method. A response of Seam keeps its status over REST.
+// that clients do not retry by default: it is neither UNAVAILABLE nor RESOURCE_EXHAUSTED, and where it is the service's
+// own it is no 5xx, which some of Seam's SDKs retry for every method. A response of Seam keeps its status over REST.
 func (e *Error) WithUnknownOutcome(idempotent bool) *Error {
 	unknown := *e
 	unknown.OutcomeUnknown = true
@@ -194,7 +194,10 @@ func (e *Error) WithUnknownOutcome(idempotent bool) *Error {
 		return &unknown
 	}
 	unknown.NoRetry = true
-	if unknown.Code = e.GRPCCode(); unknown.Code == codes.Unavailable {
+	switch unknown.Code = e.GRPCCode(); unknown.Code {
+	case codes.ResourceExhausted: // There was no memory for the response.
+		unknown.Code, unknown.RetryAfter = codes.Unknown, nil
+	case codes.Unavailable:
 		unknown.Code = codes.Unknown
 	}
 	if e.Local && e.HTTPStatus != statusClientClosedRequest {

@@ -13,15 +13,22 @@ import (
 // are idle.
 const minConnections = 1024
 
+// unusedShare is which part of the connections may be without any call so far before they make room first: one in so
+// many.
+const unusedShare = 8
+
 // limitListener limits the connections of a face, and with them their memory and file descriptors. At the limit, the
-// oldest connection without a call makes room for a new one, so that idle connections cannot keep clients out. Those
-// that never had a call of an authenticated caller come first, then the one that has been idle for longest.
+// oldest connection without a call makes room for a new one, so that idle connections cannot keep clients out. As long
+// as there are many that never had a call of an authenticated caller, it is one of these, else the one that has been
+// idle for longest.
 type limitListener struct {
 	net.Listener
 
-	limit   int
-	refused prometheus.Counter
-	close   func() error
+	limit int
+	// writeTimeout is how long the peer of a connection may leave what is written to it unread, 0 for any time.
+	writeTimeout time.Duration
+	refused      prometheus.Counter
+	close        func() error
 
 	mu   sync.Mutex
 	open map[*limitedConn]struct{}
@@ -29,13 +36,16 @@ type limitListener struct {
 
 // newLimitListener limits the connections of a face with at most maxInFlight calls in flight: over HTTP/1.1 each call
 // in flight has a connection, and as many again may be idle.
-func newLimitListener(listener net.Listener, maxInFlight int, refused prometheus.Counter) *limitListener {
+func newLimitListener(
+	listener net.Listener, maxInFlight int, writeTimeout time.Duration, refused prometheus.Counter,
+) *limitListener {
 	return &limitListener{
-		Listener: listener,
-		limit:    max(minConnections, 2*maxInFlight),
-		refused:  refused,
-		close:    sync.OnceValue(listener.Close),
-		open:     map[*limitedConn]struct{}{},
+		Listener:     listener,
+		limit:        max(minConnections, 2*maxInFlight),
+		writeTimeout: writeTimeout,
+		refused:      refused,
+		close:        sync.OnceValue(listener.Close),
+		open:         map[*limitedConn]struct{}{},
 	}
 }
 
@@ -75,18 +85,35 @@ func (l *limitListener) add(connection *limitedConn) (closed *limitedConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) >= l.limit {
-		for candidate := range l.open {
-			if candidate.calls.Load() == 0 && (closed == nil || candidate.makesRoomBefore(closed)) {
-				closed = candidate
-			}
-		}
-		if closed == nil {
+		if closed = l.candidate(); closed == nil {
 			return connection
 		}
 		delete(l.open, closed)
 	}
 	l.open[connection] = struct{}{}
 	return closed
+}
+
+// candidate returns the connection that makes room for a new one, nil if all have calls.
+func (l *limitListener) candidate() *limitedConn {
+	var oldest, longestIdle *limitedConn
+	unused := 0
+	for c := range l.open {
+		switch since := c.idleSince.Load(); {
+		case c.calls.Load() > 0:
+		case since == 0:
+			if unused++; oldest == nil || c.accepted < oldest.accepted {
+				oldest = c
+			}
+		case longestIdle == nil || since < longestIdle.idleSince.Load():
+			longestIdle = c
+		}
+	}
+	// New connections have some room of their own, so that a burst of them does not close its own.
+	if oldest != nil && (unused > l.limit/unusedShare || longestIdle == nil) {
+		return oldest
+	}
+	return longestIdle
 }
 
 // limitedConn is a connection within the limit. It is no longer counted once it is closed.
@@ -100,13 +127,12 @@ type limitedConn struct {
 	calls, idleSince atomic.Int64
 }
 
-// makesRoomBefore reports whether the connection makes room for a new one before another does.
-func (c *limitedConn) makesRoomBefore(other *limitedConn) bool {
-	mine, its := c.idleSince.Load(), other.idleSince.Load()
-	if mine == 0 && its == 0 {
-		return c.accepted < other.accepted
+// Write implements net.Conn.
+func (c *limitedConn) Write(p []byte) (int, error) {
+	if c.listener.writeTimeout > 0 {
+		_ = c.SetWriteDeadline(time.Now().Add(c.listener.writeTimeout)) // It fails for a closed connection only.
 	}
-	return mine < its
+	return c.Conn.Write(p)
 }
 
 // CloseWrite closes the writing side. net/http calls it before it closes a connection with unread data: else the kernel

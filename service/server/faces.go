@@ -53,6 +53,7 @@ func (s *Server) newHTTP(
 		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: at != nil && at.IP.IsLoopback()},
 		APIDocs:           cfg.APIDocs || cfg.Sandbox,
 		Codec:             codec,
+		MaxInFlight:       cfg.MaxInFlight,
 		Logger:            s.logger,
 		Registry:          s.metrics.registry,
 	})

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/clientsession/client-session-service/service/call"
+	"github.com/clientsession/client-session-service/service/grpcface"
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
@@ -40,8 +41,8 @@ func (s *Server) listen() error {
 // limitConnections limits the connections of both faces.
 func (s *Server) limitConnections() {
 	tooManyConnections := s.metrics.refused.WithLabelValues("connections")
-	grpcConnections := newLimitListener(s.grpcListener, s.cfg.MaxInFlight, tooManyConnections)
-	httpConnections := newLimitListener(s.httpListener, s.cfg.MaxInFlight, tooManyConnections)
+	grpcConnections := newLimitListener(s.grpcListener, s.cfg.MaxInFlight, grpcface.WriteTimeout, tooManyConnections)
+	httpConnections := newLimitListener(s.httpListener, s.cfg.MaxInFlight, 0, tooManyConnections)
 	s.metrics.connections(call.FaceGRPC, grpcConnections.openConnections)
 	s.metrics.connections(call.FaceREST, httpConnections.openConnections)
 	s.grpcListener, s.httpListener = grpcConnections, httpConnections

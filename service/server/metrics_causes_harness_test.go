@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -116,6 +121,36 @@ func longBodies(t *testing.T, h *credentialHarness) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 	for range 20 {
 		running.Go(func() { _ = h.postGrant(ctx, body) })
+	}
+}
+
+// unreadErrors opens streams of REST for whose responses there is no room, until the service gives some up.
+func unreadErrors(t *testing.T, h *credentialHarness) {
+	t.Helper()
+	for range 3 {
+		connection, err := tls.Dial("tcp", h.at.HTTP, &tls.Config{NextProtos: []string{"h2"}, InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = connection.Close() })
+		go func() { _, _ = io.Copy(io.Discard, connection) }() // It ends when the connection is closed.
+		framer := http2.NewFramer(connection, connection)
+		var block bytes.Buffer
+		encoder := hpack.NewEncoder(&block)
+		_, prefaceErr := io.WriteString(connection, http2.ClientPreface)
+		err = errors.Join(prefaceErr, framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+		for i := range uint32(100) {
+			block.Reset()
+			for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":path", "/nowhere"}, {":authority", "localhost"}} {
+				_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+			}
+			err = errors.Join(err, framer.WriteHeaders(http2.HeadersFrameParam{
+				StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true,
+			}))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -59,6 +59,7 @@ func metricCauses() []metricCause {
 		{series: other + `"no_route"}`, cause: requesting(http.MethodGet, "/nowhere")},
 		{series: other + `"method_not_allowed"}`, cause: requesting(http.MethodGet, grantPath)},
 		{series: other + `"method_not_allowed"}`, cause: requesting(http.MethodPost, "/openapi.json")},
+		{series: other + `"aborted"}`, configure: withCertificate, cause: unreadErrors},
 		{series: other + `"cross_origin"}`, callers: true, cause: requesting(http.MethodPost, grantPath, "Origin", "https://evil.example")},
 		{
 			series: other + `"preflight"}`, configure: func(_ *testing.T, cfg *config.Config) { cfg.CORSOrigins = []string{"*"} },
@@ -88,7 +89,9 @@ func metricCauses() []metricCause {
 		},
 		{series: refused + `"caller_share"}`, configure: maxInFlight(4), cause: func(t *testing.T, h *credentialHarness) {
 			t.Helper()
-			t.Cleanup(h.hold(3, ordersToken))
+			h.grant(byID) // The first key is proven, and the other one is another caller.
+			h.sandbox.ClearRequests()
+			t.Cleanup(h.hold(4, sandbox.APIKey, sandbox.APIKey, sandbox.APIKey, ordersToken))
 			h.grant(byID)
 		}},
 		{series: refused + `"response_bytes"}`, cause: longLists},

@@ -172,6 +172,16 @@ func TestTooManyConnections(t *testing.T) {
 				t.Error("the oldest connection makes no room for a new one")
 			}
 			h.check(t)
+			// Those that had calls make room as well, and new ones do not close each other.
+			burst := make([]net.Conn, 20)
+			for i := range burst {
+				burst[i] = dial()
+			}
+			for _, connection := range burst {
+				if closed(connection, 50*time.Millisecond) {
+					t.Error("a new connection closes another new one")
+				}
+			}
 		})
 	}
 	const none = `client_session_service_refused_total{limit="connections"} 0` + "\n" // The series exists from the start.

@@ -171,7 +171,7 @@ func (s *serverCertificates) serveHTTP(server *http.Server, listener net.Listene
 // http2Limits bounds the resources of one HTTP/2 connection of the REST face. Clients get HTTP/2 over TLS only.
 func http2Limits() *http.HTTP2Config {
 	return &http.HTTP2Config{
-		MaxConcurrentStreams: 250,
+		MaxConcurrentStreams: 100,
 		// The largest request takes a few frames. Each connection has memory for a few such requests.
 		MaxReadFrameSize:              64 << 10,
 		MaxReceiveBufferPerStream:     64 << 10,

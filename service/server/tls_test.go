@@ -131,7 +131,7 @@ func TestHTTP2Limits(t *testing.T) {
 	for ; len(frame) > 0; frame = frame[6:] {
 		settings[binary.BigEndian.Uint16(frame)] = binary.BigEndian.Uint32(frame[2:])
 	}
-	if settings[3] != 250 || settings[5] != 64<<10 || settings[4] != 64<<10 {
+	if settings[3] != 100 || settings[5] != 64<<10 || settings[4] != 64<<10 {
 		t.Errorf("streams %d, frame %d, window %d", settings[3], settings[5], settings[4])
 	}
 }

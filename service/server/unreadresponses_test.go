@@ -1,11 +1,15 @@
 package server_test
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
@@ -67,6 +71,41 @@ func TestUnreadResponsesOverGRPC(t *testing.T) {
 	}
 }
 
+// TestUnreadConnection shows that the bytes of a stream that its client has reset count until they have left: grpc-go
+// queues them while a client does not read its connection at all. The connection is closed then.
+func TestUnreadConnection(t *testing.T) {
+	t.Parallel() // The client has five seconds.
+	h := startWithCredential(t)
+	h.injectList(700)
+	const list = 4 * 2 << 20
+	before := h.metric(t, "client_session_service_upstream_response_bytes")
+	c := h.h2(t)
+	defer c.Close()
+	const open = 1 << 30 // The windows of the connection and of each stream.
+	if err := errors.Join(c.Conn.(*net.TCPConn).SetReadBuffer(4<<10), c.WriteWindowUpdate(0, open),
+		c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: open})); err != nil {
+		t.Fatal(err)
+	}
+	for stream := range uint32(4) {
+		if err := errors.Join(c.open(2*stream+1, ":path", listMethod), c.WriteData(2*stream+1, true, envelope(0, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func() float64 { return h.metric(t, "client_session_service_upstream_response_bytes") - before }
+	seamtest.Eventually(t, "the lists are in memory", func() bool { return held() >= list })
+	for stream := range uint32(4) {
+		if err := c.WriteRSTStream(2*stream+1, http2.ErrCodeCancel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(time.Second)
+	if held() < list {
+		t.Errorf("%v bytes count while lists of reset streams are queued", held())
+	}
+	h.check(t)
+	seamtest.Eventually(t, "the connection is closed", func() bool { return held() == 0 })
+}
+
 // TestMemoryForResponses shows that the memory for responses is bounded, that those for which there is none are refused
 // as overload, and that one caller leaves memory for the others.
 func TestMemoryForResponses(t *testing.T) {
@@ -91,8 +130,8 @@ func TestMemoryForResponses(t *testing.T) {
 			refused++
 		}
 	}
-	// Each takes four times its length of 2 MiB, and the caller gets 48 of the 64 MiB.
-	if refused < 12 || refused > 16 {
+	// Each takes four times its length of 2 MiB, and the caller gets two thirds of 56 MiB.
+	if refused < 14 || refused > 18 {
 		t.Errorf("%d of 20 unread lists were refused", refused)
 	}
 	if got := h.send(http.MethodPost, "/client_sessions/list", `{}`, "Authorization", "Bearer "+readerToken); got.status != http.StatusOK {
