@@ -75,7 +75,7 @@ func TestUnreadResponsesOverGRPC(t *testing.T) {
 // queues them while a client does not read its connection at all. The connection is closed then.
 func TestUnreadConnection(t *testing.T) {
 	t.Parallel() // The client has five seconds.
-	h := startWithCredential(t)
+	h := startWithCredential(t, func(cfg *config.Config) { cfg.DefaultTimeout = 10 * time.Second })
 	h.injectList(100)
 	before := h.metric(t, "client_session_service_upstream_response_bytes")
 	held := func() float64 { return h.metric(t, "client_session_service_upstream_response_bytes") - before }
@@ -88,11 +88,12 @@ func TestUnreadConnection(t *testing.T) {
 	}
 	// The kernel takes the first ones.
 	stream, stuck := uint32(1), time.Time{}
-	for ; time.Since(stuck) < time.Second || stuck.IsZero(); stream += 2 {
+	const patience = 3 * time.Second // Less than what the client has.
+	for ; time.Since(stuck) < patience || stuck.IsZero(); stream += 2 {
 		if err := errors.Join(c.open(stream, ":path", listMethod), c.WriteData(stream, true, envelope(0, nil))); err != nil {
 			t.Fatal(err)
 		}
-		for stuck = time.Now(); time.Since(stuck) < time.Second; time.Sleep(time.Millisecond) {
+		for stuck = time.Now(); time.Since(stuck) < patience; time.Sleep(time.Millisecond) {
 			if held() == 0 && len(h.sandbox.Requests()) > int(stream/2) {
 				break
 			}
@@ -101,7 +102,7 @@ func TestUnreadConnection(t *testing.T) {
 	if err := c.WriteRSTStream(stream-2, http2.ErrCodeCancel); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second)
+	time.Sleep(time.Second / 2)
 	if held() == 0 {
 		t.Error("the list of a reset stream does not count while it is queued")
 	}
