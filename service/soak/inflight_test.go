@@ -48,7 +48,8 @@ func (c crowd) run(t *testing.T) {
 		deadline = 50 * time.Second
 	)
 	seam := startSeam(t)
-	service := startService(t, seam, "--max-in-flight", "10000",
+	// One caller gets three quarters of the slots.
+	service := startService(t, seam, "--max-in-flight", "14000",
 		"--default-timeout", "60s", "--max-timeout", "60s", "--drain-delay", "0s")
 	clients := newCaller(t, service.Addresses, conns)
 	// The first calls open the connections over gRPC and fill pools, which is no cost of a call in flight.
