@@ -118,6 +118,10 @@ func TestServiceCredentialHeaders(t *testing.T) {
 			t.Errorf("%s: headers for Seam are %q, error %v", name, got.header, got.err)
 		}
 	}
+	// By the headers, what comes after knows whether a call has been authenticated.
+	if got := grant(t, newCallers(t, callersFile()), bearer("css_WRONG"), nil); got.served || got.header != nil {
+		t.Errorf("a call that is refused has the headers %q", got.header)
+	}
 }
 
 // TestCallersRPCs shows that a caller may call the RPCs of its entry and no others.

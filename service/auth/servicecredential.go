@@ -30,13 +30,11 @@ func (s ServiceCredential) Authenticate(ctx context.Context, c *call.Call) error
 	if c.Method.Public || (reflects && s.openReflection) {
 		return nil
 	}
-	c.ServiceCredential = true
-	c.SeamHeader = s.key.Header()
-	c.Proven = true
 	if s.callers == nil {
 		if reflects {
 			return seamerr.Unauthorized()
 		}
+		s.accept(c)
 		return nil
 	}
 	from, err := s.callers.identify(ctx, c)
@@ -45,12 +43,18 @@ func (s ServiceCredential) Authenticate(ctx context.Context, c *call.Call) error
 		refusal.Cause = err
 		return refusal
 	}
+	s.accept(c)
 	c.Caller, c.CallerKey = from.Name, s.keys.of(from.Name)
 	// The name comes from the server's own table of methods, not from what the caller wrote.
 	if rpc := path.Base(c.Method.FullMethod); !reflects && !from.allows(rpc) {
 		return seamerr.Forbidden(rpc)
 	}
 	return nil
+}
+
+// accept gives a call the service credential.
+func (s ServiceCredential) accept(c *call.Call) {
+	c.ServiceCredential, c.SeamHeader, c.Proven = true, s.key.Header(), true
 }
 
 // Accepted implements call.Authenticator. An authenticated caller is proven by that.
