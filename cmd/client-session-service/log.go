@@ -51,11 +51,14 @@ func newLog(cfg config.Config, out io.Writer) (*slog.Logger, *logQueue) {
 }
 
 func newHandler(cfg config.Config, out io.Writer) slog.Handler {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "json" {
-		return slog.NewJSONHandler(out, options)
+	options := &slog.HandlerOptions{}
+	if cfg.LogLevel != nil { // It is nil for arguments that cannot be parsed.
+		options.Level = cfg.LogLevel
 	}
-	return slog.NewTextHandler(out, options)
+	if cfg.LogFormat == "text" {
+		return slog.NewTextHandler(out, options)
+	}
+	return slog.NewJSONHandler(out, options)
 }
 
 // Write implements io.Writer. It is called with one line at a time.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/clientsession/client-session-service/service/config"
@@ -35,19 +36,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err != nil {
-		return usageError(stderr, errors.Join(err, server.CheckFiles(cfg)))
+		return usageError(cfg, stderr, errors.Join(err, server.CheckFiles(cfg)))
 	}
 	switch cfg.Command {
 	case config.CheckConfig:
 		if err := server.CheckFiles(cfg); err != nil {
-			return usageError(stderr, err)
+			return usageError(cfg, stderr, err)
 		}
 		_, err = fmt.Fprintln(stdout, "the configuration is valid")
 	case config.NewToken:
 		err = printToken(stdout)
 	case config.CheckCallers:
 		if err := checkCallers(cfg.CallersFile); err != nil {
-			return usageError(stderr, err)
+			return usageError(cfg, stderr, err)
 		}
 	case config.Healthcheck:
 		err = healthcheck(cfg.AdminListen)
@@ -61,9 +62,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// usageError prints the violations in the settings and in the files that they name.
-func usageError(stderr io.Writer, violations error) int {
-	_, _ = fmt.Fprintf(stderr, "client-session-service: invalid configuration:\n%v\n", violations)
+// usageError prints the violations in the settings and in the files that they name. Those that stop a start are lines of
+// the log, as whatever reads the log expects; a command that only helps prints them as they are.
+func usageError(cfg config.Config, stderr io.Writer, violations error) int {
+	if cfg.Command != config.Serve && cfg.Command != config.Sandbox {
+		_, _ = fmt.Fprintf(stderr, "client-session-service: invalid configuration:\n%v\n", violations)
+		return exitUsage
+	}
+	logger := slog.New(newHandler(cfg, stderr))
+	for violation := range strings.Lines(violations.Error()) {
+		logger.Error("invalid configuration", slog.String("cause", strings.TrimSuffix(violation, "\n")))
+	}
 	return exitUsage
 }
 
@@ -95,7 +104,7 @@ func start(cfg config.Config, stderr io.Writer) int {
 
 	err := serve(ctx, cfg, logger, queue)
 	if invalid, ok := errors.AsType[server.ConfigError](err); ok {
-		return usageError(stderr, invalid)
+		return usageError(cfg, stderr, invalid)
 	}
 	if err != nil {
 		logger.Error("ended with a failure", slog.String("cause", err.Error()))

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -33,13 +34,13 @@ func TestProcess(t *testing.T) {
 			[]string{"--grpc-listen=x", "--log-level=loud"},
 			[]string{"MAX_TIMEOUT=soon"},
 			2, nil,
-			[]string{"invalid configuration", "--grpc-listen: ", "--max-timeout: ", "--log-level: "},
+			[]string{"invalid configuration", "--grpc-listen: ", "--max-timeout (environment MAX_TIMEOUT): ", "--log-level: "},
 		},
 		"settings and files at once": {
 			[]string{"--grpc-listen=x", "--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem"},
 			[]string{"SEAM_API_KEY=seam_cst1_passw0rd"},
 			2, nil,
-			[]string{"\n--grpc-listen: ", "\n--seam-ca-file: ", ": open no/cert.pem", ": open no/key.pem", "\nSEAM_API_KEY: the key begins with"},
+			[]string{`"cause":"--grpc-listen: `, `"cause":"--seam-ca-file: `, ": open no/cert.pem", ": open no/key.pem", `"cause":"SEAM_API_KEY: the key begins with`},
 		},
 		"configuration in force": {
 			[]string{"config", "print", "--grpc-listen=:1"}, nil, 0, []string{"grpc-listen: :1 # flag\n"}, nil,
@@ -58,11 +59,12 @@ func TestProcess(t *testing.T) {
 		},
 		"every file": {
 			listen("--seam-ca-file=no/ca.pem", "--tls-cert-file=no/cert.pem", "--tls-key-file=no/key.pem",
-				"--tls-client-ca-file=no/clients.pem", "--seam-api-key-file=no/key", "--callers-file=no/callers.yaml"),
+				"--tls-client-ca-file=no/clients.pem", "--seam-api-key-file=no/key", "--callers-file=no/callers.yaml", "--issuer-ca-file=no/issuers.pem"),
 			nil, 2, nil,
 			[]string{
-				"invalid configuration", "\n--seam-ca-file: open no/ca.pem", "\n--tls-cert-file and --tls-key-file: open no/cert.pem",
-				"\n--tls-client-ca-file: open no/clients.pem", "\n--seam-api-key-file: open no/key", "\n--callers-file: open no/callers.yaml",
+				`"cause":"--seam-ca-file: open no/ca.pem`, `"cause":"--tls-cert-file and --tls-key-file: open no/cert.pem`,
+				`"cause":"--tls-client-ca-file: open no/clients.pem`, `"cause":"--seam-api-key-file: open no/key`,
+				`"cause":"--callers-file: open no/callers.yaml`, `"cause":"--issuer-ca-file: open no/issuers.pem`,
 			},
 		},
 		"taken gRPC port":  {listen("--sandbox", "--grpc-listen="+address), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
@@ -86,10 +88,24 @@ func TestProcess(t *testing.T) {
 			}
 			checkHas(t, "stdout", got.Stdout, test.stdout...)
 			checkHas(t, "stderr", got.Stderr, test.stderr...)
+			if test.args[0] != "config" {
+				checkLog(t, got.Stderr)
+			}
 			if test.stdout == nil && got.Stdout != "" || test.stderr == nil && got.Stderr != "" {
 				t.Errorf("unexpected output: %s%s", got.Stdout, got.Stderr)
 			}
 		})
+	}
+}
+
+// checkLog fails for a line that is not of the log, as its reader would.
+func checkLog(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		var read struct{ Level, Msg, Cause string }
+		if err := json.Unmarshal([]byte(line), &read); err != nil || read.Level == "" || read.Msg == "" || read.Cause == "" {
+			t.Errorf("a line is not of the log: %s", line)
+		}
 	}
 }
 

@@ -22,28 +22,41 @@ import (
 type Callers struct {
 	rpcs    []string
 	issuers *issuers
+	// chains is nil where client certificates are not accepted.
 	chains  *chains
 	current atomic.Pointer[callerSet]
 }
 
 // NewCallers returns Callers without any caller. rpcs are the short names of the service's methods; client fetches the
 // keys of token issuers; authorities returns the CAs that are trusted for client certificates now, nil for none, and
-// another pool whenever they change; now is the clock.
+// another pool whenever they change, and is nil itself where client certificates are never accepted; now is the clock.
 func NewCallers(
 	rpcs []string, client *http.Client, authorities func() *x509.CertPool, now func() time.Time,
 ) *Callers {
-	return &Callers{rpcs: rpcs, issuers: newIssuers(client, now), chains: newChains(authorities, now)}
+	c := &Callers{rpcs: rpcs, issuers: newIssuers(client, now)}
+	if authorities != nil {
+		c.chains = newChains(authorities, now)
+	}
+	return c
 }
 
 // Load replaces the callers by those of a callers file. For an invalid file it changes nothing, and its error has every
 // violation.
 func (c *Callers) Load(content []byte) error {
-	read, err := parseCallerSet(content, c.rpcs, c.issuers)
+	read, err := c.parse(content)
 	if err != nil {
 		return err
 	}
 	c.current.Store(read)
 	return nil
+}
+
+// Len is how many callers there are, 0 for nil.
+func (c *Callers) Len() int {
+	if c == nil || c.current.Load() == nil {
+		return 0
+	}
+	return c.current.Load().count
 }
 
 // identify authenticates the caller by a bearer token or, without one, by its client certificate. No other header
@@ -90,7 +103,7 @@ func (c *Callers) byToken(ctx context.Context, known *callerSet, text string) (*
 // handshake verified, and that it would verify now.
 func (c *Callers) byCertificate(from *call.Call, known *callerSet) (*caller, error) {
 	info, ok := from.Peer.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 {
+	if !ok || len(info.State.VerifiedChains) == 0 || c.chains == nil {
 		return nil, errors.New("neither a bearer token nor a client certificate")
 	}
 	if err := c.chains.verify(info.State.PeerCertificates); err != nil {

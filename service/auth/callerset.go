@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -44,6 +45,8 @@ func (c *caller) allows(rpc string) bool {
 
 // callerSet is the callers of a callers file.
 type callerSet struct {
+	// count is how many callers there are.
+	count  int
 	tokens []tokenEntry
 	spiffe map[string]*caller
 	dns    map[string]*caller
@@ -58,38 +61,56 @@ type tokenEntry struct {
 	caller *caller
 }
 
-// unknownMember is what the decoder says of one.
-var unknownMember = regexp.MustCompile(`field (.+) not found in type auth\.(\w+)`)
+// What the decoder says of a member that there is not, and of a value of another type.
+var (
+	unknownMember = regexp.MustCompile(`field (.+) not found in type auth\.(\w+)`)
+	wrongType     = regexp.MustCompile("cannot unmarshal !!(\\w+)(?: `.*`)? into (\\S+)")
+)
 
-// nameMembers replaces it with the members that there are.
-func nameMembers(text string) string {
-	found := unknownMember.FindStringSubmatch(text)
-	of := map[string]reflect.Type{
-		"file": reflect.TypeFor[file](), "caller": reflect.TypeFor[caller](), "jwtRule": reflect.TypeFor[jwtRule](),
-	}[found[2]]
-	if of == nil {
-		return text
+// describeTypeError replaces the types of Go by the words of the file, and names the members that there are.
+func describeTypeError(text string) string {
+	if found := unknownMember.FindStringSubmatch(text); found != nil {
+		of := map[string]reflect.Type{
+			"file": reflect.TypeFor[file](), "caller": reflect.TypeFor[caller](), "jwtRule": reflect.TypeFor[jwtRule](),
+		}[found[2]]
+		names := make([]string, of.NumField())
+		for i := range names {
+			names[i] = of.Field(i).Tag.Get("yaml")
+		}
+		return strings.ReplaceAll(text, found[0], fmt.Sprintf("%q is none of %s", found[1], strings.Join(names, ", ")))
 	}
-	names := make([]string, of.NumField())
-	for i := range names {
-		names[i] = of.Field(i).Tag.Get("yaml")
+	if found := wrongType.FindStringSubmatch(text); found != nil {
+		has := cmp.Or(map[string]string{"seq": "a list", "map": "a mapping"}[found[1]], "a single value")
+		wants := "a mapping of members to values"
+		if found[2] == "string" {
+			wants = "a single value"
+		} else if strings.HasPrefix(found[2], "[]") {
+			wants = "a list"
+		}
+		return strings.ReplaceAll(text, found[0], "there is "+has+" where "+wants+" is needed")
 	}
-	return fmt.Sprintf("%q is none of %s", found[1], strings.Join(names, ", "))
+	return text
 }
 
-// parseCallerSet reads a callers file. Its error has every violation. rpcs are the service's RPCs.
-func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet, error) {
+// parse reads a callers file. Its error has every violation.
+func (c *Callers) parse(content []byte) (*callerSet, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true) // A misspelt restriction must not be dropped.
 	var read file
+	var violations []error
 	if err := decoder.Decode(&read); err != nil && !errors.Is(err, io.EOF) {
 		lines := []string{err.Error()}
-		if violations, ok := errors.AsType[*yaml.TypeError](err); ok {
-			lines = violations.Errors
+		typeErrors, ok := errors.AsType[*yaml.TypeError](err)
+		if ok {
+			lines = typeErrors.Errors
 		}
-		text := "not a callers file: " + strings.Join(lines, "\nnot a callers file: ")
-		text = unknownMember.ReplaceAllStringFunc(text, nameMembers)
-		return nil, errors.New(secretLike.ReplaceAllString(text, "(not quoted)"))
+		for _, line := range lines {
+			text := secretLike.ReplaceAllString(describeTypeError(line), "(not quoted)")
+			violations = append(violations, errors.New("not a callers file: "+text))
+		}
+		if !ok || len(read.Callers) == 0 {
+			return nil, errors.Join(violations...)
+		}
 	}
 	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not a callers file: it has more than one document")
@@ -98,31 +119,31 @@ func parseCallerSet(content []byte, rpcs []string, issuers *issuers) (*callerSet
 		return nil, errors.New("no callers: the file has to have at least one")
 	}
 	s := &callerSet{
+		count:  len(read.Callers),
 		spiffe: map[string]*caller{}, dns: map[string]*caller{}, jwts: map[string]*jwtRules{},
 		passed: newCache[[sha256.Size]byte, cachedCaller](maxCachedCallers),
 		failed: newCache[[sha256.Size]byte, cachedCaller](maxCachedCallers),
 	}
 	names := map[string]bool{}
-	var violations []error
 	for i := range read.Callers {
-		c := &read.Callers[i]
+		entry := &read.Callers[i]
 		report := func(format string, values ...any) {
-			text := fmt.Sprintf("callers[%d] %q: ", i, c.Name) + fmt.Sprintf(format, values...)
+			text := fmt.Sprintf("callers[%d] %q: ", i, entry.Name) + fmt.Sprintf(format, values...)
 			violations = append(violations, errors.New(secretLike.ReplaceAllString(text, "(not quoted)")))
 		}
-		if !callerName.MatchString(c.Name) || names[c.Name] {
+		if !callerName.MatchString(entry.Name) || names[entry.Name] {
 			report("name: needs one of its own, of letters, digits and any of . _ - /")
 		}
-		names[c.Name] = true
-		for _, rpc := range c.RPCs {
-			if rpc != AllRPCs && !slices.Contains(rpcs, rpc) {
-				report("rpcs: %q is none of %s, %s", rpc, strings.Join(rpcs, ", "), AllRPCs)
+		names[entry.Name] = true
+		for _, rpc := range entry.RPCs {
+			if rpc != AllRPCs && !slices.Contains(c.rpcs, rpc) {
+				report("rpcs: %q is none of %s, %s", rpc, strings.Join(c.rpcs, ", "), AllRPCs)
 			}
 		}
-		if len(c.RPCs) == 0 {
+		if len(entry.RPCs) == 0 {
 			report("rpcs: name the RPCs that it may call, or %q", AllRPCs)
 		}
-		for _, err := range s.add(c, issuers) {
+		for _, err := range s.add(entry, c) {
 			report("%v", err)
 		}
 	}
@@ -138,7 +159,7 @@ var secretLike = regexp.MustCompile(`(css_|seam_|ey)[^\s"\x60]*`)
 var callerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
 
 // add adds a caller under each of its proofs.
-func (s *callerSet) add(c *caller, issuers *issuers) []error {
+func (s *callerSet) add(c *caller, to *Callers) []error {
 	var violations []error
 	proofs := 0
 	for _, text := range c.TokenSHA256 {
@@ -171,10 +192,14 @@ func (s *callerSet) add(c *caller, issuers *issuers) []error {
 			violations = append(violations, fmt.Errorf("%s: needs a whole name that no other caller has", certificate.field))
 		}
 		certificate.callers[certificate.name] = c
+		if to.chains == nil {
+			violations = append(violations, fmt.Errorf("%s: needs --tls-client-ca-file: no client certificate is accepted "+
+				"without it", certificate.field))
+		}
 	}
 	if c.JWT != nil {
 		proofs++
-		violations = append(violations, s.addJWT(c, issuers)...)
+		violations = append(violations, s.addJWT(c, to.issuers)...)
 	}
 	if proofs == 0 {
 		violations = append(violations, errors.New("needs token_sha256, spiffe_id, dns_name or jwt for authentication"))

@@ -45,8 +45,19 @@ func TestCallersFile(t *testing.T) {
 			"callers: [{name: a, rpcs: [Get], token_sha256: [" + digest("x") + "]}, {name: a, rpcs: [Get], token_sha256: [" + digest("y") + "]}]",
 			[]string{`callers[1] "a": name: needs one of its own`},
 		},
-		"two documents":      {good + "\n---\ncallers: nonsense", []string{"more than one document"}},
-		"token for a list":   {entry("token_sha256: " + token), []string{"(not quoted)"}},
+		"two documents":     {good + "\n---\ncallers: nonsense", []string{"more than one document"}},
+		"token for a list":  {entry("token_sha256: " + token), []string{"a single value where a list is needed"}},
+		"a list for a name": {entry("dns_name: [a, b]"), []string{"line 1: there is a list where a single value is needed", "needs token_sha256"}},
+		"a name for a rule": {entry("jwt: issuer"), []string{"line 1: there is a single value where a mapping of members to values is needed", "jwt.issuer", "jwt.audience", "jwt: needs"}},
+		"type and violation": {
+			"callers: [{name: a, rpcs: Get, token_sha256: [x]}, {name: [b], rpcs: [Y], dns_name: d}, 7]",
+			[]string{
+				"there is a single value where a list is needed", "there is a list where a single value is needed",
+				"there is a single value where a mapping of members to values is needed",
+				`callers[0] "a": rpcs: name the RPCs`, `callers[0] "a": token_sha256: needs 64`,
+				`callers[1] "": name: needs one of its own`, `callers[1] "": rpcs: "Y" is none of`,
+			},
+		},
 		"token for a member": {entry(token + ": x"), []string{`"(not quoted)" is none of`}},
 		"token for names": {
 			"callers: [{name: " + token + ", rpcs: [" + token + "], token_sha256: [" + digest("x") + "]}]",

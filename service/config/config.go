@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -56,7 +58,7 @@ type Config struct {
 	Sandbox       bool   `name:"sandbox" type:"switch" help:"Run an in-memory Seam and use it in place of the real one."`
 	SandboxListen string `name:"sandbox-listen" type:"address" default:"127.0.0.1:0" help:"Address of the sandbox."`
 
-	DefaultTimeout time.Duration `name:"default-timeout" type:"duration" default:"30s" help:"Deadline of a call whose caller sets none."`
+	DefaultTimeout time.Duration `name:"default-timeout" type:"duration" default:"30s" help:"Deadline of a call whose caller sets none. If only --max-timeout is set, it is no longer than that."`
 	MaxTimeout     time.Duration `name:"max-timeout" type:"duration" default:"60s" help:"Longest deadline of any call."`
 
 	MaxInFlight    int     `name:"max-in-flight" type:"count" default:"1024" help:"Calls worked on at once; more are refused."`
@@ -77,6 +79,7 @@ type Config struct {
 	SeamWorkspaceID         string `name:"seam-workspace-id" type:"text" help:"Workspace of the personal access token."`
 	SeamCAFile              string `name:"seam-ca-file" type:"file" help:"Certificate authorities for Seam, beside the system's."`
 	CallersFile             string `name:"callers-file" type:"file" help:"Callers that may use the service credential."`
+	IssuerCAFile            string `name:"issuer-ca-file" type:"file" help:"Certificate authorities for the issuers of JWTs in the callers file, beside the system's."`
 	AllowAnonymous          bool   `name:"allow-anonymous" type:"switch" help:"Let unauthenticated clients use the service credential."`
 
 	TLSCertFile     string `name:"tls-cert-file" type:"file" help:"Certificate of both faces; without it they speak plain text."`
@@ -97,6 +100,8 @@ type Config struct {
 	Version string  `kong:"-"`
 	// WriteCAFile is where the command Sandbox writes its authority. It serves plain text if that is empty.
 	WriteCAFile string `kong:"-"`
+	// Settings are the settings of the command, in the order of their declarations.
+	Settings []Setting `kong:"-"`
 }
 
 // Log is what is logged, and how.
@@ -141,6 +146,40 @@ var ErrDone = errors.New("nothing left to do")
 // be printed goes to out and ends in ErrDone. Any other error has every violation of the configuration, a line each;
 // the Config beside it has the valid settings.
 func Parse(args []string, version string, out io.Writer) (Config, error) {
+	var unknown []error
+	for {
+		c, err := parse(args, version, out)
+		rest, found := withoutUnknownFlag(args, err)
+		if !found {
+			if len(unknown) > 0 && errors.Is(err, ErrDone) {
+				err = nil
+			}
+			return c, errors.Join(append(unknown, err)...)
+		}
+		// Kong ends at the first unknown flag. The others, and all other violations, are found without it.
+		args, out, unknown = rest, io.Discard, append(unknown, err)
+	}
+}
+
+// withoutUnknownFlag returns the arguments without the flag that an error calls unknown, if it does.
+func withoutUnknownFlag(args []string, err error) ([]string, bool) {
+	if err == nil {
+		return nil, false
+	}
+	text, unknown := strings.CutPrefix(err.Error(), "unknown flag ")
+	name, _, _ := strings.Cut(text, ",")
+	at := slices.IndexFunc(args, func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") })
+	if !unknown || at < 0 {
+		return nil, false
+	}
+	end := at + 1
+	if args[at] == name && end < len(args) && !strings.HasPrefix(args[end], "-") {
+		end++ // Its value.
+	}
+	return slices.Concat(args[:at], args[end:]), true
+}
+
+func parse(args []string, version string, out io.Writer) (Config, error) {
 	var read commands
 	r := &reader{violations: map[string][]error{}, origins: map[string]string{}}
 	done := false
@@ -161,12 +200,12 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 		return Config{}, ErrDone
 	}
 	if err != nil {
-		return Config{}, err
+		return Config{}, withCommands(err, parser.Model)
 	}
-	var c Config
+	c := &Config{}
 	switch chosen.Command() {
 	case "sandbox":
-		c = Config{
+		c = &Config{
 			Command: Sandbox, Log: read.Sandbox.Log,
 			SandboxListen: read.Sandbox.Listen, WriteCAFile: read.Sandbox.WriteCAFile,
 		}
@@ -175,29 +214,46 @@ func Parse(args []string, version string, out io.Writer) (Config, error) {
 	case "callers check <file>":
 		c.Command, c.CallersFile = CheckCallers, read.Callers.Check.File
 	case "config print":
-		c = read.Config.Print
+		c = &read.Config.Print
 	case "config check":
-		c = read.Config.Check
+		c = &read.Config.Check
 		c.Command = CheckConfig
 	case "healthcheck":
-		c = read.Healthcheck
+		c = &read.Healthcheck
 		c.Command = Healthcheck
 	default:
-		c = read.Serve
+		c = &read.Serve
 	}
 	c.Version = version
 	violations := r.all(chosen)
+	for _, flag := range chosen.Selected().Flags {
+		if variable(flag.Value) != "" {
+			c.Settings = append(c.Settings, Setting{flag, r.origins[flag.Name]})
+		}
+	}
 	if c.Command == Serve || c.Command == CheckConfig {
-		violations = append(violations, crossCheck(&c)...)
+		violations = append(violations, crossCheck(c, r.origins)...)
 	}
 	if len(violations) > 0 {
-		return c, errors.Join(violations...)
+		return *c, errors.Join(violations...)
 	}
 	if chosen.Command() == "config print" {
-		if err := r.print(out, chosen); err != nil {
-			return c, fmt.Errorf("print the configuration: %w", err)
+		if err := c.Print(out); err != nil {
+			return *c, fmt.Errorf("print the configuration: %w", err)
 		}
-		return c, ErrDone
+		return *c, ErrDone
 	}
-	return c, nil
+	return *c, nil
+}
+
+// withCommands adds the commands to the error for an argument that is none of them.
+func withCommands(err error, program *kong.Application) error {
+	if !strings.HasPrefix(err.Error(), "unexpected argument ") {
+		return err
+	}
+	var names []string
+	for _, command := range program.Leaves(true) {
+		names = append(names, strings.TrimPrefix(command.FullPath(), program.Name+" "))
+	}
+	return fmt.Errorf("%w: the commands are %s", err, strings.Join(names, ", "))
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 )
@@ -54,7 +56,7 @@ func one[T any](r *reader, kind string, parse func(text string) (T, error)) kong
 			return err
 		}
 		value, err := parse(text)
-		r.note(ctx.Value.Name, err)
+		r.note(ctx.Value, err)
 		target.Set(reflect.ValueOf(value))
 		return nil
 	}))
@@ -69,7 +71,7 @@ func list[T any](r *reader, kind string, parse func(text string) (T, error)) kon
 		}
 		for text := range strings.SplitSeq(texts, ",") {
 			value, err := parse(text)
-			r.note(ctx.Value.Name, err)
+			r.note(ctx.Value, err)
 			target.Set(reflect.Append(target, reflect.ValueOf(value)))
 		}
 		return nil
@@ -91,28 +93,49 @@ func (m switchMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) erro
 	case "false", "0", "no":
 		target.SetBool(false)
 	default:
-		m.note(ctx.Value.Name, fmt.Errorf("%q is neither true nor false", text))
+		m.note(ctx.Value, fmt.Errorf("%q is neither true nor false", text))
 	}
 	return nil
 }
 
 func address(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
-	_, portErr := strconv.ParseUint(port, 10, 16)
-	if err != nil || portErr != nil || (host != "" && net.ParseIP(host) == nil && host != "localhost") {
-		return "", fmt.Errorf("%q is not an address: give host:port, such as 127.0.0.1:9090", text)
+	want := ""
+	switch {
+	case err != nil && strings.Count(text, ":") > 1:
+		want = "an address of IPv6 is in brackets, as in [::1]:9090"
+	case err != nil:
+		want = "give host:port, such as 127.0.0.1:9090"
+	case !isPort(port):
+		want = "the port is a number from 0 to 65535"
+	case host != "" && net.ParseIP(host) == nil && host != "localhost":
+		want = "the host is an IP address, localhost or nothing"
+	default:
+		return text, nil
 	}
-	return text, nil
+	return "", fmt.Errorf("%q is not an address: %s", text, want)
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // atLeast parses a time. what is for the error: what a text is not.
 func atLeast(least time.Duration, what string) func(text string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {
 		value, err := time.ParseDuration(text)
-		if err != nil || value < least {
-			return 0, fmt.Errorf("%q is not %s", text, what)
+		if err == nil && value >= least {
+			return value, nil
 		}
-		return value, nil
+		unit := strings.TrimLeft(text, "0123456789.")
+		switch {
+		case text != "" && unit == "":
+			what += ": it has no unit, such as " + text + "s"
+		case unit == "d" || unit == "w":
+			what += ": the largest unit is h"
+		}
+		return 0, fmt.Errorf("%q is not %s", text, what)
 	}
 }
 
@@ -160,13 +183,24 @@ func isHTTP(u *url.URL) bool {
 	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
-// origin is an origin in the form in which browsers send it, or every one.
+// origin is an origin in the form in which browsers send it, or every one. Browsers send the host in lower case, and no
+// port that is the default of the scheme.
 func origin(text string) (string, error) {
+	if text == "*" {
+		return text, nil
+	}
 	parsed, err := url.Parse(text)
 	// A * within an origin would be a wildcard for the CORS handler.
-	if text != "*" &&
-		(err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text || strings.Contains(text, "*")) {
+	if err != nil || !isHTTP(parsed) || parsed.Scheme+"://"+parsed.Host != text || strings.Contains(text, "*") ||
+		!isPort(cmp.Or(parsed.Port(), "0")) || strings.HasSuffix(text, ":") {
 		return "", fmt.Errorf("%q is not an origin: give scheme://host or scheme://host:port, or *", text)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "", fmt.Errorf("%q is not an origin: give the host in its ASCII form, xn--...", text)
+	}
+	text = strings.ToLower(text)
+	if defaultPort := map[string]string{"http": "80", "https": "443"}[parsed.Scheme]; parsed.Port() == defaultPort {
+		text = strings.TrimSuffix(text, ":"+defaultPort)
 	}
 	return text, nil
 }
@@ -180,10 +214,18 @@ func host(text string) (string, error) {
 	return strings.ToLower(text), nil
 }
 
+// network is a network of addresses as they are compared: those of IPv4 never in the form of IPv6.
 func network(text string) (netip.Prefix, error) {
 	value, err := netip.ParsePrefix(text)
-	if err != nil {
+	mapped := value.Addr().Is4In6()
+	if single, singleErr := netip.ParseAddr(text); singleErr == nil {
+		return value, fmt.Errorf("%q is not a network: give its length, as in %s/%d", text, text, single.BitLen())
+	}
+	if err != nil || mapped && value.Bits() < 96 {
 		return value, fmt.Errorf("%q is not a network, such as 10.0.0.0/8", text)
+	}
+	if mapped {
+		value = netip.PrefixFrom(value.Addr().Unmap(), value.Bits()-96)
 	}
 	return value, nil
 }
@@ -199,10 +241,14 @@ func tlsVersion(text string) (uint16, error) {
 	}
 }
 
+// logLevel is a level that has a name: one between or beyond those, such as error+100, could silence the log.
 func logLevel(text string) (level *slog.LevelVar, err error) {
 	level = new(slog.LevelVar)
-	if level.UnmarshalText([]byte(text)) != nil {
-		err = fmt.Errorf("%q is none of debug, info, warn, error", text)
+	if strings.EqualFold(text, "warning") {
+		text = "warn"
 	}
-	return level, err
+	if level.UnmarshalText([]byte(text)) != nil || strings.ContainsAny(text, "+-") {
+		return new(slog.LevelVar), fmt.Errorf("%q is none of debug, info, warn, error", text)
+	}
+	return level, nil
 }

@@ -12,24 +12,37 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// print writes each setting that is in force as YAML, which can serve as a configuration file, with where it comes from
-// in a comment.
-func (r *reader) print(out io.Writer, chosen *kong.Context) error {
-	for _, path := range chosen.Path {
-		if path.Flag != nil && !path.Resolved {
-			r.origins[path.Flag.Name] = "flag"
+// Setting is a setting with the source of its value.
+type Setting struct {
+	flag *kong.Flag
+	// source is "flag", "environment NAME", "file PATH, line N", or "" for a default.
+	source string
+}
+
+// Label names a setting in an error, with the source of its value.
+func (c *Config) Label(name string) string {
+	for _, setting := range c.Settings {
+		if setting.flag.Name == name {
+			return label(setting.flag.Value, setting.source)
 		}
 	}
+	return "--" + name
+}
+
+// Print writes each setting that is in force as YAML, which can serve as a configuration file, with the source of its
+// value in a comment. It writes no secret.
+func (c *Config) Print(out io.Writer) error {
 	document := yaml.Node{Kind: yaml.MappingNode}
-	for _, flag := range chosen.Selected().Flags {
-		if flag.Name == configFile {
-			continue // The file cannot name another.
+	for _, setting := range c.Settings {
+		flag := setting.flag
+		if flag.Name == configFile || flag.Tag.Type == secret && flag.Target.IsZero() {
+			continue // The file cannot name another, and an empty secret is a violation.
 		}
 		value := yaml.Node{Kind: yaml.ScalarNode}
 		if err := value.Encode(printable(flag)); err != nil {
 			return err
 		}
-		value.LineComment = cmp.Or(r.origins[flag.Name], "default")
+		value.LineComment = cmp.Or(setting.source, "default")
 		value.Style = yaml.FlowStyle
 		document.Content = append(document.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: flag.Name}, &value)
 	}
@@ -38,16 +51,14 @@ func (r *reader) print(out io.Writer, chosen *kong.Context) error {
 
 // printable is the value of a setting as it would stand in the file.
 func printable(flag *kong.Flag) any {
+	if flag.Tag.Type == secret {
+		return "(redacted)"
+	}
 	switch value := flag.Target.Interface().(type) {
 	case uint16:
 		return strings.TrimPrefix(tls.VersionName(value), "TLS ")
 	case *slog.LevelVar:
-		return value.Level().String()
-	case string:
-		if flag.Tag.Type == secret && value != "" {
-			return "(redacted)"
-		}
-		return value
+		return strings.ToLower(value.Level().String())
 	case fmt.Stringer: // A time or a URL.
 		return value.String()
 	default:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -17,32 +18,61 @@ import (
 // reader brings a setting that is no flag from the environment, or else from the configuration file, and keeps what is
 // wrong with any of them.
 type reader struct {
-	// violations and origins are by the name of the setting. origins has the source of each value that is neither from a
-	// flag nor a default.
+	// violations and origins are by the name of the setting. origins has the source of each value that is no default.
 	violations map[string][]error
 	origins    map[string]string
 	// file has the settings of the configuration file at path, once it is read; fileErrs are the errors in it.
 	path     string
-	file     map[string]string
+	file     map[string]fileSetting
 	fileErrs []error
+}
+
+// fileSetting is the value of a setting in the configuration file, and its line.
+type fileSetting struct {
+	text string
+	line int
 }
 
 // configFile is the setting that names the configuration file.
 const configFile = "config-file"
 
-func (r *reader) note(name string, err error) {
+// sourceFlag is the source of a value that is given as a flag.
+const sourceFlag = "flag"
+
+// note notes what is wrong with the value of a setting.
+func (r *reader) note(value *kong.Value, err error) {
 	if err != nil {
-		r.violations[name] = append(r.violations[name], fmt.Errorf("--%s: %w", name, err))
+		err = fmt.Errorf("%s: %w", label(value, r.origins[value.Name]), err)
+		r.violations[value.Name] = append(r.violations[value.Name], err)
 	}
 }
+
+// label names a setting in an error, with the source of its value where that is not the flag or the variable itself.
+func label(value *kong.Value, source string) string {
+	name := "--" + value.Name
+	if value.Tag.Type == secret {
+		name = variable(value)
+	}
+	if source == "" || source == sourceFlag || source == sourceVariable+name {
+		return name
+	}
+	return name + " (" + source + ")"
+}
+
+// sourceVariable precedes the name of a variable in a source.
+const sourceVariable = "environment "
 
 // all returns every violation, in the order of the declarations.
 func (r *reader) all(chosen *kong.Context) []error {
 	violations := r.fileErrs
 	for _, path := range chosen.Path {
-		if path.Flag != nil && path.Flag.Tag.Type == secret && !path.Resolved {
-			r.note(path.Flag.Name, errors.New("is not a flag, which every user of the machine could read: set "+
-				variable(path.Flag.Value)))
+		if path.Flag == nil || path.Resolved {
+			continue
+		}
+		r.origins[path.Flag.Name] = sourceFlag
+		if path.Flag.Tag.Type == secret {
+			violations = append(violations, fmt.Errorf("--%s: is not a flag, which every user of the machine could read: set %s",
+				path.Flag.Name, variable(path.Flag.Value)))
 		}
 	}
 	for _, flag := range chosen.Selected().Flags {
@@ -67,7 +97,8 @@ func describe(value *kong.Value) string {
 	return value.Help
 }
 
-// resolve returns the value of a setting that has no flag in the arguments, nil for none. Kong calls it for each.
+// resolve returns the value of a setting that has no flag in the arguments, nil for none. Kong calls it for each. An
+// empty value is none, but an empty secret is a violation: the service would start without its credential.
 func (r *reader) resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	name := variable(flag.Value)
 	if name == "" {
@@ -76,30 +107,37 @@ func (r *reader) resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) 
 	if r.file == nil {
 		r.readFile(ctx, parent.Flags)
 	}
-	if text, ok := os.LookupEnv(name); ok {
-		r.origins[flag.Name] = "environment " + name
-		return text, nil
+	text, ok := os.LookupEnv(name)
+	source := sourceVariable + name
+	if isSecret := flag.Tag.Type == secret; !ok || text == "" && !isSecret {
+		var setting fileSetting
+		if setting, ok = r.file[flag.Name]; !ok || setting.text == "" && !isSecret {
+			return nil, nil //nolint:nilnil // As above.
+		}
+		text, source = setting.text, fmt.Sprintf("file %s, line %d", r.path, setting.line)
 	}
-	if text, ok := r.file[flag.Name]; ok {
-		r.origins[flag.Name] = "file " + r.path
-		return text, nil
+	r.origins[flag.Name] = source
+	if text == "" {
+		r.note(flag.Value, errors.New("is empty: give it a value, or leave it out"))
 	}
-	return nil, nil //nolint:nilnil // As above.
+	return text, nil
 }
 
 // readFile reads the configuration file, if one is named, for a command that has these flags. Errors quote only the
 // names of settings, since the file may hold a key.
 func (r *reader) readFile(ctx *kong.Context, flags []*kong.Flag) {
-	r.file = map[string]string{}
-	known := map[string]bool{}
+	r.file = map[string]fileSetting{}
+	known := map[string]*kong.Flag{}
 	for _, flag := range flags {
-		known[flag.Name] = variable(flag.Value) != ""
+		if variable(flag.Value) != "" {
+			known[flag.Name] = flag
+		}
 	}
 	at := slices.IndexFunc(flags, func(flag *kong.Flag) bool { return flag.Name == configFile })
 	if at < 0 {
 		return
 	}
-	known[configFile] = false // One file is enough.
+	delete(known, configFile) // One file is enough.
 	flag, _ := ctx.FlagValue(flags[at]).(string)
 	if r.path = cmp.Or(flag, os.Getenv(variable(flags[at].Value))); r.path == "" {
 		return
@@ -128,25 +166,28 @@ func (r *reader) readFile(ctx *kong.Context, flags []*kong.Flag) {
 }
 
 // takeSettings takes the pairs of a mapping.
-func (r *reader) takeSettings(pairs []*yaml.Node, known map[string]bool, errorf func(string, ...any)) {
+func (r *reader) takeSettings(pairs []*yaml.Node, known map[string]*kong.Flag, errorf func(string, ...any)) {
 	for pair := range slices.Chunk(pairs, 2) {
 		name, value := pair[0].Value, pair[1]
-		if _, twice := r.file[name]; twice || !known[name] {
+		if _, twice := r.file[name]; twice || known[name] == nil {
 			errorf("line %d: %q is set twice or not a setting", pair[0].Line, name)
 			continue
 		}
-		elements := []*yaml.Node{value}
-		if value.Kind == yaml.SequenceNode {
-			elements = value.Content
+		elements, orList := []*yaml.Node{value}, ""
+		if known[name].Target.Kind() == reflect.Slice {
+			orList = ", or a list of values"
+			if value.Kind == yaml.SequenceNode {
+				elements = value.Content
+			}
 		}
 		if slices.ContainsFunc(elements, func(element *yaml.Node) bool { return element.Kind != yaml.ScalarNode }) {
-			errorf("line %d: %s needs one value, or a list of such", value.Line, name)
+			errorf("line %d: %s needs one value%s", value.Line, name, orList)
 			continue
 		}
 		texts := make([]string, len(elements))
 		for i, element := range elements {
 			texts[i] = element.Value
 		}
-		r.file[name] = strings.Join(texts, ",")
+		r.file[name] = fileSetting{strings.Join(texts, ","), value.Line}
 	}
 }

@@ -18,7 +18,12 @@ import (
 // write writes a configuration file and returns its path.
 func write(t *testing.T, content string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config.yaml")
+	return writeIn(t, t.TempDir(), content)
+}
+
+func writeIn(t *testing.T, dir, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +67,7 @@ func TestInvalidFile(t *testing.T) {
 		content string
 		errors  []string
 	}{
-		"empty":           {"", nil},
+		"nothing":         {"", nil},
 		"comment":         {"# nothing yet\n", nil},
 		"JSON":            {`{"max-timeout": "2s", "cors-origin": ["https://a.example"]}`, nil},
 		"unknown setting": {"max-timeuot: 1s\n", []string{`line 1: "max-timeuot" is set twice or not a setting`}},
@@ -70,14 +75,17 @@ func TestInvalidFile(t *testing.T) {
 		"help":            {"help: true\n", []string{`line 1: "help" is set twice`}},
 		"version":         {"version: true\n", []string{`line 1: "version" is set twice`}},
 		"twice":           {"max-timeout: 1s\nmax-timeout: 2s\n", []string{`line 2: "max-timeout" is set twice`}},
+		"list":            {"max-timeout: [1s, 2s]\n", []string{"line 1: max-timeout needs one value"}},
+		"empty":           {"max-timeout:\nlog-level: \"\"\ncors-origin: []\n", nil},
+		"empty key":       {"seam-api-key: \"\"\n", []string{"SEAM_API_KEY (file FILE, line 1): is empty"}},
 		"nested":          {"max-timeout: {a: b}\n", []string{"line 1: max-timeout needs one value"}},
-		"nested list":     {"cors-origin: [[a]]\n", []string{"line 1: cors-origin needs one value"}},
+		"nested list":     {"cors-origin: [[a]]\n", []string{"line 1: cors-origin needs one value, or a list of values"}},
 		"no mapping":      {"- a\n", []string{"needs to be one mapping"}},
 		"two documents":   {"sandbox: true\n---\nsandbox: false\n", []string{"needs to be one mapping"}},
 		"no YAML":         {"a: b: c\n", []string{"yaml: "}},
 		"every error": {
 			"a: 1\nb: 2\nmax-timeout: soon\nlog-level: loud\nseam-api-key: [" + apiKey + ", {}]\n",
-			[]string{`line 1: "a"`, `line 2: "b"`, "line 5: seam-api-key needs", `--max-timeout: "soon"`, `--log-level: "loud"`},
+			[]string{`line 1: "a"`, `line 2: "b"`, "line 5: seam-api-key needs", `--max-timeout (file FILE, line 3): "soon"`, `--log-level (file FILE, line 4): "loud"`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +102,8 @@ func TestInvalidFile(t *testing.T) {
 				t.Errorf("errors are %q", lines)
 			}
 			for i, want := range test.errors {
-				if !strings.HasPrefix(want, "--") {
+				want = strings.ReplaceAll(want, "FILE", path)
+				if !strings.HasPrefix(want, "--") && !strings.HasPrefix(want, "SEAM") {
 					want = "--config-file: " + path + ": " + want
 				}
 				if i < len(lines) && !strings.HasPrefix(lines[i], want) {
@@ -121,10 +130,10 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\nmax-timeout: 1m30s # file " + path + "\n", "\nallowed-host: [a.example, b.example] # file " + path + "\n",
+		"\nmax-timeout: 1m30s # file " + path + ", line 1\n", "\nallowed-host: [a.example, b.example] # file " + path + ", line 2\n",
 		"\ntls-min-version: \"1.2\" # environment TLS_MIN_VERSION\n", "\nseam-api-key: (redacted) # environment SEAM_API_KEY\n",
 		"\ncaller-rps: 2.5 # flag\n", "\ntrusted-proxy: [10.0.0.0/8] # flag\n", "\nseam-endpoint: https://connect.getseam.com # default\n",
-		"\nmax-in-flight: 1024 # default\n", "\nlog-level: INFO # default\n", "\nsandbox: false # default\n",
+		"\nmax-in-flight: 1024 # default\n", "\nlog-level: info # default\n", "\nsandbox: false # default\n",
 	} {
 		if !strings.Contains("\n"+out.String(), want) {
 			t.Errorf("no %q", want)
@@ -144,7 +153,7 @@ func TestPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.ConfigFile = again.ConfigFile
+	want.ConfigFile, want.Settings, again.Settings = again.ConfigFile, nil, nil
 	if got, want := fmt.Sprintf("%+v", again), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("what it prints is read as %s\nwant %s", got, want)
 	}

@@ -35,6 +35,10 @@ func (s *Server) newAdmin() *http.Server {
 		Registry:          s.metrics.registry,
 		EnableOpenMetrics: true, // Which has exemplars.
 	}))
+	mux.HandleFunc("GET /config", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_ = s.cfg.Print(w)
+	})
 	if s.cfg.Pprof {
 		mux.Handle("GET /debug/pprof/", newProfiles())
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,27 +23,52 @@ func (s *Server) authentication() (call.Authenticator, error) {
 	if cfg.PlaintextUpstream() {
 		s.logger.Warn("requests to Seam, and the credentials in them, leave this machine unencrypted")
 	}
-	if !cfg.HasServiceCredential() {
-		return auth.NewPassThrough(), nil
+	var callers *auth.Callers
+	var callersErr error
+	if cfg.CallersFile != "" {
+		callers, callersErr = s.readCallers()
 	}
-	key, err := s.serviceKey()
-	if cfg.CallersFile == "" {
+	if !cfg.HasServiceCredential() {
+		if callers != nil {
+			s.logger.Warn("the callers file is not used: the sandbox takes the credential of each caller")
+		}
+		return auth.NewPassThrough(), callersErr
+	}
+	key, keyErr := s.serviceKey()
+	if callers == nil {
 		s.metrics.anonymous.Set(1)
 		s.logger.Warn("unauthenticated clients may use the service credential",
 			slog.Bool("allow_anonymous", cfg.AllowAnonymous))
-		return auth.NewServiceCredential(key, nil, cfg.Reflection == config.ReflectionOn), err
 	}
-	s.issuers = &http.Client{Transport: &http.Transport{
+	s.callers = callers
+	return auth.NewServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), errors.Join(keyErr, callersErr)
+}
+
+// readCallers reads the callers file. With --sandbox nothing uses it, but an error in it is reported all the same.
+func (s *Server) readCallers() (*auth.Callers, error) {
+	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxIdleConns:        8,
 		IdleConnTimeout:     time.Minute,
-	}}
-	callers := auth.NewCallers(RPCs(), s.issuers, s.certificates.authorities, time.Now)
-	err = errors.Join(err, s.read("--callers-file", []string{cfg.CallersFile}, func(contents [][]byte) error {
+	}
+	var caErr error
+	if path := s.cfg.IssuerCAFile; path != "" {
+		authorities, err := loadCAs(path)
+		if err != nil {
+			caErr = fmt.Errorf("%s: %w", s.cfg.Label("issuer-ca-file"), err)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
+	}
+	s.issuers = &http.Client{Transport: transport}
+	var authorities func() *x509.CertPool
+	if s.cfg.TLSClientCAFile != "" {
+		authorities = s.certificates.authorities
+	}
+	callers := auth.NewCallers(RPCs(), s.issuers, authorities, time.Now)
+	return callers, errors.Join(caErr, s.read(s.cfg.Label("callers-file"), []string{s.cfg.CallersFile}, func(contents [][]byte) error {
 		return callers.Load(contents[0])
 	}))
-	return auth.NewServiceCredential(key, callers, cfg.Reflection == config.ReflectionOn), err
 }
 
 // serviceKey returns the service credential.
@@ -51,21 +78,21 @@ func (s *Server) serviceKey() (*auth.Key, error) {
 	switch {
 	case cfg.SeamPersonalAccessToken != "":
 		if err := key.UseAccessToken(cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID); err != nil {
-			return nil, fmt.Errorf("SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: %w", err)
+			return nil, fmt.Errorf("%s and SEAM_WORKSPACE_ID: %w", cfg.Label("seam-personal-access-token"), err)
 		}
 	case cfg.SeamAPIKey != "":
 		if err := key.UseAPIKey(cfg.SeamAPIKey); err != nil {
-			return nil, fmt.Errorf("SEAM_API_KEY: %w", err)
+			return nil, fmt.Errorf("%s: %w", cfg.Label("seam-api-key"), err)
 		}
 	default:
-		return key, s.read("--seam-api-key-file", []string{cfg.SeamAPIKeyFile}, func(contents [][]byte) error {
+		return key, s.read(cfg.Label("seam-api-key-file"), []string{cfg.SeamAPIKeyFile}, func(contents [][]byte) error {
 			return key.UseAPIKey(string(contents[0]))
 		})
 	}
 	return key, nil
 }
 
-// read reads files, and has them polled while the service runs.
+// read reads files, and has them polled while the service runs. what names the settings.
 func (s *Server) read(what string, paths []string, apply func([][]byte) error) error {
 	files, err := reload.Read(what, paths, s.metrics.reloadFailures, apply)
 	if err != nil {

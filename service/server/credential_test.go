@@ -145,13 +145,19 @@ func TestServiceCredentialAtStart(t *testing.T) {
 	}{
 		"good":                         {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("key", "seam_secret\n") }, ""},
 		"good access token":            {func(cfg *config.Config) { cfg.SeamPersonalAccessToken, cfg.SeamWorkspaceID = "seam_at1_secret", "w" }, ""},
-		"key of another kind":          {func(cfg *config.Config) { cfg.SeamAPIKey = "seam_cst1_secret" }, "SEAM_API_KEY: the key begins with seam_cst"},
+		"key of another kind":          {func(cfg *config.Config) { cfg.SeamAPIKey = "seam_cst1_secret" }, "the key begins with seam_cst"},
 		"file of another kind":         {func(cfg *config.Config) { cfg.SeamAPIKeyFile = write("cst", "seam_cst1_secret") }, "--seam-api-key-file: "},
 		"no key file":                  {func(cfg *config.Config) { cfg.SeamAPIKeyFile = filepath.Join(folder, "none") }, "--seam-api-key-file: "},
-		"access token of no workspace": {func(cfg *config.Config) { cfg.SeamPersonalAccessToken = "seam_at1_secret" }, "SEAM_PERSONAL_ACCESS_TOKEN and SEAM_WORKSPACE_ID: "},
+		"access token of no workspace": {func(cfg *config.Config) { cfg.SeamPersonalAccessToken = "seam_at1_secret" }, "SEAM_WORKSPACE_ID: "},
 		"no callers file": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", filepath.Join(folder, "none")
 		}, "--callers-file: "},
+		"names without authorities": {func(cfg *config.Config) {
+			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("names", `callers: [{name: a, dns_name: a.example, rpcs: ["*"]}]`)
+		}, "--callers-file: FOLDER/names: callers[0] \"a\": dns_name: needs --tls-client-ca-file"},
+		"callers file that the sandbox does not use": {func(cfg *config.Config) {
+			cfg.Sandbox, cfg.SandboxListen, cfg.CallersFile = true, "127.0.0.1:0", write("bad", "callers: [{name: a}]")
+		}, "--callers-file: FOLDER/bad: callers[0]"},
 		"callers file with faults": {func(cfg *config.Config) {
 			cfg.SeamAPIKey, cfg.CallersFile = "seam_secret", write("bad", "callers: [{name: a}]")
 		}, "--callers-file: FOLDER/bad: callers[0] \"a\": rpcs: name the RPCs that it may call, or \"*\"\n--callers-file: FOLDER/bad: callers[0] \"a\": needs "},
@@ -171,7 +177,7 @@ func TestServiceCredentialAtStart(t *testing.T) {
 				cancel()
 				_ = s.Run(ended)
 			}
-			if (err == nil) != (test.want == "") || (err != nil && !strings.HasPrefix(err.Error(), strings.ReplaceAll(test.want, "FOLDER", folder))) {
+			if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), strings.ReplaceAll(test.want, "FOLDER", folder))) {
 				t.Errorf("error is %v, want %s", err, test.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") || strings.Contains(log.String(), "secret") {

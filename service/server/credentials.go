@@ -36,7 +36,7 @@ func (s *Server) readFiles() (used usedFiles, err error) {
 	var seamErr, authErr, tracesErr error
 	if path := s.cfg.SeamCAFile; path != "" {
 		if used.seamCAs, seamErr = loadCAs(path); seamErr != nil {
-			seamErr = fmt.Errorf("--seam-ca-file: %w", seamErr)
+			seamErr = fmt.Errorf("%s: %w", s.cfg.Label("seam-ca-file"), seamErr)
 		}
 	}
 	certificatesErr := s.readCertificates()

@@ -20,6 +20,7 @@ import (
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service"
+	"github.com/clientsession/client-session-service/service/auth"
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/reload"
 	"github.com/clientsession/client-session-service/service/sandbox"
@@ -46,6 +47,8 @@ type Server struct {
 	// files are polled while the service runs; issuers is the client for the issuers of tokens, nil without any.
 	files   []*reload.Files
 	issuers *http.Client
+	// callers are those of the callers file, nil where it is not used.
+	callers *auth.Callers
 	// streamCtx ends when the drain cancels the streams.
 	streamCtx     context.Context //nolint:containedctx // It is the server's and no call's.
 	cancelStreams context.CancelFunc
@@ -130,7 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 		slog.String("seam", at.Seam),
 		slog.Bool("sandbox", s.sandboxServer != nil), slog.Bool("tls", s.certificates != nil),
 		slog.String("version", s.cfg.Version), slog.Bool("service_credential", s.cfg.HasServiceCredential()),
-		slog.Bool("callers_file", s.cfg.CallersFile != ""), slog.Bool("traces", s.spans != nil))
+		slog.Int("callers", s.callers.Len()), slog.Bool("traces", s.spans != nil))
 
 	var err error
 	delay := s.cfg.DrainDelay

@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -46,9 +48,10 @@ func (s *Server) readCertificates() error {
 	used := &serverCertificates{minVersion: cmp.Or(cfg.TLSMinVersion, tls.VersionTLS13)}
 	s.certificates = used
 	usePair := func(contents [][]byte) error { return used.usePair(cfg.TLSCertFile, contents) }
-	err := s.read("--tls-cert-file and --tls-key-file", []string{cfg.TLSCertFile, cfg.TLSKeyFile}, usePair)
+	what := cfg.Label("tls-cert-file") + " and " + cfg.Label("tls-key-file")
+	err := s.read(what, []string{cfg.TLSCertFile, cfg.TLSKeyFile}, usePair)
 	if cfg.TLSClientCAFile != "" {
-		err = errors.Join(err, s.read("--tls-client-ca-file", []string{cfg.TLSClientCAFile}, used.useClientCAs))
+		err = errors.Join(err, s.read(cfg.Label("tls-client-ca-file"), []string{cfg.TLSClientCAFile}, used.useClientCAs))
 	}
 	return err
 }
@@ -57,6 +60,10 @@ func (s *Server) readCertificates() error {
 // neither. An expired certificate is an error, since no client would accept it: it stops a start, and at a reload the
 // previous one stays in use. One that expires while it is in use stays in use too.
 func (s *serverCertificates) usePair(path string, contents [][]byte) error {
+	if block, _ := pem.Decode(contents[1]); block != nil &&
+		(block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")) {
+		return errors.New("the key is encrypted: decrypt it, as with openssl pkey")
+	}
 	certificate, err := tls.X509KeyPair(contents[0], contents[1])
 	if err != nil {
 		return err

@@ -76,6 +76,12 @@ func invalidFiles() map[string]func(t *testing.T, dir string) (key []byte) {
 			writeFiles(t, dir, map[string][]byte{"tls.key": key})
 			return key
 		},
+		pair + "the key is encrypted: decrypt it": func(t *testing.T, dir string) []byte {
+			t.Helper()
+			key := []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END ENCRYPTED PRIVATE KEY-----\n")
+			writeFiles(t, dir, map[string][]byte{"tls.key": key})
+			return key
+		},
 		pair + "the certificate in DIR/tls.crt expired on ": func(t *testing.T, dir string) []byte {
 			t.Helper()
 			authority := servicetest.NewAuthority(t, "ours")
