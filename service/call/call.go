@@ -138,11 +138,17 @@ type Call struct {
 	// ServiceCredential is true when the credential in SeamHeader is the service credential and not the caller's.
 	ServiceCredential bool
 
+	// Audited is true when the session of the response is needed for an audit line.
+	Audited bool
+
 	// SeamHeader has the headers that go to Seam with the call, the credential included. It is never logged.
 	SeamHeader http.Header
 
 	// Response frees its memory when it is released, once it has been written. It is nil where there is none.
 	Response interface{ Release() }
+
+	// request and response are the messages of the call, nil for a call that ended before. They are for the audit line.
+	request, response proto.Message
 
 	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has
 	// ended.

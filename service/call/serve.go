@@ -28,6 +28,8 @@ type Authenticator interface {
 type Config struct {
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
+	// AuditLog is true if there is an audit line for each RPC of the service.
+	AuditLog bool
 	// Tracer makes the spans, nil for none.
 	Tracer trace.Tracer
 	// TrustedProxies are the networks whose X-Forwarded-For is trusted.
@@ -62,6 +64,7 @@ type Server struct {
 	rules         Rules
 	panics        panicReporter
 	log           *accessLog
+	audit         *auditLog
 	metrics       seriesByMethod
 	tracing       tracing
 	callerRate    *buckets
@@ -86,6 +89,9 @@ func NewServer(config Config) *Server {
 			slots: make(chan struct{}, maxStreams), lifetime: config.StreamLifetime, end: config.StreamCtx,
 			refused: config.Refused.WithLabelValues("streams"),
 		},
+	}
+	if config.AuditLog {
+		s.audit = &auditLog{config.Logger, config.TrustedProxies}
 	}
 	if config.CallerRPS > 0 {
 		s.callerRate = newBuckets(config.CallerRPS, config.Refused.WithLabelValues("caller"))
@@ -148,11 +154,15 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 		return err
 	}
 	defer s.slots.release(c)
+	c.request, c.Audited = request, s.audit != nil
 	if err := s.rules.validate(c, request); err != nil {
 		return err
 	}
 	defer c.release()
-	err := f.Respond(ctx, func(ctx context.Context) (proto.Message, error) { return c.Method.Handle(ctx, request) })
+	err := f.Respond(ctx, func(ctx context.Context) (_ proto.Message, err error) {
+		c.response, err = c.Method.Handle(ctx, request)
+		return c.response, err
+	})
 	if err == nil && c.SeamStatus != 0 {
 		s.authenticator.Accepted(c)
 	}
@@ -174,6 +184,7 @@ func (s *Server) end(
 	failure = c.withIDs(failure)
 	defer s.tracing.end(span, c, failure)
 	s.log.write(ctx, c, started, failure)
+	s.audit.write(ctx, c, failure)
 	s.metrics.end(ctx, c, started, failure)
 	return failure
 }

@@ -93,6 +93,8 @@ type Config struct {
 	// AllowedHosts are in lower case.
 	AllowedHosts []string `name:"allowed-host" type:"host names" help:"Name in the Host header, beside localhost and addresses, that the admin listener accepts, and the REST face where unauthenticated clients may use the service credential. Repeatable."`
 
+	AuditLog bool `name:"audit-log" type:"switch" help:"Log an audit line for each RPC: who did which RPC to which session and resources, with what outcome. It has ids and no tokens."`
+
 	Log
 
 	// Command is what to do, and Version what --version prints and Seam sees in the User-Agent.

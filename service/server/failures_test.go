@@ -33,12 +33,13 @@ func secrets() []string {
 // is in a response, in the log or in the metrics. Over gRPC each has its line in the log and its count in the metrics.
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	healthy := start(t) // Serves all the cases in which Seam does nothing wrong.
+	audited := func(cfg *config.Config) { cfg.AuditLog = true }
+	healthy := start(t, audited) // Serves all the cases in which Seam does nothing wrong.
 	for _, c := range failures() {
 		t.Run(c.name, func(t *testing.T) {
 			h := healthy
 			if c.seamDown || c.timeout != 0 || !reflect.DeepEqual(c.fault, sandbox.Fault{}) {
-				h = start(t, func(cfg *config.Config) {
+				h = start(t, audited, func(cfg *config.Config) {
 					if c.seamDown {
 						cfg.SeamEndpoint = parseURL(t, "https://127.0.0.1:1")
 					}
