@@ -20,7 +20,7 @@ PYTHON_TOOLS := .tools/python/.installed
 ENVOY := .tools/envoy/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint generate generate-check breaking image release test-release ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint vulnerabilities generate generate-check breaking image release test-release ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,10 @@ lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contr
 	$(BUF) format --diff --exit-code proto
 	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md deploy/*/*.md | sort -u); do \
 		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
+
+# Not a part of ci: it needs the database of vulnerabilities, which not every machine reaches.
+vulnerabilities: $(BIN)/govulncheck ## Look for known vulnerabilities in what the service calls
+	$(BIN)/govulncheck ./cmd/...
 
 generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ from proto/, and docs/configuration.md
 	rm -rf gen/go/seam gen/gateway gen/openapi
@@ -174,6 +178,9 @@ $(NODE_TOOLS): tools/node/package.json tools/node/package-lock.json tools/node/.
 
 $(ACTIONLINT): tools/release/go.mod tools/release/go.sum
 	go build -C tools/release -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
+$(BIN)/govulncheck: tools/release/go.mod tools/release/go.sum
+	go build -C tools/release -o ../../$@ golang.org/x/vuln/cmd/govulncheck
 
 # The bill of materials has the hash of what made it.
 $(BIN)/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum

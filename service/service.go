@@ -108,7 +108,7 @@ func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, res
 	toSeam := &seam.Call{
 		Endpoint: endpoint, Header: c.SeamHeader, Caller: seam.Caller{Name: c.Caller, Key: c.CallerKey, Proven: c.Proven},
 		ServiceCredential: c.ServiceCredential, CallerRetries: c.Retries(), In: request, Out: response,
-		BodyOnly: c.Face == call.FaceREST && !(c.Audited && endpoint.Success != seam.Sessions),
+		BodyOnly: c.Face == call.FaceREST && (!c.Audited || endpoint.Success == seam.Sessions),
 	}
 	result, err := s.seam.Do(ctx, toSeam)
 	c.Response = toSeam

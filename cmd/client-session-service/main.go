@@ -62,8 +62,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// usageError prints the violations in the settings and in the files that they name. Those that stop a start are lines of
-// the log, as whatever reads the log expects; a command that only helps prints them as they are.
+// usageError prints the violations in the settings and in the files that they name. Those that stop a start are lines
+// of the log, as the reader of the log expects; a command that only helps prints them as they are.
 func usageError(cfg config.Config, stderr io.Writer, violations error) int {
 	if cfg.Command != config.Serve && cfg.Command != config.Sandbox {
 		_, _ = fmt.Fprintf(stderr, "client-session-service: invalid configuration:\n%v\n", violations)

@@ -37,7 +37,7 @@ func crossCheck(c *Config, sources map[string]string) []error {
 			report("callers-file", "needs a service credential: set SEAM_API_KEY or --seam-api-key-file too")
 		}
 		if c.AllowAnonymous && !c.Sandbox {
-			report("allow-anonymous", "needs a service credential: set SEAM_API_KEY or --seam-api-key-file too, or leave it out")
+			report("allow-anonymous", "needs a service credential: set SEAM_API_KEY or --seam-api-key-file too")
 		}
 		return violations
 	}

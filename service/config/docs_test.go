@@ -26,9 +26,9 @@ func TestConfigurationPage(t *testing.T) {
 	want := bytes.NewBufferString(`# Configuration
 
 Generated from service/config/config.go by ` + "`make generate`" + `. A flag wins over its environment variable, and that over the
-YAML file that ` + "`--config-file`" + ` names, whose keys are the flags without the dashes. An unknown key is an error,
-and all errors are reported at once, with exit code 2. ` + "`client-session-service config print`" + ` prints what is in force and
-where each value comes from.
+YAML file that ` + "`--config-file`" + ` names, whose keys are the flags without the dashes. An empty variable or value
+is one that is not set, and an empty secret is an error. [operating.md](operating.md#settings) has an example and the
+commands that check and print a configuration.
 `)
 	for _, command := range parser.Model.Children {
 		if command.Name != "serve" && command.Name != "sandbox" {

@@ -100,7 +100,7 @@ func (m switchMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) erro
 
 func address(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
-	want := ""
+	var want string
 	switch {
 	case err != nil && strings.Count(text, ":") > 1:
 		want = "an address of IPv6 is in brackets, as in [::1]:9090"
@@ -196,7 +196,7 @@ func origin(text string) (string, error) {
 		return "", fmt.Errorf("%q is not an origin: give scheme://host or scheme://host:port, or *", text)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
-		return "", fmt.Errorf("%q is not an origin: give the host in its ASCII form, xn--...", text)
+		return "", fmt.Errorf("%q is not an origin: give the host in its ASCII form, with xn--", text)
 	}
 	text = strings.ToLower(text)
 	if defaultPort := map[string]string{"http": "80", "https": "443"}[parsed.Scheme]; parsed.Port() == defaultPort {

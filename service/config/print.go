@@ -20,7 +20,7 @@ type Setting struct {
 }
 
 // Label names a setting in an error, with the source of its value.
-func (c *Config) Label(name string) string {
+func (c Config) Label(name string) string {
 	for _, setting := range c.Settings {
 		if setting.flag.Name == name {
 			return label(setting.flag.Value, setting.source)
@@ -31,7 +31,7 @@ func (c *Config) Label(name string) string {
 
 // Print writes each setting that is in force as YAML, which can serve as a configuration file, with the source of its
 // value in a comment. It writes no secret.
-func (c *Config) Print(out io.Writer) error {
+func (c Config) Print(out io.Writer) error {
 	document := yaml.Node{Kind: yaml.MappingNode}
 	for _, setting := range c.Settings {
 		flag := setting.flag

@@ -71,8 +71,8 @@ func (r *reader) all(chosen *kong.Context) []error {
 		}
 		r.origins[path.Flag.Name] = sourceFlag
 		if path.Flag.Tag.Type == secret {
-			violations = append(violations, fmt.Errorf("--%s: is not a flag, which every user of the machine could read: set %s",
-				path.Flag.Name, variable(path.Flag.Value)))
+			const text = "--%s: is not a flag, which every user of the machine could read: set %s"
+			violations = append(violations, fmt.Errorf(text, path.Flag.Name, variable(path.Flag.Value)))
 		}
 	}
 	for _, flag := range chosen.Selected().Flags {

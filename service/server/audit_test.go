@@ -33,7 +33,8 @@ func TestAuditLog(t *testing.T) {
 		{
 			"granted", grantPath, granted, ordersToken,
 			map[string]any{"caller": "orders", "credential": "service", "outcome": "done", "code": "OK"},
-			map[string]any{"connected_account_ids": []any{account}}, session,
+			map[string]any{"connected_account_ids": []any{account}},
+			session,
 		},
 		{
 			"read", "/client_sessions/get", `{"client_session_id":"` + sandbox.SessionID + `"}`, readerToken, map[string]any{"caller": "reader", "outcome": "done"}, session, session,
@@ -43,15 +44,19 @@ func TestAuditLog(t *testing.T) {
 		},
 		{
 			"not allowed", grantPath, byID, readerToken,
-			map[string]any{"caller": "reader", "outcome": "failed", "code": "PermissionDenied"}, nil, nil,
+			map[string]any{"caller": "reader", "outcome": "failed", "code": "PermissionDenied"},
+			nil, nil,
 		},
 		{
 			"not authenticated", grantPath, byID, "css_OTHER",
-			map[string]any{"caller": "", "credential": nil, "outcome": "failed", "type": "unauthorized"}, nil, nil,
+			map[string]any{"caller": "", "credential": nil, "outcome": "failed", "type": "unauthorized"},
+			nil, nil,
 		},
 		{
 			"a token for an id", grantPath, `{"client_session_id":"` + sandbox.SessionToken + `"}`, ordersToken,
-			map[string]any{"outcome": "failed", "code": "NotFound"}, map[string]any{"client_session_id": "(redacted)"}, nil,
+			map[string]any{"outcome": "failed", "code": "NotFound"},
+			map[string]any{"client_session_id": "(redacted)"},
+			nil,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -66,9 +66,8 @@ func (s *Server) readCallers() (*auth.Callers, error) {
 		authorities = s.certificates.authorities
 	}
 	callers := auth.NewCallers(RPCs(), s.issuers, authorities, time.Now)
-	return callers, errors.Join(caErr, s.read(s.cfg.Label("callers-file"), []string{s.cfg.CallersFile}, func(contents [][]byte) error {
-		return callers.Load(contents[0])
-	}))
+	load := func(contents [][]byte) error { return callers.Load(contents[0]) }
+	return callers, errors.Join(caErr, s.read(s.cfg.Label("callers-file"), []string{s.cfg.CallersFile}, load))
 }
 
 // serviceKey returns the service credential.

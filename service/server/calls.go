@@ -13,8 +13,9 @@ import (
 func (s *Server) newCalls(authenticator call.Authenticator, rules call.Rules) *call.Server {
 	cfg, m := s.cfg, s.metrics
 	return call.NewServer(call.Config{
-		Logger: s.logger, Registry: m.registry, AuditLog: cfg.AuditLog, Tracer: s.tracer(), TrustedProxies: cfg.TrustedProxies,
-		Served: grpcface.Served(), Panics: m.panics, InFlight: m.inFlight, Refused: m.refused,
+		Logger: s.logger, AuditLog: cfg.AuditLog, Registry: m.registry, Tracer: s.tracer(),
+		TrustedProxies: cfg.TrustedProxies,
+		Served:         grpcface.Served(), Panics: m.panics, InFlight: m.inFlight, Refused: m.refused,
 		Authenticator: authenticator, Rules: rules, CallerRPS: cfg.CallerRPS, MaxInFlight: cfg.MaxInFlight,
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 		// A stream lasts no longer than a connection, whose end ends the stream anyway.
