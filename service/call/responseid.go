@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strconv"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/clientsession/client-session-service/service/seamerr"
@@ -50,14 +51,15 @@ func (c *Call) ResponseMetadata(failure *seamerr.Error) metadata.MD {
 }
 
 // pushback returns when the retry policy of a gRPC client may retry the call, in milliseconds. A negative number means
-// never; an empty string leaves it to the client.
+// never; an empty string leaves it to the client. It is positive for UNAVAILABLE only: grpc-java retries whatever code
+// comes with a positive one, and so would wait for a rate limit until its deadline.
 func pushback(e *seamerr.Error) string {
 	switch {
-	case e.NoRetry:
-		return "-1"
-	case e.RetryAfter != nil:
-		return strconv.FormatInt(max(e.RetryAfter.Milliseconds(), 1), 10)
-	default:
+	case e.RetryAfter == nil && !e.NoRetry:
 		return ""
+	case e.NoRetry || e.GRPCCode() != codes.Unavailable:
+		return "-1"
+	default:
+		return strconv.FormatInt(max(e.RetryAfter.Milliseconds(), 1), 10)
 	}
 }

@@ -87,14 +87,19 @@ func TestResponseID(t *testing.T) {
 
 // TestPushback shows when the retry policy of a gRPC client may retry a call.
 func TestPushback(t *testing.T) {
-	for want, failure := range map[string]*seamerr.Error{
-		"[]":     seamerr.Unreachable(nil), // The policy decides.
-		"[-1]":   {NoRetry: true, RetryAfter: new(time.Second)},
-		"[1500]": seamerr.Overloaded(1500 * time.Millisecond),
-		"[1]":    seamerr.Overloaded(0),
+	for name, test := range map[string]struct {
+		failure *seamerr.Error
+		want    string
+	}{
+		"connection": {seamerr.Unreachable(nil), "[]"}, // The policy decides.
+		"no retry":   {&seamerr.Error{HTTPStatus: 503, NoRetry: true, RetryAfter: new(time.Second)}, "[-1]"},
+		"later":      {&seamerr.Error{HTTPStatus: 503, RetryAfter: new(1500 * time.Millisecond)}, "[1500]"},
+		"at once":    {&seamerr.Error{HTTPStatus: 503, RetryAfter: new(time.Duration(0))}, "[1]"},
+		"rate limit": {&seamerr.Error{HTTPStatus: 429, RetryAfter: new(3 * time.Second)}, "[-1]"},
+		"overload":   {seamerr.Overloaded(time.Second), "[-1]"},
 	} {
-		if got := fmt.Sprint((&Call{}).ResponseMetadata(failure)[trailerPushback]); got != want {
-			t.Errorf("pushback is %s, want %s", got, want)
+		if got := fmt.Sprint((&Call{}).ResponseMetadata(test.failure)[trailerPushback]); got != test.want {
+			t.Errorf("%s: pushback is %s, want %s", name, got, test.want)
 		}
 	}
 	if md := (&Call{}).ResponseMetadata(nil); len(md) != 2 {

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -159,7 +160,7 @@ func (c failureCase) labels() string {
 // pushback is the pushback for the retry policy of a gRPC client: -1, no retry, for a call that was retried already.
 func (c failureCase) pushback() string {
 	switch {
-	case c.reached > 1 || c.seamDown:
+	case c.reached > 1 || c.seamDown || c.retryAfter != 0 && c.code != codes.Unavailable:
 		return "-1"
 	case c.retryAfter != 0:
 		return strconv.Itoa(c.retryAfter * 1000)

@@ -58,7 +58,7 @@ func TestTooManyInFlight(t *testing.T) {
 	st := status.Convert(err)
 	d := details(t, st)
 	if st.Code() != codes.ResourceExhausted || d.info.GetReason() != "OVERLOADED" || d.info.GetDomain() != "client-session-service" ||
-		d.retry.GetRetryDelay().AsDuration() != time.Second || strings.Join(trailer.Get("grpc-retry-pushback-ms"), "") != "1000" {
+		d.retry.GetRetryDelay().AsDuration() != time.Second || strings.Join(trailer.Get("grpc-retry-pushback-ms"), "") != "-1" {
 		t.Errorf("gRPC: got %v, trailer %v", st.Proto(), trailer)
 	}
 	got := h.grant(byID)
