@@ -52,8 +52,10 @@ export function facts(document) {
       const operation = `${method.toUpperCase()} ${path.slice(routes.length)}`
       add('operation', operation, 'an operation')
       for (const parameter of (parameters ?? []).map(resolve)) {
-        const extra = ['required', 'allowEmptyValue'].filter((keyword) => parameter[keyword])
-        walk(parameter.schema, `${parameter.in} ${parameter.name}`, operation, extra)
+        const extra = parameter.required ? ['required'] : []
+        // Null in a query is an empty value. The contract says so in OpenAPI's own way, and Seam's document either way.
+        const schema = parameter.allowEmptyValue ? { ...parameter.schema, nullable: true } : parameter.schema
+        walk(schema, `${parameter.in} ${parameter.name}`, operation, extra)
       }
       if (requestBody) walkContent(resolve(requestBody).content, 'request', operation)
       // Seam's document has no schemas of errors.

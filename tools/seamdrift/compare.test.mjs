@@ -81,6 +81,13 @@ const cases = {
       parameters: [{ in: 'query', name: 'id', required: true, schema: string }] } } }),
     want: ['GET list: changed query id: string -> string, required'],
   },
+  'a parameter that may be null, in two ways to say it': {
+    contract: document(object({}), object({}), {}, { '/client_sessions/list': { get: { ...method,
+      parameters: [{ in: 'query', name: 'id', allowEmptyValue: true, schema: string }] } } }),
+    seam: document(object({}), object({}), {}, { '/client_sessions/list': { get: { ...method,
+      parameters: [{ in: 'query', name: 'id', schema: { ...string, nullable: true } }] } } }),
+    want: [],
+  },
 }
 for (const [name, { contract, seam, want }] of Object.entries(cases)) {
   test(name, () => {
