@@ -106,16 +106,17 @@ func (a *attempt) interrupted(ctx context.Context, deadline time.Time, cause err
 	return true
 }
 
-// late returns why there was no response in time, as far as that is known. Else it returns the cause.
+// late returns that there was no response in time, with the cause if the caller has left.
 func (c *Client) late(x *exchange, cause error) error {
-	if errors.Is(cause, context.Canceled) {
-		return fmt.Errorf("call %s: %w", c.endpoint.Hostname(), cause)
-	}
 	what := "response from"
 	if !x.wroteHeaders.Load() {
 		what = "connection to"
 	}
-	return fmt.Errorf("no %s %s within %s", what, c.endpoint.Hostname(), time.Since(x.began).Round(time.Millisecond))
+	text := fmt.Sprintf("no %s %s within %s", what, c.endpoint.Hostname(), time.Since(x.began).Round(time.Millisecond))
+	if errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("%s: %w", text, cause)
+	}
+	return errors.New(text)
 }
 
 // isNotProcessed reports whether Seam has not processed the request (RFC 9113): it refused the stream with

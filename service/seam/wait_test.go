@@ -196,7 +196,7 @@ func TestHungSeam(t *testing.T) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(3*time.Second, cancel)
 			return ctx, cancel
-		}, canceled, "call 127.0.0.1: context canceled"},
+		}, canceled, late + ": context canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, silent, func(t *testing.T, b *bubble) {

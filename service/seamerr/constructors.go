@@ -30,8 +30,12 @@ func CrossOrigin() *Error {
 // ServiceCredentialRefused reports that Seam refused the service credential. The operator has to replace it. The caller
 // gets an internal error and not a 401, which would mean that its own credential is wrong.
 func ServiceCredentialRefused(refusal *Error) *Error {
+	cause := refusal.Cause
+	if cause == nil {
+		cause = fmt.Errorf("HTTP status %d, %s", refusal.HTTPStatus, refusal.Type)
+	}
 	e := serviceError(http.StatusInternalServerError, "upstream_credential_refused",
-		"The service is not set up right", refusal)
+		"The service is not set up right", fmt.Errorf("the service credential is refused: %w", cause))
 	e.SeamRequestID = refusal.SeamRequestID
 	return e
 }

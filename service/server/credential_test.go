@@ -86,7 +86,8 @@ func TestServiceCredentialRefused(t *testing.T) {
 	}
 	h.end()
 	loud := slices.DeleteFunc(h.log.calls(t), func(line map[string]any) bool { return line["level"] != "ERROR" })
-	if len(loud) != 2 || loud[0]["caller"] != "orders" || loud[0]["seam_status"] != 401.0 {
+	if len(loud) != 2 || loud[0]["caller"] != "orders" || loud[0]["seam_status"] != 401.0 ||
+		loud[0]["cause"] != "the service credential is refused: HTTP status 401, unauthorized" {
 		t.Errorf("the errors in the log are %v", loud)
 	}
 	h.noSecret(t, "the log", h.log.String())
