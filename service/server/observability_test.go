@@ -49,10 +49,15 @@ func readFile(t *testing.T, path string) string {
 func TestAlertsAndDashboard(t *testing.T) {
 	known := goldenFamilies(t)
 	rules := readRules(t, "alerts.yaml")
+	alerts := map[string]bool{}
+	// Prometheus makes this series of the alerts.
+	known["ALERTS"] = family{"gauge", map[string]map[string]bool{"alertname": alerts, "alertstate": {"firing": true}}}
 	for _, group := range rules.Groups {
 		for _, rule := range group.Rules {
 			if rule.Record != "" {
 				known[rule.Record] = family{kind: "gauge"}
+			} else {
+				alerts[rule.Alert] = true
 			}
 		}
 	}
