@@ -20,7 +20,7 @@ PYTHON_TOOLS := .tools/python/.installed
 ENVOY := .tools/envoy/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak bench bench-quick bench-go lint vulnerabilities generate generate-check breaking image release test-release ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak soak-alerts bench bench-quick bench-go lint vulnerabilities generate generate-check breaking image release test-release ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ SOAK_TIME ?= 10m
 soak: ## Load, restart and torment real processes for SOAK_TIME (10m) and some minutes more
 	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v ./service/soak
 	SOAK_TIME=$(SOAK_TIME) go test -tags soak -count 1 -timeout 60m -v -run '^Test(AttackSoak|ServicePings)$$' ./service/server
+
+soak-alerts: ## Run the test of soak that lets Prometheus find faults by the alert rules (5 minutes)
+	go test -tags soak -count 1 -timeout 10m -v -run '^TestAlertsInPrometheus$$' ./service/soak
 
 # Nothing but the rows may be on stdout with BENCH_FLAGS=-json.
 BENCH := $(MAKE) --no-print-directory build >&2 && go build -o bin/bench ./bench >&2 && bin/bench

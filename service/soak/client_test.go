@@ -66,7 +66,7 @@ func newCaller(t *testing.T, service servicetest.Addresses, conns int, options .
 			MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
 		}},
 	}
-	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	options = append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, options...)
 	for range conns {
 		conn, err := grpc.NewClient(service.GRPC, options...)
 		if err != nil {
