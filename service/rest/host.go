@@ -24,7 +24,8 @@ func (h Hosts) Allow(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
+	// A dot at the end makes a name absolute. It is the same name.
+	host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
 	if text.IsLoopback(host) || slices.Contains(h.Names, host) {
 		return true
 	}

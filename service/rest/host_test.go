@@ -31,7 +31,11 @@ func TestHosts(t *testing.T) {
 		"evil.example:8080":             {},
 		"a.sessions.example.com":        {},
 		"sessions.example.com.evil.com": {},
-		"sessions.example.com.":         {},
+		"sessions.example.com.":         {true, true}, // The absolute name.
+		"localhost.":                    {true, true},
+		"localhost.:8080":               {true, true},
+		"localhost..":                   {},
+		"evil.example.":                 {},
 		"localhost.evil.example":        {},
 		"127.0.0.1.evil.example":        {},
 		"127.1":                         {},

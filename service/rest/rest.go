@@ -34,6 +34,8 @@ type Config struct {
 	// RequireKnownHost is true when callers are not authenticated. Then only Hosts are accepted, against DNS rebinding.
 	RequireKnownHost bool
 	Hosts            Hosts
+	// Ready reports whether the service accepts calls, for health checks.
+	Ready func() bool
 	// APIDocs is true where the API page is served at /docs.
 	APIDocs bool
 	// MaxInFlight is how many calls there may be in flight.
@@ -84,7 +86,7 @@ func New(config Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return withCallID(handler, config.Calls), nil
+	return withCallID(f.withProbes(handler), config.Calls), nil
 }
 
 type face struct {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -14,23 +13,9 @@ import (
 	"github.com/clientsession/client-session-service/service/rest"
 )
 
-// newAdmin returns the server of the admin listener. The service is live as long as it responds at all, and ready while
-// it accepts calls, whatever the state of Seam: removing a replica during an outage of Seam would not help.
+// newAdmin returns the server of the admin listener.
 func (s *Server) newAdmin() *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok\n")
-	})
-	readyz := func(w http.ResponseWriter, _ *http.Request) {
-		if !s.ready.Load() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ok\n")
-	}
-	mux.HandleFunc("GET /readyz", readyz)
-	// Load balancers that know one path use this one, and need to hear of the drain.
-	mux.HandleFunc("GET /healthz", readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(openMetrics{s.metrics.registry}, promhttp.HandlerOpts{
 		Registry:          s.metrics.registry,
 		EnableOpenMetrics: true, // Which has exemplars.
@@ -45,14 +30,15 @@ func (s *Server) newAdmin() *http.Server {
 	handleLogLevel(mux, s.cfg.LogLevel, s.logger)
 	hosts := rest.Hosts{Names: s.cfg.AllowedHosts}
 	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
+	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hosts.Allow(r.Host) {
+			http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
+			return
+		}
+		sameOrigin.ServeHTTP(w, r)
+	})
 	server := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !hosts.Allow(r.Host) {
-				http.Error(w, "this host is neither an address nor named by --allowed-host", http.StatusForbidden)
-				return
-			}
-			sameOrigin.ServeHTTP(w, r)
-		}),
+		Handler:           rest.WithProbes(s.ready.Load, guarded),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,

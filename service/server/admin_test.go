@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/clientsession/client-session-service/service/config"
+	"github.com/clientsession/client-session-service/service/seam/seamtest"
 )
 
 // adminAs asks the admin listener by another host than its own.
@@ -17,17 +19,69 @@ func (h *harness) adminAs(host, path string) int {
 }
 
 // TestAdminHost shows that a page in a browser cannot read the admin listener by a name that was pointed at it, also
-// where the service has no service credential.
+// where the service has no service credential. Health checks have any Host.
 func TestAdminHost(t *testing.T) {
 	h := start(t, func(cfg *config.Config) { cfg.AllowedHosts = []string{"metrics.example.com"} })
 	for host, want := range map[string]int{
-		h.at.Admin: http.StatusOK, "localhost": http.StatusOK, "10.1.2.3:9091": http.StatusOK, "[2001:db8::1]": http.StatusOK,
-		"metrics.example.com:9091": http.StatusOK, "evil.example:9091": http.StatusForbidden, "pod": http.StatusForbidden,
+		h.at.Admin: http.StatusOK, "localhost": http.StatusOK, "localhost.": http.StatusOK, "10.1.2.3:9091": http.StatusOK,
+		"[2001:db8::1]": http.StatusOK, "metrics.example.com:9091": http.StatusOK, "evil.example:9091": http.StatusForbidden,
+		"pod": http.StatusForbidden,
 	} {
-		for _, path := range []string{"/livez", "/readyz", "/healthz", "/metrics"} {
+		for _, path := range []string{"/metrics", "/", "/livez/"} {
+			want := want
+			if path != "/metrics" && want == http.StatusOK {
+				want = http.StatusNotFound
+			}
 			if code := h.adminAs(host, path); code != want {
 				t.Errorf("%s at %s gets %d, want %d", path, host, code, want)
 			}
+		}
+		for _, path := range []string{"/livez", "/readyz", "/healthz"} {
+			if code := h.adminAs(host, path); code != http.StatusOK {
+				t.Errorf("%s at %s gets %d", path, host, code)
+			}
+		}
+	}
+}
+
+// TestProbesWithoutHost shows that both listeners answer the health checks of load balancers that speak HTTP/1.0, which
+// has no Host. HAProxy sends OPTIONS unless it is told another method.
+func TestProbesWithoutHost(t *testing.T) {
+	h := start(t)
+	for _, address := range []string{h.at.Admin, h.at.HTTP} {
+		for _, request := range []string{"GET /readyz", "OPTIONS /readyz", "HEAD /healthz", "GET /livez"} {
+			connection := dial(t, address)
+			if _, err := io.WriteString(connection, request+" HTTP/1.0\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			reply, err := io.ReadAll(connection)
+			if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.0 200 OK\r\n") {
+				t.Errorf("%s of %s gets %q, %v", request, address, reply, err)
+			}
+			_ = connection.Close()
+		}
+	}
+}
+
+// TestProbesBesideUnreadResponses shows that clients which leave their responses unread cannot make the service look as
+// if it were not ready.
+func TestProbesBesideUnreadResponses(t *testing.T) {
+	t.Parallel()
+	h := startWithCredential(t, func(cfg *config.Config) { withCertificate(t, cfg) })
+	unread("/nowhere")(t, h)
+	seamtest.Eventually(t, "all places are taken", func() bool {
+		return h.metric(t, `client_session_service_rest_other_requests_total{reason="aborted"}`) > 0
+	})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer client.CloseIdleConnections()
+	for path, want := range map[string]int{"/readyz": http.StatusOK, "/nowhere": 0} {
+		code := 0 // The response is given up.
+		if response, err := client.Get("https://" + h.at.HTTP + path); err == nil {
+			code = response.StatusCode
+			_ = response.Body.Close()
+		}
+		if code != want {
+			t.Errorf("%s gets %d, want %d", path, code, want)
 		}
 	}
 }

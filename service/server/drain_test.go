@@ -85,6 +85,9 @@ func TestDrainDelay(t *testing.T) {
 	if code, _ := h.admin("/livez"); code != http.StatusOK {
 		t.Errorf("a service that drains is not live: %d", code)
 	}
+	if got := h.send(http.MethodGet, "/readyz", ""); got.status != http.StatusServiceUnavailable || !got.last {
+		t.Errorf("a health check of the REST face gets %d, and its connection is closed: %t", got.status, got.last)
+	}
 	if _, err := h.client().GrantAccess(authorized(t), grantByID()); err != nil {
 		t.Errorf("a gRPC call within the delay gets %v", err)
 	}

@@ -51,6 +51,7 @@ func (s *Server) newHTTP(
 		ServiceCredential: cfg.HasServiceCredential(),
 		RequireKnownHost:  cfg.CallersFile == "",
 		Hosts:             rest.Hosts{Names: cfg.AllowedHosts, LoopbackOnly: at != nil && at.IP.IsLoopback()},
+		Ready:             s.ready.Load,
 		APIDocs:           cfg.APIDocs || cfg.Sandbox,
 		Codec:             codec,
 		MaxInFlight:       cfg.MaxInFlight,

@@ -26,6 +26,9 @@ func TestHealth(t *testing.T) {
 		if code, text := h.admin(path); code != http.StatusOK {
 			t.Errorf("%s gets %d %s", path, code, text)
 		}
+		if code, text := h.ask(http.MethodGet, "http://"+h.at.HTTP+path, ""); code != http.StatusOK {
+			t.Errorf("%s of the REST face gets %d %s", path, code, text)
+		}
 	}
 	listed, err := healthv1.NewHealthClient(h.conn).List(t.Context(), &healthv1.HealthListRequest{})
 	if err != nil || len(listed.GetStatuses()) != 2 {

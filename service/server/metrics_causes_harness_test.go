@@ -124,32 +124,35 @@ func longBodies(t *testing.T, h *credentialHarness) {
 	}
 }
 
-// unreadErrors opens streams of REST for whose responses there is no room, until the service gives some up.
-func unreadErrors(t *testing.T, h *credentialHarness) {
-	t.Helper()
-	for range 3 {
-		connection, err := tls.Dial("tcp", h.at.HTTP, &tls.Config{NextProtos: []string{"h2"}, InsecureSkipVerify: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = connection.Close() })
-		go func() { _, _ = io.Copy(io.Discard, connection) }() // It ends when the connection is closed.
-		framer := http2.NewFramer(connection, connection)
-		var block bytes.Buffer
-		encoder := hpack.NewEncoder(&block)
-		_, prefaceErr := io.WriteString(connection, http2.ClientPreface)
-		err = errors.Join(prefaceErr, framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
-		for i := range uint32(100) {
-			block.Reset()
-			for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":path", "/nowhere"}, {":authority", "localhost"}} {
-				_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+// unread opens streams of REST, to a path whose responses need no credential, without any room for the responses, until
+// the service gives some up.
+func unread(path string) func(*testing.T, *credentialHarness) {
+	return func(t *testing.T, h *credentialHarness) {
+		t.Helper()
+		for range 3 {
+			connection, err := tls.Dial("tcp", h.at.HTTP, &tls.Config{NextProtos: []string{"h2"}, InsecureSkipVerify: true})
+			if err != nil {
+				t.Fatal(err)
 			}
-			err = errors.Join(err, framer.WriteHeaders(http2.HeadersFrameParam{
-				StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true,
-			}))
-		}
-		if err != nil {
-			t.Fatal(err)
+			t.Cleanup(func() { _ = connection.Close() })
+			go func() { _, _ = io.Copy(io.Discard, connection) }() // It ends when the connection is closed.
+			framer := http2.NewFramer(connection, connection)
+			var block bytes.Buffer
+			encoder := hpack.NewEncoder(&block)
+			_, prefaceErr := io.WriteString(connection, http2.ClientPreface)
+			err = errors.Join(prefaceErr, framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+			for i := range uint32(100) {
+				block.Reset()
+				for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":path", path}, {":authority", "localhost"}} {
+					_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+				}
+				err = errors.Join(err, framer.WriteHeaders(http2.HeadersFrameParam{
+					StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true,
+				}))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -59,7 +59,8 @@ func metricCauses() []metricCause {
 		{series: other + `"no_route"}`, cause: requesting(http.MethodGet, "/nowhere")},
 		{series: other + `"method_not_allowed"}`, cause: requesting(http.MethodGet, grantPath)},
 		{series: other + `"method_not_allowed"}`, cause: requesting(http.MethodPost, "/openapi.json")},
-		{series: other + `"aborted"}`, configure: withCertificate, cause: unreadErrors},
+		{series: other + `"aborted"}`, configure: withCertificate, cause: unread("/nowhere")},
+		{series: other + `"aborted"}`, configure: withCertificate, cause: unread("/readyz")},
 		{series: other + `"cross_origin"}`, callers: true, cause: requesting(http.MethodPost, grantPath, "Origin", "https://evil.example")},
 		{
 			series: other + `"preflight"}`, configure: func(_ *testing.T, cfg *config.Config) { cfg.CORSOrigins = []string{"*"} },
