@@ -67,6 +67,7 @@ type Config struct {
 
 	DrainDelay       time.Duration `name:"drain-delay" type:"delay" default:"5s" help:"How long calls are still accepted after SIGTERM, while load balancers notice that the service is not ready."`
 	DrainTimeout     time.Duration `name:"drain-timeout" type:"duration" default:"20s" help:"How long calls in flight may take to finish after that."`
+	HTTPIdleTimeout  time.Duration `name:"http-idle-timeout" type:"duration" default:"120s" help:"When connections of the REST face without a request are closed. It has to be longer than a load balancer in front keeps its idle connections: 620s behind Google Cloud's."`
 	MaxConnectionAge time.Duration `name:"max-connection-age" type:"duration" default:"5m" help:"When connections, of callers and to Seam, are replaced by new ones, so that load balancers and DNS are followed."`
 
 	Reflection Reflection `name:"reflection" type:"reflection" default:"auto" help:"Who may use gRPC reflection: on (every client), off (no client), or auto: every client, but only authenticated callers with a service credential."`

@@ -30,7 +30,8 @@ func defaults() config.Config {
 		SeamEndpoint:  &url.URL{Scheme: "https", Host: "connect.getseam.com"},
 		SandboxListen: "127.0.0.1:0",
 		TLSMinVersion: tls.VersionTLS13,
-		MaxInFlight:   1024, MaxResponseMiB: 8, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second, MaxConnectionAge: 5 * time.Minute,
+		MaxInFlight:   1024, MaxResponseMiB: 8, DrainDelay: 5 * time.Second, DrainTimeout: 20 * time.Second,
+		HTTPIdleTimeout: 2 * time.Minute, MaxConnectionAge: 5 * time.Minute,
 		Reflection: config.ReflectionAuto,
 		Log:        config.Log{LogLevel: level(slog.LevelInfo), LogFormat: "json"}, DefaultTimeout: 30 * time.Second, MaxTimeout: 60 * time.Second, Version: "v1",
 	}
@@ -49,6 +50,7 @@ func TestParse(t *testing.T) {
 				"--sandbox", "--sandbox-listen=localhost:0", "--default-timeout=500ms", "--max-timeout=1m30s", "--log-level=debug",
 				"--log-format=text", "--cors-origin=https://a.example", "--cors-origin=http://localhost:3000", "--max-in-flight=64",
 				"--caller-rps=2.5", "--drain-delay=1s", "--drain-timeout=2s", "--max-connection-age=1h", "--reflection=off", "--max-response-mib=64",
+				"--http-idle-timeout=620s",
 				"--allowed-host=sessions.example.com", "--allowed-host=Sessions", "--allowed-host=10.1.2.3", "--pprof",
 				"--tls-cert-file=/c", "--tls-key-file=/k", "--tls-client-ca-file=/a", "--tls-min-version=1.2", "--seam-ca-file=/s",
 				"--trusted-proxy=10.0.0.0/8", "--trusted-proxy=::1/128",
@@ -65,7 +67,7 @@ func TestParse(t *testing.T) {
 				c.Pprof = true
 				c.MaxInFlight, c.CallerRPS = 64, 2.5
 				c.DrainDelay, c.DrainTimeout, c.MaxConnectionAge = time.Second, 2*time.Second, time.Hour
-				c.Reflection, c.MaxResponseMiB = config.ReflectionOff, 64
+				c.Reflection, c.MaxResponseMiB, c.HTTPIdleTimeout = config.ReflectionOff, 64, 620*time.Second
 				c.TLSCertFile, c.TLSKeyFile, c.TLSClientCAFile, c.TLSMinVersion = "/c", "/k", "/a", tls.VersionTLS12
 				c.SeamCAFile = "/s"
 				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}

@@ -69,7 +69,7 @@ func (s *Server) newHTTP(
 		ReadTimeout: call.RequestReadTimeout + 2*time.Second,
 		// The timeout includes the time of the call before the response is written.
 		WriteTimeout:   cfg.MaxTimeout + 60*time.Second,
-		IdleTimeout:    120 * time.Second,
+		IdleTimeout:    cfg.HTTPIdleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}, nil

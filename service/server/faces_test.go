@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
@@ -43,5 +46,22 @@ func TestSettingsOfREST(t *testing.T) {
 		if got, text := c.h.ask(c.method, "http://"+c.h.at.HTTP+c.path, "", c.header...); got != c.status {
 			t.Errorf("%s: %d %s", name, got, text)
 		}
+	}
+}
+
+// TestHTTPIdleTimeout shows that a connection without a request is closed after --http-idle-timeout, and not before.
+func TestHTTPIdleTimeout(t *testing.T) {
+	t.Parallel()
+	const timeout = 300 * time.Millisecond
+	h := start(t, func(cfg *config.Config) { cfg.HTTPIdleTimeout = timeout })
+	connection := dial(t, h.at.HTTP)
+	defer connection.Close()
+	began := time.Now()
+	if _, err := io.WriteString(connection, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := io.ReadAll(connection)
+	if took := time.Since(began); err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 200 OK\r\n") || took < timeout {
+		t.Errorf("the connection is closed after %s and %q, %v", took, reply, err)
 	}
 }

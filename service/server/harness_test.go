@@ -62,6 +62,7 @@ func start(t *testing.T, change ...func(*config.Config)) *harness {
 		MaxTimeout:       20 * time.Second,
 		MaxInFlight:      1024,
 		DrainTimeout:     20 * time.Second,
+		HTTPIdleTimeout:  2 * time.Minute,
 		MaxConnectionAge: 5 * time.Minute,
 		Version:          "test",
 	}
