@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/clientsession/client-session-service/service/sandbox"
+	"github.com/clientsession/client-session-service/service/servicetest"
 )
 
 // TestFleetKilledReplica shows that when a replica is killed, nothing is lost but calls that were in flight on it and may
@@ -35,6 +37,26 @@ func TestFleetKilledReplica(t *testing.T) {
 	time.Sleep(time.Second)
 	calls := stop()
 	f.checkLost(calls, f.report(calls, began), all...)
+}
+
+// TestFleetOnePort shows the same of gRPC on the port of REST.
+func TestFleetOnePort(t *testing.T) {
+	f := startFleet(t)
+	port := net.JoinHostPort("127.0.0.1", f.ports[envoyREST])
+	f.clients = newCaller(t, servicetest.Addresses{GRPC: port, HTTP: port}, 4, grpc.WithDisableRetry())
+	began := time.Now()
+	stop := f.load(fleetDeadline)
+	time.Sleep(2 * time.Second)
+	o := outage{replica: replica(1), began: time.Now()}
+	f.kill(replica(1))
+	o.known = time.Now()
+	o.out = f.envoy.await(t, f.running()...)
+	time.Sleep(time.Second)
+	calls := stop()
+	if len(calls.that(over(faceGRPC), safe, ok)) == 0 {
+		t.Error("no call over gRPC succeeds")
+	}
+	f.checkLost(calls, f.report(calls, began), o)
 }
 
 // outage is a time in which a replica was lost. Once it is known, no call may go there any more; out and back are how long

@@ -123,12 +123,13 @@ func (f *fleet) running() []string { return slices.Sorted(maps.Keys(f.replicas))
 // fleetCall is the call that clients make in turn. A Create without a user identifier is the one that nobody may
 // send twice.
 func fleetCall(i int) (rpc, proto.Message, proto.Message) {
+	slashes := strings.Repeat("/", 1+i%2) // Some clients join URLs so.
 	switch i % 10 {
 	case 0, 1:
-		return rpc{"Create", "/client_sessions/create"}, &clientsessionv1.CreateRequest{}, &clientsessionv1.CreateResponse{}
+		return rpc{"Create", slashes + "client_sessions/create"}, &clientsessionv1.CreateRequest{}, &clientsessionv1.CreateResponse{}
 	case 2, 3, 4:
 		in := &clientsessionv1.GetRequest{ClientSessionId: proto.String(sandbox.SessionID)}
-		return rpc{"Get", "/client_sessions/get"}, in, &clientsessionv1.GetResponse{}
+		return rpc{"Get", slashes + "client_sessions/get"}, in, &clientsessionv1.GetResponse{}
 	case 5:
 		in := &clientsessionv1.ListRequest{UserIdentifierKey: proto.String(sandbox.UserIdentifierKey)}
 		return rpc{"List", "/client_sessions/list"}, in, &clientsessionv1.ListResponse{}
