@@ -66,6 +66,9 @@ func (f *face) refuse(
 	w http.ResponseWriter, r *http.Request, counter prometheus.Counter, message string, e *seamerr.Error,
 ) {
 	counter.Inc()
+	if r.ProtoMajor == 2 && r.TLS == nil { // net/http passes on the preface as a request, and closes the connection.
+		message = "HTTP/2 without TLS is not served"
+	}
 	e.SeamRequestID = callID(w)
 	f.Logger.LogAttrs(r.Context(), slog.LevelInfo, message,
 		slog.String("http_method", sanitizeForLog(r.Method)),

@@ -1,11 +1,14 @@
 package server_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/sandbox"
@@ -63,5 +66,34 @@ func TestHTTPIdleTimeout(t *testing.T) {
 	reply, err := io.ReadAll(connection)
 	if took := time.Since(began); err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 200 OK\r\n") || took < timeout {
 		t.Errorf("the connection is closed after %s and %q, %v", took, reply, err)
+	}
+}
+
+// TestHTTP2WithoutTLS shows that a client that speaks HTTP/2 without TLS to the REST face is told of in one line of the
+// log, which says what it did wrong, and that its connection is closed.
+func TestHTTP2WithoutTLS(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*config.Config){
+		"pass-through":       func(*config.Config) {},
+		"a guarded Host":     func(cfg *config.Config) { cfg.SeamAPIKey = sandbox.APIKey },
+		"pages of an origin": func(cfg *config.Config) { cfg.CORSOrigins = []string{"https://app.example.com"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := start(t, change)
+			connection := dial(t, h.at.HTTP)
+			defer connection.Close()
+			framer := http2.NewFramer(connection, connection)
+			_, err := io.WriteString(connection, http2.ClientPreface)
+			if err := errors.Join(err, framer.WriteSettings()); err != nil {
+				t.Fatal(err)
+			}
+			reply, _ := io.ReadAll(connection) // The end can be a reset: net/http does not read the frames.
+			h.end()
+			const line = `"level":"INFO","msg":"HTTP/2 without TLS is not served","http_method":"PRI"`
+			if n := strings.Count(h.log.String(), line); n != 1 || !strings.HasPrefix(string(reply), "HTTP/1.1 40") {
+				t.Errorf("%d lines, and the reply %.100q", n, reply)
+			}
+		})
 	}
 }
