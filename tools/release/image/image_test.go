@@ -11,7 +11,9 @@ import (
 	"log"
 	"maps"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -117,10 +119,15 @@ func TestImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	annotations := manifest.Annotations
-	for _, key := range []string{"title", "description", "version", "revision", "created"} {
+	for _, key := range []string{
+		"title", "description", "source", "url", "documentation", "version", "revision", "created",
+	} {
 		if annotations["org.opencontainers.image."+key] == "" {
 			t.Errorf("the index has no annotation %s", key)
 		}
+	}
+	if licence, ok := annotations["org.opencontainers.image.licenses"]; ok {
+		t.Errorf("the licence is %q, and the repository has none", licence)
 	}
 	for platform, image := range found {
 		t.Run(platform, func(t *testing.T) {
@@ -136,6 +143,9 @@ func TestImage(t *testing.T) {
 			if config.OS+"/"+config.Architecture != platform || c.User != "65532:65532" || c.WorkingDir != "/" ||
 				!slices.Equal(c.Entrypoint, []string{"/client-session-service"}) || len(c.Cmd)+len(c.Env) != 0 {
 				t.Errorf("the configuration is %+v of %s/%s", c, config.OS, config.Architecture)
+			}
+			if got := slices.Sorted(maps.Keys(c.ExposedPorts)); !slices.Equal(got, defaultPorts(t)) {
+				t.Errorf("the ports are %v", got)
 			}
 			if !maps.Equal(c.Labels, annotations) || !maps.Equal(manifest.Annotations, annotations) {
 				t.Errorf("the labels are %v and the annotations %v; want %v", c.Labels, manifest.Annotations, annotations)
@@ -169,6 +179,43 @@ func TestImage(t *testing.T) {
 				t.Errorf("the binary is for %s and needs %v (%v)", binary.Machine, libraries, err)
 			}
 		})
+	}
+}
+
+// defaultPorts are the ports of the listeners as docs/configuration.md has them, which is generated from the service.
+func defaultPorts(t *testing.T) []string {
+	t.Helper()
+	page, err := os.ReadFile(repository + "docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve, _, _ := strings.Cut(string(page), "client-session-service sandbox")
+	var ports []string
+	for _, found := range regexp.MustCompile("`--(?:grpc|http|admin)-listen`.*`127\\.0\\.0\\.1:(\\d+)`").FindAllStringSubmatch(serve, -1) {
+		ports = append(ports, found[1]+"/tcp")
+	}
+	slices.Sort(ports)
+	return ports
+}
+
+// TestTags shows how the image is named in the layout: skopeo and podman find it by its version, and containerd, and
+// Docker with its image store, name it so when they load the layout.
+func TestTags(t *testing.T) {
+	root, err := layout.ImageIndexFromPath(repository + "dist/image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := root.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := rebuild(t).version
+	want := map[string]string{
+		"org.opencontainers.image.ref.name": version,
+		"io.containerd.image.name":          "docker.io/library/client-session-service:" + version,
+	}
+	if got := manifest.Manifests[0].Annotations; !maps.Equal(got, want) {
+		t.Errorf("the tags are %v, want %v", got, want)
 	}
 }
 

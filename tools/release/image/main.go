@@ -32,7 +32,14 @@ const (
 	user = "65532:65532"
 	// scratch is the base that has nothing in it.
 	scratch = "scratch"
+	// title is the name of the image, and home where its source is.
+	title, home = "client-session-service", "https://github.com/clientsession/client-session-service"
 )
+
+// ports returns those on which the service listens by default: gRPC, REST and the admin listener. They publish nothing.
+func ports() map[string]struct{} {
+	return map[string]struct{}{"9090/tcp": {}, "8080/tcp": {}, "9091/tcp": {}}
+}
 
 // build is what the arguments say.
 type build struct {
@@ -100,8 +107,13 @@ func (b build) write(ctx context.Context) (v1.Hash, error) {
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	tag := map[string]string{"org.opencontainers.image.ref.name": b.version}
-	if err := path.AppendIndex(annotated, layout.WithAnnotations(tag)); err != nil {
+	tags := map[string]string{
+		// By this, skopeo and podman find the image in the layout.
+		"org.opencontainers.image.ref.name": b.version,
+		// This is what containerd calls the image when it imports the layout. Docker adds what is before the title itself.
+		"io.containerd.image.name": "docker.io/library/" + title + ":" + b.version,
+	}
+	if err := path.AppendIndex(annotated, layout.WithAnnotations(tags)); err != nil {
 		return v1.Hash{}, err
 	}
 	return annotated.Digest()
@@ -140,7 +152,7 @@ func (b build) image(base baseImage, platform string, roots v1.Layer) (mutate.In
 	config.OS, config.Architecture, config.Variant, config.Created = p.OS, p.Architecture, p.Variant, created
 	config.Config.User, config.Config.WorkingDir = user, "/"
 	config.Config.Entrypoint, config.Config.Cmd = []string{program}, nil
-	config.Config.Labels = b.annotations()
+	config.Config.Labels, config.Config.ExposedPorts = b.annotations(), ports()
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return mutate.IndexAddendum{}, err
 	}
@@ -152,14 +164,18 @@ func (b build) image(base baseImage, platform string, roots v1.Layer) (mutate.In
 }
 
 // annotations are those of the OCI image specification, on the index and on each image. Docker and Kubernetes show the
-// labels of an image and no annotations, so they are its labels as well.
+// labels of an image and no annotations, so they are its labels as well. There is no licence among them, since the
+// repository has none.
 func (b build) annotations() map[string]string {
 	annotations := map[string]string{
-		"org.opencontainers.image.title":       "client-session-service",
-		"org.opencontainers.image.description": "Seam's client sessions API, as gRPC and REST",
-		"org.opencontainers.image.version":     b.version,
-		"org.opencontainers.image.revision":    b.revision,
-		"org.opencontainers.image.created":     b.created.Format(time.RFC3339),
+		"org.opencontainers.image.title":         title,
+		"org.opencontainers.image.description":   "Seam's client sessions API, as gRPC and REST",
+		"org.opencontainers.image.url":           home,
+		"org.opencontainers.image.source":        home,
+		"org.opencontainers.image.documentation": home + "/tree/" + b.revision + "/docs",
+		"org.opencontainers.image.version":       b.version,
+		"org.opencontainers.image.revision":      b.revision,
+		"org.opencontainers.image.created":       b.created.Format(time.RFC3339),
 	}
 	if before, digest, ok := strings.Cut(b.base, "@"); ok {
 		annotations["org.opencontainers.image.base.name"] = before
