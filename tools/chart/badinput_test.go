@@ -3,6 +3,7 @@ package chart_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestInvalidValues(t *testing.T) {
 		},
 		"no image": {"image: {repository: ''}", []string{"image.repository: is required: set it to"}},
 		"a service credential for everybody": {
-			"callers: {list: null}",
+			"callers: {list: []}",
 			[]string{"serviceCredential.secretName: any client could use", "set callers.list, callers.configMapName or"},
 		},
 		"callers without a service credential": {
@@ -66,7 +67,7 @@ func TestInvalidValues(t *testing.T) {
 			"callers: {secretName: callers}", []string{"callers.list and callers.secretName: set only one"},
 		},
 		"a workspace without a token": {
-			"{serviceCredential: {secretName: '', workspaceId: x}, callers: {list: null}}",
+			"{serviceCredential: {secretName: '', workspaceId: x}, callers: {list: []}}",
 			[]string{"serviceCredential.workspaceId: needs a personal access token: set serviceCredential.secretName"},
 		},
 		"authorities without TLS": {
@@ -75,11 +76,35 @@ func TestInvalidValues(t *testing.T) {
 		},
 		"autoscaling by nothing": {
 			"autoscaling: {enabled: true, cpuUtilization: 0}",
-			[]string{"autoscaling.enabled: needs a metric: set autoscaling.cpuUtilization or"},
+			[]string{"autoscaling.enabled: needs a metric: set autoscaling.cpuUtilization, memory"},
 		},
 		"a share of no request": {
 			"{autoscaling: {enabled: true}, resources: {requests: null}}",
 			[]string{"autoscaling.cpuUtilization: is a share of the request: set resources.requests.cpu"},
+		},
+		"memory without a request": {
+			"{autoscaling: {enabled: true, memoryUtilization: 80}, resources: {requests: {memory: null}}}",
+			[]string{"autoscaling.memoryUtilization: is a share of the request: set resources.requests.memory"},
+		},
+		"an Ingress to no host": {
+			"grpcIngress: {enabled: true}", []string{"grpcIngress.enabled: goes nowhere: set grpcIngress.hosts"},
+		},
+		"a route without a Gateway": {
+			"httpRoute: {enabled: true}", []string{"httpRoute.enabled: goes nowhere: set httpRoute.parentRefs"},
+		},
+		"a certificate for no Secret": {
+			"tls: {secretName: '', certificate: {issuerRef: {name: ca}}}",
+			[]string{"tls.certificate: needs a Secret to write: set tls.secretName"},
+		},
+		"rules for no job": {
+			"prometheusRule: {enabled: true}",
+			[]string{"prometheusRule.enabled: the rules are for the job of the ServiceMonitor: set serviceMonitor.enabled"},
+		},
+		"a field of the Service that is the chart's own": {
+			"service: {spec: {ports: []}}", []string{"'/service/spec'", "additional properties 'ports' not allowed"},
+		},
+		"a probe of another kind": {
+			"livenessProbe: {exec: {command: [true]}}", []string{"'/livenessProbe/exec'", "got object, want integer"},
 		},
 		"more than the most": {
 			"autoscaling: {enabled: true, minReplicas: 11}",
@@ -101,6 +126,50 @@ func TestInvalidValues(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNull shows that a value of null is the same as a default that is empty, and that it is refused where the default is
+// not empty, by the name of the value.
+func TestNull(t *testing.T) {
+	null := func(paths []string) (stdout, stderr string) {
+		args := []string{"template", "sessions", chart, "--namespace", "doors"}
+		for _, path := range paths {
+			args = append(args, "--set", path+"=null")
+		}
+		stdout, stderr, _ = helm(t, append(args, "--set", "image.repository=images.example.com/client-session-service")...)
+		return stdout, stderr
+	}
+	sections := map[string]bool{}
+	var empty, others []string
+	for _, v := range readValues(t) {
+		section, _, within := strings.Cut(v.path, ".")
+		sections[section] = true
+		switch {
+		case v.path == "image.repository":
+		case v.mayBeNull():
+			empty = append(empty, v.path)
+		case within:
+			others = append(others, v.path)
+		}
+	}
+	if got, stderr := null(empty); got != render(t, "defaults") {
+		t.Errorf("%q of null differ from the defaults: %s", empty, stderr)
+	}
+	_, stderr := null(others)
+	for _, path := range others {
+		if name := path[strings.LastIndex(path, ".")+1:]; !strings.Contains(stderr, "'"+name+"'") {
+			t.Errorf("%s of null: %s", path, stderr)
+		}
+	}
+	for section := range sections {
+		if slices.Contains(empty, section) {
+			continue
+		}
+		_, stderr := null([]string{section})
+		if !strings.Contains(stderr, "missing property '"+section+"'") && section != "image" {
+			t.Errorf("%s of null: %s", section, stderr)
+		}
 	}
 }
 

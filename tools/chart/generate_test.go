@@ -22,6 +22,9 @@ type value struct {
 	preset string
 }
 
+// mayBeNull reports whether null is as good as the default.
+func (v value) mayBeNull() bool { return slices.Contains([]string{`""`, "[]", "{}"}, v.preset) }
+
 // values returns those of a mapping. Each has a comment.
 func values(t *testing.T, prefix string, mapping *yaml.Node) (all []value) {
 	t.Helper()
@@ -120,7 +123,12 @@ func TestSchema(t *testing.T) {
 	known := map[string]bool{}
 	for _, v := range readValues(t) {
 		known[v.path] = true
-		describe(t, schema, v)
+		property(t, schema, v.path)["description"] = v.comment
+		path := v.path
+		if v.mayBeNull() {
+			path = path[:max(0, strings.LastIndex(path, "."))] // Its section may not be.
+		}
+		require(schema, path)
 	}
 	noOthers(t, schema, "", known)
 	property(t, schema, "config")["properties"] = settings(t)
@@ -144,9 +152,15 @@ func property(t *testing.T, schema object, path string) object {
 	return schema
 }
 
-func describe(t *testing.T, schema object, v value) {
-	t.Helper()
-	property(t, schema, v.path)["description"] = v.comment
+// require makes a value required. Helm drops a value that is null, so that the schema can only miss it.
+func require(schema object, path string) {
+	for name := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' }) {
+		required, _ := schema["required"].([]any)
+		if !slices.Contains(required, any(name)) {
+			schema["required"] = append(required, name)
+		}
+		schema = schema["properties"].(object)[name].(object)
+	}
 }
 
 // noOthers fails for properties that are no values.
@@ -155,7 +169,7 @@ func noOthers(t *testing.T, schema object, prefix string, known map[string]bool)
 	properties, _ := schema["properties"].(object)
 	for name, of := range properties {
 		path := prefix + name
-		if path == "global" { // The values that a parent chart gives to all charts.
+		if path == "global" || path == "enabled" { // What a parent chart gives to all charts, and its condition.
 			continue
 		}
 		within := slices.ContainsFunc(slices.Collect(maps.Keys(known)), func(other string) bool {

@@ -5,15 +5,17 @@ go 1.26.7
 tool helm.sh/helm/v4/cmd/helm
 
 require (
+	github.com/cert-manager/cert-manager v1.21.2
 	github.com/clientsession/client-session-service/service/servicetest v0.0.0
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.2
 	go.yaml.in/yaml/v3 v3.0.5
-	google.golang.org/grpc v1.83.1
+	google.golang.org/grpc v1.83.2
 	google.golang.org/protobuf v1.36.12
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
 	k8s.io/pod-security-admission v0.37.2
+	sigs.k8s.io/gateway-api v1.6.3
 )
 
 require (

@@ -14,13 +14,17 @@ import (
 	"testing"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 const (
@@ -70,12 +74,13 @@ func render(t *testing.T, set string, args ...string) string {
 	return stdout
 }
 
-// decode returns the objects of manifests. A field that Kubernetes or the Prometheus Operator does not have, or that
-// stands there twice, is an error.
+// decode returns the objects of manifests. A field that an API does not have, or that stands there twice, is an error.
 func decode(t *testing.T, manifests string) []runtime.Object {
 	t.Helper()
 	types := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, monitoringv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		scheme.AddToScheme, monitoringv1.AddToScheme, gatewayv1.Install, certmanagerv1.AddToScheme,
+	} {
 		if err := add(types); err != nil {
 			t.Fatal(err)
 		}
@@ -110,6 +115,41 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestSetsHaveEveryValue shows that each value is in a set, so that what it renders is in a golden file.
+func TestSetsHaveEveryValue(t *testing.T) {
+	has := map[string]bool{}
+	for _, set := range sets {
+		content, err := os.ReadFile(valuesFile(set))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all object
+		if err := yaml.Unmarshal(content, &all); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range all {
+			has[name] = true
+			within, _ := value.(object)
+			for inner := range within {
+				has[name+"."+inner] = true
+			}
+		}
+	}
+	for _, v := range readValues(t) {
+		if !has[v.path] {
+			t.Errorf("no set has %s", v.path)
+		}
+	}
+}
+
+// TestRecreate shows that the fields of the default strategy do not stay beside another, which Kubernetes would refuse.
+func TestRecreate(t *testing.T) {
+	strategy := only[*appsv1.Deployment](decode(t, render(t, "defaults", "--set", "strategy.type=Recreate")))[0].Spec.Strategy
+	if strategy.Type != appsv1.RecreateDeploymentStrategyType || strategy.RollingUpdate != nil {
+		t.Errorf("the strategy is %s", strategy.String())
+	}
+}
+
 func TestGolden(t *testing.T) {
 	for _, set := range sets {
 		t.Run(set, func(t *testing.T) {
@@ -127,11 +167,16 @@ func TestPodSecurityStandard(t *testing.T) {
 		t.Fatal(err)
 	}
 	evaluate := func(args ...string) (reasons []string) {
-		pod := only[*appsv1.Deployment](decode(t, render(t, args[0], args[1:]...)))[0].Spec.Template
+		objects := decode(t, render(t, args[0], args[1:]...))
+		pods := only[*corev1.Pod](objects) // That of `helm test`.
+		template := only[*appsv1.Deployment](objects)[0].Spec.Template
+		pods = append(pods, &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec})
 		level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-		for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
-			if !result.Allowed {
-				reasons = append(reasons, result.ForbiddenReason+": "+result.ForbiddenDetail)
+		for _, pod := range pods {
+			for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
+				if !result.Allowed {
+					reasons = append(reasons, result.ForbiddenReason+": "+result.ForbiddenDetail)
+				}
 			}
 		}
 		return reasons
@@ -141,7 +186,7 @@ func TestPodSecurityStandard(t *testing.T) {
 			t.Errorf("%s: %q", set, reasons)
 		}
 	}
-	if reasons := evaluate("defaults", "--set", "securityContext.capabilities=null"); len(reasons) != 1 {
+	if reasons := evaluate("defaults", "--set", "securityContext.capabilities=null"); len(reasons) != 2 {
 		t.Errorf("without the drop of capabilities: %q", reasons)
 	}
 }

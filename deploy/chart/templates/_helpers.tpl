@@ -1,24 +1,83 @@
-{{/* The length leaves room for a suffix within the 63 characters of a DNS label. */}}
-{{- define "client-session-service.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 54 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 54 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 54 | trimSuffix "-" -}}
+{{/* In a parent chart the name of the chart is its alias, which may be no name for an object. */}}
+{{- define "client-session-service.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | lower | replace "_" "-" | trunc 58 | trimSuffix "-" -}}
 {{- end -}}
+
+{{/* The length leaves room for a suffix within the 63 characters of a DNS label. The hash keeps long names apart, and the
+release's name alone is not enough in a parent chart, which may have this chart twice. */}}
+{{- define "client-session-service.fullname" -}}
+{{- $name := include "client-session-service.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- $name = .Values.fullnameOverride -}}
+{{- else if and .Chart.IsRoot (contains $name .Release.Name) -}}
+{{- $name = .Release.Name -}}
+{{- else -}}
+{{- $name = printf "%s-%s" .Release.Name $name -}}
+{{- end -}}
+{{- if gt (len $name) 54 -}}
+{{- $name = printf "%s-%s" (trunc 45 $name) (sha256sum $name | trunc 8) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* All names of both Services, as JSON. */}}
+{{- define "client-session-service.serviceNames" -}}
+{{- $names := list -}}
+{{- range $service := list "" "-headless" -}}
+{{- range $domain := list "" (print "." $.Release.Namespace) ".svc" (print "." $.Values.clusterDomain) -}}
+{{- $service = print $service $domain -}}
+{{- $names = append $names (print (include "client-session-service.fullname" $) $service) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
 {{- end -}}
 
 {{- define "client-session-service.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "client-session-service.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "client-session-service.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
-{{ include "client-session-service.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{/* The metadata of an object, from the chart, the suffix of its name, and a value with more of it. */}}
+{{- define "client-session-service.metadata" -}}
+{{- $ := index . 0 -}}
+{{- $of := index . 2 -}}
+name: {{ $of.name | default (print (include "client-session-service.fullname" $) (index . 1)) | quote }}
+{{- with $of.namespace }}
+namespace: {{ . | quote }}
+{{- end }}
+labels:
+  helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" | trunc 63 }}
+  {{- include "client-session-service.selectorLabels" $ | nindent 2 }}
+  app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
+  app.kubernetes.io/managed-by: {{ $.Release.Service }}
+  {{- with merge (dict) ($of.labels | default dict) ($.Values.commonLabels | default dict) }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $of.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "client-session-service.podSecurityContext" -}}
+{{- $platform := omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- .Values.openshift | ternary $platform .Values.podSecurityContext | toYaml -}}
+{{- end -}}
+
+{{/* The replicas of the live Deployment, as long as Helm owns them. Without them the API server would set 1. Helm's
+server-side apply leaves them out once a HorizontalPodAutoscaler owns them, since its next change would be a conflict.
+Without server-side apply, to leave them out is to set 1. */}}
+{{- define "client-session-service.liveReplicas" -}}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (include "client-session-service.fullname" .) -}}
+{{- $scaled := false -}}
+{{- $applied := false -}}
+{{- range dig "metadata" "managedFields" list $live -}}
+{{- $scaled = or $scaled (eq (get . "subresource") "scale") -}}
+{{- $applied = or $applied (eq .operation "Apply") -}}
+{{- end -}}
+{{- if not (and $scaled $applied) -}}
+{{- dig "spec" "replicas" "" $live -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "client-session-service.serviceAccountName" -}}
@@ -38,11 +97,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* The drain, and 5 seconds for the process to end. Durations are Go's, which dateModify parses. */}}
+{{/* The drain, preStop.sleep before it, and 5 seconds for the process to end. Durations are Go's, which dateModify parses. */}}
 {{- define "client-session-service.terminationGracePeriodSeconds" -}}
 {{- $start := toDate "2006-01-02" "2000-01-01" -}}
 {{- $end := $start | mustDateModify (get .Values.config "drain-delay") | mustDateModify (get .Values.config "drain-timeout") -}}
-{{- sub (unixEpoch $end) (unixEpoch $start) | add 5 -}}
+{{- $sleep := dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict) -}}
+{{- sub (unixEpoch $end) (unixEpoch $start) | add 5 $sleep -}}
 {{- end -}}
 
 {{/* 90 % of the memory limit in bytes, empty where there is none or extraEnv has another. */}}
@@ -80,12 +140,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .tls.clientCASecretName (not .tls.secretName) -}}
 {{- fail "tls.clientCASecretName: needs TLS: set tls.secretName too" -}}
 {{- end -}}
-{{- if .autoscaling.enabled -}}
-{{- if not (or .autoscaling.cpuUtilization .autoscaling.inFlightCalls) -}}
-{{- fail "autoscaling.enabled: needs a metric: set autoscaling.cpuUtilization or autoscaling.inFlightCalls above 0" -}}
+{{- if and .tls.certificate (not .tls.secretName) -}}
+{{- fail "tls.certificate: needs a Secret to write: set tls.secretName too" -}}
 {{- end -}}
-{{- if and .autoscaling.cpuUtilization (not (dig "requests" "cpu" "" .resources)) -}}
-{{- fail "autoscaling.cpuUtilization: is a share of the request: set resources.requests.cpu, or cpuUtilization to 0" -}}
+{{- if and .prometheusRule.enabled (not .serviceMonitor.enabled) -}}
+{{- fail "prometheusRule.enabled: the rules are for the job of the ServiceMonitor: set serviceMonitor.enabled too" -}}
+{{- end -}}
+{{- range $name, $needs := dict "ingress" "hosts" "grpcIngress" "hosts" "httpRoute" "parentRefs" "grpcRoute" "parentRefs" -}}
+{{- if and (get $.Values $name).enabled (not (get (get $.Values $name) $needs)) -}}
+{{- fail (printf "%s.enabled: goes nowhere: set %s.%s too" $name $name $needs) -}}
+{{- end -}}
+{{- end -}}
+{{- if .autoscaling.enabled -}}
+{{- if not (or .autoscaling.cpuUtilization .autoscaling.memoryUtilization .autoscaling.inFlightCalls) -}}
+{{- fail "autoscaling.enabled: needs a metric: set autoscaling.cpuUtilization, memoryUtilization or inFlightCalls above 0" -}}
+{{- end -}}
+{{- range $of := list "cpu" "memory" -}}
+{{- $name := print $of "Utilization" -}}
+{{- if and (get $.Values.autoscaling $name) (not (dig "requests" $of "" $.Values.resources)) -}}
+{{- fail (printf "autoscaling.%s: is a share of the request: set resources.requests.%s, or %s to 0" $name $of $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas) -}}
 {{- fail (printf "autoscaling.minReplicas: %v is more than maxReplicas, %v" .autoscaling.minReplicas .autoscaling.maxReplicas) -}}

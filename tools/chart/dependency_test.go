@@ -1,0 +1,103 @@
+package chart_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// renderParent renders a parent chart that has the chart twice, as sessions and as doorSessions.
+func renderParent(t *testing.T, release string, args ...string) []runtime.Object {
+	t.Helper()
+	parent := t.TempDir()
+	if err := os.CopyFS(filepath.Join(parent, "charts", "client-session-service"), os.DirFS(chart)); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"Chart.yaml": `{apiVersion: v2, name: parent, version: 0.0.0, dependencies: [
+			{name: client-session-service, version: 0.0.0, alias: sessions, condition: sessions.enabled},
+			{name: client-session-service, version: 0.0.0, alias: doorSessions, condition: doorSessions.enabled}]}`,
+		"values.yaml": `{global: {team: doors}, sessions: &values {enabled: true, image: {repository: images.example.com/sessions},
+			serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}}, doorSessions: *values}`,
+	} {
+		if err := os.WriteFile(filepath.Join(parent, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, stderr, err := helm(t, append([]string{"template", release, parent}, args...)...)
+	if err != nil || stderr != "" {
+		t.Fatalf("helm template: %v: %s", err, stderr)
+	}
+	return decode(t, stdout)
+}
+
+// TestDependency shows that a parent chart can have the chart twice: no two objects have the same name, the Services of
+// one do not select the pods of the other, and Prometheus distinguishes their jobs.
+func TestDependency(t *testing.T) {
+	for _, release := range []string{"app", "sessions", "door-sessions", strings.Repeat("long-", 10) + "app"} {
+		t.Run(release, func(t *testing.T) {
+			objects := renderParent(t, release)
+			names, jobs := map[string]bool{}, map[string]bool{}
+			for _, object := range objects {
+				named, err := meta.Accessor(object)
+				if err != nil {
+					t.Fatal(err)
+				}
+				name := reflect.TypeOf(object).String() + " " + named.GetName()
+				if names[name] || len(named.GetName()) > 63 {
+					t.Errorf("%s is there twice, or is too long", name)
+				}
+				names[name] = true
+			}
+			for _, monitor := range only[*monitoringv1.ServiceMonitor](objects) {
+				relabeling := monitor.Spec.Endpoints[0].RelabelConfigs[0]
+				jobs[relabeling.TargetLabel+"="+*relabeling.Replacement] = true
+			}
+			selected := 0
+			for _, service := range only[*corev1.Service](objects) {
+				for _, deployment := range only[*appsv1.Deployment](objects) {
+					if selects(service, deployment.Spec.Template.Labels) {
+						selected++
+					}
+				}
+			}
+			if len(jobs) != 2 || selected != 4 {
+				t.Errorf("the jobs are %v, and the four Services select %d Deployments", jobs, selected)
+			}
+		})
+	}
+}
+
+// selects reports whether a Service selects pods with these labels.
+func selects(service *corev1.Service, labels map[string]string) bool {
+	for key, value := range service.Spec.Selector {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// TestDependencyConditions shows that a parent chart can leave the chart out, and give the ids of users to the platform.
+func TestDependencyConditions(t *testing.T) {
+	objects := renderParent(t, "app", "--set", "sessions.enabled=false", "--set", "doorSessions.openshift=true")
+	deployments := only[*appsv1.Deployment](objects)
+	if len(deployments) != 1 || deployments[0].Name != "app-doorsessions" {
+		t.Fatalf("%d Deployments are rendered, the first %s", len(deployments), deployments[0].Name)
+	}
+	for _, security := range []*corev1.PodSecurityContext{
+		deployments[0].Spec.Template.Spec.SecurityContext, only[*corev1.Pod](objects)[0].Spec.SecurityContext,
+	} {
+		if security.RunAsUser != nil || security.RunAsGroup != nil || security.FSGroup != nil || !*security.RunAsNonRoot {
+			t.Errorf("the security context is %s", security)
+		}
+	}
+}
