@@ -228,8 +228,9 @@ func TestInvalidFilesOfPods(t *testing.T) {
 			if got.Code != 2 {
 				t.Errorf("exit code %d, want 2", got.Code)
 			}
+			said := strings.ReplaceAll(got.Stderr, `\"`, `"`) // The lines are JSON.
 			for _, want := range append(test.want, "invalid configuration") {
-				if !strings.Contains(got.Stderr, want) {
+				if !strings.Contains(said, want) {
 					t.Errorf("it does not say %q:\n%s", want, got.Stderr)
 				}
 			}
