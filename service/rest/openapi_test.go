@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/protobuf/proto"
 
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
@@ -103,6 +105,17 @@ func TestOpenAPIForms(t *testing.T) {
 	err := errors.Join(yaml.Unmarshal(openapi.JSON, &one), yaml.Unmarshal(openapi.YAML, &other)) // JSON is YAML too.
 	if err != nil || !reflect.DeepEqual(one, other) {
 		t.Errorf("the two forms differ, %v", err)
+	}
+}
+
+// TestOpenAPIWords shows that the document is for callers of REST: it has no words of gRPC.
+func TestOpenAPIWords(t *testing.T) {
+	words := `(?i)grpc|proto|if_?exists|\bmetadata\b|\btrailers?\b|\bunset\b|\brpc\b|REST face`
+	codes := slices.Sorted(maps.Values(code.Code_name)) // In upper case they are those of gRPC.
+	for _, pattern := range []string{words, `\b(` + strings.Join(codes, "|") + `)\b`} {
+		if found := regexp.MustCompile(".*(?:"+pattern+").*").FindAllString(string(openapi.JSON), -1); found != nil {
+			t.Errorf("the document says %q", found)
+		}
 	}
 }
 

@@ -128,13 +128,13 @@ func newDocument(plugin *protogen.Plugin) (*openapi3.T, error) {
 	return document, document.Validate(context.Background(), openapi3.EnableExamplesValidation())
 }
 
-// prose is a comment as a description: a paragraph is a line. The paragraph on errors is left out, since it has the
-// codes of gRPC; the document has a response for each status.
+// prose is a comment as a description: a paragraph is a line. The paragraphs on errors and on gRPC are left out: they
+// are for callers of the other face, and the document has a response for each status.
 func prose(comment protogen.Comments) string {
 	var paragraphs []string
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(string(comment)), "\n\n") {
 		text := strings.Join(strings.Fields(paragraph), " ")
-		if !strings.HasPrefix(text, "Errors:") {
+		if !strings.HasPrefix(text, "Errors:") && !strings.HasPrefix(text, "gRPC:") {
 			paragraphs = append(paragraphs, text)
 		}
 	}
