@@ -26,9 +26,10 @@ const (
 // A client session limits what an end user's browser or app may reach in a Seam workspace: the resources named here
 // and nothing else.
 //
-// Field names, types and presence are those of the `client_session` object in Seam's API reference
-// (https://docs.seam.co/latest/api/client_sessions). A field marked `optional` can be unset; every other field is
-// always set in a response from Seam.
+// Names, types and presence are those of the `client_session` object in Seam's API reference
+// (https://docs.seam.co/latest/api/client_sessions).
+//
+// gRPC: a field marked `optional` can be unset; every other field is always set in a response from Seam.
 type ClientSession struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the client session, a UUID.
@@ -42,8 +43,9 @@ type ClientSession struct {
 	// The client session token, `seam_cst...`. Its bearer has the access that the session grants: treat it as a
 	// secret. It stays the same when access is granted.
 	Token string `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`
-	// Your own identifier for the end user, unique within the workspace. Unset when the session has none; the REST face
-	// writes that as `null`, as Seam does.
+	// Your own identifier for the end user, unique within the workspace.
+	//
+	// gRPC: unset when the session has none, which is `null` in Seam's JSON.
 	UserIdentifierKey *string `protobuf:"bytes,6,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
 	// How many devices the session reaches. Seam documents a JSON number; every published sample is a small integer.
 	DeviceCount int32 `protobuf:"varint,7,opt,name=device_count,json=deviceCount,proto3" json:"device_count,omitempty"`
@@ -56,11 +58,9 @@ type ClientSession struct {
 	//
 	// Deprecated: Marked as deprecated in seam/clientsession/v1/client_session.proto.
 	UserIdentityIds []string `protobuf:"bytes,10,rep,name=user_identity_ids,json=userIdentityIds,proto3" json:"user_identity_ids,omitempty"`
-	// Your own key of the customer whose resources the session reaches. Unset when the session has none; the REST face
-	// leaves it out then, as Seam does.
+	// Your own key of the customer whose resources the session reaches. Absent when the session has none.
 	CustomerKey *string `protobuf:"bytes,11,opt,name=customer_key,json=customerKey,proto3,oneof" json:"customer_key,omitempty"`
-	// The user identity that the session acts for. Unset when the session has none; the REST face leaves it out then,
-	// as Seam does.
+	// The user identity that the session acts for. Absent when the session has none.
 	UserIdentityId *string `protobuf:"bytes,12,opt,name=user_identity_id,json=userIdentityId,proto3,oneof" json:"user_identity_id,omitempty"`
 	// What Seam says of the session beyond the fields above, by the names of Seam's JSON: members that Seam documented
 	// after this contract was written. Unset when there are none. Numbers are those of a double, and members that nest

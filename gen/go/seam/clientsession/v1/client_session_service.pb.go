@@ -90,7 +90,7 @@ type CreateRequest struct {
 	// Your own key of the customer whose resources the session reaches. Not empty when given (API reference: minimum
 	// length 1).
 	CustomerKey *string `protobuf:"bytes,4,opt,name=customer_key,json=customerKey,proto3,oneof" json:"customer_key,omitempty"`
-	// When the session is to expire. Seam chooses when it is unset.
+	// When the session is to expire. Seam chooses when it is not given.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// Your own identifier for the end user. Not empty when given (API reference: minimum length 1).
 	UserIdentifierKey *string `protobuf:"bytes,6,opt,name=user_identifier_key,json=userIdentifierKey,proto3,oneof" json:"user_identifier_key,omitempty"`
@@ -887,8 +887,8 @@ func (x *GrantAccessRequest) GetUserIdentityIds() []string {
 // The response to a grant that was made.
 type GrantAccessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session with its access after the grant. Unset if Seam responded without one: its API reference shows an empty
-	// object, its OpenAPI document the session.
+	// The session with its access after the grant. Missing if Seam responded without one: its API reference shows an
+	// empty object, its OpenAPI document the session.
 	ClientSession *ClientSession `protobuf:"bytes,1,opt,name=client_session,json=clientSession,proto3" json:"client_session,omitempty"`
 	// True: a grant that was not made is an error. Present because Seam's REST response has it.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`

@@ -30,9 +30,10 @@ class ClientSession(_message.Message):
     """A client session limits what an end user's browser or app may reach in a Seam workspace: the resources named here
     and nothing else.
 
-    Field names, types and presence are those of the `client_session` object in Seam's API reference
-    (https://docs.seam.co/latest/api/client_sessions). A field marked `optional` can be unset; every other field is
-    always set in a response from Seam.
+    Names, types and presence are those of the `client_session` object in Seam's API reference
+    (https://docs.seam.co/latest/api/client_sessions).
+
+    gRPC: a field marked `optional` can be unset; every other field is always set in a response from Seam.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -59,19 +60,16 @@ class ClientSession(_message.Message):
     secret. It stays the same when access is granted.
     """
     user_identifier_key: _builtins.str
-    """Your own identifier for the end user, unique within the workspace. Unset when the session has none; the REST face
-    writes that as `null`, as Seam does.
+    """Your own identifier for the end user, unique within the workspace.
+
+    gRPC: unset when the session has none, which is `null` in Seam's JSON.
     """
     device_count: _builtins.int
     """How many devices the session reaches. Seam documents a JSON number; every published sample is a small integer."""
     customer_key: _builtins.str
-    """Your own key of the customer whose resources the session reaches. Unset when the session has none; the REST face
-    leaves it out then, as Seam does.
-    """
+    """Your own key of the customer whose resources the session reaches. Absent when the session has none."""
     user_identity_id: _builtins.str
-    """The user identity that the session acts for. Unset when the session has none; the REST face leaves it out then,
-    as Seam does.
-    """
+    """The user identity that the session acts for. Absent when the session has none."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the client session was created."""

@@ -89,7 +89,7 @@ class CreateRequest(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When the session is to expire. Seam chooses when it is unset."""
+        """When the session is to expire. Seam chooses when it is not given."""
 
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
@@ -514,8 +514,8 @@ class GrantAccessResponse(_message.Message):
     """True: a grant that was not made is an error. Present because Seam's REST response has it."""
     @_builtins.property
     def client_session(self) -> _client_session_pb2.ClientSession:
-        """The session with its access after the grant. Unset if Seam responded without one: its API reference shows an empty
-        object, its OpenAPI document the session.
+        """The session with its access after the grant. Missing if Seam responded without one: its API reference shows an
+        empty object, its OpenAPI document the session.
         """
 
     def __init__(

@@ -137,10 +137,12 @@ class ClientSessionServiceServicer:
     """
 
     def Create(self, request, context):
-        """Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+        """Creates a client session.
+
+        gRPC: what happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
 
         May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
-        sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+        sessions without resources and needs a user identifier, here or in the header `seam-user-identifier-key`.
 
         Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
         UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
@@ -175,9 +177,10 @@ class ClientSessionServiceServicer:
 
     def List(self, request, context):
         """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
-        about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
-        The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-        longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
+        about 5 MB. The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more
+        (`--max-response-mib`); for a longer list the call fails with `upstream_response_invalid`.
+
+        gRPC: clients accept 4 MiB by default, so raise that limit where a workspace may have many sessions.
 
         Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
         about Seam itself.

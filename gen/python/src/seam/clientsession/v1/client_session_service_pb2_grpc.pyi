@@ -65,10 +65,12 @@ class ClientSessionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClientSessionServiceAsyncStub: ...
     Create: _grpc.UnaryUnaryMultiCallable[_client_session_service_pb2.CreateRequest, _client_session_service_pb2.CreateResponse]
-    """Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+    """Creates a client session.
+
+    gRPC: what happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
 
     May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
-    sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+    sessions without resources and needs a user identifier, here or in the header `seam-user-identifier-key`.
 
     Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
     UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
@@ -91,9 +93,10 @@ class ClientSessionServiceStub:
     """
     List: _grpc.UnaryUnaryMultiCallable[_client_session_service_pb2.ListRequest, _client_session_service_pb2.ListResponse]
     """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
-    about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
-    The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-    longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
+    about 5 MB. The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more
+    (`--max-response-mib`); for a longer list the call fails with `upstream_response_invalid`.
+
+    gRPC: clients accept 4 MiB by default, so raise that limit where a workspace may have many sessions.
 
     Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
     about Seam itself.
@@ -158,10 +161,12 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Create: _aio.UnaryUnaryMultiCallable[_client_session_service_pb2.CreateRequest, _client_session_service_pb2.CreateResponse]  # type: ignore[assignment]
-    """Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+    """Creates a client session.
+
+    gRPC: what happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
 
     May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
-    sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+    sessions without resources and needs a user identifier, here or in the header `seam-user-identifier-key`.
 
     Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
     UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
@@ -184,9 +189,10 @@ class ClientSessionServiceAsyncStub(ClientSessionServiceStub):
     """
     List: _aio.UnaryUnaryMultiCallable[_client_session_service_pb2.ListRequest, _client_session_service_pb2.ListResponse]  # type: ignore[assignment]
     """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
-    about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
-    The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-    longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
+    about 5 MB. The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more
+    (`--max-response-mib`); for a longer list the call fails with `upstream_response_invalid`.
+
+    gRPC: clients accept 4 MiB by default, so raise that limit where a workspace may have many sessions.
 
     Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
     about Seam itself.
@@ -254,10 +260,12 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _client_session_service_pb2.CreateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_client_session_service_pb2.CreateResponse, _abc.Awaitable[_client_session_service_pb2.CreateResponse]]:
-        """Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+        """Creates a client session.
+
+        gRPC: what happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
 
         May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
-        sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+        sessions without resources and needs a user identifier, here or in the header `seam-user-identifier-key`.
 
         Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
         UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
@@ -298,9 +306,10 @@ class ClientSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_client_session_service_pb2.ListResponse, _abc.Awaitable[_client_session_service_pb2.ListResponse]]:
         """Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
-        about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
-        The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-        longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
+        about 5 MB. The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more
+        (`--max-response-mib`); for a longer list the call fails with `upstream_response_invalid`.
+
+        gRPC: clients accept 4 MiB by default, so raise that limit where a workspace may have many sessions.
 
         Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
         about Seam itself.

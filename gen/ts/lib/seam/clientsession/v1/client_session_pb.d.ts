@@ -15,9 +15,10 @@ export declare const file_seam_clientsession_v1_client_session: GenFile;
  * A client session limits what an end user's browser or app may reach in a Seam workspace: the resources named here
  * and nothing else.
  *
- * Field names, types and presence are those of the `client_session` object in Seam's API reference
- * (https://docs.seam.co/latest/api/client_sessions). A field marked `optional` can be unset; every other field is
- * always set in a response from Seam.
+ * Names, types and presence are those of the `client_session` object in Seam's API reference
+ * (https://docs.seam.co/latest/api/client_sessions).
+ *
+ * gRPC: a field marked `optional` can be unset; every other field is always set in a response from Seam.
  *
  * @generated from message seam.clientsession.v1.ClientSession
  */
@@ -59,8 +60,9 @@ export declare type ClientSession = Message<"seam.clientsession.v1.ClientSession
   token: string;
 
   /**
-   * Your own identifier for the end user, unique within the workspace. Unset when the session has none; the REST face
-   * writes that as `null`, as Seam does.
+   * Your own identifier for the end user, unique within the workspace.
+   *
+   * gRPC: unset when the session has none, which is `null` in Seam's JSON.
    *
    * @generated from field: optional string user_identifier_key = 6;
    */
@@ -97,16 +99,14 @@ export declare type ClientSession = Message<"seam.clientsession.v1.ClientSession
   userIdentityIds: string[];
 
   /**
-   * Your own key of the customer whose resources the session reaches. Unset when the session has none; the REST face
-   * leaves it out then, as Seam does.
+   * Your own key of the customer whose resources the session reaches. Absent when the session has none.
    *
    * @generated from field: optional string customer_key = 11;
    */
   customerKey?: string | undefined;
 
   /**
-   * The user identity that the session acts for. Unset when the session has none; the REST face leaves it out then,
-   * as Seam does.
+   * The user identity that the session acts for. Absent when the session has none.
    *
    * @generated from field: optional string user_identity_id = 12;
    */

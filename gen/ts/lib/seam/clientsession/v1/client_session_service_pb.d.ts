@@ -48,7 +48,7 @@ export declare type CreateRequest = Message<"seam.clientsession.v1.CreateRequest
   customerKey?: string | undefined;
 
   /**
-   * When the session is to expire. Seam chooses when it is unset.
+   * When the session is to expire. Seam chooses when it is not given.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 5;
    */
@@ -455,8 +455,8 @@ export declare const GrantAccessRequestSchema: GenMessage<GrantAccessRequest>;
  */
 export declare type GrantAccessResponse = Message<"seam.clientsession.v1.GrantAccessResponse"> & {
   /**
-   * The session with its access after the grant. Unset if Seam responded without one: its API reference shows an empty
-   * object, its OpenAPI document the session.
+   * The session with its access after the grant. Missing if Seam responded without one: its API reference shows an
+   * empty object, its OpenAPI document the session.
    *
    * @generated from field: seam.clientsession.v1.ClientSession client_session = 1;
    */
@@ -627,10 +627,12 @@ export declare const IfExistsSchema: GenEnum<IfExists>;
  */
 export declare const ClientSessionService: GenService<{
   /**
-   * Creates a client session. What happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
+   * Creates a client session.
+   *
+   * gRPC: what happens when `user_identifier_key` is taken is the caller's choice, `if_exists`.
    *
    * May be called with an API key, a personal access token, a console JWT, or a publishable key, which may only create
-   * sessions without resources and needs a user identifier, here or in the metadata `seam-user-identifier-key`.
+   * sessions without resources and needs a user identifier, here or in the header `seam-user-identifier-key`.
    *
    * Errors: INVALID_ARGUMENT (`INVALID_INPUT`), ALREADY_EXISTS (`CLIENT_SESSION_TOKEN_ALREADY_EXISTS`),
    * UNAUTHENTICATED (`UNAUTHORIZED`, `PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY`), PERMISSION_DENIED
@@ -674,9 +676,10 @@ export declare const ClientSessionService: GenService<{
   },
   /**
    * Returns the client sessions of the workspace that match every filter given. Seam has no pages: 10,000 sessions are
-   * about 5 MB, over the 4 MiB that gRPC clients accept by default, so raise that limit where a workspace may have many.
-   * The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more (`--max-response-mib`); a
-   * longer list ends with INTERNAL (`UPSTREAM_RESPONSE_INVALID`).
+   * about 5 MB. The service takes 8 MiB of Seam, about 15,000 sessions, unless its operator allows more
+   * (`--max-response-mib`); for a longer list the call fails with `upstream_response_invalid`.
+   *
+   * gRPC: clients accept 4 MiB by default, so raise that limit where a workspace may have many sessions.
    *
    * Errors: INVALID_ARGUMENT (`INVALID_INPUT`), UNAUTHENTICATED (`UNAUTHORIZED`), and those of GrantAccess that are
    * about Seam itself.
