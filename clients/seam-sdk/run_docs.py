@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Shows that a person can try the API at /docs of the REST face, in headless Chromium: the page loads from the service
-alone and without an error of the console, takes a key, and shows the session to which it grants access.
+"""Shows that a person can try the API at /docs of the REST face, in headless Chromium, behind a proxy that serves it below
+a prefix: the page loads from the service alone and without an error of the console, takes a key, and shows the session to
+which it grants access.
 """
 
 import json
@@ -41,9 +42,7 @@ def main():
 
 
 def use_page(chromium, profile, service):
-    # Older versions of Swagger UI let a link choose the document.
-    address = service.face_url + "/docs?url=https://document.example/openapi.json"
-    command = ["node", str(toolchain.HERE / "try_docs.mjs"), chromium, profile, address, API_KEY, ACCOUNT]
+    command = ["node", str(toolchain.HERE / "try_docs.mjs"), chromium, profile, service.face_url, API_KEY, ACCOUNT]
     return json.loads(toolchain.run(command, seconds=SECONDS))
 
 
@@ -51,7 +50,7 @@ def faults(service, seen):
     """What is wrong with what the page showed."""
     if seen["problems"]:
         yield f"the page or its console says {seen['problems']}"
-    outside = [url for url in seen["requests"] if not url.startswith((service.face_url + "/", "data:", "blob:"))]
+    outside = [url for url in seen["requests"] if not url.startswith((seen["home"] + "/", "data:", "blob:"))]
     if outside or not seen["requests"]:
         yield f"requests to others: {outside} of {seen['requests']}"
     if "operations" not in seen:

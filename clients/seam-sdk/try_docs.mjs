@@ -1,10 +1,23 @@
-// Uses the API page as a person would, in headless Chromium: pastes a key and tries GrantAccess. Tells on standard output
-// what the page showed, each request that it made, and all that went wrong. Its arguments are the program to run as
-// Chromium, an empty directory for its profile, the address of the page, the key, and the id of a connected account.
+// Uses the API page as a person would, in headless Chromium: pastes a key and tries GrantAccess. Between them is a proxy
+// that serves the service below a prefix. Tells on standard output the address of the service in the proxy, what the page
+// showed, each request that it made, and all that went wrong. Its arguments are the program to run as Chromium, an empty
+// directory for its profile, the address of the service, the key, and the id of a connected account.
 
+import http from 'node:http'
 import { launch } from './chromium.mjs'
 
-const [executablePath, profile, address, key, account] = process.argv.slice(2)
+const [executablePath, profile, service, key, account] = process.argv.slice(2)
+const prefix = '/behind/a/prefix'
+const proxy = http.createServer((request, response) => {
+  if (!request.url.startsWith(prefix + '/')) return response.writeHead(404).end()
+  const { method, url, headers } = request
+  request.pipe(http.request(service + url.slice(prefix.length), { method, headers }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers)
+    answer.pipe(response)
+  }))
+})
+await new Promise((listening) => proxy.listen(0, '127.0.0.1', listening))
+const home = `http://127.0.0.1:${proxy.address().port}${prefix}`
 const browser = await launch(executablePath, profile)
 const page = await browser.newPage()
 const requests = []
@@ -17,7 +30,10 @@ page.on('console', (message) => {
 })
 
 const tryGrant = async () => {
-  await page.goto(address)
+  await page.goto(home + '/docs/')
+  if (page.url() !== home + '/docs') problems.push(`/docs/ leads to ${page.url()}`)
+  // Older versions of Swagger UI let a link choose the document.
+  await page.goto(home + '/docs?url=https://document.example/openapi.json')
   const operation = page.locator('.opblock', { hasText: 'Grant access' }).first()
   await operation.waitFor()
   const operations = await page.locator('.opblock').count()
@@ -44,5 +60,6 @@ const tryGrant = async () => {
 // What is missing on the page is waited for in vain; the console says why.
 const shown = await tryGrant().catch((error) => problems.push(String(error)) && {})
 
-process.stdout.write(JSON.stringify({ ...shown, requests, problems }) + '\n')
+process.stdout.write(JSON.stringify({ ...shown, home, requests, problems }) + '\n')
 await browser.close()
+proxy.close()

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path"
 
 	"github.com/swaggest/swgui/v5/static"
@@ -46,5 +47,7 @@ func addDocs(files map[string]fixedFile) error {
 		}
 		files[file.path] = served
 	}
+	// The links of the page are relative, so that they are right behind a prefix too, and so is this one.
+	files["/docs/"] = fixedFile{header: http.Header{"Location": {"../docs"}}, status: http.StatusPermanentRedirect}
 	return nil
 }

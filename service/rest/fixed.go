@@ -22,6 +22,8 @@ type fixedFile struct {
 	header http.Header
 	// unzip returns the body decompressed, nil for a body that is not kept compressed by gzip.
 	unzip func() []byte
+	// status is that of a redirect, zero for a file.
+	status int
 }
 
 // newFixedFile returns a file with the headers that all have.
@@ -63,6 +65,10 @@ func (f *face) withFixedFiles(next http.Handler) (http.Handler, error) {
 func (f fixedFile) serve(w http.ResponseWriter, r *http.Request) {
 	body, header := f.body, w.Header()
 	maps.Copy(header, f.header)
+	if f.status != 0 {
+		w.WriteHeader(f.status)
+		return
+	}
 	if f.unzip != nil {
 		header.Set("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {

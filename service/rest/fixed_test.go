@@ -59,6 +59,14 @@ func TestFixedFiles(t *testing.T) {
 			}
 		}
 	}
+	// A slash at the end leads to the page, behind a prefix too.
+	moved := on.send(http.MethodGet, "/docs/", "", "Authorization", "")
+	if moved.status != http.StatusPermanentRedirect || moved.header.Get("Location") != "../docs" {
+		t.Errorf("/docs/ gets %d %v", moved.status, moved.header)
+	}
+	if got := off.send(http.MethodGet, "/docs/", ""); got.status != http.StatusNotFound {
+		t.Errorf("/docs/ gets %d where the API page is off", got.status)
+	}
 	// The page's own calls are those of no other origin.
 	if got := on.grant(byID, "Origin", on.url.String(), "Sec-Fetch-Site", "same-origin"); got.status != http.StatusOK {
 		t.Errorf("a call of the page gets %d %s", got.status, got.text)
