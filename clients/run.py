@@ -2,7 +2,7 @@
 """Proves the stubs by programs that use them: starts the service with its sandbox, and lets the client in each language
 play scenarios.json against it.
 
-    python3 run.py [go] [typescript] [python] [java]
+    python3 run.py [go] [typescript] [python] [java] [rest]
 """
 
 import argparse
@@ -50,6 +50,11 @@ class Language:
 
 
 PIP = [".venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+VENV = [
+    [sys.executable, "-m", "venv", "--clear", ".venv"],
+    [*PIP, "--require-hashes", "--only-binary=:all:", "--requirement=requirements.txt"],
+]
+OPENAPI = "../../gen/openapi/openapi.json"
 
 LANGUAGES = {
     "go": Language(
@@ -66,10 +71,7 @@ LANGUAGES = {
         play=["npm", "test", "--silent"]),
     "python": Language(
         tools=[],
-        install=[
-            [sys.executable, "-m", "venv", "--clear", ".venv"],
-            [*PIP, "--require-hashes", "--only-binary=:all:", "--requirement=requirements.txt"],
-        ],
+        install=VENV,
         installed=".venv",
         locks=["requirements.txt"],
         build=[
@@ -81,6 +83,20 @@ LANGUAGES = {
         tools=["javac", "mvn"],
         build=[["mvn", "-B", "-q", "package"]],
         play=["java", "-jar", "scenarios/target/client-session-scenarios.jar", "../scenarios.json"]),
+    # Three languages, each with a client that is generated from the OpenAPI document.
+    "rest": Language(
+        tools=["node", "npm"],
+        install=[*VENV, ["npm", "ci", "--loglevel=error"]],
+        installed=".venv",
+        locks=["requirements.txt", "package.json", "package-lock.json"],
+        build=[
+            ["npm", "run", "--silent", "build"],
+            [".venv/bin/openapi-python-client", "generate", f"--path={OPENAPI}", "--config=openapi-python-client.yaml",
+             "--meta=none", "--output-path=generated/seam_rest", "--overwrite", "--fail-on-warning"],
+            ["go", "tool", "oapi-codegen", "--config=oapi-codegen.yaml", OPENAPI],
+            ["go", "build", "-o", "{out}/call", "."],
+        ],
+        play=[".venv/bin/python", "play.py", "{out}/call"]),
 }
 
 
@@ -139,7 +155,7 @@ def check_tools(languages):
         found = re.search(r"(\d+)(?:\.(\d+))?", version)
         if not found or tuple(int(part or 0) for part in found.groups()) < LEAST[tool]:
             raise toolchain.CannotRun(f"{wanted}: this is {version.strip()}")
-    if "python" in languages:
+    if {"python", "rest"} & set(languages):
         if sys.version_info < toolchain.LEAST_PYTHON:
             least = toolchain.dotted(toolchain.LEAST_PYTHON)
             raise toolchain.CannotRun(f"install Python {least} or newer: this is {sys.version.split()[0]}")
@@ -160,7 +176,8 @@ def play(name, service, scenarios, out):
                 folder / language.installed, locks, lambda: build(language.install, folder, out), sys.version)
         build(language.build, folder, out)
         done = bounded(filled_in(language.play, out), folder, PLAY_SECONDS, toolchain.quiet_environment(
-            GRPC_ADDRESS=service.grpc_address, SANDBOX_URL=service.sandbox_url, PYTHONUTF8="1"))
+            GRPC_ADDRESS=service.grpc_address, REST_URL=service.face_url, SANDBOX_URL=service.sandbox_url,
+            PYTHONUTF8="1"))
     except toolchain.CannotRun as error:
         print(error, flush=True)
         return 0, scenarios
