@@ -48,6 +48,8 @@ func addDocs(files map[string]fixedFile) error {
 		files[file.path] = served
 	}
 	// The links of the page are relative, so that they are right behind a prefix too, and so is this one.
-	files["/docs/"] = fixedFile{header: http.Header{"Location": {"../docs"}}, status: http.StatusPermanentRedirect}
+	files["/docs/"] = fixedFile{status: http.StatusPermanentRedirect, header: http.Header{
+		"Location": {"../docs"}, "Cache-Control": {"no-cache"},
+	}}
 	return nil
 }

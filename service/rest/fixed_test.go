@@ -61,7 +61,8 @@ func TestFixedFiles(t *testing.T) {
 	}
 	// A slash at the end leads to the page, behind a prefix too.
 	moved := on.send(http.MethodGet, "/docs/", "", "Authorization", "")
-	if moved.status != http.StatusPermanentRedirect || moved.header.Get("Location") != "../docs" {
+	if moved.status != http.StatusPermanentRedirect || moved.header.Get("Location") != "../docs" ||
+		moved.header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("/docs/ gets %d %v", moved.status, moved.header)
 	}
 	if got := off.send(http.MethodGet, "/docs/", ""); got.status != http.StatusNotFound {
