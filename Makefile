@@ -108,7 +108,6 @@ generate: $(BUF) .proto-imports $(NODE_TOOLS) $(PYTHON_TOOLS) ## Generate gen/ f
 	$(BUF) generate
 	$(BUF) generate --template tools/node/buf.gen.yaml
 	$(BUF) generate --template tools/python/buf.gen.yaml
-	touch gen/python/src/seam/clientsession/__init__.py # Flit makes no sdist without it.
 	go run -C tools ./constants ../gen
 	go test ./service/config -run '^TestConfigurationPage$$' -update
 

@@ -76,7 +76,8 @@ LANGUAGES = {
         locks=["requirements.txt"],
         build=[
             [*PIP, "--no-index", "--no-build-isolation", "--no-deps", "--force-reinstall", "../../gen/python"],
-            [".venv/bin/python", "-m", "mypy", "--no-error-summary", "."],
+            [".venv/bin/python", "-m", "mypy", "--no-error-summary", ".", "../../gen/python/src"],
+            [".venv/bin/python", "-m", "unittest"],
         ],
         play=[".venv/bin/python", "scenarios.py"]),
     "java": Language(

@@ -1,8 +1,9 @@
-"""Runs ../scenarios.json with the Python stubs, and checks that the example retries what it says it does.
+"""Runs ../scenarios.json with the Python package, and checks what its retries mean to Seam.
 
 Environment: GRPC_ADDRESS (host:port of the gRPC face, plaintext) and SANDBOX_URL (http://host:port of the sandbox).
 """
 
+import datetime
 import functools
 import json
 import os
@@ -17,16 +18,16 @@ import grpc
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from seam.clientsession.v1 import client_session_service_pb2 as pb
-from seam.clientsession.v1 import client_session_service_pb2_grpc as pb_grpc
 
-import grant_access
+import clientsession
+from clientsession.v1 import client_session_service_pb2 as pb
+from clientsession.v1 import client_session_service_pb2_grpc as pb_grpc
 
 SERVICE = "seam.clientsession.v1.ClientSessionService"
 SCENARIOS = pathlib.Path(__file__).resolve().parent.parent / "scenarios.json"
 SECONDS = 10
 SESSION = "3ada79d3-2848-4320-b2ef-a82e1e6dafac"
-CREDENTIAL = ("authorization", "Bearer seam_testSand_sandboxsandboxsandboxsan")
+API_KEY = "seam_testSand_sandboxsandboxsandboxsan"
 
 # What this runner knows of a scenario: an expectation that it cannot check must not pass unseen.
 MEMBERS = {"name", "rpc", "fault", "metadata", "request", "deadline_ms", "expect"}
@@ -39,14 +40,13 @@ Problems = Iterator[str]
 
 def main() -> int:
     address, sandbox = os.environ["GRPC_ADDRESS"], Sandbox(os.environ["SANDBOX_URL"])
-    checks: list[tuple[str, Callable[[], Problems]]] = []
-    # A scenario is about a single response, so its channel retries nothing.
-    with grpc.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
-        for scenario in json.loads(SCENARIOS.read_text(encoding="utf-8")):
-            checks.append((scenario["name"], functools.partial(run, channel, sandbox, scenario)))
-        checks.append(("the example's retries do not multiply the service's", functools.partial(retried, address, sandbox)))
-        checks.append(("the example does not retry a rate limit", functools.partial(not_retried, address, sandbox)))
-        failed = sum(not passes(name, check, sandbox) for name, check in checks)
+    checks: list[tuple[str, Callable[[], Problems]]] = [
+        (scenario["name"], functools.partial(run, address, sandbox, scenario))
+        for scenario in json.loads(SCENARIOS.read_text(encoding="utf-8"))
+    ]
+    checks.append(("retries do not multiply those of the service", functools.partial(retried, address, sandbox)))
+    checks.append(("a rate limit is not retried", functools.partial(not_retried, address, sandbox)))
+    failed = sum(not passes(name, check, sandbox) for name, check in checks)
     print(f"{len(checks) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
@@ -55,8 +55,6 @@ def passes(name: str, check: Callable[[], Problems], sandbox: "Sandbox") -> bool
     try:
         sandbox.post("reset")
         problems = list(check())
-    except grpc.RpcError as error:
-        problems = str(grant_access.Failure.of(error)).splitlines()
     except Exception:
         problems = traceback.format_exc().splitlines()
     if problems:
@@ -88,33 +86,35 @@ class Sandbox:
             return json.load(response)
 
 
-def run(channel: grpc.Channel, sandbox: Sandbox, scenario: dict[str, Any]) -> Problems:
+def run(address: str, sandbox: Sandbox, scenario: dict[str, Any]) -> Problems:
     expect = scenario["expect"]
     if unknown := (scenario.keys() - MEMBERS) | (expect.keys() - EXPECTATIONS):
         yield f"this runner does not know {sorted(unknown)}"
     if "fault" in scenario:
         sandbox.post("faults", scenario["fault"])
-    try:
-        match scenario["rpc"]:
-            case "GrantAccess":
-                problems = list(grant(channel, scenario))
-            case "Health":
-                problems = list(health(channel, expect["status"]))
-            case "Reflection":
-                problems = list(reflection(channel, expect["services"]))
-            case rpc:
-                problems = [f"this runner cannot call {rpc}"]
-        yield from differences("code", expect["code"], "OK")
-        yield from problems
-    except grpc.RpcError as error:
-        yield from failure_differences(expect, error)
+    metadata = dict(scenario.get("metadata", {}))
+    credential = metadata.pop("authorization", "").removeprefix("Bearer ") or None
+    with clientsession.connect(address, credential) as channel:
+        try:
+            match scenario["rpc"]:
+                case "GrantAccess":
+                    problems = list(grant(channel, metadata, scenario))
+                case "Health":
+                    problems = list(health(channel, expect["status"]))
+                case "Reflection":
+                    problems = list(reflection(channel, expect["services"]))
+                case rpc:
+                    problems = [f"this runner cannot call {rpc}"]
+            yield from differences("code", expect["code"], "OK")
+            yield from problems
+        except clientsession.Error as error:
+            yield from error_differences(expect, error)
 
 
-def grant(channel: grpc.Channel, scenario: dict[str, Any]) -> Problems:
+def grant(channel: grpc.Channel, metadata: dict[str, str], scenario: dict[str, Any]) -> Problems:
     request = json_format.ParseDict(scenario["request"], pb.GrantAccessRequest())
     response, call = pb_grpc.ClientSessionServiceStub(channel).GrantAccess.with_call(
-        request, metadata=tuple(scenario["metadata"].items()),
-        timeout=scenario.get("deadline_ms", SECONDS * 1000) / 1000)
+        request, metadata=tuple(metadata.items()), timeout=scenario.get("deadline_ms", SECONDS * 1000) / 1000)
     yield from differences("ok", True, response.ok)
     if not dict(call.initial_metadata()).get("seam-request-id"):
         yield "the metadata seam-request-id is missing"
@@ -130,25 +130,28 @@ def value_of(message: Any, name: str) -> Any:
     return value if isinstance(value, (str, int, bool)) else list(value)
 
 
-def failure_differences(expect: dict[str, Any], error: grpc.RpcError) -> Problems:
-    failure = grant_access.Failure.of(error)
-    yield from differences("code", expect["code"], failure.code.name)
-    if expect["code"] != failure.code.name:
-        yield from str(failure).splitlines()
+def error_differences(expect: dict[str, Any], error: clientsession.Error) -> Problems:
+    yield from differences("code", expect["code"], error.code.name)
+    if expect["code"] != error.code.name:
+        yield str(error)
         return
     if expect["code"] == "DEADLINE_EXCEEDED":
-        return  # The client gives up by itself, so there is nothing more to read.
-    yield from differences("reason", expect["reason"], failure.reason)
-    yield from differences("domain", expect["domain"], failure.domain)
-    yield from differences("type", expect["type"], failure.metadata.get("type", ""))
-    yield from differences("http_status", expect["http_status"], failure.metadata.get("http_status"))
-    yield from differences("fields", expect["fields"], [name for name, _ in failure.fields])
-    yield from differences("retry_delay_seconds", expect.get("retry_delay_seconds"), failure.retry_seconds)
-    assert isinstance(error, grpc.Call)
-    metadata = dict([*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())])
-    if not failure.request_id:
-        yield "there is no request id"
-    yield from differences("request_id", metadata.get("seam-request-id"), failure.request_id)
+        return  # The client may give up by itself, and then there is nothing more to read.
+    delay = expect.get("retry_delay_seconds")
+    for name, expected in {
+        **{name: expect[name] for name in ("reason", "domain", "type")},
+        "http_status": int(expect["http_status"]),
+        "violations": expect["fields"],
+        "retry_delay": None if delay is None else datetime.timedelta(seconds=delay),
+    }.items():
+        got = getattr(error, name)
+        yield from differences(name, expected, [found.field for found in got] if name == "violations" else got)
+    assert isinstance(error.__cause__, grpc.Call)
+    metadata = dict([*(error.__cause__.initial_metadata() or ()), *(error.__cause__.trailing_metadata() or ())])
+    if not error.request_id or not error.call_id:
+        yield "there is no request id or no call id"
+    yield from differences("request_id", metadata.get("seam-request-id"), error.request_id)
+    yield from differences("call_id", metadata.get("x-request-id"), error.call_id)
 
 
 def health(channel: grpc.Channel, status: str) -> Problems:
@@ -173,29 +176,26 @@ def reflection(channel: grpc.Channel, services: list[str]) -> Problems:
 
 
 def retried(address: str, sandbox: Sandbox) -> Problems:
-    """The service retries a failed grant up to twice, and tells the retry policy of the channel not to retry."""
+    """The service retries a failed grant up to twice, and tells the channel not to retry."""
     sandbox.post("faults", {"status": 503})
-    try:
-        with grant_access.connect(address, tls=False) as channel:
-            pb_grpc.ClientSessionServiceStub(channel).GrantAccess(
-                pb.GrantAccessRequest(client_session_id=SESSION), metadata=(CREDENTIAL,), timeout=SECONDS)
-        yield "the call succeeded"
-    except grpc.RpcError as error:
-        yield from differences("code", "UNAVAILABLE", grant_access.Failure.of(error).code.name)
+    yield from differences("code", grpc.StatusCode.UNAVAILABLE, code_of_grant(address))
     if not 1 <= (requests := sandbox.requests()) <= 3:
         yield f"expected 1 to 3 requests to Seam, got {requests}"
 
 
 def not_retried(address: str, sandbox: Sandbox) -> Problems:
     sandbox.post("faults", {"rate_limit": True, "retry_after": 7})
-    try:
-        with grant_access.connect(address, tls=False) as channel:
-            pb_grpc.ClientSessionServiceStub(channel).GrantAccess(
-                pb.GrantAccessRequest(client_session_id=SESSION), metadata=(CREDENTIAL,), timeout=SECONDS)
-        yield "the call succeeded"
-    except grpc.RpcError as error:
-        yield from differences("code", "RESOURCE_EXHAUSTED", grant_access.Failure.of(error).code.name)
+    yield from differences("code", grpc.StatusCode.RESOURCE_EXHAUSTED, code_of_grant(address))
     yield from differences("requests to Seam", 1, sandbox.requests())
+
+
+def code_of_grant(address: str) -> grpc.StatusCode:
+    with clientsession.connect(address, API_KEY) as channel:
+        try:
+            pb_grpc.ClientSessionServiceStub(channel).GrantAccess(pb.GrantAccessRequest(client_session_id=SESSION))
+        except clientsession.Error as error:
+            return error.code
+    return grpc.StatusCode.OK
 
 
 def differences(what: str, expected: Any, got: Any) -> Problems:

@@ -145,22 +145,47 @@ class Release(unittest.TestCase):
             folder=program, SEAM_API_KEY=API_KEY, **go))
 
     def test_python(self):
+        """The README's programs, in an empty project."""
         project = self.project()
-        # The versions that the example is tested with. What is installed is what the wheel asks for.
-        versions = re.findall(r"^[a-z-]+==\S+", (CLIENTS / "python" / "requirements.txt").read_text(), re.MULTILINE)
+        readme = (REPOSITORY / "gen" / "python" / "README.md").read_text(encoding="utf-8")
+        programs = re.findall(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+        for name, program in zip(["grant_access.py", "get.py"], programs, strict=True):
+            (project / name).write_text(program)
+        python, install = self.python(project, "python")
+        run(*install, DIST / WHEEL)
+        for session in SESSION, "00000000-0000-4000-8000-000000000000":
+            self.assertIn(SESSION, run(
+                python, "grant_access.py", self.service.grpc_address, session, ACCOUNT,
+                folder=project, SEAM_API_KEY=API_KEY))
+        self.assertEqual("jane_doe\n", run(
+            python, "get.py", self.service.grpc_address, SESSION, folder=project, SEAM_API_KEY=API_KEY))
+        run(*install, "mypy", "client-session-service-stubs[types]")
+        run(python, "-m", "mypy", "--strict", "grant_access.py", "get.py", folder=project)
+        self.assertEqual(programs[0], (CLIENTS / "python" / "grant_access.py").read_text(encoding="utf-8"))
+
+    def test_python_beside_the_sdk(self):
+        """Seam's SDK is the package `seam`, which must not shadow the stubs, however the two are installed."""
+        project = self.project()
+        python, install = self.python(project, "python", "seam-sdk")
+        both = [python, "-c", "import seam, clientsession.v1.client_session_service_pb2_grpc; seam.Seam"]
+        run(*install, "seam")
+        run(*install, "--target", project / "stubs", DIST / WHEEL)
+        run(*both, folder=project, PYTHONPATH=str(project / "stubs"))
+        run(*install, DIST / WHEEL)
+        run(*both, folder=project)
+        run(*install, "--target", project / "all", DIST / WHEEL, "seam")
+        run(sys.executable, *both[1:], folder=project, PYTHONPATH=str(project / "all"))
+
+    def python(self, project, *clients_of):
+        """A virtual environment, and the command that installs into it, at the versions that the clients are tested
+        with. What is installed is what the wheel asks for."""
+        locks = [(CLIENTS / name / "requirements.txt").read_text(encoding="utf-8") for name in clients_of]
+        versions = re.findall(r"^[a-z-]+==[^\\\n]+", "\n".join(locks), re.MULTILINE)  # With the markers.
         (project / "constraints.txt").write_text("\n".join(versions))
         run(sys.executable, "-m", "venv", project / "venv")
         python = project / "venv" / "bin" / "python"
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
-                   "--constraint", project / "constraints.txt"]
-        run(*install, DIST / WHEEL)
-        # Before anything else brings what the stubs need.
-        run(python, "-c", "import seam.clientsession.v1.client_session_service_pb2_grpc", folder=project)
-        run(*install, "grpcio-status")
-        shutil.copy(CLIENTS / "python" / "grant_access.py", project)
-        self.assertIn(SESSION, run(
-            python, "grant_access.py", "--address", self.service.grpc_address, "--session", SESSION, "--account", ACCOUNT,
-            folder=project, SEAM_API_KEY=API_KEY))
+        return python, [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
+                        "--constraint", project / "constraints.txt"]
 
     def test_npm(self):
         project = self.project()

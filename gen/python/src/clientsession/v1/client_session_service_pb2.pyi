@@ -9,7 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from seam.clientsession.v1 import client_session_pb2 as _client_session_pb2
+from clientsession.v1 import client_session_pb2 as _client_session_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from seam.clientsession.v1 import client_session_service_pb2 as seam_dot_clientsession_dot_v1_dot_client__session__service__pb2
+from clientsession.v1 import client_session_service_pb2 as seam_dot_clientsession_dot_v1_dot_client__session__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__

@@ -30,7 +30,7 @@ DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*seam/clientsessio
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'seam.clientsession.v1.client_session_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clientsession.v1.client_session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\'com.clientsession.seam.clientsession.v1P\001Z\\github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1;clientsessionv1'

@@ -5,7 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from seam.clientsession.v1 import client_session_service_pb2 as _client_session_service_pb2
+from clientsession.v1 import client_session_service_pb2 as _client_session_service_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
