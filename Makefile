@@ -59,6 +59,7 @@ test-release: release ## Install each package of dist/ into an empty project and
 # they work, so three packages fit on two cores.
 test: ## Run the tests with the race detector
 	go test -race -p 3 ./service/server ./...
+	go test -C gen/go -race ./...
 
 FUZZTIME ?= 10s
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
@@ -90,7 +91,7 @@ bench-go: ## Run the benchmarks in Go
 
 lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contract, the workflows and the changelog
 	$(LINT) run --build-tags soak,fleet
-	@set -e; for module in clients/go service/servicetest tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
+	@set -e; for module in gen/go clients/go service/servicetest tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
 	@set -e; for module in . gen/go clients/go service/servicetest tools/chart tools/release; do go -C $$module mod tidy -diff; done
 	$(ACTIONLINT) -shellcheck= -pyflakes=
 	@grep -qF "## [$$(cat VERSION)]" CHANGELOG.md || { echo "CHANGELOG.md has no heading for $$(cat VERSION), the content of VERSION"; exit 1; }
