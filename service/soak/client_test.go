@@ -18,15 +18,14 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clientsession/client-session-service/gen/go/clientsession"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 	"github.com/clientsession/client-session-service/service/sandbox"
 	"github.com/clientsession/client-session-service/service/servicetest"
@@ -133,15 +132,10 @@ func (c *caller) overGRPC(ctx context.Context, r rpc, in, out proto.Message) rep
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+sandbox.APIKey)
 	conn := c.conns[c.next.Add(1)%uint64(len(c.conns))]
 	err := conn.Invoke(ctx, "/"+clientsessionv1.ClientSessionService_ServiceDesc.ServiceName+"/"+r.name, in, out)
-	s := status.Convert(err)
-	got := reply{outcome: s.Code().String(), cause: err}
-	for _, detail := range s.Details() {
-		switch detail := detail.(type) {
-		case *errdetails.ErrorInfo:
-			got.kind = detail.GetMetadata()["type"]
-		case *errdetails.RetryInfo:
-			got.retryAfter = detail.GetRetryDelay().AsDuration()
-		}
+	failure, _ := clientsession.FromError(err)
+	got := reply{outcome: failure.Code.String(), kind: failure.Type, cause: err}
+	if failure.RetryDelay != nil {
+		got.retryAfter = *failure.RetryDelay
 	}
 	return got
 }

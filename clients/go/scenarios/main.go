@@ -1,5 +1,4 @@
-// Command scenarios runs ../scenarios.json with the Go stubs, and checks that the example retries what it says it
-// does.
+// Command scenarios runs ../scenarios.json with the library for Go, and checks that it retries what it says it does.
 //
 // Environment: GRPC_ADDRESS (host:port of the gRPC face, plaintext) and SANDBOX_URL (http://host:port of the sandbox).
 package main
@@ -11,8 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/codes"
+
+	"github.com/clientsession/client-session-service/gen/go/clientsession"
 )
 
 const limit = 10 * time.Second
@@ -30,7 +30,7 @@ type scenario struct {
 }
 
 type expectation struct {
-	Code              string         `json:"code"`
+	Code              codes.Code     `json:"code"`
 	Session           map[string]any `json:"session"`
 	Reason            string         `json:"reason"`
 	Type              string         `json:"type"`
@@ -68,9 +68,7 @@ func run(path string) (int, error) {
 		return 0, err
 	}
 	address, box := os.Getenv("GRPC_ADDRESS"), newSandbox(os.Getenv("SANDBOX_URL"))
-	// A scenario is about a single response, so its connection retries nothing.
-	conn, err := grpc.NewClient(address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+	conn, err := clientsession.Connect(address, "") // Each scenario has its own credential.
 	if err != nil {
 		return 0, fmt.Errorf("connect to %s: %w", address, err)
 	}
@@ -81,8 +79,8 @@ func run(path string) (int, error) {
 		checks = append(checks, check{s.Name, func() []string { return s.play(conn, box) }})
 	}
 	checks = append(checks,
-		check{"the example's retries do not multiply the service's", func() []string { return retried(address, box) }},
-		check{"the example does not retry a rate limit", func() []string { return notRetried(address, box) }})
+		check{"the library's retries do not multiply the service's", func() []string { return retried(address, box) }},
+		check{"the library does not retry a rate limit", func() []string { return notRetried(address, box) }})
 
 	failed := 0
 	for _, c := range checks {

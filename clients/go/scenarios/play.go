@@ -6,16 +6,18 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	client "github.com/clientsession/client-session-service/clients/go"
+	"github.com/clientsession/client-session-service/gen/go/clientsession"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
@@ -58,7 +60,7 @@ func (s scenario) grant(ctx context.Context, conn *grpc.ClientConn) []string {
 	if err != nil {
 		return s.failure(err, metadata.Join(header, trailer))
 	}
-	problems := differences("code", s.Expect.Code, "OK")
+	problems := differences("code", s.Expect.Code, codes.OK)
 	problems = append(problems, differences("ok", true, response.GetOk())...)
 	if len(header.Get(requestIDHeader)) != 1 {
 		problems = append(problems, "the metadata seam-request-id is missing")
@@ -96,41 +98,42 @@ func valueOf(message protoreflect.Message, field protoreflect.FieldDescriptor) a
 }
 
 func (s scenario) failure(err error, md metadata.MD) []string {
-	failure := client.FailureOf(err)
+	failure, _ := clientsession.FromError(err)
 	problems := differences("code", s.Expect.Code, failure.Code)
 	if len(problems) > 0 {
-		return append(problems, failure.String())
+		return append(problems, failure.Error())
 	}
-	if failure.Code == "DEADLINE_EXCEEDED" {
+	if failure.Code == codes.DeadlineExceeded {
 		return nil
 	}
 	fields := []string{}
-	for _, violation := range failure.Fields {
-		fields = append(fields, violation.GetField())
+	for _, violation := range failure.Violations {
+		fields = append(fields, violation.Field)
 	}
 	var retryDelay *float64
-	if failure.RetryIn != nil {
-		seconds := failure.RetryIn.Seconds()
+	if failure.RetryDelay != nil {
+		seconds := failure.RetryDelay.Seconds()
 		retryDelay = &seconds
 	}
 	problems = append(problems, differences("reason", s.Expect.Reason, failure.Reason)...)
 	problems = append(problems, differences("domain", s.Expect.Domain, failure.Domain)...)
-	problems = append(problems, differences("type", s.Expect.Type, failure.Metadata["type"])...)
-	problems = append(problems, differences("http_status", s.Expect.HTTPStatus, failure.Metadata["http_status"])...)
+	problems = append(problems, differences("type", s.Expect.Type, failure.Type)...)
+	problems = append(problems, differences("http_status", s.Expect.HTTPStatus, strconv.Itoa(failure.HTTPStatus))...)
 	problems = append(problems, differences("fields", s.Expect.Fields, fields)...)
 	problems = append(problems, differences("retry_delay_seconds", s.Expect.RetryDelaySeconds, retryDelay)...)
 	if failure.RequestID == "" {
 		problems = append(problems, "there is no request id")
 	}
+	problems = append(problems, differences("call_id", md.Get("x-request-id"), []string{failure.CallID})...)
 	return append(problems, differences("request_id", md.Get(requestIDHeader), []string{failure.RequestID})...)
 }
 
 func (s scenario) health(ctx context.Context, conn *grpc.ClientConn) []string {
-	problems := differences("code", s.Expect.Code, "OK")
+	problems := differences("code", s.Expect.Code, codes.OK)
 	for _, service := range []string{"", clientsessionv1.ClientSessionService_ServiceDesc.ServiceName} {
 		response, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
 		if err != nil {
-			return []string{client.FailureOf(err).String()}
+			return []string{err.Error()}
 		}
 		what := fmt.Sprintf("health of %q", service)
 		problems = append(problems, differences(what, s.Expect.Status, response.GetStatus().String())...)
@@ -139,10 +142,10 @@ func (s scenario) health(ctx context.Context, conn *grpc.ClientConn) []string {
 }
 
 func (s scenario) reflection(ctx context.Context, conn *grpc.ClientConn) []string {
-	problems := differences("code", s.Expect.Code, "OK")
+	problems := differences("code", s.Expect.Code, codes.OK)
 	stream, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
 	if err != nil {
-		return []string{client.FailureOf(err).String()}
+		return []string{err.Error()}
 	}
 	// What Send returns is only that the stream has ended; Recv tells why.
 	_ = stream.Send(&reflectionv1.ServerReflectionRequest{
@@ -150,7 +153,7 @@ func (s scenario) reflection(ctx context.Context, conn *grpc.ClientConn) []strin
 	})
 	response, err := stream.Recv()
 	if err != nil {
-		return []string{client.FailureOf(err).String()}
+		return []string{err.Error()}
 	}
 	var listed []string
 	for _, service := range response.GetListServicesResponse().GetService() {

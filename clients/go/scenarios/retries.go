@@ -4,34 +4,34 @@ import (
 	"context"
 	"fmt"
 
-	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
-	client "github.com/clientsession/client-session-service/clients/go"
+	"github.com/clientsession/client-session-service/gen/go/clientsession"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
-// retried shows that the service retries a failed grant up to twice, and tells the connection's retry policy not to
-// retry.
+// retried shows that the service retries a failed grant up to twice, and tells the library not to retry.
 func retried(address string, box sandbox) []string {
 	if err := box.post("faults", []byte(`{"status": 503}`)); err != nil {
 		return []string{err.Error()}
 	}
-	err := grantAsExample(address)
+	err := grant(address)
 	if err == nil {
 		return []string{"the call succeeded"}
 	}
-	return append(differences("code", "UNAVAILABLE", client.FailureOf(err).Code), countRequests(box, 1, 3)...)
+	return append(differences("code", codes.Unavailable, status.Code(err)), countRequests(box, 1, 3)...)
 }
 
 func notRetried(address string, box sandbox) []string {
 	if err := box.post("faults", []byte(`{"rate_limit": true, "retry_after": 7}`)); err != nil {
 		return []string{err.Error()}
 	}
-	err := grantAsExample(address)
+	err := grant(address)
 	if err == nil {
 		return []string{"the call succeeded"}
 	}
-	return append(differences("code", "RESOURCE_EXHAUSTED", client.FailureOf(err).Code), countRequests(box, 1, 1)...)
+	return append(differences("code", codes.ResourceExhausted, status.Code(err)), countRequests(box, 1, 1)...)
 }
 
 func countRequests(box sandbox, least, most int) []string {
@@ -45,17 +45,14 @@ func countRequests(box sandbox, least, most int) []string {
 	return nil
 }
 
-func grantAsExample(address string) error {
-	conn, err := client.Connect(address, false)
+func grant(address string) error {
+	conn, err := clientsession.Connect(address, "seam_testSand_sandboxsandboxsandboxsan")
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer seam_testSand_sandboxsandboxsandboxsan")
 	session := "3ada79d3-2848-4320-b2ef-a82e1e6dafac"
 	_, err = clientsessionv1.NewClientSessionServiceClient(conn).GrantAccess(
-		ctx, &clientsessionv1.GrantAccessRequest{ClientSessionId: &session})
+		context.Background(), &clientsessionv1.GrantAccessRequest{ClientSessionId: &session})
 	return err
 }
