@@ -48,7 +48,7 @@ image: $(filter bin/linux%,$(BINARIES)) ## Build the container image for amd64 a
 	  $(foreach arch,amd64 arm64,-binary linux/$(arch)='$(CURDIR)/bin/linux_$(arch)/client-session-service')
 
 release: VERSION = $(shell cat VERSION)
-release: $(BINARIES) image $(BIN)/cyclonedx-gomod $(PYTHON_TOOLS) ## Build all that is released into dist/
+release: $(BINARIES) image $(BIN)/cyclonedx-gomod $(BIN)/goproxy $(PYTHON_TOOLS) ## Build all that is released into dist/
 	sh tools/release/release.sh
 
 test-release: release ## Install each package of dist/ into an empty project and make a call with it
@@ -189,6 +189,10 @@ $(BIN)/govulncheck: tools/release/go.mod tools/release/go.sum
 # The bill of materials has the hash of what made it.
 $(BIN)/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum
 	$(RELEASE_GO) build -C tools/release -trimpath -buildvcs=false -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+# The zip that it writes has the same bytes only if the same toolchain compresses it.
+$(BIN)/goproxy: tools/release/goproxy/main.go tools/release/go.mod tools/release/go.sum
+	$(RELEASE_GO) build -C tools/release -trimpath -o $(CURDIR)/$@ ./goproxy
 
 # The stamp is a file of its own, because the venv's python is a link to the machine's.
 $(PYTHON_TOOLS): tools/python/requirements.txt

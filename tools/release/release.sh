@@ -39,7 +39,11 @@ echo "== chart"
 sh tools/chart/package.sh "$dist"
 
 # The packages of the stubs are made from copies of what is committed, which get the version that gen/ leaves open.
-git ls-files -z gen/python gen/ts gen/java proto | xargs -0 cp --parents --target-directory "$work"
+git ls-files -z gen/go gen/python gen/ts gen/java proto | xargs -0 cp --parents --target-directory "$work"
+
+echo "== Go"
+.tools/bin/goproxy "$work/gen/go" "v$version" "$work/proxy"
+pack "$work/proxy" github.com | gzip -9n >"$dist/client-session-stubs-go-$version.tar.gz"
 
 echo "== Python"
 sed -i "s/^version = .*/version = \"$version\"/" "$work/gen/python/pyproject.toml"

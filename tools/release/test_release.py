@@ -26,10 +26,11 @@ PLATFORMS = ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"]
 JAR = f"client-session-stubs-{VERSION}"
 WHEEL = f"client_session_service_stubs-{VERSION}-py3-none-any.whl"
 TARBALL = f"clientsession-stubs-{VERSION}.tgz"
+MODULE_PROXY = f"client-session-stubs-go-{VERSION}.tar.gz"
 NAMES = sorted([
     *(f"client-session-service_{VERSION}_{platform}.tar.gz" for platform in PLATFORMS),
     f"client-session-service_{VERSION}_image.tar", f"client-session-service_{VERSION}.cdx.json",
-    f"client-session-service-{VERSION}.tgz",
+    f"client-session-service-{VERSION}.tgz", MODULE_PROXY,
     WHEEL, f"client_session_service_stubs-{VERSION}.tar.gz", TARBALL, f"{JAR}.jar", f"{JAR}-sources.jar", f"{JAR}.pom",
 ])
 
@@ -118,31 +119,41 @@ class Release(unittest.TestCase):
         self.assertEqual(modules, listed)
 
     def test_go(self):
-        """A Go module in a folder is released by a tag that has the folder's name. The clone stands in for the remote
-        repository, and the machine's own module cache for the proxy; the test leaves nothing in either."""
-        project, clone = self.project(), self.folder / "clone"
+        """The program of the README gets the module from the released file, or by its tag, which has the name of the
+        module's folder. A clone stands in for the remote repository, and the machine's own module cache for the proxy; the
+        test leaves nothing in either."""
+        program = re.search(r"```go\n(.*?)```", (REPOSITORY / "gen" / "go" / "README.md").read_text(), re.DOTALL)[1]
+        self.assertTrue((CLIENTS / "go" / "example" / "main.go").read_text().endswith(program))
+        proxy, clone, config = self.folder / "proxy", self.folder / "clone", self.folder / "gitconfig"
+        with tarfile.open(DIST / MODULE_PROXY) as archive:
+            archive.extractall(proxy, filter="data")
         run("git", "clone", "--quiet", "--no-hardlinks", REPOSITORY, clone)
         run("git", "-C", clone, "tag", f"gen/go/v{VERSION}")
-        (project / "gitconfig").write_text(f'[url "file://{clone}"]\ninsteadOf = https://{MODULE}\n')
-        cache = run("go", "env", "GOMODCACHE").strip()
-        go = {
-            "GOMODCACHE": str(project / "modules"), "GOPROXY": f"file://{cache}/cache/download,{run('go', 'env', 'GOPROXY').strip()}",
-            "GOPRIVATE": MODULE, "GIT_CONFIG_GLOBAL": str(project / "gitconfig"), "GOFLAGS": "-modcacherw -trimpath",
+        config.write_text(f'[url "file://{clone}"]\ninsteadOf = https://{MODULE}\n')
+        proxies = f"file://{run('go', 'env', 'GOMODCACHE').strip()}/cache/download,{run('go', 'env', 'GOPROXY').strip()}"
+        self.assertEqual(
+            self.play_go(program, GOPROXY=f"file://{proxy},{proxies}", GONOSUMDB=MODULE),
+            self.play_go(program, GOPROXY=proxies, GOPRIVATE=MODULE, GIT_CONFIG_GLOBAL=str(config)))
+
+    def play_go(self, program, **environment):
+        """Builds and runs a program in an empty project and returns the checksums of the stubs."""
+        project = self.project()
+        go = environment | {
+            "GOMODCACHE": str(project / "modules"), "GOFLAGS": "-modcacherw -trimpath",
             "CGO_ENABLED": "0",  # As for what is released, whose packages are compiled already.
         }
-        program = project / "program"
-        shutil.copytree(CLIENTS / "go" / "grant-access", program / "grant-access")
-        for name in "client.go", "go.sum":
-            shutil.copy(CLIENTS / "go" / name, program)
-        main = program / "grant-access" / "main.go"
-        main.write_text(main.read_text().replace(f"{MODULE}/clients/go", "example.com/program"))
-        run("go", "mod", "init", "example.com/program", folder=program, **go)
-        run("go", "get", f"{MODULE}/gen/go@v{VERSION}", folder=program, **go)
-        run("go", "mod", "tidy", folder=program, **go)
-        self.assertIn(f"{MODULE}/gen/go v{VERSION}\n", (program / "go.mod").read_text())
-        self.assertIn(SESSION, run(
-            "go", "run", "./grant-access", "-address", self.service.grpc_address, "-session", SESSION, "-account", ACCOUNT,
-            folder=program, SEAM_API_KEY=API_KEY, **go))
+        (project / "main.go").write_text(program)
+        shutil.copy(CLIENTS / "go" / "go.sum", project)
+        run("go", "mod", "init", "example.com/program", folder=project, **go)
+        run("go", "get", f"{MODULE}/gen/go@v{VERSION}", folder=project, **go)
+        run("go", "mod", "tidy", folder=project, **go)
+        run("go", "build", "-o", "program", ".", folder=project, **go)
+        for user in "jane_doe", "somebody_new":
+            self.assertEqual("granted\n", run(
+                project / "program", user, ACCOUNT, ADDRESS=self.service.grpc_address, SEAM_API_KEY=API_KEY))
+        sums = [line for line in (project / "go.sum").read_text().splitlines() if line.startswith(f"{MODULE}/")]
+        self.assertEqual(2, len(sums))
+        return sums
 
     def test_python(self):
         """The README's programs, in an empty project."""
