@@ -1,5 +1,5 @@
-// Command goproxy writes a module as the folder of a Go module proxy, which go reads with GOPROXY=file://FOLDER. The zip
-// has what go makes of the module's tag, so both have the same checksum.
+// Command goproxy writes a module as the folder of a Go module proxy, which go reads with GOPROXY=file://FOLDER. The
+// zip has what go makes of the module's tag, so both have the same checksum.
 //
 //	goproxy FOLDER_OF_MODULE VERSION FOLDER_OF_PROXY
 //
@@ -45,13 +45,14 @@ func run(folder, version, proxy string) error {
 		return err
 	}
 	into := filepath.Join(proxy, filepath.FromSlash(escaped), "@v")
-	if err := os.MkdirAll(into, 0o750); err != nil {
+	if err := os.MkdirAll(into, 0o750); err != nil { //nolint:gosec // As above.
 		return err
 	}
 	for name, content := range map[string][]byte{
 		"list": []byte(version + "\n"), version + ".info": info, version + ".mod": mod,
 	} {
-		if err := os.WriteFile(filepath.Join(into, name), content, 0o600); err != nil {
+		err := os.WriteFile(filepath.Join(into, name), content, 0o600) //nolint:gosec // As above.
+		if err != nil {
 			return err
 		}
 	}
