@@ -1,9 +1,9 @@
 package com.clientsession.seam.example;
 
-import com.clientsession.seam.clientsession.v1.ClientSession;
-import com.clientsession.seam.clientsession.v1.ClientSessionServiceGrpc;
-import com.clientsession.seam.clientsession.v1.ClientSessionServiceGrpc.ClientSessionServiceBlockingStub;
-import com.clientsession.seam.clientsession.v1.GrantAccessRequest;
+import com.clientsession.v1.ClientSession;
+import com.clientsession.v1.ClientSessionServiceGrpc;
+import com.clientsession.v1.ClientSessionServiceGrpc.ClientSessionServiceBlockingStub;
+import com.clientsession.v1.GrantAccessRequest;
 import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;

@@ -1,8 +1,8 @@
 package com.clientsession.seam.scenarios;
 
-import com.clientsession.seam.clientsession.v1.ClientSessionServiceGrpc;
-import com.clientsession.seam.clientsession.v1.GrantAccessRequest;
-import com.clientsession.seam.clientsession.v1.GrantAccessResponse;
+import com.clientsession.v1.ClientSessionServiceGrpc;
+import com.clientsession.v1.GrantAccessRequest;
+import com.clientsession.v1.GrantAccessResponse;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.protobuf.InvalidProtocolBufferException;
