@@ -217,8 +217,8 @@ const file_seam_clientsession_v1_client_session_proto_rawDesc = "" +
 	"\x12additional_members\x18\r \x01(\v2\x17.google.protobuf.StructB\x03\x80\x01\x01R\x11additionalMembersB\x16\n" +
 	"\x14_user_identifier_keyB\x0f\n" +
 	"\r_customer_keyB\x13\n" +
-	"\x11_user_identity_idB\x89\x01\n" +
-	"'com.clientsession.seam.clientsession.v1P\x01Z\\github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
+	"\x11_user_identity_idBv\n" +
+	"\x14com.clientsession.v1P\x01Z\\github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
 
 var (
 	file_seam_clientsession_v1_client_session_proto_rawDescOnce sync.Once

@@ -1224,8 +1224,8 @@ const file_seam_clientsession_v1_client_session_service_proto_rawDesc = "" +
 	"\x04List\x12\".seam.clientsession.v1.ListRequest\x1a#.seam.clientsession.v1.ListResponse\"9\x82\xd3\xe4\x93\x023Z\x1a:\x01*\"\x15/client_sessions/list\x12\x15/client_sessions/list\x12\xb2\x01\n" +
 	"\vGrantAccess\x12).seam.clientsession.v1.GrantAccessRequest\x1a*.seam.clientsession.v1.GrantAccessResponse\"L\x82\xd3\xe4\x93\x02F:\x01*Z\":\x01*\"\x1d/client_sessions/grant_access2\x1d/client_sessions/grant_access\x12y\n" +
 	"\x06Revoke\x12$.seam.clientsession.v1.RevokeRequest\x1a%.seam.clientsession.v1.RevokeResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/client_sessions/revoke\x12\x94\x01\n" +
-	"\x06Delete\x12$.seam.clientsession.v1.DeleteRequest\x1a%.seam.clientsession.v1.DeleteResponse\"=\x82\xd3\xe4\x93\x027Z\x1c:\x01*\"\x17/client_sessions/delete*\x17/client_sessions/deleteB\x89\x01\n" +
-	"'com.clientsession.seam.clientsession.v1P\x01Z\\github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
+	"\x06Delete\x12$.seam.clientsession.v1.DeleteRequest\x1a%.seam.clientsession.v1.DeleteResponse\"=\x82\xd3\xe4\x93\x027Z\x1c:\x01*\"\x17/client_sessions/delete*\x17/client_sessions/deleteBv\n" +
+	"\x14com.clientsession.v1P\x01Z\\github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1;clientsessionv1b\x06proto3"
 
 var (
 	file_seam_clientsession_v1_client_session_service_proto_rawDescOnce sync.Once
