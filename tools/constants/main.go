@@ -120,7 +120,11 @@ func inJava(reasons []reason) string {
 	fmt.Fprintf(&b, "// %s\n\npackage com.clientsession;\n\n/** Reasons of an error. An error may have others. */\n"+
 		"public final class Reason {\n  private Reason() {}\n", generated)
 	for _, r := range reasons {
-		fmt.Fprintf(&b, "\n  /** %s. */\n  public static final String %s = %q;\n", r.meaning, r.name, r.name)
+		line := fmt.Sprintf("  public static final String %s = %q;", r.name, r.name)
+		if len(line) > 120 {
+			line = strings.Replace(line, " = ", " =\n      ", 1)
+		}
+		fmt.Fprintf(&b, "\n  /** %s%s. */\n%s\n", strings.ToUpper(r.meaning[:1]), r.meaning[1:], line)
 	}
 	b.WriteString("}\n")
 	return b.String()
@@ -134,33 +138,39 @@ package com.clientsession;
 import java.util.List;
 import java.util.Map;
 
-/** The recommended service config, as a channel builder takes it. */
-final class ServiceConfig {
-  static final Map<String, ?> VALUE = ` + javaValue(config) + `;
+/** The service config of the channels that {@link ClientSessionChannel} makes. */
+public final class ServiceConfig {
+  /** As {@link io.grpc.ManagedChannelBuilder#defaultServiceConfig} takes it. */
+  public static final Map<String, ?> RECOMMENDED =
+      ` + javaValue(config, "      ") + `;
 
   private ServiceConfig() {}
 }
 `
 }
 
-// javaValue writes a value of JSON as Java.
-func javaValue(value any) string {
+// javaValue writes a value of JSON as Java, in one line where it fits.
+func javaValue(value any, indent string) string {
+	var elements []string
+	kind, deeper := "List", indent+"    "
 	switch value := value.(type) {
 	case map[string]any:
-		var members []string
+		kind = "Map"
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			members = append(members, fmt.Sprintf("%q, %s", name, javaValue(value[name])))
+			elements = append(elements, fmt.Sprintf("%q, %s", name, javaValue(value[name], deeper)))
 		}
-		return "Map.of(" + strings.Join(members, ", ") + ")"
 	case []any:
-		var elements []string
 		for _, element := range value {
-			elements = append(elements, javaValue(element))
+			elements = append(elements, javaValue(element, deeper))
 		}
-		return "List.of(" + strings.Join(elements, ", ") + ")"
 	case float64:
 		return fmt.Sprintf("%.1f", value)
 	default:
 		return fmt.Sprintf("%q", value)
 	}
+	line := kind + ".of(" + strings.Join(elements, ", ") + ")"
+	if len(indent)+len(line) > 110 || strings.Contains(line, "\n") {
+		return kind + ".of(\n" + deeper + strings.Join(elements, ",\n"+deeper) + ")"
+	}
+	return line
 }

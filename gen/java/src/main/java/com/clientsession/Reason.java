@@ -6,52 +6,54 @@ package com.clientsession;
 public final class Reason {
   private Reason() {}
 
-  /** a field of the request is invalid, and the violations name it. */
+  /** A field of the request is invalid, and the violations name it. */
   public static final String INVALID_INPUT = "INVALID_INPUT";
 
-  /** the content type is not JSON; over REST only. */
+  /** The content type is not JSON; over REST only. */
   public static final String INVALID_CONTENT_TYPE = "INVALID_CONTENT_TYPE";
 
-  /** the query string is invalid; over REST only. */
+  /** The query string is invalid; over REST only. */
   public static final String INVALID_QUERY_PARAMS = "INVALID_QUERY_PARAMS";
 
-  /** the options contradict each other. */
+  /** The options contradict each other. */
   public static final String INVALID_OPTIONS = "INVALID_OPTIONS";
 
-  /** the credential is missing, invalid or unknown. */
+  /** The credential is missing, invalid or unknown. */
   public static final String UNAUTHORIZED = "UNAUTHORIZED";
 
-  /** the client session token is malformed. */
+  /** The client session token is malformed. */
   public static final String INVALID_CLIENT_SESSION_TOKEN = "INVALID_CLIENT_SESSION_TOKEN";
 
-  /** there is no such client session. */
+  /** There is no such client session. */
   public static final String CLIENT_SESSION_NOT_FOUND = "CLIENT_SESSION_NOT_FOUND";
 
-  /** the client session has expired. */
+  /** The client session has expired. */
   public static final String CLIENT_SESSION_EXPIRED = "CLIENT_SESSION_EXPIRED";
 
-  /** the client session was revoked. */
+  /** The client session was revoked. */
   public static final String CLIENT_SESSION_REVOKED = "CLIENT_SESSION_REVOKED";
 
-  /** the user identifier has a client session already. */
+  /** The user identifier has a client session already. */
   public static final String CLIENT_SESSION_TOKEN_ALREADY_EXISTS = "CLIENT_SESSION_TOKEN_ALREADY_EXISTS";
 
-  /** the call needs a publishable key or another credential. */
+  /** The call needs a publishable key or another credential. */
   public static final String PUBLISHABLE_KEY_HEADER_REQUIRED = "PUBLISHABLE_KEY_HEADER_REQUIRED";
 
-  /** a publishable key needs a user identifier. */
-  public static final String PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY = "PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY";
+  /** A publishable key needs a user identifier. */
+  public static final String PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY =
+      "PUBLISHABLE_KEY_REQUIRES_USER_IDENTIFIER_KEY";
 
-  /** a publishable key may not grant access. */
-  public static final String PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS = "PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS";
+  /** A publishable key may not grant access. */
+  public static final String PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS =
+      "PUBLISHABLE_KEYS_MUST_CREATE_EMPTY_CLIENT_SESSIONS";
 
-  /** there is no such workspace. */
+  /** There is no such workspace. */
   public static final String WORKSPACE_NOT_FOUND = "WORKSPACE_NOT_FOUND";
 
-  /** there is no such path; over REST only. */
+  /** There is no such path; over REST only. */
   public static final String NOT_FOUND = "NOT_FOUND";
 
-  /** the path has no such HTTP method; over REST only. */
+  /** The path has no such HTTP method; over REST only. */
   public static final String METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED";
 
   /** Seam limits the rate. */
@@ -60,25 +62,25 @@ public final class Reason {
   /** Seam or the service failed. */
   public static final String INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR";
 
-  /** the caller may not call the RPC. */
+  /** The caller may not call the RPC. */
   public static final String FORBIDDEN = "FORBIDDEN";
 
-  /** the request did not arrive in time. */
+  /** The request did not arrive in time. */
   public static final String REQUEST_TIMEOUT = "REQUEST_TIMEOUT";
 
-  /** the request is larger than 128 KiB. */
+  /** The request is larger than 128 KiB. */
   public static final String PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE";
 
-  /** the caller makes more calls than it may. */
+  /** The caller makes more calls than it may. */
   public static final String CALLER_RATE_LIMITED = "CALLER_RATE_LIMITED";
 
-  /** the service is at a limit, and sent nothing to Seam. */
+  /** The service is at a limit, and sent nothing to Seam. */
   public static final String OVERLOADED = "OVERLOADED";
 
   /** Seam is failing, and the service sent nothing to it. */
   public static final String UPSTREAM_CIRCUIT_OPEN = "UPSTREAM_CIRCUIT_OPEN";
 
-  /** there is no connection to Seam, or the connection was lost. */
+  /** There is no connection to Seam, or the connection was lost. */
   public static final String UPSTREAM_UNREACHABLE = "UPSTREAM_UNREACHABLE";
 
   /** Seam did not respond before the deadline. */
@@ -90,19 +92,19 @@ public final class Reason {
   /** Seam refused the service credential. */
   public static final String UPSTREAM_CREDENTIAL_REFUSED = "UPSTREAM_CREDENTIAL_REFUSED";
 
-  /** a proxy before Seam refused the service. */
+  /** A proxy before Seam refused the service. */
   public static final String UPSTREAM_PROXY_REFUSED = "UPSTREAM_PROXY_REFUSED";
 
-  /** the caller canceled the call. */
+  /** The caller canceled the call. */
   public static final String CANCELED = "CANCELED";
 
-  /** there is no such gRPC method. */
+  /** There is no such gRPC method. */
   public static final String METHOD_NOT_FOUND = "METHOD_NOT_FOUND";
 
-  /** the service does not support what gRPC allows here, such as compressed messages. */
+  /** The service does not support what gRPC allows here, such as compressed messages. */
   public static final String UNSUPPORTED = "UNSUPPORTED";
 
-  /** the service ended the stream. */
+  /** The service ended the stream. */
   public static final String STREAM_ENDED = "STREAM_ENDED";
 
   /** HTTP status 502. */

@@ -5,9 +5,25 @@ package com.clientsession;
 import java.util.List;
 import java.util.Map;
 
-/** The recommended service config, as a channel builder takes it. */
-final class ServiceConfig {
-  static final Map<String, ?> VALUE = Map.of("loadBalancingConfig", List.of(Map.of("round_robin", Map.of())), "methodConfig", List.of(Map.of("name", List.of(Map.of("method", "GrantAccess", "service", "seam.clientsession.v1.ClientSessionService"), Map.of("method", "Get", "service", "seam.clientsession.v1.ClientSessionService"), Map.of("method", "List", "service", "seam.clientsession.v1.ClientSessionService"), Map.of("method", "Revoke", "service", "seam.clientsession.v1.ClientSessionService")), "retryPolicy", Map.of("backoffMultiplier", 2.0, "initialBackoff", "0.1s", "maxAttempts", 4.0, "maxBackoff", "1s", "retryableStatusCodes", List.of("UNAVAILABLE")))));
+/** The service config of the channels that {@link ClientSessionChannel} makes. */
+public final class ServiceConfig {
+  /** As {@link io.grpc.ManagedChannelBuilder#defaultServiceConfig} takes it. */
+  public static final Map<String, ?> RECOMMENDED =
+      Map.of(
+          "loadBalancingConfig", List.of(Map.of("round_robin", Map.of())),
+          "methodConfig", List.of(
+              Map.of(
+                  "name", List.of(
+                      Map.of("method", "GrantAccess", "service", "seam.clientsession.v1.ClientSessionService"),
+                      Map.of("method", "Get", "service", "seam.clientsession.v1.ClientSessionService"),
+                      Map.of("method", "List", "service", "seam.clientsession.v1.ClientSessionService"),
+                      Map.of("method", "Revoke", "service", "seam.clientsession.v1.ClientSessionService")),
+                  "retryPolicy", Map.of(
+                      "backoffMultiplier", 2.0,
+                      "initialBackoff", "0.1s",
+                      "maxAttempts", 4.0,
+                      "maxBackoff", "1s",
+                      "retryableStatusCodes", List.of("UNAVAILABLE")))));
 
   private ServiceConfig() {}
 }

@@ -1,14 +1,13 @@
-package com.clientsession.seam.scenarios;
+package com.clientsession.scenarios;
 
-import com.clientsession.seam.example.SeamError;
+import com.clientsession.ClientSessionError;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
-import com.google.protobuf.Duration;
-import com.google.rpc.BadRequest.FieldViolation;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -70,20 +69,19 @@ final class Expectations {
       onlyExpected(Set.of("code"));
       return;
     }
-    SeamError error = SeamError.of(thrown);
+    ClientSessionError error = ClientSessionError.of(thrown);
     equal("reason", text("reason"), error.reason());
     equal("domain", text("domain"), error.domain());
-    String type = text("type");
-    equal("type", type.isEmpty() ? null : type, error.metadata().get("type"));
-    equal("http_status", text("http_status"), error.metadata().get("http_status"));
+    equal("type", text("type"), error.type());
+    equal("http_status", text("http_status"), String.valueOf(error.httpStatus()));
     equal(
         "fields",
         expect.getAsJsonArray("fields").asList().stream().map(JsonElement::getAsString).toList(),
-        error.fields().stream().map(FieldViolation::getField).toList());
+        error.violations().stream().map(ClientSessionError.Violation::field).toList());
     JsonElement seconds = expect.get("retry_delay_seconds");
     equal(
         "retry delay",
-        seconds == null ? null : Duration.newBuilder().setSeconds(seconds.getAsLong()).build(),
+        seconds == null ? null : Duration.ofSeconds(seconds.getAsLong()),
         error.retryDelay().orElse(null));
     if (error.requestId().isEmpty()) {
       fail("request id: there is none");

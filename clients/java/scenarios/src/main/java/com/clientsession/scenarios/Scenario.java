@@ -1,9 +1,9 @@
-package com.clientsession.seam.scenarios;
+package com.clientsession.scenarios;
 
+import com.clientsession.BearerToken;
 import com.clientsession.v1.ClientSessionServiceGrpc;
 import com.clientsession.v1.GrantAccessRequest;
 import com.clientsession.v1.GrantAccessResponse;
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
@@ -27,7 +27,8 @@ import java.util.concurrent.atomic.AtomicReference;
 
 /** Makes the call of a scenario and compares its result with what the scenario expects. */
 final class Scenario {
-  private static final int DEFAULT_DEADLINE_MS = 10_000;
+  private static final int STREAM_DEADLINE_MS = 10_000;
+  private static final String BEARER = "Bearer ";
 
   private final Channel channel;
 
@@ -52,23 +53,26 @@ final class Scenario {
   }
 
   private void grantAccess(JsonObject scenario, Expectations expect) throws InvalidProtocolBufferException {
-    Metadata metadata = new Metadata();
-    for (var entry : scenario.getAsJsonObject("metadata").entrySet()) {
-      metadata.put(
-          Metadata.Key.of(entry.getKey(), Metadata.ASCII_STRING_MARSHALLER), entry.getValue().getAsString());
-    }
-    GrantAccessRequest.Builder request = GrantAccessRequest.newBuilder();
-    JsonFormat.parser().merge(scenario.get("request").toString(), request);
-    JsonElement deadline = scenario.get("deadline_ms");
-
     AtomicReference<Metadata> headers = new AtomicReference<>();
     AtomicReference<Metadata> trailers = new AtomicReference<>();
     var stub =
         ClientSessionServiceGrpc.newBlockingStub(channel)
-            .withInterceptors(
-                MetadataUtils.newAttachHeadersInterceptor(metadata),
-                MetadataUtils.newCaptureMetadataInterceptor(headers, trailers))
-            .withDeadlineAfter(deadline == null ? DEFAULT_DEADLINE_MS : deadline.getAsInt(), TimeUnit.MILLISECONDS);
+            .withInterceptors(MetadataUtils.newCaptureMetadataInterceptor(headers, trailers));
+    Metadata metadata = new Metadata();
+    for (var entry : scenario.getAsJsonObject("metadata").entrySet()) {
+      String value = entry.getValue().getAsString();
+      if (entry.getKey().equals("authorization") && value.startsWith(BEARER)) {
+        stub = stub.withCallCredentials(new BearerToken(value.substring(BEARER.length())));
+      } else {
+        metadata.put(Metadata.Key.of(entry.getKey(), Metadata.ASCII_STRING_MARSHALLER), value);
+      }
+    }
+    stub = stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(metadata));
+    if (scenario.has("deadline_ms")) {
+      stub = stub.withDeadlineAfter(scenario.get("deadline_ms").getAsInt(), TimeUnit.MILLISECONDS);
+    }
+    GrantAccessRequest.Builder request = GrantAccessRequest.newBuilder();
+    JsonFormat.parser().merge(scenario.get("request").toString(), request);
     try {
       GrantAccessResponse response = stub.grantAccess(request.build());
       if (expect.code(Status.Code.OK)) {
@@ -86,7 +90,7 @@ final class Scenario {
   }
 
   private void health(Expectations expect) {
-    var stub = HealthGrpc.newBlockingStub(channel).withDeadlineAfter(DEFAULT_DEADLINE_MS, TimeUnit.MILLISECONDS);
+    var stub = HealthGrpc.newBlockingStub(channel);
     // The empty name is the server as a whole.
     for (String service : List.of("", ClientSessionServiceGrpc.SERVICE_NAME)) {
       try {
@@ -101,7 +105,7 @@ final class Scenario {
   }
 
   private void reflection(Expectations expect) {
-    var stub = ServerReflectionGrpc.newStub(channel).withDeadlineAfter(DEFAULT_DEADLINE_MS, TimeUnit.MILLISECONDS);
+    var stub = ServerReflectionGrpc.newStub(channel).withDeadlineAfter(STREAM_DEADLINE_MS, TimeUnit.MILLISECONDS);
     CompletableFuture<ServerReflectionResponse> first = new CompletableFuture<>();
     StreamObserver<ServerReflectionRequest> requests = stub.serverReflectionInfo(firstInto(first));
     requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
