@@ -16,6 +16,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
 
@@ -108,12 +109,15 @@ public record ClientSessionError(
   // What gRPC says by itself, such as "io exception", is explained by the first cause in the chain: a refused
   // connection, or a certificate that is not trusted. What the service says has no cause.
   private static String message(Status status) {
-    String message = status.getDescription() == null ? "" : status.getDescription();
+    String message = Objects.requireNonNullElse(status.getDescription(), "");
     Throwable cause = status.getCause();
     while (cause != null && cause.getCause() != null) {
       cause = cause.getCause();
     }
-    return cause == null ? message : message + ": " + cause.getMessage();
+    if (cause == null) {
+      return message;
+    }
+    return (message.isEmpty() ? "" : message + ": ") + Objects.requireNonNullElse(cause.getMessage(), cause.toString());
   }
 
   private static List<Violation> violations(BadRequest request) {
