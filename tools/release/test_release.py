@@ -213,18 +213,22 @@ class Release(unittest.TestCase):
 
     def test_java(self):
         project = self.project()
-        # A local repository of its own, so that the stubs are not left in the one of the machine.
+        # A local repository of its own, so that the jar is not left in the one of the machine.
         shutil.rmtree(TOOLS / "maven" / "com" / "clientsession", ignore_errors=True)
         maven = ["mvn", "-B", "-q", f"-Dmaven.repo.local={TOOLS / 'maven'}"]
         run(*maven, "org.apache.maven.plugins:maven-install-plugin:3.2.0:install-file", f"-Dfile={DIST / JAR}.jar",
             f"-Dsources={DIST / JAR}-sources.jar", f"-DpomFile={DIST / JAR}.pom", folder=project)
-        sources = "src/main/java/com/clientsession/seam/example"
-        shutil.copytree(CLIENTS / "java" / "example" / sources, project / sources)
-        shutil.copy(REPOSITORY / "tools" / "release" / "consumer.pom.xml", project / "pom.xml")
-        run(*maven, "process-classes", f"-Dstubs.version={VERSION}", folder=project)
-        self.assertIn(SESSION, run(
-            "java", "-classpath", "target/classes:target/dependency/*", "com.clientsession.seam.example.GrantAccess",
-            "--plaintext", self.service.grpc_address, SESSION, ACCOUNT, folder=project, SEAM_API_KEY=API_KEY))
+        readme = (REPOSITORY / "gen" / "java" / "README.md").read_text(encoding="utf-8")
+        blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL))
+        source = "src/main/java/GrantAccess.java"
+        self.assertEqual((CLIENTS / "java" / "example" / source).read_text(encoding="utf-8"), blocks["java"])
+        (project / source).parent.mkdir(parents=True)
+        (project / source).write_text(blocks["java"], encoding="utf-8")
+        (project / "pom.xml").write_text(blocks["xml"].replace(">0.1.0<", f">{VERSION}<"), encoding="utf-8")
+        for done in "created", "granted":  # The user has no session at first.
+            self.assertIn(f"{done}: ", run(
+                *maven, "compile", "org.codehaus.mojo:exec-maven-plugin:3.6.3:java", "-Dexec.mainClass=GrantAccess",
+                f"-Dexec.args={self.service.grpc_address} java_user {ACCOUNT}", folder=project, SEAM_API_KEY=API_KEY))
 
     def test_packages_are_reproducible(self):
         before = checksums()

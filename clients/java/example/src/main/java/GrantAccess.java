@@ -17,7 +17,7 @@ public final class GrantAccess {
       grant(ClientSessionServiceGrpc.newBlockingStub(channel), arguments[1], arguments[2]);
     } catch (StatusRuntimeException e) {
       ClientSessionError error = ClientSessionError.of(e);
-      System.err.println(error + ", call id " + error.callId());
+      System.err.println(error + " call_id=" + error.callId());
       System.exit(1);
     } finally {
       channel.shutdownNow();
@@ -26,7 +26,7 @@ public final class GrantAccess {
 
   private static void grant(ClientSessionServiceBlockingStub sessions, String user, String account) {
     try {
-      sessions = sessions.withDeadlineAfter(2, TimeUnit.SECONDS); // For both calls together; 10 s for each without it.
+      sessions = sessions.withDeadlineAfter(5, TimeUnit.SECONDS); // For both calls together. The default is 10 s each.
       var request = GrantAccessRequest.newBuilder().setUserIdentifierKey(user).addConnectedAccountIds(account);
       System.out.println("granted: " + sessions.grantAccess(request.build()).getClientSession().getClientSessionId());
     } catch (StatusRuntimeException e) {
