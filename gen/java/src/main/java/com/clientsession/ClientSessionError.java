@@ -117,7 +117,8 @@ public record ClientSessionError(
     if (cause == null) {
       return message;
     }
-    return (message.isEmpty() ? "" : message + ": ") + Objects.requireNonNullElse(cause.getMessage(), cause.toString());
+    String first = message.lines().findFirst().map(line -> line + ": ").orElse(""); // The others name Netty's classes.
+    return first + Objects.requireNonNullElse(cause.getMessage(), cause.toString());
   }
 
   private static List<Violation> violations(BadRequest request) {

@@ -82,7 +82,7 @@ class ClientSessionErrorTest {
   @Test
   void readsAnErrorWithoutDetails() {
     Exception refused = new IOException("io", new IOException("Connection refused"));
-    Status unavailable = Status.UNAVAILABLE.withDescription("io exception").withCause(refused);
+    Status unavailable = Status.UNAVAILABLE.withDescription("io exception\nChannel Pipeline: []").withCause(refused);
     assertWithoutDetails("UNAVAILABLE: io exception: Connection refused", unavailable.asRuntimeException());
     assertWithoutDetails("DEADLINE_EXCEEDED", Status.DEADLINE_EXCEEDED.asException());
     assertWithoutDetails("UNKNOWN: no error of gRPC", new IllegalStateException("no error of gRPC"));
