@@ -39,6 +39,7 @@ func TestHealthcheck(t *testing.T) {
 		"beside a proxy":    {"--admin-listen=0.0.0.0:" + port, "HTTP_PROXY=http://127.0.0.1:1", "", 0},
 		"draining":          {"--admin-listen=" + draining.Listener.Addr().String(), "", "not ready: ", 1},
 		"nobody":            {"--admin-listen=" + nobody.Addr().String(), "", "does not respond: ", 1},
+		"another host":      {"--admin-listen=name.invalid:1", "", "does not respond: ", 1},
 		"invalid address":   {"--admin-listen=x", "", "--admin-listen: ", 2},
 		"another violation": {"--max-in-flight=none", "", "--max-in-flight: ", 2},
 	} {

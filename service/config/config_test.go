@@ -201,7 +201,7 @@ func TestValues(t *testing.T) {
 		{"grpc-listen", "VALUE is not an address: give host:port, such as 127.0.0.1:9090", []string{"localhost", "8080"}},
 		{"grpc-listen", "VALUE is not an address: an address of IPv6 is in brackets, as in [::1]:9090", []string{"::1:1", "::1", "[::1"}},
 		{"http-listen", "VALUE is not an address: the port is a number from 0 to 65535", []string{":65536", ":http", "127.0.0.1:", ":-1"}},
-		{"admin-listen", "VALUE is not an address: the host is an IP address, localhost or nothing", []string{"example.com:1", "127.1:1"}},
+		{"admin-listen", "VALUE is not an address: the host is an IP address, a name or nothing", []string{"127.1:1", "1.2.3.256:1"}},
 		{"sandbox-listen", "VALUE is not an address", []string{"http://127.0.0.1:1"}},
 		{"seam-endpoint", "needs http:// or https:// and a host", []string{
 			"connect.getseam.com", "ftp://seam.example", "https:///x", "https://:1",

@@ -108,8 +108,8 @@ func address(text string) (string, error) {
 		want = "give host:port, such as 127.0.0.1:9090"
 	case !isPort(port):
 		want = "the port is a number from 0 to 65535"
-	case host != "" && net.ParseIP(host) == nil && host != "localhost":
-		want = "the host is an IP address, localhost or nothing"
+	case host != "" && net.ParseIP(host) == nil && strings.Trim(host, "0123456789.:") == "":
+		want = "the host is an IP address, a name or nothing"
 	default:
 		return text, nil
 	}

@@ -99,8 +99,9 @@ func TestHelmTest(t *testing.T) {
 	service.AwaitReady()
 	pod := only[*corev1.Pod](objects)[0]
 	args := strings.Join(pod.Spec.Containers[0].Args, "\n")
-	if got := servicetest.Run(t, servicetest.Command(t, strings.Split(args, "\n")...)); got.Code == 0 {
-		t.Error("it succeeds where the name of the headless Service does not resolve")
+	got := servicetest.Run(t, servicetest.Command(t, strings.Split(args, "\n")...))
+	if got.Code != 1 || !strings.Contains(got.Stderr, "does not respond: ") {
+		t.Errorf("where no name resolves: exit code %d: %s", got.Code, got.Stderr)
 	}
 	at := strings.Replace(args, only[*corev1.Service](objects)[1].Name+":9091", service.Admin, 1)
 	if got := servicetest.Run(t, servicetest.Command(t, strings.Split(at, "\n")...)); got.Code != 0 {
