@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -99,5 +100,56 @@ func TestDependencyConditions(t *testing.T) {
 		if security.RunAsUser != nil || security.RunAsGroup != nil || security.FSGroup != nil || !*security.RunAsNonRoot {
 			t.Errorf("the security context is %s", security)
 		}
+	}
+}
+
+// TestAlertsOfAliases asks promtool whether each of two aliases alerts for its own job, and whether no alert is there
+// twice: Seam refuses the credential of one, and the other is absent.
+func TestAlertsOfAliases(t *testing.T) {
+	promtool, err := exec.CommandContext(t.Context(), "sh", root+"/deploy/observability/prometheus.sh", "promtool").Output()
+	if err != nil {
+		t.Fatalf("no promtool: %v", err)
+	}
+	folder := t.TempDir()
+	write := func(name string, content any) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(encode(t, content, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var files []string
+	groups := map[string]bool{}
+	firing := map[string]object{}
+	for _, rules := range only[*monitoringv1.PrometheusRule](renderParent(t, "app", "--namespace", "doors")) {
+		files = append(files, write(rules.Name+".yaml", rules.Spec))
+		groups[rules.Spec.Groups[0].Name] = true
+		for _, rule := range rules.Spec.Groups[0].Rules {
+			firing[rule.Alert] = object{"alertname": rule.Alert, "eval_time": "20m", "exp_alerts": []object{{
+				"exp_labels":      object{"severity": rule.Labels["severity"], "namespace": "doors", "job": "app-sessions"},
+				"exp_annotations": rule.Annotations,
+			}}}
+		}
+	}
+	if len(groups) != 2 {
+		t.Errorf("the groups of two aliases are %v", groups)
+	}
+	absent := firing["ServiceAbsent"]
+	absent["exp_alerts"].([]object)[0]["exp_labels"].(object)["job"] = "app-doorsessions"
+	series := func(metric, job, values string) object {
+		return object{"series": metric + `{namespace="doors",job="` + job + `"}`, "values": values}
+	}
+	cases := write("cases.yaml", object{"rule_files": files, "tests": []object{{
+		"interval": "1m",
+		"input_series": []object{
+			series("client_session_service_build_info", "app-sessions", "1x30"),
+			series("client_session_service_build_info", "app-doorsessions", "1x5"),
+			series("client_session_service_service_credential_refused_total", "app-sessions", "0+1x30"),
+		},
+		"alert_rule_test": []object{firing["ServiceCredentialRefused"], absent},
+	}}})
+	cmd := exec.CommandContext(t.Context(), strings.TrimSpace(string(promtool)), "test", "rules", cases)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

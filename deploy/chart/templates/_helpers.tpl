@@ -37,14 +37,17 @@ app.kubernetes.io/name: {{ include "client-session-service.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* The metadata of an object, from the chart, the suffix of its name, and a value with more of it. */}}
+{{/* The metadata of an object, from the chart, the suffix of its name, and a value with more of it. In another namespace
+the name has the release's, since releases of several namespaces may share that one. */}}
 {{- define "client-session-service.metadata" -}}
 {{- $ := index . 0 -}}
 {{- $of := index . 2 -}}
-name: {{ $of.name | default (print (include "client-session-service.fullname" $) (index . 1)) | quote }}
-{{- with $of.namespace }}
+{{- $name := $of.name | default (print (include "client-session-service.fullname" $) (index . 1)) -}}
+{{- with $of.namespace -}}
 namespace: {{ . | quote }}
-{{- end }}
+{{ $name = printf "%s.%s" $.Release.Namespace $name -}}
+{{- end -}}
+name: {{ $name | quote }}
 labels:
   helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" | trunc 63 }}
   {{- include "client-session-service.selectorLabels" $ | nindent 2 }}
