@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,31 +116,57 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestSetsHaveEveryValue shows that each value is in a set, so that what it renders is in a golden file.
+// TestSetsHaveEveryValue shows that some set renders otherwise without each value, so that what the value renders is in a
+// golden file.
 func TestSetsHaveEveryValue(t *testing.T) {
-	has := map[string]bool{}
-	for _, set := range sets {
+	missing := map[string]bool{}
+	for _, v := range readValues(t) {
+		missing[v.path] = v.preset != ""
+	}
+	for _, set := range slices.Backward(sets) { // The last has the most.
 		content, err := os.ReadFile(valuesFile(set))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var all object
-		if err := yaml.Unmarshal(content, &all); err != nil {
-			t.Fatal(err)
-		}
-		for name, value := range all {
-			has[name] = true
-			within, _ := value.(object)
-			for inner := range within {
-				has[name+"."+inner] = true
+		with := render(t, set)
+		for path := range missing {
+			without := filepath.Join(t.TempDir(), "values.yaml")
+			if !missing[path] || !writeWithout(t, without, content, path) {
+				continue
 			}
+			got, _, _ := helm(t, "template", "sessions", chart, "--namespace", "doors", "--values", without)
+			missing[path] = got == with
 		}
 	}
-	for _, v := range readValues(t) {
-		if !has[v.path] {
-			t.Errorf("no set has %s", v.path)
+	for path := range missing {
+		if missing[path] {
+			t.Errorf("no set renders otherwise without %s", path)
 		}
 	}
+}
+
+// writeWithout writes values but one, if it is among them.
+func writeWithout(t *testing.T, file string, content []byte, path string) bool {
+	t.Helper()
+	var values object
+	if err := yaml.Unmarshal(content, &values); err != nil {
+		t.Fatal(err)
+	}
+	section, name, within := strings.Cut(path, ".")
+	of := values
+	if within {
+		of, _ = values[section].(object)
+	} else {
+		name = section
+	}
+	if _, has := of[name]; !has {
+		return false
+	}
+	delete(of, name)
+	if err := os.WriteFile(file, []byte(encode(t, values, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // TestRecreate shows that the fields of the default strategy do not stay beside another, which Kubernetes would refuse.
