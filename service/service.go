@@ -117,7 +117,7 @@ func (s *Service) call(ctx context.Context, endpoint seam.Endpoint, request, res
 
 // ended records Seam's response, and returns the error for the caller.
 func (s *Service) ended(c *call.Call, result *seam.Response, err error) error {
-	c.SeamRequestID, c.SeamStatus = result.SeamRequestID, result.HTTPStatus
+	c.SeamRequestID, c.SeamStatus, c.SeamResponseHeader = result.SeamRequestID, result.HTTPStatus, result.Header
 	c.Attempts, c.RetryReason, c.Skipped = result.Attempts, result.RetryReason, result.Skipped
 	c.SeamDuration = result.Duration
 	if c.Face == call.FaceREST {

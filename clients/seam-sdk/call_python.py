@@ -4,6 +4,7 @@ program sees of each. It knows nothing of scenarios and targets: run.py decides 
 
 import dataclasses
 import json
+import re
 import sys
 
 import httpx
@@ -15,6 +16,9 @@ ERROR_CLASSES = (
     seam.SeamHttpInvalidResponseError,
     seam.SeamHttpUnauthorizedError,
 )
+
+# The headers of a response that a program may read, while the SDK acts on none of them.
+COMPARED = re.compile("(x-)?ratelimit|deprecation$|sunset$|link$|set-cookie$")
 
 # The SDK has no option for the credentials that browsers hold, so a program that has one sets the headers itself. The
 # constructor still wants a key.
@@ -122,6 +126,7 @@ def seen_response(response):
         "content_type": headers.get("content-type"),
         "retry_after": headers.get("retry-after"),
         "request_id": headers.get("seam-request-id"),
+        "headers": {name: value for name, value in headers.items() if COMPARED.match(name)},
         "text": response.content.decode(errors="replace"),
     }
 

@@ -16,6 +16,9 @@ const errorClasses = {
   SeamHttpUnauthorizedError,
 }
 
+// The headers of a response that a program may read, while the SDK acts on none of them.
+const compared = /^((x-)?ratelimit|deprecation$|sunset$|link$|set-cookie$)/
+
 // Clients are kept, as programs keep them, so that later calls go over connections that earlier ones opened.
 const clients = new Map()
 
@@ -128,6 +131,7 @@ const seenResponse = (response) => {
       content_type: headers['content-type'] ?? null,
       retry_after: headers['retry-after'] ?? null,
       request_id: headers['seam-request-id'] ?? null,
+      headers: Object.fromEntries(Object.entries(headers).filter(([name]) => compared.test(name))),
       text,
     },
   }

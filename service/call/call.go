@@ -106,6 +106,10 @@ type Call struct {
 	// SeamStatus is the HTTP status of Seam's response, 0 without a response.
 	SeamStatus int
 
+	// SeamResponseHeader has the headers of Seam's response that the caller gets too: over REST as such, over gRPC as
+	// metadata of the response.
+	SeamResponseHeader metadata.MD
+
 	// SeamDuration is how long the requests to Seam took, without the waits between them.
 	SeamDuration time.Duration
 

@@ -2,6 +2,7 @@ package call
 
 import (
 	"cmp"
+	"maps"
 	"strconv"
 
 	"google.golang.org/grpc/codes"
@@ -36,12 +37,13 @@ func (c *Call) withIDs(failure *seamerr.Error) *seamerr.Error {
 	return &named
 }
 
-// ResponseMetadata returns the ids of the call as headers of a gRPC response, and where it failed as trailers. Then the
-// response is trailers-only: once a client has received headers, the call is committed and its retry policy does not
-// apply any more.
+// ResponseMetadata returns the ids of the call, and the headers of Seam's response that the caller gets, as headers of a
+// gRPC response, and where the call failed as trailers. Then the response is trailers-only: once a client has received
+// headers, the call is committed and its retry policy does not apply any more.
 func (c *Call) ResponseMetadata(failure *seamerr.Error) metadata.MD {
 	ids := [...]string{c.ResponseID(), c.CallID}
 	md := metadata.MD{headerSeamRequestID: ids[:1:1], HeaderCallID: ids[1:]}
+	maps.Copy(md, c.SeamResponseHeader)
 	if failure != nil {
 		if wait := pushback(failure); wait != "" {
 			md.Set(trailerPushback, wait)

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -81,6 +82,7 @@ func (f *face) serve(next runtime.HandlerFunc) runtime.HandlerFunc {
 			if c.SeamHeader == nil { // It has not been authenticated.
 				places = f.unread.strangers
 			}
+			c.passHeaders()
 			f.unread.write(w, r, places, func() { writeError(w, failure) })
 		}
 	}
@@ -105,6 +107,19 @@ func (c *restCall) limitWriting(ctx context.Context) {
 		end = deadline
 	}
 	_ = http.NewResponseController(c.writer).SetWriteDeadline(end)
+}
+
+// passHeaders sets the headers of Seam's response that the caller gets too. Where a page of another origin may read the
+// response, it may read them as well.
+func (c *restCall) passHeaders() {
+	header := c.writer.Header()
+	exposed := header[headerExposed]
+	for name, values := range c.SeamResponseHeader {
+		header[http.CanonicalHeaderKey(name)] = values
+		if len(exposed) > 0 {
+			header[headerExposed] = append(slices.Clip(header[headerExposed]), name)
+		}
+	}
 }
 
 // Cut implements call.Face. It fails only for a closed connection, which ends the read as well.

@@ -7,6 +7,9 @@ import (
 	"github.com/rs/cors"
 )
 
+// headerExposed lists the headers of a response that a page of another origin may read.
+const headerExposed = "Access-Control-Expose-Headers"
+
 // withCORS allows cross-origin requests of the configured origins, as Seam itself does for its browser SDK. Without
 // origins it changes nothing: no page may call, and OPTIONS is a method like any other.
 func (f *face) withCORS(next http.Handler) http.Handler {
@@ -19,7 +22,8 @@ func (f *face) withCORS(next http.Handler) http.Handler {
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		},
 		AllowedHeaders: append([]string{"content-type"}, f.Headers...),
-		ExposedHeaders: []string{headerSeamRequestID, headerCallID},
+		// Seam's SDK waits for Retry-After before it retries.
+		ExposedHeaders: []string{headerSeamRequestID, headerCallID, "Retry-After"},
 		// Seam's SDK uses credentials mode "include" when it has a client session token, and a browser then withholds the
 		// response from the page without this header. The service reads no cookie, so the page's own credential is all that
 		// counts. The header is left out where that is less certain: with "*", for which browsers refuse it anyway, and

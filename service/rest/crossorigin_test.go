@@ -63,9 +63,15 @@ func TestCORS(t *testing.T) {
 				got = h.grant(body, "Origin", c.origin)
 				check("response", got)
 				exposed := got.header.Get("Access-Control-Expose-Headers")
-				if strings.EqualFold(exposed, "seam-request-id, x-request-id") != (c.allowed != "") {
+				if strings.EqualFold(exposed, "seam-request-id, x-request-id, retry-after") != (c.allowed != "") {
 					t.Errorf("response %d exposes %q", got.status, exposed)
 				}
+			}
+			h.must(h.sandbox.Inject(sandbox.Fault{Status: 200, Body: `{"ok":true}`, Header: map[string]string{"Sunset": "s"}}))
+			got = h.grant(byID, "Origin", c.origin)
+			exposed := strings.Join(got.header.Values("Access-Control-Expose-Headers"), ", ")
+			if strings.HasSuffix(exposed, ", sunset") != (c.allowed != "") {
+				t.Errorf("response %d with another header of Seam exposes %q", got.status, exposed)
 			}
 		})
 	}

@@ -25,6 +25,7 @@ func (inProcess) Invoke(ctx context.Context, fullMethod string, _, _ any, _ ...g
 		return err // The gateway gives it to handleError.
 	}
 	c.writer.Header()[headerSeamRequestID] = []string{c.ResponseID()}
+	c.passHeaders()
 	c.limitWriting(ctx)
 	return nil
 }

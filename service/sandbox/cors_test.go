@@ -47,7 +47,7 @@ func TestCORS(t *testing.T) {
 			}
 			res := g.send(test.method, test.path, "", append(test.headers, "Origin", origin)...)
 			res.allows(origin)
-			if exposed := res.header.Get("Access-Control-Expose-Headers"); exposed != "seam-request-id" || res.status != test.status {
+			if exposed := res.header.Get("Access-Control-Expose-Headers"); exposed != "seam-request-id, retry-after" || res.status != test.status {
 				t.Errorf("%s: status %d, exposed is %q", res.to, res.status, exposed)
 			}
 		}

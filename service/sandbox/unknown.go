@@ -139,9 +139,9 @@ func respondToPreflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// Which header of a response may a page read? Assumed: the request id, because a user of an SDK quotes it to Seam's
-// support.
-const exposedHeaders = "seam-request-id"
+// Which headers of a response may a page read? Assumed: the request id, because a user of an SDK quotes it to Seam's
+// support, and Retry-After, because the SDK waits for it. Seam's fake exposes none.
+const exposedHeaders = "seam-request-id, retry-after"
 
 // Is the token of a session that is revoked and has expired a revoked one? Assumed: yes, because revoking is
 // deliberate. The types are known.

@@ -22,6 +22,8 @@ type attempt struct {
 	// seamRequestID and httpStatus are those of Seam's response, empty and 0 without one.
 	seamRequestID string
 	httpStatus    int
+	// passed are the headers of Seam's response that the caller gets too.
+	passed map[string][]string
 	// body is the body of a success, and skipped are its members that could not be read.
 	body    []byte
 	skipped []string
@@ -134,6 +136,7 @@ func (c *Client) received(ctx context.Context, s *callState, x *exchange) {
 	call, a, response, text := s.call, &s.last, x.response, x.text
 	redact := redactor{header: call.Header}
 	a.seamRequestID, a.httpStatus = seamRequestID(response.Header, redact), response.StatusCode
+	a.passed = passedHeaders(response, redact)
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		a.outcome, a.err = rejected, seamerr.InvalidResponse(errors.New("switched to another protocol"))
 		return

@@ -139,6 +139,8 @@ type Response struct {
 	SeamRequestID string
 	// HTTPStatus is the status of the response, 0 without one.
 	HTTPStatus int
+	// Header has the headers of the response that the caller gets too, by their names in lower case.
+	Header map[string][]string
 	// Attempts is how many requests were sent to Seam, and RetryReason why the last one was retried, nil if there was
 	// one only.
 	Attempts    int
@@ -217,6 +219,7 @@ func (c *Client) do(ctx context.Context, s *callState) *seamerr.Error {
 		c.metrics.ended(s.call.Path, response.Attempts, &s.last)
 		response.Duration += s.last.took
 		response.SeamRequestID, response.HTTPStatus = s.last.seamRequestID, s.last.httpStatus
+		response.Header = s.last.passed
 		if s.last.err == nil {
 			response.Body, response.Skipped = s.last.body, s.last.skipped
 			return nil
