@@ -24,6 +24,7 @@ func (f *face) rejectCrossOrigin(next http.Handler) (http.Handler, error) {
 		// have used the credential, and a preflight would allow the page to go on. So each method is checked as a POST.
 		post := &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
 		if protection.Check(post) != nil || (f.RequireKnownHost && !f.Hosts.Allow(r.Host)) {
+			w.Header().Set("Vary", "Origin") // A cache must not give the refusal to another origin.
 			f.refuse(w, r, f.others.crossOrigin, "cross-origin request refused", seamerr.CrossOrigin())
 			return
 		}

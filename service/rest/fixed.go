@@ -70,7 +70,7 @@ func (f fixedFile) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.unzip != nil {
-		header.Set("Vary", "Accept-Encoding")
+		header.Add("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			header.Set("Content-Encoding", "gzip")
 		} else {
