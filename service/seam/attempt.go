@@ -1,6 +1,7 @@
 package seam
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -131,9 +132,12 @@ func isNotProcessed(err error) bool {
 		(strings.HasPrefix(why, "stream error: stream ID ") && strings.Contains(why, "; REFUSED_STREAM;")))
 }
 
+// byteOrderMark may not stand before JSON, but a receiver may ignore it (RFC 8259), as Seam's SDKs do.
+const byteOrderMark = "\ufeff"
+
 // received reads the response of an exchange.
 func (c *Client) received(ctx context.Context, s *callState, x *exchange) {
-	call, a, response, text := s.call, &s.last, x.response, x.text
+	call, a, response, text := s.call, &s.last, x.response, bytes.TrimPrefix(x.text, []byte(byteOrderMark))
 	redact := redactor{header: call.Header}
 	a.seamRequestID, a.httpStatus = seamRequestID(response.Header, redact), response.StatusCode
 	a.passed = passedHeaders(response, redact)

@@ -31,6 +31,7 @@ func TestResponse(t *testing.T) {
 		"another 2xx":    responding(201, body),
 		"another type":   responding(200, body, "content-type", "text/plain"),
 		"without length": flushing(body),
+		"with a mark":    responding(200, "\ufeff"+body),
 	} {
 		t.Run(name, func(t *testing.T) {
 			overBoth(t, handler, func(t *testing.T, b *bubble) {
@@ -39,6 +40,20 @@ func TestResponse(t *testing.T) {
 					t.Errorf("response is %+v with %v, error %v", response, out, err)
 				}
 			})
+		})
+	}
+}
+
+// TestByteOrderMark shows that an error with a byte order mark is read, and that a second one is not JSON.
+func TestByteOrderMark(t *testing.T) {
+	const body = `{"error":{"type":"some_error","message":"m"}}`
+	for marks, want := range map[string]string{"\ufeff": body, "\ufeff\ufeff": ""} {
+		handler := responding(400, marks+body, "content-type", "application/json")
+		inBubble(t, handler, func(t *testing.T, b *bubble) {
+			_, _, err := once(t.Context(), b.Client)
+			if err == nil || string(err.Body) != want || (err.Type == "some_error") != (want != "") {
+				t.Errorf("%q: error is %+v", marks, err)
+			}
 		})
 	}
 }
