@@ -102,11 +102,13 @@ func needsAnyParameter(in input) []violation {
 }
 
 // Which times are valid? Known: a date-time of RFC 3339. Assumed: in capital letters, without a leap second and with
-// any number of digits, because that is what parsers agree on. The pattern refuses what else Go's parser takes: hours
-// of one digit and a comma before the fraction.
+// any number of digits, because that is what parsers agree on, and of the years 1 to 9999 in UTC, because a response
+// could not write another one: a year of RFC 3339 has four digits, and PostgreSQL has no year 0. The pattern refuses what
+// else Go's parser takes: hours of one digit and a comma before the fraction.
 func isDatetime(text string) bool {
-	_, err := time.Parse(time.RFC3339, text)
-	return err == nil && datetimeShape.MatchString(text)
+	t, err := time.Parse(time.RFC3339, text)
+	year := t.UTC().Year()
+	return err == nil && datetimeShape.MatchString(text) && year >= 1 && year <= 9999
 }
 
 var datetimeShape = regexp.MustCompile(
