@@ -49,7 +49,8 @@ func TestPaths(t *testing.T) {
 	for spelling, isPath := range spellings() {
 		for _, rpc := range []string{"create", "get_or_create", "get", "list", "grant_access", "revoke", "delete"} {
 			path := strings.ReplaceAll(spelling, "RPC", rpc)
-			if got := h.send(http.MethodPost, path, "{}"); (got.status != http.StatusNotFound) != isPath || got.status >= 500 {
+			got := h.send(http.MethodPost, path, "{}")
+			if notFound := got.failure(t)["type"] == "not_found"; notFound == isPath || got.status >= 500 {
 				t.Errorf("%s gets %d %s", path, got.status, got.text)
 			}
 		}

@@ -140,11 +140,12 @@ func callerInWorkspace(
 // which must name its user in the body or in a header.
 func withUserIdentifier(root value, h http.Header) (value, *apiError) {
 	const name = "user_identifier_key"
-	if root.kind != kindObject || root.has(name) {
+	at := slices.IndexFunc(root.members, func(m member) bool { return m.name == name })
+	if root.kind != kindObject || at >= 0 && !root.members[at].value.isBlank() {
 		return root, nil
 	}
 	key := cmp.Or(headerValue(h, "seam-user-identifier-key"), headerValue(h, "user-identifier-key"))
-	if key == "" {
+	if at >= 0 || key == "" {
 		return value{}, newError(http.StatusUnauthorized, "publishable_key_requires_user_identifier_key",
 			"A publishable key requires a user_identifier_key")
 	}

@@ -130,12 +130,13 @@ func TestPublishableKey(t *testing.T) {
 		"header":              {``, header, allowed, "from_header"},
 		"other header":        {`{}`, []string{"seam-user-identifier-key", "from_header"}, allowed, "from_header"},
 		"both":                {byKey("from_body"), header, allowed, "from_body"},
-		"empty lists":         {`{"connected_account_ids":[],"connect_webview_ids":[]}`, header, allowed, "from_header"},
+		"empty lists":         {`{"connected_account_ids":[],"connect_webview_ids":[]}`, header, mustBeEmpty, ""},
 		"filled list":         {`{"user_identifier_key":"u","connected_account_ids":["a"]}`, nil, mustBeEmpty, ""},
 		"filled list, header": {`{"connected_account_ids":["a"]}`, header, mustBeEmpty, ""},
 		"webview":             {`{"connect_webview_ids":["a"]}`, header, mustBeEmpty, ""},
 		"identity":            {`{"user_identity_id":"` + sandbox.UserIdentityID + `"}`, header, mustBeEmpty, ""},
-		"empty key":           {byKey(""), header, invalid(`String must contain at least 1 character(s) for "user_identifier_key"`), ""},
+		"blank key":           {byKey(" "), header, noUser, ""},
+		"key of no text":      {`{"user_identifier_key":1}`, header, invalid(`Expected string, received number for "user_identifier_key"`), ""},
 		"no object":           {`[]`, nil, invalid("Expected object, received array"), ""},
 	} {
 		for _, endpoint := range []string{"create", "get_or_create"} {

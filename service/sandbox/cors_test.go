@@ -87,7 +87,7 @@ func TestPreflight(t *testing.T) {
 		t.Errorf("a preflight took the fault: %d", res.status)
 	}
 	for _, headers := range [][]string{nil, {"Origin", pageOrigin}, {"Access-Control-Request-Method", "POST"}} {
-		g.send("OPTIONS", "/client_sessions/list", "", headers...).fails("405 method_not_allowed: only GET,POST accepted")
+		g.send("OPTIONS", "/client_sessions/list", "", withKey(headers...)...).fails("405 method_not_allowed: only GET,POST accepted")
 		g.send("OPTIONS", "/", "", headers...).fails(notFound)
 	}
 }

@@ -80,15 +80,14 @@ func (c *call) newSession() *session {
 }
 
 // named finds the session that the request names, by its id or else its key.
-// A client session that names none means itself.
 func (c *call) named() (*session, *apiError) {
-	s := c.caller.session
+	var s *session
 	switch {
 	case c.in.has("client_session_id"):
 		s = c.store.find(c.caller.workspaceID, c.in.text("client_session_id"))
 	case c.in.has("user_identifier_key"):
 		s = c.store.holder(c.caller.workspaceID, c.in.text("user_identifier_key"))
-	case s == nil:
+	default:
 		return nil, errInput("Either client_session_id or user_identifier_key must be provided")
 	}
 	if s == nil {
@@ -98,12 +97,9 @@ func (c *call) named() (*session, *apiError) {
 }
 
 func (c *call) get() (any, *apiError) {
-	s, err := c.named()
-	switch {
-	case err != nil:
+	s, err := c.selected()
+	if err != nil {
 		return nil, err
-	case !c.mayGet(s):
-		return nil, errSessionNotFound()
 	}
 	return c.respond(s)
 }

@@ -105,7 +105,7 @@ func TestGet(t *testing.T) {
 	}
 	for _, body := range []string{
 		byID(sandbox.UserIdentityID), byID(sandbox.OtherSessionID), byKey("nobody"), byKey("john_doe"), both(id, "nobody"),
-		both(sandbox.KeylessSessionID, key),
+		both(sandbox.KeylessSessionID, key), `{}`,
 	} {
 		g.api("POST", "get", body).fails(sessionNotFound)
 	}
@@ -117,6 +117,8 @@ func TestGet(t *testing.T) {
 	for _, body := range []string{byID(sandbox.KeylessSessionID), byKey("nobody")} {
 		g.send("POST", "/client_sessions/get", body, token...).fails(sessionNotFound)
 	}
+	g.send("POST", "/client_sessions/get", both(id, key), token...).fails("400 invalid_options: Cannot send " +
+		"client_session_id or user_identifier_key params when using a client session token")
 }
 
 func TestList(t *testing.T) {

@@ -64,6 +64,9 @@ type member struct {
 	value value
 }
 
+// isBlank reports whether the value is a string of spaces alone.
+func (v value) isBlank() bool { return v.kind == kindString && strings.TrimSpace(v.text) == "" }
+
 func textValue(text string) value {
 	return value{kind: kindString, text: text}
 }

@@ -31,8 +31,8 @@ func TestMethods(t *testing.T) {
 		}
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "QUERY"} {
 			if !slices.Contains(strings.Split(methods, ","), method) {
-				// No credential is sent, because the method is checked first.
-				res := g.send(method, "/client_sessions/"+endpoint, "")
+				g.send(method, "/client_sessions/"+endpoint, "").fails(refused)
+				res := g.send(method, "/client_sessions/"+endpoint, "", withKey()...)
 				res.fails("405 method_not_allowed: only " + methods + " accepted")
 				if got := res.header.Get("Allow"); got != strings.ReplaceAll(methods, ",", ", ") {
 					t.Errorf("Allow is %q", got)
@@ -104,13 +104,14 @@ func TestOrderOfChecks(t *testing.T) {
 		want                 string
 	}{
 		{"PUT", "/x", `{`, form, notFound},
-		{"PUT", "/client_sessions/get?x=", `{`, form, "405 method_not_allowed: only GET,POST accepted"},
-		{"POST", "/client_sessions/get?x=", `{`, form, refused},
+		{"POST", "/client_sessions/%6Cist", `{}`, key, notFound},
+		{"PUT", "/client_sessions/get?x=", `{`, form, refused},
+		{"PUT", "/client_sessions/get?x=", `{`, withKey(form...), "405 method_not_allowed: only GET,POST accepted"},
 		{"POST", "/client_sessions/get?x=", `{`, withKey(form...), noJSON("POST")},
 		{"POST", "/client_sessions/get?x=", `{`, key, invalid("Invalid JSON")},
 		{"POST", "/client_sessions/get?x=", `{"y":1}`, key, invalidQuery("Unrecognized query parameter: 'x'")},
 		{"POST", "/client_sessions/get", `{"y":1}`, key, invalid("Unrecognized key(s) in object: 'y'")},
-		{"POST", "/client_sessions/get", `{}`, key, invalid("Either client_session_id or user_identifier_key must be provided")},
+		{"POST", "/client_sessions/get", `{}`, key, sessionNotFound},
 	} {
 		g.send(test.method, test.target, test.body, test.headers...).fails(test.want)
 	}
@@ -152,7 +153,6 @@ func TestValidation(t *testing.T) {
 		{"POST", "grant_access", ``, whole(`At least one parameter must be provided`)},
 		{"PATCH", "grant_access?connect_webview_ids=", `{"connected_account_ids":[]}`, whole(`At least one parameter must be provided`)},
 		{"PATCH", "grant_access", `{"connected_account_ids":["a"]}`, noSelector},
-		{"GET", "get", ``, noSelector},
 		{
 			"POST", "list", `{"zeta":1,"client_session_id":7,"alpha":{}}`,
 			violation{

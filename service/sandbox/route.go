@@ -78,16 +78,15 @@ func (s *Sandbox) respond(r *http.Request, path string, body received) response 
 	if !known {
 		return errorResponse(errUnknownPath())
 	}
-	if !slices.Contains(endpoint.methods, r.Method) {
-		return methodNotAllowed(endpoint.methods)
-	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Truncate(time.Millisecond)
 	caller, err := s.store.authenticate(r.Header, endpoint.callers, now)
 	if err != nil {
 		return errorResponse(err)
+	}
+	if !slices.Contains(endpoint.methods, r.Method) {
+		return methodNotAllowed(endpoint.methods)
 	}
 	root, err := decodeBody(r.Method, r.Header.Get("Content-Type"), body)
 	if err != nil {

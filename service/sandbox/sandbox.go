@@ -105,7 +105,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := uuid.NewString()
 	w.Header().Set(headerRequestID, requestID)
 
-	path := normalPath(r.URL.Path)
+	path := normalPath(r.URL.EscapedPath())
 	if strings.HasPrefix(path, controlPrefix) {
 		s.control(r, path).write(w, requestID)
 		return

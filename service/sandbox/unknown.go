@@ -19,34 +19,38 @@ import (
 //
 // Credentials:
 //
-//   - Sandbox.respond: what is checked first? Assumed: the credential, then the input, because a client without a
-//     credential should learn nothing about its input.
+//   - Sandbox.respond: what is checked first? Assumed: the credential, then the method, then the input, as in Seam's fake.
 //   - offeredCredential: which credential counts? Assumed: the first in its order, with the exact "Bearer ", as in
-//     Seam's fake, although HTTP lets a scheme be in lower case. An invalid one is not skipped for the next, because
-//     that would hide the mistake.
+//     Seam's fake, although HTTP lets a scheme be in lower case. An invalid one is not skipped for the next, as it
+//     is in the fake, because that would hide the mistake.
 //   - headerValue: which of several values of a header counts? Known: no empty one. Assumed: the others are one list,
 //     as HTTP says, and so an unknown credential.
 //   - store.authenticate: may a workspace header name another workspace than that of the API key? Assumed: it is
 //     ignored, because SDKs send that header with every credential.
 //   - withUserIdentifier: whose key counts when the body and a header have one? Assumed: that of the body, as for all
-//     parameters. An empty key in the body is left to validation, because its error says more.
+//     parameters. A blank key in the body is none, as in Seam's fake.
 //
 // Input:
 //
+//   - Sandbox.ServeHTTP: what is a path with escapes? Assumed: an unknown path, as in Seam's fake, because no path of
+//     Seam's has anything to escape.
 //   - decodeBody: what is a request without a body? Known: an empty object where the content type is that of a form.
-//     Assumed: also with any other, because SDKs differ in the content type that they send then.
-//   - parseObject: which of two members of one name counts? Assumed: the body is invalid. A parser in JavaScript would
-//     take the last one, and a client that relies on that is ambiguous.
+//     Assumed: also with any other, because SDKs differ in the content type that they send then. Seam's fake refuses
+//     a create without a type.
+//   - parseObject: which of two members of one name counts? Assumed: the body is invalid. Seam's fake takes the
+//     last one, as parsers in JavaScript do, and a client that relies on that is ambiguous.
 //   - decodeQuery: what does _strict do? Known: the SDKs end each query with _strict=true. Assumed: nothing, with any
 //     value and in any place, because it has no visible effect.
 //   - decodeQuery: what becomes of a parameter that the endpoint does not have, or has in its body only? Assumed: it is
 //     refused, as an unknown member of a body is, because a misplaced one should not go unnoticed.
 //   - decodeQuery: may a parameter be repeated that is no list? Known: no. Assumed: not where the body has it either.
+//     Seam's fake says invalid_input.
 //   - queryValue: what does `name=` mean? Known: null. Assumed: the empty list for a list, as the SDKs write it, and
 //     the empty string where null is not allowed, which most of those parameters refuse too. The parser that Seam
 //     publishes reads null there as well, so Seam's message may differ.
 //   - queryValue: does a comma separate ids? Assumed: no, because no SDK separates by it.
 //   - validate: are unknown members of a body refused? Assumed: yes, because that helps the author of a client most.
+//     Seam's fake drops them.
 //
 // Sessions:
 //
@@ -70,9 +74,11 @@ import (
 //   - withUserIdentifier: when is it an error that there is no user? Assumed: before validation, because the status
 //     says that it is about the credential.
 //   - call.named: what is the error for no selector? Assumed: that of invalid input, because the input is incomplete.
-//   - errInvalidJSON: what is its type? Assumed: that of invalid input, because no documented type fits better.
+//   - errInvalidJSON: what is its type? Assumed: that of invalid input, because no documented type fits better. Seam's
+//     fake responds with a text.
 //   - decodeBody: what is the response to a body above the limit? Assumed: all of it, the limit included.
-//   - errQuery, errUnknownPath: what is their type? Known: the status. Assumed: the type.
+//   - errQuery, errUnknownPath: what is their type? Known: the status. Assumed: the type. Seam's fake responds to an
+//     unknown path with a text.
 //   - Fault.apply: what is the type for too many requests? Assumed: too_many_requests. Rate limits are documented for
 //     devices only.
 
@@ -159,10 +165,10 @@ func errOfToken(s *session, now time.Time) *apiError {
 	return nil
 }
 
-// Which resources may a publishable key not ask for? Assumed: a user identity too, because it opens as much, and an
-// empty list is none, because the session stays empty.
+// Which resources may a publishable key not ask for? Assumed: not even an empty list, as in Seam's fake, and a user
+// identity neither, because it opens as much.
 func grantsAnything(in input) bool {
-	return len(in.texts("connect_webview_ids")) > 0 || len(in.texts("connected_account_ids")) > 0 || identityOf(in) != ""
+	return in.has("connect_webview_ids") || in.has("connected_account_ids") || identityOf(in) != ""
 }
 
 // Does the case of the letters in an id matter? Assumed: no, as in a database column of type uuid.
@@ -253,12 +259,26 @@ func (c *call) grantKey(s *session) *apiError {
 	return nil
 }
 
-// Which sessions does a get return to its caller? Assumed: with both selectors in the request the one that both match,
-// so that a client that mixes them up gets an error. A client session gets itself only, because its token is handed to
-// a user, and all others get also revoked and expired ones, because they can delete them.
-func (c *call) mayGet(s *session) bool {
-	return (c.caller.session == nil || c.caller.session == s) &&
-		(!c.in.has("user_identifier_key") || c.in.text("user_identifier_key") == s.userIdentifierKey)
+// Which session does a get return? Assumed, as in Seam's fake: none without a selector, and an error for a client session
+// that sends both. In two things the fake is laxer, which would hide the mistake of a client: it returns a client session
+// itself whatever one selector says, and to others with both selectors the first session that either matches, where here
+// both have to match. Callers other than a client session get also revoked and expired ones, because they can delete them.
+func (c *call) selected() (*session, *apiError) {
+	byID, byKey, own := c.in.has("client_session_id"), c.in.has("user_identifier_key"), c.caller.session
+	switch {
+	case own != nil && byID && byKey:
+		return nil, newError(http.StatusBadRequest, "invalid_options", "Cannot send client_session_id or "+
+			"user_identifier_key params when using a client session token")
+	case own != nil && !byID && !byKey:
+		return own, nil
+	case !byID && !byKey:
+		return nil, errSessionNotFound()
+	}
+	s, err := c.named()
+	if err == nil && (own != nil && own != s || byKey && c.in.text("user_identifier_key") != s.userIdentifierKey) {
+		return nil, errSessionNotFound()
+	}
+	return s, err
 }
 
 // Which sessions does a list have? Assumed: those that match each filter in the request, where false is no filter. An
