@@ -37,9 +37,9 @@ func (c *Call) withIDs(failure *seamerr.Error) *seamerr.Error {
 	return &named
 }
 
-// ResponseMetadata returns the ids of the call, and the headers of Seam's response that the caller gets, as headers of a
-// gRPC response, and where the call failed as trailers. Then the response is trailers-only: once a client has received
-// headers, the call is committed and its retry policy does not apply any more.
+// ResponseMetadata returns the ids of the call, and the headers of Seam's response that the caller gets, as headers of
+// a gRPC response, and where the call failed as trailers. Then the response is trailers-only: once a client has
+// received headers, the call is committed and its retry policy does not apply any more.
 func (c *Call) ResponseMetadata(failure *seamerr.Error) metadata.MD {
 	ids := [...]string{c.ResponseID(), c.CallID}
 	md := metadata.MD{headerSeamRequestID: ids[:1:1], HeaderCallID: ids[1:]}

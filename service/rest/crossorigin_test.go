@@ -70,7 +70,8 @@ func TestCORS(t *testing.T) {
 			}
 			check("document", h.send(http.MethodGet, "/openapi.json", "", "Origin", c.origin))
 			check("script of the API page", h.send(http.MethodGet, "/docs/swagger-ui-bundle.js", "", "Origin", c.origin))
-			h.must(h.sandbox.Inject(sandbox.Fault{Status: 200, Body: `{"ok":true}`, Header: map[string]string{"Sunset": "s"}}))
+			sunset := map[string]string{"Sunset": "s"}
+			h.must(h.sandbox.Inject(sandbox.Fault{Status: 200, Body: `{"ok":true}`, Header: sunset}))
 			got = h.grant(byID, "Origin", c.origin)
 			exposed := strings.Join(got.header.Values("Access-Control-Expose-Headers"), ", ")
 			if strings.HasSuffix(exposed, ", sunset") != (c.allowed != "") {

@@ -19,7 +19,8 @@ import (
 //
 // Credentials:
 //
-//   - Sandbox.respond: what is checked first? Assumed: the credential, then the method, then the input, as in Seam's fake.
+//   - Sandbox.respond: what is checked first? Assumed: the credential, then the method, then the input, as in Seam's
+//     fake.
 //   - offeredCredential: which credential counts? Assumed: the first in its order, with the exact "Bearer ", as in
 //     Seam's fake, although HTTP lets a scheme be in lower case. An invalid one is not skipped for the next, as it
 //     is in the fake, because that would hide the mistake.
@@ -109,8 +110,8 @@ func needsAnyParameter(in input) []violation {
 
 // Which times are valid? Known: a date-time of RFC 3339. Assumed: in capital letters, without a leap second and with
 // any number of digits, because that is what parsers agree on, and of the years 1 to 9999 in UTC, because a response
-// could not write another one: a year of RFC 3339 has four digits, and PostgreSQL has no year 0. The pattern refuses what
-// else Go's parser takes: hours of one digit and a comma before the fraction.
+// could not write another one: a year of RFC 3339 has four digits, and PostgreSQL has no year 0. The pattern refuses
+// what else Go's parser takes: hours of one digit and a comma before the fraction.
 func isDatetime(text string) bool {
 	t, err := time.Parse(time.RFC3339, text)
 	year := t.UTC().Year()
@@ -259,10 +260,11 @@ func (c *call) grantKey(s *session) *apiError {
 	return nil
 }
 
-// Which session does a get return? Assumed, as in Seam's fake: none without a selector, and an error for a client session
-// that sends both. In two things the fake is laxer, which would hide the mistake of a client: it returns a client session
-// itself whatever one selector says, and to others with both selectors the first session that either matches, where here
-// both have to match. Callers other than a client session get also revoked and expired ones, because they can delete them.
+// Which session does a get return? Assumed, as in Seam's fake: none without a selector, and an error for a client
+// session that sends both. In two things the fake is laxer, which would hide the mistake of a client. It returns a
+// client session itself, whatever one selector says. And with both selectors it returns to others the first session
+// that either matches, where here both have to match. Others get also revoked and expired sessions, because they can
+// delete them.
 func (c *call) selected() (*session, *apiError) {
 	byID, byKey, own := c.in.has("client_session_id"), c.in.has("user_identifier_key"), c.caller.session
 	switch {

@@ -15,8 +15,8 @@ import (
 	"github.com/clientsession/client-session-service/service/sandbox"
 )
 
-// TestPassedHeaders shows that both faces pass on headers of Seam's response, with a success and with an error. A client
-// of gRPC that accepts 8 KiB of headers gets the longest of them with the longest details.
+// TestPassedHeaders shows that both faces pass on headers of Seam's response, with a success and with an error. A
+// client of gRPC that accepts 8 KiB of headers gets the longest of them with the longest details.
 func TestPassedHeaders(t *testing.T) {
 	t.Parallel()
 	h := start(t)
@@ -40,11 +40,13 @@ func TestPassedHeaders(t *testing.T) {
 			}
 		}
 		var header, trailer metadata.MD
-		conn, err := grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithMaxHeaderListSize(8<<10))
+		conn, err := grpc.NewClient(h.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithMaxHeaderListSize(8<<10))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = clientsessionv1.NewClientSessionServiceClient(conn).GrantAccess(authorized(t), grantByID(), grpc.Header(&header), grpc.Trailer(&trailer))
+		client := clientsessionv1.NewClientSessionServiceClient(conn)
+		_, err = client.GrantAccess(authorized(t), grantByID(), grpc.Header(&header), grpc.Trailer(&trailer))
 		_ = conn.Close()
 		md := metadata.Join(header, trailer)
 		want := []string{fault.Header["Link"]}
