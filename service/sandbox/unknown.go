@@ -22,8 +22,8 @@ import (
 //   - Sandbox.respond: what is checked first? Assumed: the credential, then the method, then the input, as in Seam's
 //     fake.
 //   - offeredCredential: which credential counts? Assumed: the first in its order, with the exact "Bearer ", as in
-//     Seam's fake, although HTTP lets a scheme be in lower case. An invalid one is not skipped for the next, as it
-//     is in the fake, because that would hide the mistake.
+//     Seam's fake, although HTTP lets a scheme be in lower case. The fake looks for a client session token first where
+//     one may call, and skips an invalid credential for the next, which would hide the mistake.
 //   - headerValue: which of several values of a header counts? Known: no empty one. Assumed: the others are one list,
 //     as HTTP says, and so an unknown credential.
 //   - store.authenticate: may a workspace header name another workspace than that of the API key? Assumed: it is
@@ -49,7 +49,8 @@ import (
 //   - queryValue: what does `name=` mean? Known: null. Assumed: the empty list for a list, as the SDKs write it, and
 //     the empty string where null is not allowed, which most of those parameters refuse too. The parser that Seam
 //     publishes reads null there as well, so Seam's message may differ.
-//   - queryValue: does a comma separate ids? Assumed: no, because no SDK separates by it.
+//   - queryValue: does a comma separate ids? Assumed: no, because no SDK separates by it. The library that Seam's servers
+//     use can.
 //   - validate: are unknown members of a body refused? Assumed: yes, because that helps the author of a client most.
 //     Seam's fake drops them.
 //
@@ -64,11 +65,12 @@ import (
 //
 // Errors. Known is the wording of those about an API key or an access token that is not known, a session that is not
 // found (404), a content type other than JSON, and what is said to be known below. That of all others is assumed, and
-// no client should depend on it.
+// no client should depend on it: Seam's fake has other words.
 //
 //   - errMayNotCall: what does it mean? The text is known. Assumed: no credential, one of an unknown form, and one that
 //     may not call the endpoint, because it says that each method was tried. An unknown JWT has no documented error of
-//     its own, and so it gets this one.
+//     its own, and so it gets this one. Seam's fake has types that no document names, such as
+//     publishable_key_header_required for a create without a credential.
 //   - errWorkspace: what does it mean? Assumed: a personal access token or a JWT without a workspace, or with one that
 //     it is not for, because it is the one documented error about workspaces. Seam's fake has a missing_workspace_id
 //     with status 400 for the first, which no document names. An unknown publishable key gets it, as in Seam's fake.
