@@ -49,8 +49,8 @@ import (
 //   - queryValue: what does `name=` mean? Known: null. Assumed: the empty list for a list, as the SDKs write it, and
 //     the empty string where null is not allowed, which most of those parameters refuse too. The parser that Seam
 //     publishes reads null there as well, so Seam's message may differ.
-//   - queryValue: does a comma separate ids? Assumed: no, because no SDK separates by it. The library that Seam's servers
-//     use can.
+//   - queryValue: does a comma separate ids? Assumed: no, because no SDK separates by it. The library that Seam's
+//     servers use can.
 //   - validate: are unknown members of a body refused? Assumed: yes, because that helps the author of a client most.
 //     Seam's fake drops them.
 //
