@@ -4,12 +4,13 @@ import {
   ServerReflectionRequestSchema,
 } from "@clientsession/stubs/grpc/reflection/v1/reflection_pb.js";
 import {
+  ClientSessionError,
   ClientSessionService,
+  createTransport,
   GrantAccessRequestSchema,
-} from "@clientsession/stubs/seam/clientsession/v1/client_session_service_pb.js";
+} from "@clientsession/stubs";
 import { create, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Code, createClient } from "@connectrpc/connect";
 import { isDeepStrictEqual } from "node:util";
 import { errorFacts, sessionFacts } from "./facts.js";
 
@@ -27,8 +28,8 @@ export interface Scenario {
 // So that a service that does not respond fails a scenario and does not stop the run.
 const DEADLINE_MS = 10_000;
 
-// Without the interceptor that retries: a scenario sees the first response.
-const transport = createGrpcTransport({ baseUrl: `http://${environment("GRPC_ADDRESS")}` });
+// Without a credential, since each scenario brings its own.
+const transport = createTransport(environment("GRPC_ADDRESS"), undefined);
 const sandboxUrl = environment("SANDBOX_URL");
 
 function environment(name: string): string {
@@ -84,12 +85,10 @@ async function call(scenario: Scenario, expected: JsonObject): Promise<JsonObjec
         throw new Error(`this runner does not know the rpc ${scenario.rpc}`);
     }
   } catch (error) {
-    if (!(error instanceof ConnectError)) {
+    if (!(error instanceof ClientSessionError)) {
       throw error;
     }
-    const code = Code[error.code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
-    // Connect spells this code as the HTTP world does.
-    return { code: code === "CANCELED" ? "CANCELLED" : code, ...errorFacts(error) };
+    return { code: Code[error.code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase(), ...errorFacts(error) };
   }
 }
 
