@@ -199,17 +199,33 @@ class Release(unittest.TestCase):
                         "--constraint", project / "constraints.txt"]
 
     def test_npm(self):
+        """The program of the package's README, in a project for which npm installs the peer dependencies by itself."""
         project = self.project()
-        package = json.loads((CLIENTS / "typescript" / "package.json").read_text())
-        package["dependencies"]["@clientsession/stubs"] = f"file:{DIST / TARBALL}"
-        (project / "package.json").write_text(json.dumps(package))
-        (project / "src").mkdir()
-        for name in "tsconfig.json", ".npmrc", "src/grant_access.ts", "src/describe_error.ts", "src/retry.ts":
-            shutil.copy(CLIENTS / "typescript" / name, project / name)
+        example = json.loads((CLIENTS / "typescript" / "package.json").read_text())
+        versions = example["dependencies"] | {"@clientsession/stubs": f"file:{DIST / TARBALL}"}
+        (project / "package.json").write_text(json.dumps({
+            "dependencies": {"@clientsession/stubs": versions.pop("@clientsession/stubs")},
+            "devDependencies": example["devDependencies"], "overrides": versions}))
+        shutil.copy(CLIENTS / "typescript" / ".npmrc", project)
         run("npm", "install", "--loglevel=error", folder=project)
-        run("npm", "run", "--silent", "build", folder=project)
-        self.assertIn(SESSION, run(
-            "node", "dist/grant_access.js", "--address", self.service.grpc_address, folder=project, SEAM_API_KEY=API_KEY))
+        readme = (project / "node_modules" / "@clientsession" / "stubs" / "README.md").read_text()
+        (project / "grant.mts").write_text(re.search(r"```ts\n(.*?)```", readme, re.DOTALL)[1])
+        run("npx", *re.search(r"npx (tsc .*)", readme)[1].split(), folder=project)
+        environment = {"ADDRESS": self.service.grpc_address, "SEAM_API_KEY": API_KEY}
+        self.assertIn(SESSION, run("node", "grant.mjs", folder=project, **environment))
+        with self.assertRaisesRegex(AssertionError, "there is no such client session"):
+            run("node", "grant.mjs", "00000000-0000-4000-8000-000000000000", folder=project, **environment)
+        # A sandbox has no gRPC, but TLS with an authority of its own, and it answers 404 once it is trusted.
+        sandbox = subprocess.Popen(
+            [self.binary, "sandbox", "--listen=127.0.0.1:0", "--write-ca-file", project / "ca.pem"], stderr=subprocess.PIPE)
+        self.addCleanup(lambda: (sandbox.kill(), sandbox.communicate()))
+        address = json.loads(sandbox.stderr.readline())["seam"].removeprefix("https://")
+        (project / "tls.cjs").write_text(
+            'const { connect } = require("@clientsession/stubs");\n'
+            'const ca = process.argv[3] && require("node:fs").readFileSync(process.argv[3]);\n'
+            'connect(process.argv[2], "key", { ca, plaintext: false }).create({}).catch((e) => console.log(`${e}`));\n')
+        self.assertIn("UNIMPLEMENTED: HTTP 404", run("node", "tls.cjs", address, "ca.pem", folder=project))
+        self.assertIn("UNAVAILABLE: unable to verify", run("node", "tls.cjs", address, folder=project))
 
     def test_java(self):
         project = self.project()
