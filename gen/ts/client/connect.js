@@ -70,7 +70,7 @@ function unavailable(next) {
       return await next(request);
     } catch (thrown) {
       const error = ConnectError.from(thrown);
-      if (request.signal.aborted || error.metadata.has("grpc-status") || !isOfConnection(error)) {
+      if (error.metadata.has("grpc-status") || !isOfConnection(error)) {
         throw error;
       }
       const message = error.code === Code.Canceled ? "the connection to the service was lost" : error.rawMessage;
