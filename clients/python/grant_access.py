@@ -22,5 +22,5 @@ with clientsession.connect(address, os.environ["SEAM_API_KEY"]) as channel:
             created = sessions.Create(pb.CreateRequest(user_identifier_key="jane_doe"), timeout=5)
             granted = grant(created.client_session.client_session_id)
     except clientsession.Error as error:
-        sys.exit(f"{error}, call id {error.call_id or 'unknown'}")
+        sys.exit(str(error))
     print(granted.client_session.client_session_id, granted.client_session.device_count)

@@ -23,6 +23,7 @@ from clientsession.v1 import client_session_service_pb2 as pb
 from clientsession.v1 import client_session_service_pb2_grpc as pb_grpc
 
 KEY = "seam_key"
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class Service(pb_grpc.ClientSessionServiceServicer):
@@ -31,6 +32,7 @@ class Service(pb_grpc.ClientSessionServiceServicer):
     def __init__(self) -> None:
         self.errors: list[tuple[grpc.StatusCode, bytes]] = []
         self.credentials: list[Any] = []
+        self.call_ids: list[Any] = []
         self.seconds: list[float] = []
 
     def Create(self, request: Any, context: Any) -> pb.CreateResponse:
@@ -45,7 +47,9 @@ class Service(pb_grpc.ClientSessionServiceServicer):
     Delete = Get = GetOrCreate = List = Revoke = GrantAccess  # type: ignore[assignment]
 
     def answer(self, context: Any) -> None:
-        self.credentials.append(dict(context.invocation_metadata()).get("authorization"))
+        metadata = dict(context.invocation_metadata())
+        self.credentials.append(metadata.get("authorization"))
+        self.call_ids.append(metadata.get("x-request-id"))
         self.seconds.append(context.time_remaining())
         if self.errors:
             code, details = self.errors.pop(0)
@@ -100,16 +104,18 @@ OBJECT = struct_pb2.Struct()
 OBJECT.update({"a": [1, None, "b"]})
 NO_MESSAGE = any_pb2.Any(type_url="type.googleapis.com/google.rpc.BadRequest", value=b"\xff")
 
-TEXT = "CLIENT_SESSION_NOT_FOUND: what is wrong (request id request)"
+TEXT = "CLIENT_SESSION_NOT_FOUND: what is wrong (request id request, call id call)"
 NOT_FOUND: dict[str, Any] = {
     "code": grpc.StatusCode.NOT_FOUND, "message": "what is wrong",
     "reason": clientsession.Reason.CLIENT_SESSION_NOT_FOUND, "domain": "connect.getseam.com",
     "type": "client_session_not_found", "http_status": 404, "violations": [], "outcome_unknown": True,
     "retry_delay": None, "request_id": "request", "call_id": "call", "data": None,
 }
+# An error without a call id of the service has the one that the client sent.
+OWN = "{call id of the client}"
 BARE: dict[str, Any] = {
     "code": grpc.StatusCode.NOT_FOUND, "message": "what is wrong", "reason": "", "domain": "", "type": "",
-    "http_status": 0, "violations": [], "outcome_unknown": False, "retry_delay": None, "request_id": "", "call_id": "", "data": None,
+    "http_status": 0, "violations": [], "outcome_unknown": False, "retry_delay": None, "request_id": "", "call_id": OWN, "data": None,
 }
 
 # The details that a server sends, the text of the error, and its fields.
@@ -124,15 +130,15 @@ ERRORS: dict[str, tuple[bytes, str, dict[str, Any]]] = {
             "data": {"a": [1, None, "b"]}}),
     "data that is no object": (
         status(INFO, REQUEST, struct_pb2.Value(string_value="b")), TEXT, NOT_FOUND | {"data": "b"}),
-    "no details": (status(), "NOT_FOUND: what is wrong", BARE),
-    "no status": (b"\xff", "NOT_FOUND: what is wrong", BARE),
+    "no details": (status(), f"NOT_FOUND: what is wrong (call id {OWN})", BARE),
+    "no status": (b"\xff", f"NOT_FOUND: what is wrong (call id {OWN})", BARE),
     "a status of another code": (
-        status_pb2.Status(code=3).SerializeToString(), "NOT_FOUND: what is wrong", BARE),
+        status_pb2.Status(code=3).SerializeToString(), f"NOT_FOUND: what is wrong (call id {OWN})", BARE),
     "details that cannot be read": (
         status(
             NO_MESSAGE, NOT_A_NUMBER, error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=2**62)),
             error_details_pb2.ErrorInfo(reason="A", metadata={"http_status": "none"}), REQUEST),
-        "A: what is wrong (request id request)", BARE | {"reason": "A", "request_id": "request"}),
+        f"A: what is wrong (request id request, call id {OWN})", BARE | {"reason": "A", "request_id": "request"}),
 }
 
 
@@ -172,9 +178,12 @@ class Test(unittest.TestCase):
                     self.service.errors = [(grpc.StatusCode.NOT_FOUND, details)]
                     error = self.error(way, "GrantAccess", None, self.address, KEY)
                     self.assertIsInstance(error.__cause__, grpc.RpcError)
+                    sent = self.service.call_ids[-1]
+                    self.assertRegex(sent, UUID)
+                    wanted = fields | {"call_id": fields["call_id"].replace(OWN, sent)}
                     for found in error, pickle.loads(pickle.dumps(error)):
-                        self.assertEqual(fields, vars(found))
-                        self.assertEqual(text, str(found))
+                        self.assertEqual(wanted, vars(found))
+                        self.assertEqual(text.replace(OWN, sent), str(found))
                     self.assertNotIn("data", repr(error))
 
     def test_error_of_the_client_itself(self) -> None:
@@ -185,13 +194,18 @@ class Test(unittest.TestCase):
                 with self.subTest(way.__name__):
                     error = self.error(way, "Create", None, refused, KEY)
                     self.assertEqual((grpc.StatusCode.UNAVAILABLE, ""), (error.code, error.reason))
-                    self.assertRegex(str(error), "^UNAVAILABLE: .*refused")
+                    self.assertRegex(str(error), f"^UNAVAILABLE: .*refused.* \\(call id {UUID}\\)$")
             silent.listen()
             for way in WAYS:
                 with self.subTest(way.__name__):
                     error = self.error(way, "Create", 0.1, refused, KEY)
                     self.assertEqual((grpc.StatusCode.DEADLINE_EXCEEDED, ""), (error.code, error.reason))
-                    self.assertRegex(str(error), "^DEADLINE_EXCEEDED: .")
+                    self.assertRegex(str(error), f"^DEADLINE_EXCEEDED: .* \\(call id {UUID}\\)$")
+
+    def test_call_id_of_the_call(self) -> None:
+        with clientsession.connect(self.address, KEY) as channel:
+            method(channel, "Create")(pb.CreateRequest(), metadata=(("x-request-id", "order-17"),))
+        self.assertEqual(["order-17"], self.service.call_ids)
 
     def test_retries(self) -> None:
         for way in WAYS:

@@ -75,7 +75,7 @@ describe("the error of a call", () => {
         requestId: "seam-1",
         data: { devices: [1, null] },
       },
-      text: "INVALID_INPUT: invalid (request id seam-1)",
+      text: "INVALID_INPUT: invalid (request id seam-1, call id order-17)",
     },
     {
       name: "data that is no object",

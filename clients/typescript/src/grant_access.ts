@@ -17,7 +17,7 @@ try {
   if (error.reason === Reason.CLIENT_SESSION_NOT_FOUND) {
     console.error(`there is no session ${session}`);
   } else {
-    console.error(String(error), { outcomeUnknown: error.outcomeUnknown, callId: error.callId });
+    console.error(String(error), { outcomeUnknown: error.outcomeUnknown });
   }
   process.exitCode = 1;
 }

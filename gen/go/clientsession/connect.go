@@ -2,8 +2,11 @@
 package clientsession
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"net"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/credentials/local"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 )
 
 // DefaultTimeout is the deadline of a call whose context has none. It covers all attempts of the call together.
@@ -55,7 +59,7 @@ func connect(
 		grpc.WithDefaultServiceConfig(ServiceConfig),
 		// A replica that is frozen keeps its connections, since its kernel goes on to acknowledge packets.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second}),
-		grpc.WithChainUnaryInterceptor(withDeadline),
+		grpc.WithChainUnaryInterceptor(withDeadline, withCallID),
 	}
 	if credential.token != "" {
 		defaults = append(defaults, grpc.WithPerRPCCredentials(credential))
@@ -92,4 +96,25 @@ func withDeadline(
 		defer cancel()
 	}
 	return invoke(ctx, method, request, response, conn, options...)
+}
+
+// withCallID gives a call an id of its own, which finds it in the service's log even if no response arrives. The error
+// of the call is an *[Error] with that id.
+func withCallID(
+	ctx context.Context, method string, request, response any, conn *grpc.ClientConn,
+	invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	sent, _ := metadata.FromOutgoingContext(ctx)
+	id := strings.Join(sent.Get(callIDKey), ",")
+	if id == "" {
+		id = rand.Text()
+		ctx = metadata.AppendToOutgoingContext(ctx, callIDKey, id)
+	}
+	err := invoke(ctx, method, request, response, conn, options...)
+	if err == nil {
+		return nil
+	}
+	e, _ := FromError(err)
+	e.CallID = cmp.Or(e.CallID, id)
+	return e
 }

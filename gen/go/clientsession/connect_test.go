@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http/httptest"
 	"slices"
@@ -14,9 +15,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/clientsession/client-session-service/gen/go/clientsession"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
@@ -150,7 +153,7 @@ func TestConnect(t *testing.T) {
 // TestCredentialOfEachCall shows that a connection without a token sends what the call says.
 func TestCredentialOfEachCall(t *testing.T) {
 	var got []string
-	client := connect(t, "", &stub{respond: func(ctx context.Context, _ int) error {
+	client := connect(t, &stub{respond: func(ctx context.Context, _ int) error {
 		got = metadata.ValueFromIncomingContext(ctx, "authorization")
 		return nil
 	}})
@@ -163,9 +166,9 @@ func TestCredentialOfEachCall(t *testing.T) {
 	}
 }
 
-func connect(t *testing.T, token string, s *stub) clientsessionv1.ClientSessionServiceClient {
+func connect(t *testing.T, s *stub) clientsessionv1.ClientSessionServiceClient {
 	t.Helper()
-	conn, err := clientsession.Connect(serve(t, s), token)
+	conn, err := clientsession.Connect(serve(t, s), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +185,7 @@ func TestDeadline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got time.Duration
-			client := connect(t, "", &stub{respond: func(ctx context.Context, _ int) error {
+			client := connect(t, &stub{respond: func(ctx context.Context, _ int) error {
 				deadline, _ := ctx.Deadline()
 				got = time.Until(deadline)
 				return nil
@@ -198,6 +201,29 @@ func TestDeadline(t *testing.T) {
 			}
 			if got > test.want || got < test.want-time.Second {
 				t.Errorf("the service has %s for the call, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestCallID shows that each call has an id, that its error tells the id even without details, and that package status
+// reads the error as if it were grpc-go's own.
+func TestCallID(t *testing.T) {
+	for name, own := range map[string][]string{"of the connection": nil, "of the call": {"x-request-id", "order-17"}} {
+		t.Run(name, func(t *testing.T) {
+			var sent []string
+			client := connect(t, &stub{respond: func(ctx context.Context, _ int) error {
+				sent = metadata.ValueFromIncomingContext(ctx, "x-request-id")
+				return status.Error(codes.Internal, "broken")
+			}})
+			ctx := metadata.AppendToOutgoingContext(t.Context(), own...)
+			_, err := client.Create(ctx, &clientsessionv1.CreateRequest{})
+			got, ok := clientsession.FromError(fmt.Errorf("create: %w", err))
+			if len(sent) != 1 || len(sent[0]) < 8 || own != nil && sent[0] != own[1] || !ok || got.CallID != sent[0] {
+				t.Errorf("the service got %q, and the error is %+v", sent, got)
+			}
+			if st, ok := status.FromError(err); !ok || st.Code() != codes.Internal || st.Message() != "broken" {
+				t.Errorf("the status is %v", st)
 			}
 		})
 	}

@@ -11,9 +11,12 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// Error is the error of a call: its gRPC status, and the details that the service sends along. An error that does not
-// come from the service has no details, only a Code and a Message: the client's own deadline has passed, or the
-// connection failed.
+// callIDKey is the metadata that has the id of a call.
+const callIDKey = "x-request-id"
+
+// Error is the error of a call: its gRPC status, and the details that the service sends along. If the client's own
+// deadline has passed or the connection failed, it has no details, only a Code, a Message and a CallID. A write may
+// then have been applied.
 type Error struct {
 	// Code is the gRPC code.
 	Code codes.Code
@@ -35,7 +38,8 @@ type Error struct {
 	RetryDelay *time.Duration
 	// RequestID is Seam's id of the request, for Seam's support. It is empty if Seam has not responded.
 	RequestID string
-	// CallID is the id of the call in the service's log: that of the metadata "x-request-id" if the call had it.
+	// CallID is the id of the call in the service's log: what the call sent as "x-request-id". A call without one gets
+	// one from [Connect].
 	CallID string
 	// Data is what Seam adds to some errors: JSON as [encoding/json] has it, a map[string]any for an object, nil if none.
 	Data any
@@ -61,6 +65,9 @@ type statusError interface {
 // nil or is not the error of a call. The Error is never nil: a program that only compares the Reason can ignore the
 // bool.
 func FromError(err error) (*Error, bool) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e, true
+	}
 	st := status.Convert(err)
 	call, ok := errors.AsType[statusError](err)
 	if ok {
@@ -94,7 +101,7 @@ func (e *Error) read(info *errdetails.ErrorInfo) {
 	e.Reason, e.Domain, e.Type = info.GetReason(), info.GetDomain(), facts["type"]
 	e.HTTPStatus, _ = strconv.Atoi(facts["http_status"])
 	e.OutcomeUnknown = facts["outcome"] == "unknown"
-	e.CallID = facts["x-request-id"]
+	e.CallID = facts[callIDKey]
 }
 
 // Error is for people: "REASON: message (request id ID, call id ID)", with the gRPC code if there is no reason, and
@@ -116,6 +123,9 @@ func (e *Error) Error() string {
 		return text
 	}
 }
+
+// GRPCStatus is for [status.FromError]: without it the status would have the text of Error as its message.
+func (e *Error) GRPCStatus() *status.Status { return status.Convert(e.cause) }
 
 // Unwrap returns the error that FromError has read, so that [status.Code] and [errors.Is] work.
 func (e *Error) Unwrap() error { return e.cause }

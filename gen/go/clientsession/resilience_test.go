@@ -47,7 +47,7 @@ func TestRetries(t *testing.T) {
 				}
 				return status.Error(test.code, "fails")
 			}}
-			client, start := connect(t, "", s), time.Now()
+			client, start := connect(t, s), time.Now()
 			var err error
 			if test.create {
 				_, err = client.Create(t.Context(), &clientsessionv1.CreateRequest{})

@@ -46,8 +46,8 @@ export class ClientSessionError extends Error {
   }
 
   toString() {
-    const id = (this.requestId && ` (request id ${this.requestId})`) || (this.callId && ` (call id ${this.callId})`);
-    return `${this.reason || codeName(this.code)}: ${this.message}${id}`;
+    const ids = [this.requestId && `request id ${this.requestId}`, this.callId && `call id ${this.callId}`].filter(Boolean);
+    return `${this.reason || codeName(this.code)}: ${this.message}${ids.length > 0 ? ` (${ids.join(", ")})` : ""}`;
   }
 }
 

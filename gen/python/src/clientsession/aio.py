@@ -24,9 +24,10 @@ class _Interceptor(grpc.aio.UnaryUnaryClientInterceptor):
         self._credential = credential
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        call = await continuation(channel.details(client_call_details, self._credential), request)
+        details, call_id = channel.details(client_call_details, self._credential)
+        call = await continuation(details, request)
         try:
             await call
         except grpc.aio.AioRpcError as error:
-            raise Error.of(error) from error
+            raise Error.of(error, call_id) from error
         return call

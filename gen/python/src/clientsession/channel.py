@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import urllib.parse
+import uuid
 from typing import Any
 
 import grpc
@@ -54,14 +55,21 @@ def settings(
     return grpc.ssl_channel_credentials(root_certificates), options
 
 
-def details(call: Any, credential: str | None) -> grpc.aio.ClientCallDetails:
-    """The details of a call with the credential and a deadline. grpc itself takes them in place of its own."""
+def details(call: Any, credential: str | None) -> tuple[grpc.aio.ClientCallDetails, str]:
+    """The details of a call with the credential, a deadline and a call id, and that id.
+
+    grpc itself takes the details in place of its own.
+    """
     metadata = [*(call.metadata or ())]
     if credential is not None:
         metadata.append(("authorization", f"Bearer {credential}"))
+    call_id = next((str(value) for key, value in metadata if key == "x-request-id"), "")
+    if not call_id:
+        call_id = str(uuid.uuid4())
+        metadata.append(("x-request-id", call_id))
     return grpc.aio.ClientCallDetails(
         call.method, DEADLINE if call.timeout is None else call.timeout, grpc.aio.Metadata(*metadata), call.credentials,
-        call.wait_for_ready)
+        call.wait_for_ready), call_id
 
 
 def _is_loopback(address: str) -> bool:
@@ -77,14 +85,15 @@ class _Interceptor(grpc.UnaryUnaryClientInterceptor):
         self._credential = credential
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return _Call(continuation(details(client_call_details, self._credential), request))
+        with_id, call_id = details(client_call_details, self._credential)
+        return _Call(continuation(with_id, request), call_id)
 
 
 class _Call:
     """A call of grpc that raises an Error."""
 
-    def __init__(self, call: Any) -> None:
-        self._call = call
+    def __init__(self, call: Any, call_id: str) -> None:
+        self._call, self._call_id = call, call_id
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
@@ -93,8 +102,8 @@ class _Call:
         try:
             return self._call.result(timeout)
         except grpc.RpcError as error:
-            raise Error.of(error) from error
+            raise Error.of(error, self._call_id) from error
 
     def exception(self, timeout: float | None = None) -> Any:
         found = self._call.exception(timeout)
-        return Error.of(found) if isinstance(found, grpc.RpcError) else found
+        return Error.of(found, self._call_id) if isinstance(found, grpc.RpcError) else found

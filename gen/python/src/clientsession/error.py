@@ -22,8 +22,8 @@ class Violation(NamedTuple):
 class Error(Exception):
     """The error of a call, which the stubs of a channel of `connect` raise. Its cause is grpc's own error.
 
-    An error that the service did not send, such as that of a passed deadline or a refused connection, has a code and a
-    message only.
+    An error that the service did not send, such as that of a passed deadline or a refused connection, has a code, a
+    message and the call id only.
     """
 
     code: grpc.StatusCode
@@ -43,19 +43,25 @@ class Error(Exception):
     request_id: str = ""
     """Seam's id of the request, for Seam's support."""
     call_id: str = ""
-    """The service's id of the call, to look for in its log."""
+    """The id of the call, to look for in the service's log: the x-request-id that the call sent."""
     data: Any = dataclasses.field(default=None, repr=False)
     """Seam's error.data, as json.loads would return it."""
 
     def __str__(self) -> str:
         text = f"{self.reason or self.code.name}: {self.message}"
-        return f"{text} (request id {self.request_id})" if self.request_id else text
+        ids = {"request id": self.request_id, "call id": self.call_id}
+        known = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
+        return f"{text} ({known})" if known else text
 
     @classmethod
-    def of(cls, thrown: grpc.RpcError) -> "Error":
-        """Reads an error that a stub of another channel raises, of grpc or of grpc.aio."""
+    def of(cls, thrown: grpc.RpcError, call_id: str = "") -> "Error":
+        """Reads an error that a stub of another channel raises, of grpc or of grpc.aio.
+
+        The call id is what the call sent as x-request-id, for an error that the service did not send.
+        """
         # By position: pickle makes an exception of these again.
         error = cls(thrown.code(), thrown.details() or "")
+        error.call_id = call_id
         for detail in _details(thrown.trailing_metadata() or ()):
             # Any proxy may have sent it. What cannot be read must not hide the error.
             with contextlib.suppress(message.DecodeError, ValueError, OverflowError):
@@ -69,7 +75,7 @@ class Error(Exception):
         if detail.Unpack(info):
             self.reason, self.domain, self.type = info.reason, info.domain, info.metadata["type"]
             self.outcome_unknown = info.metadata["outcome"] == "unknown"
-            self.call_id = info.metadata["x-request-id"]
+            self.call_id = info.metadata["x-request-id"] or self.call_id
             self.http_status = int(info.metadata["http_status"])
         elif detail.Unpack(bad_request):
             self.violations = [Violation(found.field, found.description) for found in bad_request.field_violations]

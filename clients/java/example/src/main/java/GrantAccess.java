@@ -16,8 +16,7 @@ public final class GrantAccess {
     try {
       grant(ClientSessionServiceGrpc.newBlockingStub(channel), arguments[1], arguments[2]);
     } catch (StatusRuntimeException e) {
-      ClientSessionError error = ClientSessionError.of(e);
-      System.err.println(error + " call_id=" + error.callId());
+      System.err.println(ClientSessionError.of(e));
       System.exit(1);
     } finally {
       channel.shutdownNow();

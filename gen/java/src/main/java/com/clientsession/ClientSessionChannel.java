@@ -6,13 +6,18 @@ import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
 import io.grpc.CompositeChannelCredentials;
 import io.grpc.Context;
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
+import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.MethodDescriptor.MethodType;
+import io.grpc.Status;
 import io.grpc.TlsChannelCredentials;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 
@@ -48,7 +53,7 @@ public final class ClientSessionChannel {
         // A replica that hangs is left after 12 seconds. Without calls there are no pings.
         .keepAliveTime(10, TimeUnit.SECONDS)
         .keepAliveTimeout(2, TimeUnit.SECONDS)
-        .intercept(ClientSessionChannel::withDeadline);
+        .intercept(ClientSessionChannel::withDeadline, ClientSessionChannel::withCallId);
   }
 
   // A stream, such as a watch of health, may last.
@@ -59,5 +64,29 @@ public final class ClientSessionChannel {
       options = options.withDeadlineAfter(DEFAULT_DEADLINE_SECONDS, TimeUnit.SECONDS);
     }
     return next.newCall(method, options);
+  }
+
+  // A call that no response ends has an id too. It goes into the trailers, where ClientSessionError finds it.
+  private static <Q, A> ClientCall<Q, A> withCallId(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+    return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
+      @Override
+      public void start(Listener<A> listener, Metadata headers) {
+        if (!headers.containsKey(ClientSessionError.CALL_ID)) {
+          headers.put(ClientSessionError.CALL_ID, UUID.randomUUID().toString());
+        }
+        String id = headers.get(ClientSessionError.CALL_ID);
+        super.start(
+            new SimpleForwardingClientCallListener<>(listener) {
+              @Override
+              public void onClose(Status status, Metadata trailers) {
+                trailers.discardAll(ClientSessionError.CALL_ID);
+                trailers.put(ClientSessionError.CALL_ID, id);
+                super.onClose(status, trailers);
+              }
+            },
+            headers);
+      }
+    };
   }
 }

@@ -9,6 +9,7 @@ import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.RequestInfo;
 import com.google.rpc.RetryInfo;
+import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
@@ -19,10 +20,12 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * The error of a call. An error that is not the service's, such as a refused connection or a deadline that passed
- * before the service responded, has a code and a message only: the other texts are empty, and the HTTP status is 0.
+ * before the service responded, has a code, a message and the call id only: the other texts are empty, and the HTTP
+ * status is 0. A write may then have been applied.
  *
  * @param code the code of gRPC
  * @param reason the kind of error, to compare with {@link Reason}
@@ -34,7 +37,7 @@ import java.util.function.Function;
  * @param outcomeUnknown whether the call failed and may nevertheless have been applied
  * @param retryDelay how long to wait before the next call, if that is known
  * @param requestId the id to quote to Seam's support
- * @param callId the id to look for in the log of the service
+ * @param callId the id to look for in the log of the service: the {@code x-request-id} that the call sent
  * @param data Seam's {@code error.data}, if there is any: a Map, List, String, Double or Boolean
  */
 public record ClientSessionError(
@@ -50,6 +53,8 @@ public record ClientSessionError(
     String requestId,
     String callId,
     Optional<Object> data) {
+
+  static final Metadata.Key<String> CALL_ID = Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
 
   /** An invalid field of the request. The field is empty if it is the request as a whole. */
   public record Violation(String field, String description) {}
@@ -71,7 +76,7 @@ public record ClientSessionError(
         "unknown".equals(metadata.get("outcome")),
         read(details, RetryInfo.class, ClientSessionError::delay),
         read(details, RequestInfo.class, RequestInfo::getRequestId).orElse(""),
-        metadata.getOrDefault("x-request-id", ""),
+        metadata.getOrDefault(CALL_ID.name(), sent(thrown)),
         read(details, Struct.class, ClientSessionError::plain)
             .or(() -> read(details, Value.class, ClientSessionError::plain)));
   }
@@ -81,7 +86,17 @@ public record ClientSessionError(
   public String toString() {
     return (reason.isEmpty() ? code.name() : reason)
         + (message.isEmpty() ? "" : ": " + message)
-        + (requestId.isEmpty() ? "" : " (request id " + requestId + ")");
+        + Stream.of(requestId.isEmpty() ? "" : "request id " + requestId, callId.isEmpty() ? "" : "call id " + callId)
+            .filter(id -> !id.isEmpty())
+            .reduce((request, call) -> request + ", " + call)
+            .map(ids -> " (" + ids + ")")
+            .orElse("");
+  }
+
+  // The id that the channel has put into the trailers.
+  private static String sent(Throwable thrown) {
+    Metadata trailers = Status.trailersFromThrowable(thrown);
+    return trailers == null || !trailers.containsKey(CALL_ID) ? "" : trailers.get(CALL_ID);
   }
 
   private static List<Any> details(Throwable thrown) {

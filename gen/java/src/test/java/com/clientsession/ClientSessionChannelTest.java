@@ -25,6 +25,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthGrpc;
 import io.grpc.protobuf.services.HealthStatusManager;
+import io.grpc.stub.MetadataUtils;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.ServerSocket;
@@ -48,7 +49,7 @@ class ClientSessionChannelTest {
   private static final int PLAIN_TEXT = 'P';
 
   /** What the server got of an attempt. */
-  private record Attempt(String authorization, Deadline deadline) {}
+  private record Attempt(String authorization, String callId, Deadline deadline) {}
 
   private final BlockingQueue<Attempt> attempts = new LinkedBlockingQueue<>();
   private Server server;
@@ -76,6 +77,24 @@ class ClientSessionChannelTest {
   void sendsTheToken() throws Exception {
     HealthGrpc.newBlockingStub(channel).check(HealthCheckRequest.getDefaultInstance());
     assertEquals("Bearer secret", attempts.take().authorization());
+  }
+
+  @Test
+  void givesEachCallAnId() throws Exception {
+    var sessions = ClientSessionServiceGrpc.newBlockingStub(channel);
+    var request = CreateRequest.getDefaultInstance();
+    var error = ClientSessionError.of(assertThrows(StatusRuntimeException.class, () -> sessions.create(request)));
+    String sent = attempts.take().callId();
+    assertTrue(sent.matches("[0-9a-f-]{36}"), sent);
+    assertEquals(sent, error.callId());
+    assertEquals("UNAVAILABLE (call id " + sent + ")", error.toString());
+
+    Metadata own = new Metadata();
+    own.put(ClientSessionError.CALL_ID, "order-17");
+    var named = sessions.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(own));
+    error = ClientSessionError.of(assertThrows(StatusRuntimeException.class, () -> named.create(request)));
+    assertEquals("order-17", attempts.take().callId());
+    assertEquals("order-17", error.callId());
   }
 
   @Test
@@ -139,7 +158,8 @@ class ClientSessionChannelTest {
     public <Q, A> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
       String authorization = headers.get(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER));
-      attempts.add(new Attempt(authorization, Context.current().getDeadline()));
+      String callId = headers.get(ClientSessionError.CALL_ID);
+      attempts.add(new Attempt(authorization, callId, Context.current().getDeadline()));
       return next.startCall(call, headers);
     }
   }

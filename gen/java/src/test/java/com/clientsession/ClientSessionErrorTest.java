@@ -57,7 +57,7 @@ class ClientSessionErrorTest {
             List.of(new ClientSessionError.Violation("customer_key", "Required")), true,
             Optional.of(Duration.ofMillis(1500)), "57bafce8", "order-17", Optional.empty()),
         error);
-    assertEquals("INVALID_INPUT: Bad (request id 57bafce8)", error.toString());
+    assertEquals("INVALID_INPUT: Bad (request id 57bafce8, call id order-17)", error.toString());
   }
 
   @Test
