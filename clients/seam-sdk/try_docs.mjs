@@ -32,6 +32,7 @@ page.on('console', (message) => {
 const tryGrant = async () => {
   await page.goto(home + '/docs/')
   if (page.url() !== home + '/docs') problems.push(`/docs/ leads to ${page.url()}`)
+  await page.locator('.opblock').first().waitFor() // Else its requests would be canceled.
   // Older versions of Swagger UI let a link choose the document.
   await page.goto(home + '/docs?url=https://document.example/openapi.json')
   const operation = page.locator('.opblock', { hasText: 'Grant access' }).first()
