@@ -65,6 +65,7 @@ func newPod(t *testing.T, objects []runtime.Object, outside secrets, args ...str
 			t.Fatalf("no argument is %s%d, for the port of that name:\n%s", flag, port.ContainerPort, before)
 		}
 	}
+	args = append(args, "--drain-delay=1s") // No client looks for it by DNS.
 	p.Cmd = exec.Command(binary, append(strings.Split(arguments, "\n"), args...)...)
 	p.Env = []string{} // Nil would stand for that of the test.
 	for _, variable := range p.container.Env {
