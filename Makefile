@@ -18,9 +18,10 @@ ACTIONLINT := $(BIN)/actionlint
 NODE_TOOLS := tools/node/node_modules/.package-lock.json
 PYTHON_TOOLS := .tools/python/.installed
 ENVOY := .tools/envoy/.installed
+LOAD_PACKAGES := .tools/load/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-seam-drift seam-drift chart chart-generate test-chart fuzz soak soak-alerts bench bench-quick bench-go lint vulnerabilities generate generate-check breaking image release test-release ci
+.PHONY: help run build test test-sdk test-browser test-clients test-alerts test-fleet test-cluster test-seam-drift seam-drift chart chart-generate test-chart fuzz soak soak-alerts bench bench-quick bench-go lint vulnerabilities generate generate-check breaking image release test-release ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,14 +92,14 @@ bench-go: ## Run the benchmarks in Go
 
 lint: $(BUF) $(LINT) $(ACTIONLINT) .proto-imports ## Lint the Go code, the contract, the workflows and the changelog
 	$(LINT) run --build-tags soak,fleet
-	@set -e; for module in gen/go clients/go service/servicetest tools/chart tools/release; do (cd $$module && ../../$(LINT) run ./...); done
-	@set -e; for module in . gen/go clients/go service/servicetest tools/chart tools/release; do go -C $$module mod tidy -diff; done
+	@set -e; for module in gen/go clients/go service/servicetest tools/chart tools/cluster tools/release; do (cd $$module && ../../$(LINT) run ./...); done
+	@set -e; for module in . gen/go clients/go service/servicetest tools/chart tools/cluster tools/release; do go -C $$module mod tidy -diff; done
 	$(ACTIONLINT) -shellcheck= -pyflakes=
 	@grep -qF "## [$$(cat VERSION)]" CHANGELOG.md || { echo "CHANGELOG.md has no heading for $$(cat VERSION), the content of VERSION"; exit 1; }
 	$(BUF) lint
 	$(BUF) format --diff --exit-code proto
 	@set -e; for test in $$(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/*.md *.md deploy/*/*.md | sort -u); do \
-		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
+		grep -rqE --include='*_test.go' "^func $$test\(" cmd service tools/chart tools/cluster tools/release || { echo "the docs name $$test, which does not exist"; exit 1; }; done
 
 # Not a part of ci: it needs the database of vulnerabilities, which not every machine reaches.
 vulnerabilities: $(BIN)/govulncheck ## Look for known vulnerabilities in what the service calls
@@ -147,6 +148,11 @@ test-alerts: ## Run the cases of the alert rules
 test-fleet: $(ENVOY) ## Restart, kill, cut off and upgrade replicas behind Envoy under load (3 minutes)
 	.tools/envoy/bin/envoy --mode validate --log-level error --config-path deploy/envoy/envoy.yaml
 	LAST_RELEASE='$(LAST_RELEASE)' go test -trimpath -tags fleet -count 1 -timeout 10m -v ./service/soak
+
+# Not a part of ci: it needs a cluster. CLUSTER_LOAD is a command that imports an archive of images into its nodes, in
+# tools/cluster: 'go tool kind load image-archive', or 'k3s ctr images import'.
+test-cluster: image $(LOAD_PACKAGES) ## Run the chart under load in the cluster of KUBECONFIG (CLUSTER_LOAD, 5 minutes)
+	VERSION='$(VERSION)' go test -C tools/cluster -count 1 -timeout 15m -v .
 
 test-seam-drift: ## Run the cases of the comparison that seam-drift makes
 	node --test --test-reporter=spec tools/seamdrift/compare.test.mjs
@@ -203,6 +209,11 @@ $(PYTHON_TOOLS): tools/python/requirements.txt
 $(ENVOY): deploy/envoy/requirements.txt
 	python3 -m venv --clear .tools/envoy
 	.tools/envoy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r $<
+	touch $@
+
+$(LOAD_PACKAGES): clients/python/requirements.txt
+	rm -rf $(@D)
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes --only-binary=:all: --target $(@D) -r $<
 	touch $@
 
 $(LINT): tools/go.mod tools/go.sum
