@@ -92,6 +92,9 @@ func (r *release) install() {
 	r.kubectl("apply", "--filename=testdata/load.yaml")
 	r.kubectl("rollout", "status", "deployment/load")
 	time.Sleep(5 * time.Second) // Until each client has printed a line.
+	if len(r.counts()) < 3 {
+		r.Fatalf("the load does not run:\n%s", r.kubectl("logs", "deployment/load", "--all-containers", "--tail=5"))
+	}
 }
 
 // measure makes a row of the table, of what the load lost from what happens until the replicas that end by it are gone.

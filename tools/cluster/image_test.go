@@ -43,13 +43,14 @@ func buildLoadImage(t *testing.T, dir, archive string) {
 	files := strings.Fields(run(t, "python3", "-c", pythonFiles, python))
 	prefix, interpreter := files[0], files[1]
 	run(t, "cp", interpreter, python+"/python3")
-	run(t, "cp", "load/load.py", python)
+	run(t, "cp", "-r", "load/load.py", "../../gen/python/src/clientsession", python)
 	run(t, "env", "CGO_ENABLED=0", "go", "build", "-o", dir+"/load", "./load")
 	run(t, "tar", append([]string{
 		"--create", "--file=" + layer, "--dereference", "--absolute-names",
 		"--exclude=site-packages", "--exclude=dist-packages", "--exclude=test", "--exclude=__pycache__",
 	}, files[2:]...)...)
-	run(t, "tar", "--append", "--file="+layer, "--directory="+dir, "load", "python")
+	// The user of the pod is another than the owner of the files.
+	run(t, "tar", "--append", "--mode=a+rX", "--file="+layer, "--directory="+dir, "load", "python")
 
 	content, err := tarball.LayerFromFile(layer)
 	if err != nil {

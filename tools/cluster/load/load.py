@@ -1,54 +1,45 @@
 """Makes calls on the gRPC face at a fixed rate, as main.go does: load.py TARGET."""
 
 import asyncio
-import json
 import sys
 import time
+from typing import Any
 
+import clientsession
 import grpc
+from clientsession.v1 import client_session_service_pb2 as pb
+from clientsession.v1 import client_session_service_pb2_grpc as pb_grpc
 
-# Recommended by deploy/chart/README.md.
-SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [{
-        "name": [{"service": "seam.clientsession.v1.ClientSessionService", "method": "Get"}],
-        "retryPolicy": {
-            "maxAttempts": 4,
-            "initialBackoff": "0.1s",
-            "maxBackoff": "1s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        },
-    }],
-}
-GET = "/seam.clientsession.v1.ClientSessionService/Get"
-# A GetRequest with the client session that the sandbox has.
-REQUEST = b"\x0a\x24" + b"3ada79d3-2848-4320-b2ef-a82e1e6dafac"
+# The sandbox has these.
 METADATA = (("authorization", "Bearer seam_testSand_sandboxsandboxsandboxsan"),)
+GET = pb.GetRequest(client_session_id="3ada79d3-2848-4320-b2ef-a82e1e6dafac")
+GET_OR_CREATE = pb.GetOrCreateRequest(user_identifier_key="jane_doe")
 RATE = 200
 CHANNEL_SECONDS = 5
 
 
-def connect(target: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(target, [
-        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
-        ("grpc.keepalive_time_ms", 10_000),
-        ("grpc.http2.ping_timeout_ms", 2_000),
-        # A channel of its own has connections and look-ups of its own.
-        ("grpc.use_local_subchannel_pool", 1),
-    ])
+def connect(target: str) -> Any:
+    """A channel with the options of the package, and with connections and look-ups of its own."""
+    _, options = clientsession.channel.settings(target, None, None, True)
+    return pb_grpc.ClientSessionServiceStub(
+        grpc.aio.insecure_channel(target, [*options, ("grpc.use_local_subchannel_pool", 1)]))
 
 
 class Load:
     def __init__(self, target: str) -> None:
         self.target = target
-        self.gets: list[grpc.aio.UnaryUnaryMultiCallable] = []
+        self.stubs: list[Any] = []
         self.calls = self.lost = 0
 
-    async def call(self, get: grpc.aio.UnaryUnaryMultiCallable) -> None:
+    async def call(self, n: int) -> None:
+        stub = self.stubs[n // 2 % len(self.stubs)]
         start = time.monotonic()
         try:
-            await get(REQUEST, timeout=10, metadata=METADATA)
+            # A call that the client retries, and then one that it does not.
+            if n % 2 == 0:
+                await stub.Get(GET, timeout=10, metadata=METADATA)
+            else:
+                await stub.GetOrCreate(GET_OR_CREATE, timeout=10, metadata=METADATA)
         except grpc.aio.AioRpcError as error:
             self.lost += 1
             print(f"lost python after {time.monotonic() - start:.3f}s: {error.code().name} {error.details()}")
@@ -59,10 +50,10 @@ class Load:
         start = time.monotonic()
         for n in range(sys.maxsize):
             if n % (RATE * CHANNEL_SECONDS) == 0:
-                self.gets.append(connect(self.target).unary_unary(GET))
+                self.stubs.append(connect(self.target))
             if n % RATE == 0:
                 print(f"python {self.calls} {self.lost}")
-            task = asyncio.create_task(self.call(self.gets[n % len(self.gets)]))
+            task = asyncio.create_task(self.call(n))
             running.add(task)
             task.add_done_callback(running.discard)
             await asyncio.sleep(max(0.0, start + n / RATE - time.monotonic()))

@@ -14,9 +14,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/clientsession/client-session-service/gen/go/clientsession"
 	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
@@ -34,7 +31,7 @@ const (
 
 func main() {
 	channels := &channels{target: os.Args[1]}
-	faces := []*face{{name: "go", call: channels.get}, {name: "rest", call: restClient{os.Args[2]}.get}}
+	faces := []*face{{name: "go", call: channels.call}, {name: "rest", call: restClient{os.Args[2]}.get}}
 	for _, f := range faces {
 		go f.load()
 	}
@@ -43,13 +40,6 @@ func main() {
 			_, _ = fmt.Fprintln(os.Stdout, f.name, f.calls.Load(), f.lost.Load())
 		}
 	}
-}
-
-// connect opens a channel as deploy/chart/README.md recommends.
-func connect(target string) (*grpc.ClientConn, error) {
-	return grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(clientsession.ServiceConfig),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second}))
 }
 
 // face makes the calls of one face.
@@ -83,29 +73,32 @@ type channels struct {
 	next   int
 }
 
-func (c *channels) take() (*grpc.ClientConn, error) {
+func (c *channels) take() (*grpc.ClientConn, int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.opened) > channelInterval {
-		channel, err := connect(c.target)
+		channel, err := clientsession.ConnectInsecure(c.target, apiKey)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		c.open, c.opened = append(c.open, channel), time.Now()
 	}
 	c.next++
-	return c.open[c.next%len(c.open)], nil
+	return c.open[c.next/2%len(c.open)], c.next, nil
 }
 
-func (c *channels) get(ctx context.Context) error {
-	channel, err := c.take()
+// call makes a call that the client retries, and then one that it does not.
+func (c *channels) call(ctx context.Context) error {
+	channel, n, err := c.take()
 	if err != nil {
 		return err
 	}
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+apiKey)
-	id := session
-	_, err = clientsessionv1.NewClientSessionServiceClient(channel).Get(ctx,
-		&clientsessionv1.GetRequest{ClientSessionId: &id})
+	client := clientsessionv1.NewClientSessionServiceClient(channel)
+	if n%2 == 0 {
+		_, err = client.Get(ctx, &clientsessionv1.GetRequest{ClientSessionId: new(session)})
+	} else {
+		_, err = client.GetOrCreate(ctx, &clientsessionv1.GetOrCreateRequest{UserIdentifierKey: new("jane_doe")})
+	}
 	return err
 }
 
