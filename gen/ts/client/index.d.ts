@@ -67,7 +67,7 @@ export declare class ClientSessionError extends Error {
   /** What Seam says in `error.data`. */
   readonly data: JsonValue | undefined;
 
-  /** The message is Seam's, for people. The text has the reason and an id as well. */
+  /** The message is Seam's, for people. The text has the reason and the ids as well. */
   toString(): string;
 
   private constructor();
