@@ -194,11 +194,14 @@ class Test(unittest.TestCase):
                 with self.subTest(way.__name__):
                     error = self.error(way, "Create", None, refused, KEY)
                     self.assertEqual((grpc.StatusCode.UNAVAILABLE, ""), (error.code, error.reason))
+                    self.assertTrue(error.outcome_unknown)
                     self.assertRegex(str(error), f"^UNAVAILABLE: .*refused.* \\(call id {UUID}\\)$")
             silent.listen()
             for way in WAYS:
                 with self.subTest(way.__name__):
+                    self.assertFalse(self.error(way, "Get", 0.1, refused, KEY).outcome_unknown)
                     error = self.error(way, "Create", 0.1, refused, KEY)
+                    self.assertTrue(error.outcome_unknown)
                     self.assertEqual((grpc.StatusCode.DEADLINE_EXCEEDED, ""), (error.code, error.reason))
                     self.assertRegex(str(error), f"^DEADLINE_EXCEEDED: .* \\(call id {UUID}\\)$")
 

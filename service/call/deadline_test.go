@@ -16,8 +16,8 @@ func TestDeadline(t *testing.T) {
 		callers, want   time.Duration
 	}{
 		"caller set none":            {Method{}, 30 * time.Second, 60 * time.Second, none, 30 * time.Second},
-		"caller's is shorter":        {Method{}, 30 * time.Second, 60 * time.Second, 5 * time.Second, 4980 * time.Millisecond},
-		"caller's is longer":         {Method{}, 30 * time.Second, 60 * time.Second, 45 * time.Second, 44980 * time.Millisecond},
+		"caller's is shorter":        {Method{}, 30 * time.Second, 60 * time.Second, 5 * time.Second, 4900 * time.Millisecond},
+		"caller's is longer":         {Method{}, 30 * time.Second, 60 * time.Second, 45 * time.Second, 44900 * time.Millisecond},
 		"caller's is very short":     {Method{}, 30 * time.Second, 60 * time.Second, 100 * time.Millisecond, 90 * time.Millisecond},
 		"caller's is too long":       {Method{}, 30 * time.Second, 60 * time.Second, 24 * time.Hour, 60 * time.Second},
 		"fallback is over the limit": {Method{}, 90 * time.Second, 60 * time.Second, none, 60 * time.Second},

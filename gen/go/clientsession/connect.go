@@ -5,16 +5,21 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/credentials/local"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+
+	clientsessionv1 "github.com/clientsession/client-session-service/gen/go/seam/clientsession/v1"
 )
 
 // DefaultTimeout is the deadline of a call whose context has none. It covers all attempts of the call together.
@@ -61,6 +66,9 @@ func connect(
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second}),
 		grpc.WithChainUnaryInterceptor(withDeadline, withCallID),
 	}
+	if strings.ContainsFunc(credential.token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return nil, errors.New("the token has a space, a line break or another character that no token has")
+	}
 	if credential.token != "" {
 		defaults = append(defaults, grpc.WithPerRPCCredentials(credential))
 	}
@@ -69,7 +77,7 @@ func connect(
 
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+	return err == nil && (strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback())
 }
 
 // bearer is the credential of each call of a connection.
@@ -116,5 +124,18 @@ func withCallID(
 	}
 	e, _ := FromError(err)
 	e.CallID = cmp.Or(e.CallID, id)
+	e.OutcomeUnknown = e.OutcomeUnknown || e.Reason == "" && isLost(e.Code) && !isRead(method)
 	return e
+}
+
+// isLost reports whether an error that the service did not send may be that of a call that has reached it.
+func isLost(code codes.Code) bool {
+	return slices.Contains([]codes.Code{
+		codes.Canceled, codes.DeadlineExceeded, codes.Internal, codes.Unavailable, codes.Unknown,
+	}, code)
+}
+
+func isRead(method string) bool {
+	return method == clientsessionv1.ClientSessionService_Get_FullMethodName ||
+		method == clientsessionv1.ClientSessionService_List_FullMethodName
 }

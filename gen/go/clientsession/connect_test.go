@@ -41,6 +41,10 @@ func (s *stub) Create(
 	return &clientsessionv1.CreateResponse{}, s.attempt(ctx)
 }
 
+func (s *stub) Get(ctx context.Context, _ *clientsessionv1.GetRequest) (*clientsessionv1.GetResponse, error) {
+	return &clientsessionv1.GetResponse{}, s.attempt(ctx)
+}
+
 func (s *stub) GrantAccess(
 	ctx context.Context, _ *clientsessionv1.GrantAccessRequest,
 ) (*clientsessionv1.GrantAccessResponse, error) {
@@ -222,9 +226,48 @@ func TestCallID(t *testing.T) {
 			if len(sent) != 1 || len(sent[0]) < 8 || own != nil && sent[0] != own[1] || !ok || got.CallID != sent[0] {
 				t.Errorf("the service got %q, and the error is %+v", sent, got)
 			}
+			if !got.OutcomeUnknown {
+				t.Error("a Create without a response of the service may be repeated")
+			}
 			if st, ok := status.FromError(err); !ok || st.Code() != codes.Internal || st.Message() != "broken" {
 				t.Errorf("the status is %v", st)
 			}
 		})
+	}
+}
+
+// TestOutcomeUnknown shows which errors that do not come from the service leave the outcome open.
+func TestOutcomeUnknown(t *testing.T) {
+	for name, test := range map[string]struct {
+		code codes.Code
+		read bool
+		want bool
+	}{
+		"a lost write":            {code: codes.Unavailable, want: true},
+		"a write at its deadline": {code: codes.DeadlineExceeded, want: true},
+		"a write that is refused": {code: codes.Unauthenticated},
+		"a lost read":             {code: codes.Unavailable, read: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := connect(t, &stub{respond: func(context.Context, int) error { return status.Error(test.code, "ends") }})
+			var err error
+			if test.read {
+				_, err = client.Get(t.Context(), &clientsessionv1.GetRequest{})
+			} else {
+				_, err = client.Create(t.Context(), &clientsessionv1.CreateRequest{})
+			}
+			if got, _ := clientsession.FromError(err); got.Code != test.code || got.OutcomeUnknown != test.want {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// TestInvalidToken shows that a token that no header can carry is refused at once, and not quoted.
+func TestInvalidToken(t *testing.T) {
+	for _, token := range []string{"secret\n", "se cret", "s\u00e9cret"} {
+		if _, err := clientsession.Connect("127.0.0.1:9090", token); err == nil || strings.Contains(err.Error(), "cret") {
+			t.Errorf("got %v", err)
+		}
 	}
 }

@@ -32,11 +32,12 @@ type Error struct {
 	HTTPStatus int
 	// Violations are the invalid fields of the request.
 	Violations []Violation
-	// OutcomeUnknown says that a write failed and may have been applied: find out before you repeat it.
+	// OutcomeUnknown says that a write failed and may have been applied: find out before you repeat it. For an error
+	// that does not come from the service, the connection of [Connect] assumes so.
 	OutcomeUnknown bool
 	// RetryDelay is how long to wait before another call, nil if the service does not say.
 	RetryDelay *time.Duration
-	// RequestID is Seam's id of the request, for Seam's support. It is empty if Seam has not responded.
+	// RequestID is Seam's id of the request, for Seam's support. If Seam has not responded, it is the CallID.
 	RequestID string
 	// CallID is the id of the call in the service's log: what the call sent as "x-request-id". A call without one gets
 	// one from [Connect].

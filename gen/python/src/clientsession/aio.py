@@ -5,7 +5,6 @@ from typing import Any
 import grpc
 
 from clientsession import channel
-from clientsession.error import Error
 
 
 def connect(
@@ -24,10 +23,10 @@ class _Interceptor(grpc.aio.UnaryUnaryClientInterceptor):
         self._credential = credential
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        details, call_id = channel.details(client_call_details, self._credential)
-        call = await continuation(details, request)
+        sent = channel.details(client_call_details, self._credential)
+        call = await continuation(sent, request)
         try:
             await call
         except grpc.aio.AioRpcError as error:
-            raise Error.of(error, call_id) from error
+            raise channel.failure(error, sent) from error
         return call

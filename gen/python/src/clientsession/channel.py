@@ -55,21 +55,33 @@ def settings(
     return grpc.ssl_channel_credentials(root_certificates), options
 
 
-def details(call: Any, credential: str | None) -> tuple[grpc.aio.ClientCallDetails, str]:
-    """The details of a call with the credential, a deadline and a call id, and that id.
-
-    grpc itself takes the details in place of its own.
-    """
+def details(call: Any, credential: str | None) -> grpc.aio.ClientCallDetails:
+    """The details of a call with the credential, a deadline and an id. grpc itself takes them in place of its own."""
     metadata = [*(call.metadata or ())]
     if credential is not None:
         metadata.append(("authorization", f"Bearer {credential}"))
-    call_id = next((str(value) for key, value in metadata if key == "x-request-id"), "")
-    if not call_id:
-        call_id = str(uuid.uuid4())
-        metadata.append(("x-request-id", call_id))
+    if not any(key == "x-request-id" for key, _ in metadata):
+        metadata.append(("x-request-id", str(uuid.uuid4())))
     return grpc.aio.ClientCallDetails(
         call.method, DEADLINE if call.timeout is None else call.timeout, grpc.aio.Metadata(*metadata), call.credentials,
-        call.wait_for_ready), call_id
+        call.wait_for_ready)
+
+
+def failure(thrown: grpc.RpcError, call: grpc.aio.ClientCallDetails) -> Error:
+    """The error of a call with these details, also if no response of the service has arrived."""
+    error = Error.of(thrown)
+    error.call_id = error.call_id or str(dict(call.metadata or ())["x-request-id"])
+    method = call.method.decode() if isinstance(call.method, bytes) else call.method
+    if not error.reason and error.code in _LOST and not method.endswith(("/Get", "/List")):
+        error.outcome_unknown = True
+    return error
+
+
+# The codes of an error of the client whose call may nevertheless have reached the service.
+_LOST = {
+    grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNKNOWN,
+}
 
 
 def _is_loopback(address: str) -> bool:
@@ -85,15 +97,15 @@ class _Interceptor(grpc.UnaryUnaryClientInterceptor):
         self._credential = credential
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        with_id, call_id = details(client_call_details, self._credential)
-        return _Call(continuation(with_id, request), call_id)
+        sent = details(client_call_details, self._credential)
+        return _Call(continuation(sent, request), sent)
 
 
 class _Call:
     """A call of grpc that raises an Error."""
 
-    def __init__(self, call: Any, call_id: str) -> None:
-        self._call, self._call_id = call, call_id
+    def __init__(self, call: Any, sent: grpc.aio.ClientCallDetails) -> None:
+        self._call, self._sent = call, sent
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
@@ -102,8 +114,8 @@ class _Call:
         try:
             return self._call.result(timeout)
         except grpc.RpcError as error:
-            raise Error.of(error, self._call_id) from error
+            raise failure(error, self._sent) from error
 
     def exception(self, timeout: float | None = None) -> Any:
         found = self._call.exception(timeout)
-        return Error.of(found, self._call_id) if isinstance(found, grpc.RpcError) else found
+        return failure(found, self._sent) if isinstance(found, grpc.RpcError) else found

@@ -38,10 +38,10 @@ class Error(Exception):
     http_status: int = 0
     violations: list[Violation] = dataclasses.field(default_factory=list)
     outcome_unknown: bool = False
-    """Whether a write failed and may have been applied."""
+    """Whether a write failed and may have been applied, also because no response of the service arrived."""
     retry_delay: datetime.timedelta | None = None
     request_id: str = ""
-    """Seam's id of the request, for Seam's support."""
+    """Seam's id of the request, for Seam's support. If Seam has not responded, it is the call id."""
     call_id: str = ""
     """The id of the call, to look for in the service's log: the x-request-id that the call sent."""
     data: Any = dataclasses.field(default=None, repr=False)
@@ -54,14 +54,10 @@ class Error(Exception):
         return f"{text} ({known})" if known else text
 
     @classmethod
-    def of(cls, thrown: grpc.RpcError, call_id: str = "") -> "Error":
-        """Reads an error that a stub of another channel raises, of grpc or of grpc.aio.
-
-        The call id is what the call sent as x-request-id, for an error that the service did not send.
-        """
+    def of(cls, thrown: grpc.RpcError) -> "Error":
+        """Reads an error that a stub of another channel raises, of grpc or of grpc.aio."""
         # By position: pickle makes an exception of these again.
         error = cls(thrown.code(), thrown.details() or "")
-        error.call_id = call_id
         for detail in _details(thrown.trailing_metadata() or ()):
             # Any proxy may have sent it. What cannot be read must not hide the error.
             with contextlib.suppress(message.DecodeError, ValueError, OverflowError):
@@ -75,7 +71,7 @@ class Error(Exception):
         if detail.Unpack(info):
             self.reason, self.domain, self.type = info.reason, info.domain, info.metadata["type"]
             self.outcome_unknown = info.metadata["outcome"] == "unknown"
-            self.call_id = info.metadata["x-request-id"] or self.call_id
+            self.call_id = info.metadata["x-request-id"]
             self.http_status = int(info.metadata["http_status"])
         elif detail.Unpack(bad_request):
             self.violations = [Violation(found.field, found.description) for found in bad_request.field_violations]

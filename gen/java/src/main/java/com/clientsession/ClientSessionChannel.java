@@ -1,5 +1,6 @@
 package com.clientsession;
 
+import com.clientsession.v1.ClientSessionServiceGrpc;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
@@ -50,9 +51,11 @@ public final class ClientSessionChannel {
   public static ManagedChannelBuilder<?> builder(String address, ChannelCredentials credentials) {
     return Grpc.newChannelBuilder(address, credentials)
         .defaultServiceConfig(ServiceConfig.RECOMMENDED)
-        // A replica that hangs is left after 12 seconds. Without calls there are no pings.
+        // A replica that hangs is left after 12 seconds. Also without calls, since a call that waits for a connection is
+        // none to the connection, which would be made for ever.
         .keepAliveTime(10, TimeUnit.SECONDS)
         .keepAliveTimeout(2, TimeUnit.SECONDS)
+        .keepAliveWithoutCalls(true)
         .intercept(ClientSessionChannel::withDeadline, ClientSessionChannel::withCallId);
   }
 
@@ -66,7 +69,8 @@ public final class ClientSessionChannel {
     return next.newCall(method, options);
   }
 
-  // A call that no response ends has an id too. It goes into the trailers, where ClientSessionError finds it.
+  // A call that no response of the service ends has an id too, and a write that may have been applied. Both go into the
+  // trailers, where ClientSessionError finds them.
   private static <Q, A> ClientCall<Q, A> withCallId(
       MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
     return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
@@ -82,11 +86,19 @@ public final class ClientSessionChannel {
               public void onClose(Status status, Metadata trailers) {
                 trailers.discardAll(ClientSessionError.CALL_ID);
                 trailers.put(ClientSessionError.CALL_ID, id);
+                trailers.discardAll(ClientSessionError.LOST_WRITE);
+                if (!isRead(method) && ClientSessionError.LOST.contains(status.getCode())) {
+                  trailers.put(ClientSessionError.LOST_WRITE, "true");
+                }
                 super.onClose(status, trailers);
               }
             },
             headers);
       }
     };
+  }
+
+  private static boolean isRead(MethodDescriptor<?, ?> method) {
+    return method.equals(ClientSessionServiceGrpc.getGetMethod()) || method.equals(ClientSessionServiceGrpc.getListMethod());
   }
 }

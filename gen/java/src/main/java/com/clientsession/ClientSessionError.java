@@ -1,5 +1,11 @@
 package com.clientsession;
 
+import static io.grpc.Status.Code.CANCELLED;
+import static io.grpc.Status.Code.DEADLINE_EXCEEDED;
+import static io.grpc.Status.Code.INTERNAL;
+import static io.grpc.Status.Code.UNAVAILABLE;
+import static io.grpc.Status.Code.UNKNOWN;
+
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
@@ -14,18 +20,20 @@ import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Stream;
 
 /**
  * The error of a call. An error that is not the service's, such as a refused connection or a deadline that passed
  * before the service responded, has a code, a message and the call id only: the other texts are empty, and the HTTP
- * status is 0. A write may then have been applied.
+ * status is 0.
  *
  * @param code the code of gRPC
  * @param reason the kind of error, to compare with {@link Reason}
@@ -34,9 +42,10 @@ import java.util.stream.Stream;
  * @param message what is wrong, for people
  * @param httpStatus the HTTP status, as the REST face has it
  * @param violations the invalid fields of the request
- * @param outcomeUnknown whether the call failed and may nevertheless have been applied
+ * @param outcomeUnknown whether the call failed and may nevertheless have been applied, also because no response of the
+ *     service arrived
  * @param retryDelay how long to wait before the next call, if that is known
- * @param requestId the id to quote to Seam's support
+ * @param requestId the id to quote to Seam's support; if Seam has not responded, it is the callId
  * @param callId the id to look for in the log of the service: the {@code x-request-id} that the call sent
  * @param data Seam's {@code error.data}, if there is any: a Map, List, String, Double or Boolean
  */
@@ -56,6 +65,13 @@ public record ClientSessionError(
 
   static final Metadata.Key<String> CALL_ID = Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
 
+  /** What the channel says of a write that may have reached the service. Nothing on the wire has this name. */
+  static final Metadata.Key<String> LOST_WRITE = Metadata.Key.of("lost-write", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** The codes of an error of the client whose call may nevertheless have reached the service. */
+  static final Set<Status.Code> LOST =
+      EnumSet.of(CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNKNOWN);
+
   /** An invalid field of the request. The field is empty if it is the request as a whole. */
   public record Violation(String field, String description) {}
 
@@ -73,10 +89,11 @@ public record ClientSessionError(
         message(status),
         metadata.getOrDefault("http_status", "").matches("\\d{3}") ? Integer.parseInt(metadata.get("http_status")) : 0,
         read(details, BadRequest.class, ClientSessionError::violations).orElse(List.of()),
-        "unknown".equals(metadata.get("outcome")),
+        "unknown".equals(metadata.get("outcome"))
+            || info.getReason().isEmpty() && !sent(thrown, LOST_WRITE).isEmpty(),
         read(details, RetryInfo.class, ClientSessionError::delay),
         read(details, RequestInfo.class, RequestInfo::getRequestId).orElse(""),
-        metadata.getOrDefault(CALL_ID.name(), sent(thrown)),
+        metadata.getOrDefault(CALL_ID.name(), sent(thrown, CALL_ID)),
         read(details, Struct.class, ClientSessionError::plain)
             .or(() -> read(details, Value.class, ClientSessionError::plain)));
   }
@@ -93,10 +110,10 @@ public record ClientSessionError(
             .orElse("");
   }
 
-  // The id that the channel has put into the trailers.
-  private static String sent(Throwable thrown) {
+  // What the channel has put into the trailers.
+  private static String sent(Throwable thrown, Metadata.Key<String> key) {
     Metadata trailers = Status.trailersFromThrowable(thrown);
-    return trailers == null || !trailers.containsKey(CALL_ID) ? "" : trailers.get(CALL_ID);
+    return trailers == null || !trailers.containsKey(key) ? "" : trailers.get(key);
   }
 
   private static List<Any> details(Throwable thrown) {

@@ -1,6 +1,7 @@
 package com.clientsession;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.clientsession.v1.ClientSessionServiceGrpc;
 import com.clientsession.v1.CreateRequest;
 import com.clientsession.v1.CreateResponse;
+import com.clientsession.v1.DeleteRequest;
+import com.clientsession.v1.GetRequest;
 import com.clientsession.v1.GrantAccessRequest;
 import com.clientsession.v1.GrantAccessResponse;
 import io.grpc.Context;
@@ -30,6 +33,7 @@ import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -38,6 +42,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -88,6 +93,7 @@ class ClientSessionChannelTest {
     assertTrue(sent.matches("[0-9a-f-]{36}"), sent);
     assertEquals(sent, error.callId());
     assertEquals("UNAVAILABLE (call id " + sent + ")", error.toString());
+    assertTrue(error.outcomeUnknown(), "a Create without a response of the service may be repeated");
 
     Metadata own = new Metadata();
     own.put(ClientSessionError.CALL_ID, "order-17");
@@ -95,6 +101,17 @@ class ClientSessionChannelTest {
     error = ClientSessionError.of(assertThrows(StatusRuntimeException.class, () -> named.create(request)));
     assertEquals("order-17", attempts.take().callId());
     assertEquals("order-17", error.callId());
+  }
+
+  @Test
+  void knowsTheOutcomeOfAReadOrARefusal() {
+    var sessions = ClientSessionServiceGrpc.newBlockingStub(channel);
+    for (Executable call :
+        List.<Executable>of(
+            () -> sessions.withDeadlineAfter(-1, TimeUnit.SECONDS).get(GetRequest.getDefaultInstance()),
+            () -> sessions.delete(DeleteRequest.getDefaultInstance()))) { // The server has neither.
+      assertFalse(ClientSessionError.of(assertThrows(StatusRuntimeException.class, call)).outcomeUnknown());
+    }
   }
 
   @Test
@@ -143,6 +160,21 @@ class ClientSessionChannelTest {
       try (Socket connection = listener.accept()) {
         connection.setSoTimeout(TIMEOUT_MS);
         assertEquals(expected.equals("TLS") ? TLS : PLAIN_TEXT, connection.getInputStream().read());
+      } finally {
+        other.shutdownNow();
+      }
+    }
+  }
+
+  @Test
+  void connectsAgainWhereAServerHangsBeforeItResponds() throws IOException {
+    try (ServerSocket listener = new ServerSocket(0)) {
+      ManagedChannel other = ClientSessionChannel.connect("127.0.0.1:" + listener.getLocalPort(), "secret");
+      var call = ClientSessionServiceGrpc.newFutureStub(other).get(GetRequest.getDefaultInstance());
+      listener.setSoTimeout(2 * TIMEOUT_MS);
+      try (Socket first = listener.accept();
+          Socket second = listener.accept()) {
+        assertTrue(call.isDone(), "the call waits longer than its deadline");
       } finally {
         other.shutdownNow();
       }
