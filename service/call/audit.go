@@ -30,7 +30,7 @@ func (l *auditLog) write(ctx context.Context, c *Call, failure *seamerr.Error) {
 	record := slog.NewRecord(time.Now(), slog.LevelInfo, "audit", 0)
 	outcome := "failed"
 	switch {
-	case failure == nil:
+	case failure == nil || c.response != nil: // Seam has done it, also where the caller did not read the response.
 		outcome = "done"
 	case failure.OutcomeUnknown:
 		outcome = "unknown"
@@ -49,7 +49,7 @@ func (l *auditLog) write(ctx context.Context, c *Call, failure *seamerr.Error) {
 		record.AddAttrs(slog.String("type", text.Cut(failure.TypeName(), maxTypeBytes)))
 	}
 	record.AddAttrs(slog.Attr{Key: "request", Value: slog.GroupValue(ids(c.request)...)})
-	if failure == nil {
+	if outcome == "done" {
 		record.AddAttrs(slog.Attr{Key: "client_session", Value: slog.GroupValue(ids(sessionOf(c.response))...)})
 	}
 	_ = l.logger.Handler().Handle(ctx, record)

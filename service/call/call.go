@@ -151,7 +151,8 @@ type Call struct {
 	// Response frees its memory when it is released, once it has been written. It is nil where there is none.
 	Response interface{ Release() }
 
-	// request and response are the messages of the call, nil for a call that ended before. They are for the audit line.
+	// request and response are the messages of the call, nil for a call that ended before. They are for the audit line,
+	// and the response is there as soon as Seam has done what the call asked for.
 	request, response proto.Message
 
 	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has

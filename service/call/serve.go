@@ -159,9 +159,12 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 		return err
 	}
 	defer c.release()
-	err := f.Respond(ctx, func(ctx context.Context) (_ proto.Message, err error) {
-		c.response, err = c.Method.Handle(ctx, request)
-		return c.response, err
+	err := f.Respond(ctx, func(ctx context.Context) (proto.Message, error) {
+		response, err := c.Method.Handle(ctx, request)
+		if err == nil { // With an error it is a nil pointer of the message's type.
+			c.response = response
+		}
+		return response, err
 	})
 	if err == nil && c.SeamStatus != 0 {
 		s.authenticator.Accepted(c)
