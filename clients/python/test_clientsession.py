@@ -163,6 +163,8 @@ class Test(unittest.TestCase):
         self.tls_port = server.add_secure_port(
             "127.0.0.1:0", grpc.ssl_server_credentials([(self.key, self.certificate)]))
         self.address = f"127.0.0.1:{self.port}"
+        self.socket = f"unix:{self.enterContext(tempfile.TemporaryDirectory())}/socket"
+        server.add_insecure_port(self.socket)
         server.start()
         self.addCleanup(lambda: server.stop(None).wait())
 
@@ -250,6 +252,16 @@ class Test(unittest.TestCase):
                 error = self.error(way, "Create", None, f"0.0.0.0:{self.port}", KEY)
                 self.assertEqual((grpc.StatusCode.UNAVAILABLE, []), (error.code, self.service.seconds))
                 way("Create", None, f"0.0.0.0:{self.port}", KEY, plaintext=True)
+
+    def test_localhost_elsewhere(self) -> None:
+        """A name of loopback that leads to another address. No test has another machine, so it is a Unix socket."""
+        for way in WAYS:
+            with self.subTest(way.__name__):
+                way("Create", None, self.socket, KEY, plaintext=True)
+                self.service.credentials = []
+                with unittest.mock.patch.object(clientsession.channel, "_is_loopback", return_value=True):
+                    error = self.error(way, "Create", None, self.socket, KEY)
+                self.assertEqual((grpc.StatusCode.UNAVAILABLE, []), (error.code, self.service.credentials))
 
     def test_tls(self) -> None:
         for way in WAYS:

@@ -50,8 +50,11 @@ def settings(
     if loopback:
         # Nor may a proxy of the environment see the plain text.
         options.append(("grpc.enable_http_proxy", 0))
-    if root_certificates is None and (plaintext or loopback):
+    if root_certificates is None and plaintext:
         return None, options
+    if root_certificates is None and loopback:
+        # Plain text that refuses a connection to another address: localhost may resolve to any.
+        return grpc.local_channel_credentials(), options
     return grpc.ssl_channel_credentials(root_certificates), options
 
 
