@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxPassedBytes bounds the headers that are passed on, as HTTP/2 counts them. Some client libraries of gRPC accept
-	// 8 KiB of headers, and an error has 6 of its own. So the headers also fit into the memory that each response has.
+	// 8 KiB of headers, and an error has 7 of its own. So the headers also fit into the memory that each response has.
 	maxPassedBytes = 1 << 10
 	// headerOverhead is what HTTP/2 counts for a header beside its name and its value (RFC 9113).
 	headerOverhead = 32

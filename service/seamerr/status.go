@@ -24,10 +24,12 @@ const (
 )
 
 // Details travel in one header, and clients in other languages refuse a response whose headers are over 8 KiB.
-// These limits keep the largest status under that; the REST face has no such limit and cuts nothing.
+// These limits keep the largest status under that, together with the headers of Seam that are passed on; the REST face
+// has no such limit and cuts nothing.
 const (
 	maxMessageBytes     = 512
 	maxViolations       = 12
+	maxViolationsBytes  = 1728
 	maxFieldBytes       = 64
 	maxDescriptionBytes = 128
 	maxDataBytes        = 512
@@ -142,11 +144,16 @@ func (e *Error) violations() []*errdetails.BadRequest_FieldViolation {
 		found = violationsOf(e.ValidationErrors)
 	}
 	var violations []*errdetails.BadRequest_FieldViolation
-	for _, violation := range found[:min(len(found), maxViolations)] {
-		violations = append(violations, &errdetails.BadRequest_FieldViolation{
-			Field:       text.Cut(violation.field(), maxFieldBytes),
-			Description: text.Cut(violation.Message, maxDescriptionBytes),
-		})
+	left := maxViolationsBytes
+	for _, found := range found[:min(len(found), maxViolations)] {
+		violation := &errdetails.BadRequest_FieldViolation{
+			Field:       text.Cut(found.field(), maxFieldBytes),
+			Description: text.Cut(found.Message, maxDescriptionBytes),
+		}
+		if left -= len(violation.GetField()) + len(violation.GetDescription()); left < 0 {
+			break
+		}
+		violations = append(violations, violation)
 	}
 	return violations
 }

@@ -24,7 +24,7 @@ func TestPassedHeaders(t *testing.T) {
 	violations := `"_errors":["` + strings.Repeat(long+`","`, 12) + long + `"]`
 	for name, fault := range map[string]sandbox.Fault{
 		"success": {Status: 200, Body: `{"ok":true}`},
-		"error": {Status: 400, Body: `{"error":{"type":"some_error","message":"` + long + long + long + `","data":{"a":"` +
+		"error": {Status: 400, Body: `{"error":{"type":"` + long[:64] + `","message":"` + strings.Repeat("\u20ac", 200) + `","data":{"a":"` +
 			long + long + `"},"validation_errors":{"` + long + `":{` + violations + `}}}}`},
 	} {
 		fault.Times = 2
@@ -46,7 +46,8 @@ func TestPassedHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		client := clientsessionv1.NewClientSessionServiceClient(conn)
-		_, err = client.GrantAccess(authorized(t), grantByID(), grpc.Header(&header), grpc.Trailer(&trailer))
+		ctx := metadata.AppendToOutgoingContext(authorized(t), "x-request-id", strings.Repeat("i", 128))
+		_, err = client.GrantAccess(ctx, grantByID(), grpc.Header(&header), grpc.Trailer(&trailer))
 		_ = conn.Close()
 		md := metadata.Join(header, trailer)
 		want := []string{fault.Header["Link"]}
