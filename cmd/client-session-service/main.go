@@ -66,12 +66,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 // of the log, as the reader of the log expects; a command that only helps prints them as they are.
 func usageError(cfg config.Config, stderr io.Writer, violations error) int {
 	if cfg.Command != config.Serve && cfg.Command != config.Sandbox {
-		_, _ = fmt.Fprintf(stderr, "client-session-service: invalid configuration:\n%v\n", violations)
+		lines := strings.Join(config.Violations(violations), "\n")
+		_, _ = fmt.Fprintf(stderr, "client-session-service: invalid configuration:\n%s\n", lines)
 		return exitUsage
 	}
 	logger := slog.New(newHandler(cfg, stderr))
-	for violation := range strings.Lines(violations.Error()) {
-		logger.Error("invalid configuration", slog.String("cause", strings.TrimSuffix(violation, "\n")))
+	for _, violation := range config.Violations(violations) {
+		logger.Error("invalid configuration", slog.String("cause", violation))
 	}
 	return exitUsage
 }

@@ -67,6 +67,18 @@ func TestProcess(t *testing.T) {
 				`"cause":"--callers-file: open no/callers.yaml`, `"cause":"--issuer-ca-file: open no/issuers.pem`,
 			},
 		},
+		"a key as another setting": {
+			listen("--seam-api-key-file=seam_held1_passw0rd", "--cors-origin=seam_held1_passw0rd"), nil, 2, nil,
+			[]string{"--seam-api-key-file: open (redacted)", `--cors-origin: \"(redacted)`},
+		},
+		"a key as an argument": {[]string{"seam_held1_passw0rd"}, nil, 2, nil, []string{"unexpected argument (redacted): "}},
+		"a key as another setting, checked": {
+			[]string{"config", "check", "--seam-api-key-file=seam_held1_passw0rd"}, nil, 2, nil, []string{"--seam-api-key-file: open (redacted)"},
+		},
+		"a key as another setting, printed": {
+			[]string{"config", "print", "--seam-workspace-id=seam_held1_passw0rd", "--allowed-host=seam_held1_passw0rd"},
+			[]string{"SEAM_PERSONAL_ACCESS_TOKEN=w"}, 0, []string{"seam-workspace-id: (redacted)", "allowed-host: [(redacted)]"}, nil,
+		},
 		"taken gRPC port":  {listen("--sandbox", "--grpc-listen="+address), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
 		"taken REST port":  {listen("--sandbox", "--http-listen="+address), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
 		"taken admin port": {listen("--sandbox", "--admin-listen="+address), nil, 1, nil, []string{"--admin-listen: ", "address already in use"}},

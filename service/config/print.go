@@ -10,6 +10,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/clientsession/client-session-service/service/text"
 )
 
 // Setting is a setting with the source of its value.
@@ -29,6 +31,10 @@ func (c Config) Label(name string) string {
 	return "--" + name
 }
 
+// Violations returns the lines of an error of the configuration. They quote no key, which may have been given as the
+// value or in place of the name of another setting.
+func Violations(err error) []string { return strings.Split(text.Redact(err.Error()), "\n") }
+
 // Print writes each setting that is in force as YAML, which can serve as a configuration file, with the source of its
 // value in a comment. It writes no secret.
 func (c Config) Print(out io.Writer) error {
@@ -41,6 +47,9 @@ func (c Config) Print(out io.Writer) error {
 		value := yaml.Node{Kind: yaml.ScalarNode}
 		if err := value.Encode(printable(flag)); err != nil {
 			return err
+		}
+		for _, node := range append(value.Content, &value) {
+			node.Value = text.Redact(node.Value) // A key may have been given as the value of another setting.
 		}
 		value.LineComment = cmp.Or(setting.source, "default")
 		value.Style = yaml.FlowStyle
