@@ -38,11 +38,11 @@ func (s *Server) newAdmin() *http.Server {
 		sameOrigin.ServeHTTP(w, r)
 	})
 	server := &http.Server{
-		Handler:           rest.WithProbes(s.ready.Load, guarded),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
+		Handler:        rest.WithProbes(s.ready.Load, guarded),
+		ReadTimeout:    10 * time.Second, // A body that never arrives would keep its connection for good.
+		IdleTimeout:    120 * time.Second,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(StandardLog{s.logger.Handler()}, slog.LevelWarn),
 	}
 	if s.cfg.Channelz {
 		addChannelz(mux, server)

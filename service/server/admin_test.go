@@ -3,9 +3,11 @@ package server_test
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clientsession/client-session-service/service/config"
 	"github.com/clientsession/client-session-service/service/seam/seamtest"
@@ -40,6 +42,31 @@ func TestAdminHost(t *testing.T) {
 			if code := h.adminAs(host, path); code != http.StatusOK {
 				t.Errorf("%s at %s gets %d", path, host, code)
 			}
+		}
+	}
+}
+
+// TestAdminRequestThatNeverEnds shows that the admin listener, which has no credentials, keeps no connection whose
+// request never arrives completely: not in its headers, and not in a body that nothing reads.
+func TestAdminRequestThatNeverEnds(t *testing.T) {
+	t.Parallel() // It takes 10 seconds.
+	h := start(t)
+	var connections []net.Conn
+	for _, request := range []string{
+		"GET /metrics HTTP/1.1\r\n", "GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+		"OPTIONS /readyz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+	} {
+		connection := dial(t, h.at.Admin)
+		defer connection.Close()
+		if _, err := io.WriteString(connection, request); err != nil {
+			t.Fatal(err)
+		}
+		connections = append(connections, connection)
+	}
+	for _, connection := range connections {
+		_ = connection.SetReadDeadline(time.Now().Add(15 * time.Second))
+		if reply, err := io.ReadAll(connection); err != nil {
+			t.Errorf("after %q the connection is open: %v", reply, err)
 		}
 	}
 }
