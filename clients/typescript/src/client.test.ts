@@ -9,6 +9,7 @@ import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import { StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import assert from "node:assert/strict";
+import dns from "node:dns";
 import * as net from "node:net";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
@@ -171,6 +172,13 @@ describe("what is plain text", () => {
       assert.equal(received[0]?.subarray(0, 3).toString(), plain ? "PRI" : "\x16\x03\x01");
     });
   }
+
+  it("localhost is this machine, whatever the hosts file or DNS has", async (test) => {
+    const service = await fakeService(test);
+    const elsewhere = test.mock.method(dns, "lookup", () => assert.fail("localhost was looked up"));
+    await connect(service.address.replace("127.0.0.1", "localhost"), "k").get({});
+    assert.equal(elsewhere.mock.callCount(), 0);
+  });
 
   const refused = ["", "http://127.0.0.1:1", "127.0.0.1:1/path", "user@host:1", "host:port"];
   for (const address of refused) {

@@ -27,7 +27,10 @@ export function createTransport(address, credential, { ca, plaintext } = {}) {
     interceptors: [retry, unavailable],
     pingIntervalMs: 10_000,
     pingTimeoutMs: 2_000,
-    ...(ca !== undefined && { nodeOptions: { ca } }),
+    nodeOptions: {
+      ...(ca !== undefined && { ca }),
+      ...(plain && plaintext === undefined && { lookup: lookupLoopback }),
+    },
   });
 
   /** The headers of a call, to which those that the call does not set are added. */
@@ -58,6 +61,13 @@ export function createTransport(address, credential, { ca, plaintext } = {}) {
       return transport.stream(method, signal, timeoutMs, headersOf(init), messages, contextValues);
     },
   };
+}
+
+/** Resolves localhost to loopback, as RFC 6761 has it: the hosts file and DNS may have another address. */
+function lookupLoopback(_, { all, family }, callback) {
+  const addresses = [{ address: "127.0.0.1", family: 4 }, { address: "::1", family: 6 }];
+  const found = addresses.filter((one) => !family || one.family === family);
+  return all ? callback(null, found) : callback(null, found[0].address, found[0].family);
 }
 
 /**
