@@ -100,6 +100,13 @@ func TestInvalidValues(t *testing.T) {
 			"prometheusRule: {enabled: true}",
 			[]string{"prometheusRule.enabled: the rules are for the job of the ServiceMonitor: set serviceMonitor.enabled"},
 		},
+		"a label of the chart's own": {
+			"commonLabels: {app.kubernetes.io/name: x}", []string{"commonLabels: the label app.kubernetes.io/name is the chart's own"},
+		},
+		"a label of the chart's own in monitoring": {
+			"serviceMonitor: {labels: {app.kubernetes.io/instance: x}}",
+			[]string{"serviceMonitor.labels: the label app.kubernetes.io/instance is the chart's own"},
+		},
 		"a field of the Service that is the chart's own": {
 			"service: {spec: {ports: []}}", []string{"'/service/spec'", "additional properties 'ports' not allowed"},
 		},

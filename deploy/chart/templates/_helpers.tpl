@@ -127,6 +127,15 @@ Without server-side apply, to leave them out is to set 1. */}}
 {{- range $name := list "list" "configMapName" "secretName" -}}
 {{- if get $.Values.callers $name -}}{{- $callers = append $callers (printf "callers.%s" $name) -}}{{- end -}}
 {{- end -}}
+{{- range $path := list "commonLabels" "podLabels" "serviceMonitor.labels" "prometheusRule.labels" -}}
+{{- $labels := $.Values -}}
+{{- range splitList "." $path -}}{{- $labels = get $labels . | default dict -}}{{- end -}}
+{{- range list "helm.sh/chart" "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" -}}
+{{- if hasKey $labels . -}}
+{{- fail (printf "%s: the label %s is the chart's own: leave it out" $path .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values -}}
 {{- if gt (len $callers) 1 -}}
 {{- fail (printf "%s: set only one of them" (join " and " $callers)) -}}
