@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,11 @@ func (l *auditLog) write(ctx context.Context, c *Call, failure *seamerr.Error) {
 	}
 	record.AddAttrs(slog.Attr{Key: "request", Value: slog.GroupValue(ids(c.request)...)})
 	if outcome == "done" {
-		record.AddAttrs(slog.Attr{Key: "client_session", Value: slog.GroupValue(ids(sessionOf(c.response))...)})
+		// Without lists: a session may have more ids than the log takes in a line, which is then dropped.
+		session := slices.DeleteFunc(ids(sessionOf(c.response)), func(attribute slog.Attr) bool {
+			return strings.HasSuffix(attribute.Key, "_ids")
+		})
+		record.AddAttrs(slog.Attr{Key: "client_session", Value: slog.GroupValue(session...)})
 	}
 	_ = l.logger.Handler().Handle(ctx, record)
 }

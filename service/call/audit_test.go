@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func (f respondingFace) Respond(
 }
 
 // TestAuditLineOfUnreadResponse shows that no caller can make the audit line of what Seam has done say that it failed,
-// such as by not reading the end of the response.
+// such as by not reading the end of the response, and that the line has no list of the response, however long that is.
 func TestAuditLineOfUnreadResponse(t *testing.T) {
 	const session = "3ada79d3-2848-4320-b2ef-a82e1e6dafac"
 	for name, test := range map[string]struct {
@@ -50,7 +51,9 @@ func TestAuditLineOfUnreadResponse(t *testing.T) {
 				if test.err != nil {
 					return nil, test.err
 				}
-				granted := &clientsessionv1.ClientSession{ClientSessionId: session}
+				granted := &clientsessionv1.ClientSession{
+					ClientSessionId: session, ConnectedAccountIds: slices.Repeat([]string{session}, 30_000),
+				}
 				return &clientsessionv1.GrantAccessResponse{ClientSession: granted}, nil
 			})
 			c := &Call{Face: FaceGRPC, Method: served}
@@ -70,6 +73,9 @@ func TestAuditLineOfUnreadResponse(t *testing.T) {
 			_, text, found := strings.Cut(s.log.String(), `"msg":"audit"`)
 			if err := json.Unmarshal([]byte(`{"msg":"audit"`+text), &line); !found || err != nil {
 				t.Fatalf("%v: %s", err, s.log)
+			}
+			if len(text) > 1000 { // The log drops a line of a megabyte.
+				t.Errorf("the line has %d bytes", len(text))
 			}
 			if got := line.Outcome + " " + line.Session.ID; got != test.want {
 				t.Errorf("got %q, want %q: %s", got, test.want, text)
