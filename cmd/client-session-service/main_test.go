@@ -77,7 +77,10 @@ func TestProcess(t *testing.T) {
 		},
 		"a key as another setting, printed": {
 			[]string{"config", "print", "--seam-workspace-id=seam_held1_passw0rd", "--allowed-host=seam_held1_passw0rd"},
-			[]string{"SEAM_PERSONAL_ACCESS_TOKEN=w"}, 0, []string{"seam-workspace-id: (redacted)", "allowed-host: [(redacted)]"}, nil,
+			[]string{"SEAM_PERSONAL_ACCESS_TOKEN=w"},
+			0,
+			[]string{"seam-workspace-id: (redacted)", "allowed-host: [(redacted)]"},
+			nil,
 		},
 		"taken gRPC port":  {listen("--sandbox", "--grpc-listen="+address), nil, 1, nil, []string{"--grpc-listen: ", "address already in use"}},
 		"taken REST port":  {listen("--sandbox", "--http-listen="+address), nil, 1, nil, []string{"--http-listen: ", "address already in use"}},
