@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // renderParent renders a parent chart that has the chart twice, as sessions and as doorSessions.
@@ -43,7 +44,7 @@ func renderParent(t *testing.T, release string, args ...string) []runtime.Object
 // TestDependency shows that a parent chart can have the chart twice: no two objects have the same name, the Services of
 // one do not select the pods of the other, and Prometheus distinguishes their jobs.
 func TestDependency(t *testing.T) {
-	for _, release := range []string{"app", "sessions", "door-sessions", strings.Repeat("long-", 10) + "app"} {
+	for _, release := range []string{"app", "sessions", "door-sessions", "app.v2", strings.Repeat("long-", 10) + "app"} {
 		t.Run(release, func(t *testing.T) {
 			objects := renderParent(t, release)
 			names, jobs := map[string]bool{}, map[string]bool{}
@@ -64,6 +65,9 @@ func TestDependency(t *testing.T) {
 			}
 			selected := 0
 			for _, service := range only[*corev1.Service](objects) {
+				if invalid := validation.IsDNS1035Label(service.Name); invalid != nil {
+					t.Errorf("the name of a Service: %s", invalid)
+				}
 				for _, deployment := range only[*appsv1.Deployment](objects) {
 					if selects(service, deployment.Spec.Template.Labels) {
 						selected++

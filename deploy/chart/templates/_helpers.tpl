@@ -3,7 +3,8 @@
 {{- .Values.nameOverride | default .Chart.Name | lower | replace "_" "-" | trunc 58 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The length leaves room for a suffix within the 63 characters of a DNS label. The hash keeps long names apart, and the
+{{/* A Service's name may have no dot, and a release's may. The length leaves room for a suffix within the 63 characters of a
+DNS label. The hash keeps long names apart, and the
 release's name alone is not enough in a parent chart, which may have this chart twice. */}}
 {{- define "client-session-service.fullname" -}}
 {{- $name := include "client-session-service.name" . -}}
@@ -14,6 +15,7 @@ release's name alone is not enough in a parent chart, which may have this chart 
 {{- else -}}
 {{- $name = printf "%s-%s" .Release.Name $name -}}
 {{- end -}}
+{{- $name = replace "." "-" $name -}}
 {{- if gt (len $name) 54 -}}
 {{- $name = printf "%s-%s" (trunc 45 $name) (sha256sum $name | trunc 8) -}}
 {{- end -}}
