@@ -26,14 +26,17 @@ func LooksLikeCredential(text string) bool {
 	return mayMatch && credential.MatchString(text)
 }
 
-// Redact returns a text without what looks like a credential.
-func Redact(text string) string { return credential.ReplaceAllString(text, "(redacted)") }
+// whole matches credentials of which not only the beginning is in a text, which tells their kind.
+var whole = regexp.MustCompile(`(seam_|css_|eyJ)[A-Za-z0-9._~+/=-]{12,}`)
+
+// Redact returns a text without what looks like a whole credential.
+func Redact(text string) string { return whole.ReplaceAllString(text, "(redacted)") }
 
 // Foreign returns a text that may be in part a peer's as it may stand in the log: up to the first quote, since errors
 // quote the peer, without what looks like a credential, without control characters, and short.
 func Foreign(text string) string {
 	text, _, _ = strings.Cut(text, `"`)
-	text = Redact(text)
+	text = credential.ReplaceAllString(text, "(redacted)")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
