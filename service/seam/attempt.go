@@ -75,6 +75,7 @@ func (c *Client) ended(ctx context.Context, s *callState, x *exchange) {
 		a.lossIsKnown = x.lossIsKnown()
 	}
 	if a.err != nil {
+		delete(a.passed, "retry-after") // That of a 2xx which does not count as a success says nothing of the error.
 		a.err.SeamRequestID = cmp.Or(a.err.SeamRequestID, a.seamRequestID)
 	}
 }
