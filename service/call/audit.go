@@ -33,7 +33,7 @@ func (l *auditLog) write(ctx context.Context, c *Call, failure *seamerr.Error) {
 	switch {
 	case failure == nil || c.response != nil: // Seam has done it, also where the caller did not read the response.
 		outcome = "done"
-	case failure.OutcomeUnknown:
+	case failure.OutcomeUnknown || c.handling: // By a panic, after which nobody knows what Seam has done.
 		outcome = "unknown"
 	}
 	record.AddAttrs(

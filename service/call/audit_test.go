@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ func (f respondingFace) Respond(
 	return f.write()
 }
 
+// errPanic makes the handler panic.
+var errPanic = errors.New("panic")
+
 // TestAuditLineOfUnreadResponse shows that no caller can make the audit line of what Seam has done say that it failed,
 // such as by not reading the end of the response, and that the line has no list of the response, however long that is.
 func TestAuditLineOfUnreadResponse(t *testing.T) {
@@ -42,12 +46,16 @@ func TestAuditLineOfUnreadResponse(t *testing.T) {
 		"not read":        {nil, func() error { return seamerr.Canceled(nil) }, "done " + session},
 		"panic":           {nil, func() error { panic("while it is written") }, "done " + session},
 		"refused by Seam": {seamerr.NotFound(), nil, "failed "},
+		"panic before":    {errPanic, nil, "unknown "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestServer(t, func(config *Config) { config.AuditLog = true })
 			served := Unary(method, func(
 				context.Context, *clientsessionv1.GrantAccessRequest,
 			) (*clientsessionv1.GrantAccessResponse, error) {
+				if errors.Is(test.err, errPanic) {
+					panic(test.err)
+				}
 				if test.err != nil {
 					return nil, test.err
 				}

@@ -155,6 +155,9 @@ type Call struct {
 	// and the response is there as soon as Seam has done what the call asked for.
 	request, response proto.Message
 
+	// handling is true while the handler runs and the response is written.
+	handling bool
+
 	// cancel ends the context of the call, and gone is closed when the stream or the connection that it came on has
 	// ended.
 	cancel context.CancelFunc

@@ -159,6 +159,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 		return err
 	}
 	defer c.release()
+	c.handling = true // After a panic it still is.
 	err := f.Respond(ctx, func(ctx context.Context) (proto.Message, error) {
 		response, err := c.Method.Handle(ctx, request)
 		if err == nil { // With an error it is a nil pointer of the message's type.
@@ -166,6 +167,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, f Face) (failure *seamerr.E
 		}
 		return response, err
 	})
+	c.handling = false
 	if err == nil && c.SeamStatus != 0 {
 		s.authenticator.Accepted(c)
 	}
