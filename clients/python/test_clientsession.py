@@ -48,7 +48,8 @@ class Service(pb_grpc.ClientSessionServiceServicer):
 
     def answer(self, context: Any) -> None:
         metadata = dict(context.invocation_metadata())
-        self.credentials.append(metadata.get("authorization"))
+        credentials = [value for key, value in context.invocation_metadata() if key == "authorization"]
+        self.credentials.append(",".join(credentials) or None)
         self.call_ids.append(metadata.get("x-request-id"))
         self.seconds.append(context.time_remaining())
         if self.errors:
@@ -207,10 +208,11 @@ class Test(unittest.TestCase):
                     self.assertEqual((grpc.StatusCode.DEADLINE_EXCEEDED, ""), (error.code, error.reason))
                     self.assertRegex(str(error), f"^DEADLINE_EXCEEDED: .* \\(call id {UUID}\\)$")
 
-    def test_call_id_of_the_call(self) -> None:
+    def test_metadata_of_the_call(self) -> None:
+        own = (("x-request-id", "order-17"), ("authorization", "Bearer another"))
         with clientsession.connect(self.address, KEY) as channel:
-            method(channel, "Create")(pb.CreateRequest(), metadata=(("x-request-id", "order-17"),))
-        self.assertEqual(["order-17"], self.service.call_ids)
+            method(channel, "Create")(pb.CreateRequest(), metadata=own)
+        self.assertEqual((["order-17"], ["Bearer another"]), (self.service.call_ids, self.service.credentials))
 
     def test_retries(self) -> None:
         for way in WAYS:

@@ -118,8 +118,16 @@ describe("the error of a call", () => {
     const server = net.createServer();
     const address = await listen(test, server);
     server.close();
-    const error = await errorOf(connect(address, undefined).create({}));
+    const client = connect(address, undefined);
+    const error = await errorOf(client.create({}));
     assert.match(String(error), /^UNAVAILABLE: connect ECONNREFUSED \S+ \(call id [\da-f-]{36}\)$/);
+    assert.equal(error.outcomeUnknown, true);
+    assert.equal((await errorOf(client.get({}))).outcomeUnknown, false);
+  });
+
+  it("of a call after its deadline", async () => {
+    const error = await errorOf(connect("127.0.0.1:1", undefined).create({}, { timeoutMs: -1 }));
+    assert.match(String(error), /^DEADLINE_EXCEEDED: the deadline has passed/);
   });
 });
 

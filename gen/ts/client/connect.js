@@ -49,11 +49,15 @@ export function createTransport(address, credential, { ca, plaintext } = {}) {
     async unary(method, signal, timeoutMs = DEFAULT_TIMEOUT_MS, init, message, contextValues) {
       const headers = headersOf(init);
       try {
+        if (timeoutMs < 0) {
+          // To Connect that would be no deadline: what is left of one for several calls may be used up.
+          throw new ConnectError("the deadline has passed before the call", Code.DeadlineExceeded);
+        }
         const response = await transport.unary(method, signal, timeoutMs, headers, message, contextValues);
         redact(response.message);
         return response;
       } catch (error) {
-        throw ClientSessionError.from(error, headers.get("x-request-id"));
+        throw ClientSessionError.from(error, headers.get("x-request-id"), isWrite(method));
       }
     },
     // Streams, of health and reflection, may last: they have the deadline that the caller sets.
@@ -61,6 +65,10 @@ export function createTransport(address, credential, { ca, plaintext } = {}) {
       return transport.stream(method, signal, timeoutMs, headersOf(init), messages, contextValues);
     },
   };
+}
+
+function isWrite(method) {
+  return method !== ClientSessionService.method.get && method !== ClientSessionService.method.list;
 }
 
 /** Resolves localhost to loopback, as RFC 6761 has it: the hosts file and DNS may have another address. */

@@ -14,26 +14,30 @@ export function codeName(code) {
   return name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }
 
+/** The codes of an error of the client whose call may nevertheless have reached the service. */
+const LOST = [Code.Canceled, Code.DeadlineExceeded, Code.Internal, Code.Unavailable, Code.Unknown];
+
 export class ClientSessionError extends Error {
   static {
     this.prototype.name = "ClientSessionError";
   }
 
-  /** `callId` is that of the request, for an error without details. */
-  constructor(error, callId) {
+  /** `callId` is that of the request, for an error without details, and `write` whether the call may change something. */
+  constructor(error, callId, write) {
     const [info] = error.findDetails(ErrorInfoSchema);
     const [request] = error.findDetails(RequestInfoSchema);
     // What is of use in an error with details is in the fields below.
-    super(error.rawMessage, info ? {} : { cause: error });
+    super(error.rawMessage.trimEnd(), info ? {} : { cause: error });
     this.code = error.code;
     this.reason = info?.reason ?? "";
     this.domain = info?.domain ?? "";
     this.type = info?.metadata["type"] ?? "";
-    this.httpStatus = Number(info?.metadata["http_status"]) || 0;
+    this.httpStatus = Number.parseInt(info?.metadata["http_status"]) || 0;
     this.violations = error
       .findDetails(BadRequestSchema)
       .flatMap((detail) => detail.fieldViolations.map(({ field, description }) => ({ field, description })));
-    this.outcomeUnknown = info?.metadata["outcome"] === "unknown";
+    this.outcomeUnknown =
+      info?.metadata["outcome"] === "unknown" || (write && this.reason === "" && LOST.includes(error.code));
     const [retry] = error.findDetails(RetryInfoSchema);
     this.retryDelayMs = retry?.retryDelay && durationMs(retry.retryDelay);
     this.requestId = request?.requestId ?? "";
@@ -41,8 +45,8 @@ export class ClientSessionError extends Error {
     this.data = dataOf(error);
   }
 
-  static from(thrown, callId = "") {
-    return thrown instanceof ClientSessionError ? thrown : new ClientSessionError(ConnectError.from(thrown), callId);
+  static from(thrown, callId = "", write = false) {
+    return thrown instanceof ClientSessionError ? thrown : new ClientSessionError(ConnectError.from(thrown), callId, write);
   }
 
   toString() {

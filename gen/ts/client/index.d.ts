@@ -56,11 +56,11 @@ export declare class ClientSessionError extends Error {
   readonly httpStatus: number;
   /** What is invalid. A violation without a field is about the whole request. */
   readonly violations: readonly { readonly field: string; readonly description: string }[];
-  /** Whether the call may have been applied although it failed. */
+  /** Whether the call may have been applied although it failed, also because no response of the service arrived. */
   readonly outcomeUnknown: boolean;
   /** How long to wait before another try, in milliseconds. */
   readonly retryDelayMs: number | undefined;
-  /** Seam's id of the request, for Seam's support. */
+  /** Seam's id of the request, for Seam's support. If Seam has not responded, it is the call id. */
   readonly requestId: string;
   /** The id of the call in the log of the service. */
   readonly callId: string;

@@ -59,11 +59,15 @@ def settings(
 
 
 def details(call: Any, credential: str | None) -> grpc.aio.ClientCallDetails:
-    """The details of a call with the credential, a deadline and an id. grpc itself takes them in place of its own."""
+    """The details of a call with a credential, a deadline and an id. What the call sets itself has precedence.
+
+    grpc takes them in place of its own.
+    """
     metadata = [*(call.metadata or ())]
-    if credential is not None:
+    names = {key for key, _ in metadata}
+    if credential is not None and "authorization" not in names:
         metadata.append(("authorization", f"Bearer {credential}"))
-    if not any(key == "x-request-id" for key, _ in metadata):
+    if "x-request-id" not in names:
         metadata.append(("x-request-id", str(uuid.uuid4())))
     return grpc.aio.ClientCallDetails(
         call.method, DEADLINE if call.timeout is None else call.timeout, grpc.aio.Metadata(*metadata), call.credentials,
