@@ -32,8 +32,9 @@ func passedHeaders(response *http.Response, redact redactor) map[string][]string
 		}
 	}
 	var wait *time.Duration
-	if response.StatusCode < 300 { // That of an error is a part of the error.
-		wait = retryAfter(response.Header.Get("Retry-After"), clockOf(response))
+	// That of an error is a part of the error.
+	if after := response.Header.Get("Retry-After"); after != "" && response.StatusCode < 300 {
+		wait = retryAfter(after, clockOf(response))
 	}
 	if keys == nil && wait == nil {
 		return nil
