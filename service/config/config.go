@@ -47,7 +47,7 @@ type Config struct {
 
 	GRPCListen  string `name:"grpc-listen" type:"address" default:"127.0.0.1:9090" help:"Address of the gRPC face (host:port; port 0 takes a free one)."`
 	HTTPListen  string `name:"http-listen" type:"address" default:"127.0.0.1:8080" help:"Address of the REST face."`
-	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz, /metrics and /loglevel, of /debug/pprof with --pprof, and of channelz with --channelz."`
+	AdminListen string `name:"admin-listen" type:"address" default:"127.0.0.1:9091" help:"Address of /livez, /readyz, /healthz, /metrics, /config and /loglevel, of /debug/pprof with --pprof, and of channelz with --channelz."`
 	Pprof       bool   `name:"pprof" type:"switch" help:"Serve profiles and traces of the process, one at a time and of at most 60 seconds, at /debug/pprof of the admin listener."`
 
 	Channelz bool `name:"channelz" type:"switch" help:"Serve gRPC's channelz, the state of the sockets and streams of the gRPC face, at the admin listener."`
