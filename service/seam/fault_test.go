@@ -262,9 +262,9 @@ func (f upstreamFault) check(t *testing.T, client *seam.Client, at seam.Endpoint
 	t.Helper()
 	const slack = 15 * time.Second // On a machine that is busy with other things: less than an attempt of 40 s may take.
 	timeout := cmp.Or(f.timeout, 40*time.Second)
+	began := time.Now() // Before the deadline is set, else the call may seem to end too early.
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	began := time.Now()
 	response, err := client.Do(ctx, smallest(at))
 	took := time.Since(began)
 	e, ok := errors.AsType[*seamerr.Error](err)
