@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,12 +48,10 @@ func (l *auditLog) write(ctx context.Context, c *Call, failure *seamerr.Error) {
 	if failure != nil {
 		record.AddAttrs(slog.String("type", text.Cut(failure.TypeName(), maxTypeBytes)))
 	}
-	record.AddAttrs(slog.Attr{Key: "request", Value: slog.GroupValue(ids(c.request)...)})
+	record.AddAttrs(slog.Attr{Key: "request", Value: slog.GroupValue(ids(c.request, true)...)})
 	if outcome == "done" {
 		// Without lists: a session may have more ids than the log takes in a line, which is then dropped.
-		session := slices.DeleteFunc(ids(sessionOf(c.response)), func(attribute slog.Attr) bool {
-			return strings.HasSuffix(attribute.Key, "_ids")
-		})
+		session := ids(sessionOf(c.response), false)
 		record.AddAttrs(slog.Attr{Key: "client_session", Value: slog.GroupValue(session...)})
 	}
 	_ = l.logger.Handler().Handle(ctx, record)
@@ -72,16 +69,16 @@ func sessionOf(response proto.Message) proto.Message {
 	return response.ProtoReflect().Get(field).Message().Interface()
 }
 
-// ids returns the members of a message that are an id or a list of ids, by their names. A caller may have put anything
-// there, so that what looks like a credential is redacted.
-func ids(message proto.Message) (attributes []slog.Attr) {
+// ids returns the members of a message that are an id or, if they are wanted, a list of ids, by their names. A caller may
+// have put anything there, so that what looks like a credential is redacted.
+func ids(message proto.Message, lists bool) (attributes []slog.Attr) {
 	if message == nil {
 		return nil
 	}
 	message.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		name := string(field.Name())
 		switch {
-		case strings.HasSuffix(name, "_ids"):
+		case strings.HasSuffix(name, "_ids") && lists:
 			list := make([]string, value.List().Len())
 			for i := range list {
 				list[i] = text.Foreign(value.List().Get(i).String())
