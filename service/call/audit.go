@@ -69,7 +69,7 @@ func sessionOf(response proto.Message) proto.Message {
 	return response.ProtoReflect().Get(field).Message().Interface()
 }
 
-// ids returns the members of a message that are an id or, if they are wanted, a list of ids, by their names. A caller may
+// ids returns the members of a message that are an id or, if lists is true, a list of ids, by their names. A caller may
 // have put anything there, so that what looks like a credential is redacted.
 func ids(message proto.Message, lists bool) (attributes []slog.Attr) {
 	if message == nil {

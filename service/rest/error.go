@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,7 +13,7 @@ func writeError(w http.ResponseWriter, e *seamerr.Error) {
 	header := w.Header()
 	header.Set(headerSeamRequestID, e.SeamRequestID)
 	if e.RetryAfter != nil {
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+		header.Set("Retry-After", seamerr.RetryAfterSeconds(*e.RetryAfter))
 	}
 	if len(e.Allow) > 0 {
 		header.Set("Allow", strings.Join(e.Allow, ", "))

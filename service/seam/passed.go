@@ -1,15 +1,14 @@
 package seam
 
 import (
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/clientsession/client-session-service/service/seamerr"
 	"github.com/clientsession/client-session-service/service/text"
 )
 
@@ -53,7 +52,7 @@ func passedHeaders(response *http.Response, redact redactor) map[string][]string
 		}
 	}
 	if wait != nil {
-		passed["retry-after"] = []string{strconv.Itoa(int(math.Ceil(wait.Seconds())))}
+		passed["retry-after"] = []string{seamerr.RetryAfterSeconds(*wait)}
 	}
 	return passed
 }

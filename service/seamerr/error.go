@@ -7,7 +7,9 @@ package seamerr
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -122,4 +124,10 @@ func From(err error) *Error {
 		}
 	}
 	return Internal(err)
+}
+
+// RetryAfterSeconds returns a wait as a Retry-After header has it, in whole seconds. It is rounded up, so that nobody
+// comes back too early.
+func RetryAfterSeconds(wait time.Duration) string {
+	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
